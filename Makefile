@@ -1,0 +1,38 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test install lint golden benchmark clean
+
+demo: install  ## set up, then build a small data set from synthesised footage into ./demo
+	$(BIN)/madance demo --out demo
+
+test: install  ## set up, then check style, types and behaviour
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	$(BIN)/madance weights fetch blazepose
+	touch $(STAMP)
+
+lint: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/mypy
+
+golden: install
+	$(BIN)/python -m pytest -m golden
+
+benchmark: install
+	$(BIN)/python benchmarks/curation.py
+
+clean:
+	rm -rf $(VENV) demo build *.egg-info

@@ -1,0 +1,1 @@
+"""The methods of the field behind one interface, and the sanity rows of every board."""

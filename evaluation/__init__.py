@@ -1,0 +1,1 @@
+"""What a number means: systems, protocols, metrics, statistics and results."""

@@ -1,0 +1,1 @@
+"""Tables, figures, the static site and submissions."""

@@ -1,0 +1,1 @@
+"""MACE-Dance: the Motion Expert, the Appearance Expert and their cascade."""

@@ -1,0 +1,98 @@
+"""``madance doctor``: what this machine has, what is missing, and the command that brings it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+from typing import Any
+
+import click
+
+__all__ = ["doctor", "examine"]
+
+_OPENCV_WHEELS = {
+    "opencv-python",
+    "opencv-python-headless",
+    "opencv-contrib-python",
+    "opencv-contrib-python-headless",
+}
+
+
+def examine() -> dict[str, Any]:
+    """Versions of every package an extra names, compute devices, and problems with their remedy."""
+    packages: dict[str, str | None] = {}
+    extras: dict[str, list[str]] = {}
+    for requirement in requires("madance") or []:
+        name, extra = _parse(requirement)
+        if name == "madance":
+            continue
+        packages[name] = _version(name)
+        if extra:
+            extras.setdefault(extra, []).append(name)
+    missing = {
+        extra: absent
+        for extra, names in extras.items()
+        if extra not in ("all", "dev") and (absent := [name for name in names if packages[name] is None])
+    }
+    return {
+        "python": platform.python_version(),
+        "platform": platform.system(),
+        "cores": os.cpu_count(),
+        "device": _device() if packages.get("torch") else None,
+        "packages": dict(sorted(packages.items())),
+        "missing": missing,
+        "problems": _problems(),
+    }
+
+
+def _parse(requirement: str) -> tuple[str, str | None]:
+    import re
+
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    extra = re.search(r"extra == ['\"]([^'\"]+)['\"]", requirement)
+    return (match.group() if match else requirement).lower(), extra.group(1) if extra else None
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _device() -> str:
+    import torch
+
+    return f"cuda ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "cpu"
+
+
+def _problems() -> list[str]:
+    problems = []
+    wheels = sorted(set(packages_distributions().get("cv2", [])) & _OPENCV_WHEELS)
+    if len(wheels) > 1:
+        problems.append(
+            f"{len(wheels)} OpenCV wheels overwrite one another ({', '.join(wheels)}): "
+            f"pip uninstall {' '.join(wheels)}, then pip install opencv-python-headless"
+        )
+    return problems
+
+
+@click.command(short_help="What is installed, what is missing, what would mend it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json: bool) -> None:
+    """Show versions, devices, missing extras and model weights."""
+    found = examine()
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        click.echo(f"python {found['python']} on {found['platform']}, {found['cores']} cores, device {found['device'] or 'none (no torch)'}")
+        for name, installed in found["packages"].items():
+            click.echo(f"  {name:28s} {installed or '-'}")
+        for extra, names in found["missing"].items():
+            click.echo(f"missing for extra {extra!r}: {', '.join(names)}; pip install 'madance[{extra}]'")
+        for problem in found["problems"]:
+            click.echo(f"problem: {problem}")
+        click.echo("model weights: madance weights list")
+    raise SystemExit(1 if found["problems"] else 0)

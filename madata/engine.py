@@ -1,0 +1,148 @@
+"""Where work runs: worker processes on this machine, one item at a time each.
+
+A worker that dies (a decoder's crash, the out-of-memory killer) costs the item it held, which is reported with the
+signal, and is replaced; the rest of the batch goes on. Each worker computes with one thread, so that results do not
+depend on how many run beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+from madata.errors import MadanceError
+
+__all__ = ["Outcome", "run"]
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Item, Value]):
+    """What became of one item: its ``value``, or the ``error`` that stopped it.
+
+    ``fatal`` marks an error of the place (a full disk, missing weights), which no other item would escape.
+    """
+
+    item: Item
+    value: Value | None = None
+    error: str | None = None
+    fatal: bool = False
+
+
+@dataclass
+class _Worker:
+    process: Any
+    connection: Connection
+    index: int | None = None
+
+
+def run(
+    function: Callable[[Item, Callable[[float], None]], Value],
+    items: Sequence[Item],
+    *,
+    jobs: int,
+    on_progress: Callable[[float], None] = lambda amount: None,
+) -> Iterator[Outcome[Item, Value]]:
+    """Call ``function(item, report)`` for every item in ``jobs`` processes; yield outcomes as they finish.
+
+    Args:
+        function: a module-level function (it is sent to the workers by name). It may call ``report(amount)``.
+        on_progress: receives every reported amount in this process.
+    """
+    pending = list(range(len(items)))[::-1]
+    workers = [_start(function) for _ in range(min(jobs, len(items)))]
+    try:
+        for worker in workers:
+            _give(worker, pending, items)
+        while busy := [worker for worker in workers if worker.index is not None]:
+            ready = set(wait([worker.connection for worker in busy]))
+            for worker in busy:
+                if worker.connection not in ready or worker.index is None:
+                    continue
+                item = items[worker.index]
+                try:
+                    kind, content = worker.connection.recv()
+                except (EOFError, OSError):
+                    yield Outcome(item, error=_death(worker))
+                    workers.remove(worker)
+                    worker = _start(function)
+                    workers.append(worker)
+                    _give(worker, pending, items)
+                    continue
+                if kind == "progress":
+                    on_progress(content)
+                    continue
+                yield Outcome(item, value=content) if kind == "value" else Outcome(item, error=content, fatal=kind == "fatal")
+                _give(worker, pending, items)
+    finally:
+        for worker in workers:
+            worker.connection.close()
+            worker.process.terminate()
+        for worker in workers:
+            worker.process.join()
+
+
+def _start(function: Callable[..., Any]) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(function, theirs), daemon=True)
+    with _single_threaded_environment():
+        process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+@contextlib.contextmanager
+def _single_threaded_environment() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _give(worker: _Worker, pending: list[int], items: Sequence[Any]) -> None:
+    worker.index = pending.pop() if pending else None
+    if worker.index is not None:
+        worker.connection.send(items[worker.index])
+
+
+def _death(worker: _Worker) -> str:
+    worker.process.join(timeout=10)
+    code = worker.process.exitcode
+    if code is not None and code < 0:
+        return f"the worker process was ended by {signal.Signals(-code).name}"
+    return f"the worker process ended with exit code {code}"
+
+
+def _work(function: Callable[..., Any], connection: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            item = connection.recv()
+            try:
+                message = ("value", function(item, lambda amount: connection.send(("progress", amount))))
+            except (BrokenPipeError, ConnectionResetError):
+                return
+            except MadanceError as error:
+                message = ("fatal", str(error))
+            except Exception as error:  # one bad item must not stop the batch; it is reported with its place
+                frame = traceback.extract_tb(error.__traceback__)[-1]
+                message = ("error", f"{type(error).__name__}: {error} ({frame.name}, line {frame.lineno})")
+            connection.send(message)

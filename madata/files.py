@@ -1,0 +1,188 @@
+"""Files that are never half written, never trusted, and found again after a crash.
+
+Every result is written to a hidden temporary file beside its target, flushed to disk and renamed: a file under its
+final name is complete. Pickles are read by an unpickler that builds plain containers and numpy arrays and refuses
+everything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import pickle
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from madata.errors import MadanceError, MediaError
+
+__all__ = [
+    "atomic_path",
+    "read_json",
+    "read_npz",
+    "read_pickle",
+    "sha256_bytes",
+    "sha256_file",
+    "write_bytes",
+    "write_json",
+    "write_npz",
+    "write_text",
+]
+
+_CHUNK = 1 << 20
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the folder of ``path``; rename it to ``path`` when the block ends well.
+
+    The temporary name keeps the suffix (encoders choose a format by it) and starts with ``.tmp-``.
+
+    Raises:
+        MadanceError: the disk is full or the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise _storage_error(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _storage_error(error: OSError, path: Path) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MadanceError(f"the disk is full while writing {path}: free some space and run the same command again")
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return MadanceError(f"cannot write {path}: {error.strerror}")
+    return error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 ``text`` to ``path`` atomically."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as JSON with sorted keys and no NaN (``null`` is the way to say "missing")."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        MadanceError: the file is absent or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MadanceError(f"{path}: no such file") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise MadanceError(f"{path}: not valid JSON ({error})") from error
+
+
+def write_npz(path: Path, **arrays: npt.ArrayLike) -> None:
+    """Write arrays as a compressed ``.npz`` atomically; the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
+    write_bytes(path, buffer.getvalue())
+
+
+def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Read every array of an ``.npz`` without unpickling anything.
+
+    Raises:
+        MediaError: the file is absent, damaged, or holds Python objects.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise MediaError(f"{path}: no such file", reason="missing") from None
+    except Exception as error:  # numpy, zipfile and zlib each raise their own
+        raise MediaError(f"{path}: not a readable .npz of plain arrays ({error})", reason="not_npz") from error
+
+
+_SAFE_GLOBALS = {
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy.core.numeric", "_frombuffer"),
+    ("numpy._core.numeric", "_frombuffer"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+    ("collections", "OrderedDict"),
+}
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _SAFE_GLOBALS:
+            raise pickle.UnpicklingError(f"it wants to load {module}.{name}")
+        return super().find_class(module, name)
+
+
+def read_pickle(path: Path) -> Any:
+    """Read a pickle of plain containers, numbers, strings and numpy arrays; nothing in it is ever run.
+
+    Raises:
+        MediaError: the file is absent, damaged, or names any other class or function.
+    """
+    try:
+        with path.open("rb") as stream:
+            return _load_plain(stream)
+    except FileNotFoundError:
+        raise MediaError(f"{path}: no such file", reason="missing") from None
+    except Exception as error:  # a hostile or damaged pickle may raise anything
+        raise MediaError(
+            f"{path}: refused, only plain containers and numpy arrays are read from a pickle ({error})",
+            reason="unsafe_pickle",
+        ) from error
+
+
+def _load_plain(stream: IO[bytes]) -> Any:
+    return _PlainUnpickler(stream, encoding="latin1").load()
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex SHA-256 of ``data``."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file, read in chunks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,164 @@
+"""The single-shot detector head of BlazePose: anchors, decoding, suppression, tiles and their merging.
+
+The network sees a 224 x 224 square. Its 2254 anchors are the cell centres of three grids: stride 8 and 16 with two
+anchors a cell, stride 32 with six. Each anchor gives 12 numbers in px of the square relative to its centre: the
+face box (centre, size) and four body points. Here a candidate is *six points*, so that every change of coordinates
+is one operation on one array:
+
+    0 face box top left   1 face box bottom right   2 hip centre   3 full-body circle   4 shoulder centre   5 upper body
+
+The distance of points 2 and 3 is the radius of a circle round the hip that holds the whole body; their direction is
+the body's upward axis. Source: Bazarevsky et al., "BlazePose" (2020) and the graph files of MediaPipe 0.10.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from madata.types import FloatArray
+
+__all__ = ["CIRCLE", "FACE", "HIP", "INPUT_PX", "LAYERS", "SHOULDER", "anchors", "body_radius", "decode", "face_centre"]
+__all__ += ["merge_people", "split_batch", "suppress", "tiles"]
+
+INPUT_PX = 224
+LAYERS = ((8, 2), (16, 2), (32, 6))
+FACE, HIP, CIRCLE, SHOULDER = slice(0, 2), 2, 3, 4
+_LOGIT_LIMIT = 100.0
+
+
+@cache
+def anchors() -> FloatArray:
+    """Anchor centres (2254, 2) in px of the network's square."""
+    rows = []
+    for stride, per_cell in LAYERS:
+        centre = (np.arange(INPUT_PX // stride, dtype=np.float32) + 0.5) * stride
+        grid = np.stack(np.meshgrid(centre, centre), axis=-1).reshape(-1, 2)
+        rows.append(np.repeat(grid, per_cell, axis=0))
+    centres = np.concatenate(rows)
+    centres.setflags(write=False)
+    return centres
+
+
+def split_batch(output: FloatArray, batch: int) -> FloatArray:
+    """Undo the way the network lays out a batch: (1, batch * 2254, D) ordered by grid, then picture -> (batch, 2254, D).
+
+    Its reshapes are fixed to one picture, so a larger batch comes out as one long list in which every grid holds all
+    pictures in turn.
+    """
+    counts = [(INPUT_PX // stride) ** 2 * per_cell * batch for stride, per_cell in LAYERS]
+    blocks = np.split(output[0], np.cumsum(counts)[:-1])
+    return np.concatenate([block.reshape(batch, -1, output.shape[-1]) for block in blocks], axis=1)
+
+
+def decode(raw: FloatArray, logits: FloatArray, min_score: float) -> tuple[FloatArray, FloatArray]:
+    """Candidates of one picture above ``min_score``.
+
+    Args:
+        raw: (2254, 12) network output; logits: (2254,) or (2254, 1).
+
+    Returns:
+        Points (K, 6, 2) in px of the square and scores (K,), best first.
+    """
+    score = 1.0 / (1.0 + np.exp(-np.clip(logits.reshape(-1).astype(np.float64), -_LOGIT_LIMIT, _LOGIT_LIMIT)))
+    chosen = np.flatnonzero(score >= min_score)
+    chosen = chosen[np.argsort(-score[chosen], kind="stable")]
+    values = raw[chosen].reshape(-1, 6, 2)
+    points = values + anchors()[chosen, None]
+    half = np.abs(values[:, 1]) / 2.0
+    points[:, 0], points[:, 1] = points[:, 0] - half, points[:, 0] + half
+    return points.astype(np.float32), score[chosen].astype(np.float32)
+
+
+def suppress(points: FloatArray, score: FloatArray, max_overlap: float = 0.3) -> tuple[FloatArray, FloatArray]:
+    """Weighted non-maximum suppression on the face boxes.
+
+    Candidates that overlap the best one by more than ``max_overlap`` (intersection over union) are averaged into it,
+    weighted by score; it keeps its own score. Best first in, best first out.
+    """
+    kept_points, kept_score = [], []
+    left = np.arange(len(score))
+    while len(left):
+        overlap = _iou(points[left[0], FACE], points[left, FACE])
+        overlap[0] = 1.0
+        group = left[overlap > max_overlap]
+        kept_points.append(np.average(points[group], axis=0, weights=score[group]))
+        kept_score.append(score[left[0]])
+        left = left[overlap <= max_overlap]
+    return np.asarray(kept_points, np.float32).reshape(-1, 6, 2), np.asarray(kept_score, np.float32)
+
+
+def _iou(box: FloatArray, boxes: FloatArray) -> npt.NDArray[np.float64]:
+    """Intersection over union of one corner pair (2, 2) with many (K, 2, 2)."""
+    overlap = np.clip(np.minimum(box[1], boxes[:, 1]) - np.maximum(box[0], boxes[:, 0]), 0, None).prod(axis=-1)
+    union = (box[1] - box[0]).prod() + (boxes[:, 1] - boxes[:, 0]).prod(axis=-1) - overlap
+    return np.asarray(np.divide(overlap, union, out=np.zeros(len(boxes)), where=union > 0), np.float64)
+
+
+def tiles(width: int, height: int, side: float) -> list[tuple[float, float, float]]:
+    """Squares ``x0, y0, side`` px that cover a picture: the whole of it first, then an even grid of smaller ones.
+
+    The whole picture is a square of its long side, centred, so it reaches beyond the short side. The small ones have
+    ``side`` times the long side and overlap; along a dimension that is not longer than one of them there is one,
+    centred. ``side >= 1`` means the whole picture only.
+    """
+    long_px = max(width, height)
+    squares = [((width - long_px) / 2.0, (height - long_px) / 2.0, float(long_px))]
+    if side >= 1.0:
+        return squares
+    side_px = side * long_px
+    for y0 in _starts(height, side_px):
+        squares += [(x0, y0, side_px) for x0 in _starts(width, side_px)]
+    return squares
+
+
+def _starts(length: int, side_px: float) -> list[float]:
+    if length <= side_px:
+        return [(length - side_px) / 2.0]
+    count = int(np.ceil(length / side_px))
+    return [float(start) for start in np.linspace(0.0, length - side_px, count)]
+
+
+def body_radius(points: FloatArray) -> FloatArray:
+    """Radius (K,) of the circle round the hip that holds the body, in the units of ``points`` (K, 6, 2)."""
+    return np.linalg.norm(points[:, CIRCLE] - points[:, HIP], axis=-1)
+
+
+def face_centre(points: FloatArray) -> FloatArray:
+    """Centre (K, 2) of the face boxes."""
+    return points[:, FACE].mean(axis=1)
+
+
+def merge_people(points: FloatArray, score: FloatArray, reach: float) -> npt.NDArray[np.intp]:
+    """Rows of the distinct people among candidates of several overlapping tiles, best first.
+
+    A tile that cuts a person sees a shifted, smaller body: a limb with a hip of its own. So boxes do not tell such a
+    ghost from a neighbour, but the body axis does: a candidate whose own axis (hip to face) passes the axis of a
+    better one nearer than ``reach`` times the better one's radius is the same person.
+    """
+    order = np.argsort(-score, kind="stable")
+    radius = body_radius(points)
+    heads = face_centre(points)
+    kept: list[int] = []
+    for row in order:
+        near = any(
+            _axis_distance(points[row, HIP], heads[row], points[other, HIP], heads[other])
+            < reach * max(radius[other], radius[row])
+            for other in kept
+        )
+        if not near:
+            kept.append(int(row))
+    return np.asarray(kept, np.intp)
+
+
+def _axis_distance(hip: FloatArray, head: FloatArray, other_hip: FloatArray, other_head: FloatArray) -> float:
+    """Mean distance of a person's hip and head from the segment hip-head of another."""
+    along = other_head - other_hip
+    squared = max(float(along @ along), 1e-12)
+    distances = []
+    for point in (hip, head):
+        share = np.clip(float((point - other_hip) @ along) / squared, 0.0, 1.0)
+        distances.append(float(np.linalg.norm(point - (other_hip + share * along))))
+    return sum(distances) / 2.0

@@ -1,0 +1,111 @@
+"""Where tests find their material, and the golden harness.
+
+`pytest -m golden` reads `../shared/golden` (else `tests/golden`); `--golden DIR` reads another folder of the same
+layout. Whatever a case needs and DIR does not hold is taken from the default folder.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--golden", default=None, help="folder of golden numbers (default: ../shared/golden or tests/golden)")
+    parser.addoption("--media", default=None, help="folder of real footage (default: $MADANCE_MEDIA or ../shared/media)")
+
+
+def default_golden_root() -> Path:
+    shared = SHARED / "golden"
+    return shared if shared.is_dir() else ROOT / "tests" / "golden"
+
+
+def golden_root(config) -> Path:
+    chosen = config.getoption("--golden")
+    return Path(chosen).resolve() if chosen else default_golden_root()
+
+
+def golden_cases(config, pattern: str) -> list[Path]:
+    """Files of the chosen golden folder that match ``pattern`` (e.g. ``"motion/twod_*.npz"``)."""
+    return sorted(golden_root(config).glob(pattern))
+
+
+def pytest_generate_tests(metafunc):
+    """`@pytest.mark.golden_files("motion/twod_*.npz")` runs the test once per file, as argument ``golden_file``."""
+    marker = metafunc.definition.get_closest_marker("golden_files")
+    if marker is None:
+        return
+    files = [path for pattern in marker.args for path in golden_cases(metafunc.config, pattern)]
+    cases = [pytest.param(path, id=path.name) for path in files]
+    if not cases:
+        skip = pytest.mark.skip(reason=f"no file matches {', '.join(marker.args)} in {golden_root(metafunc.config)}")
+        cases = [pytest.param(None, id="none", marks=skip)]
+    metafunc.parametrize("golden_file", cases)
+
+
+@pytest.fixture(scope="session")
+def golden_dir(pytestconfig) -> Path:
+    """The chosen golden folder; the test is skipped when there is none."""
+    root = golden_root(pytestconfig)
+    if not root.is_dir():
+        pytest.skip("no golden folder")
+    return root
+
+
+@pytest.fixture(scope="session")
+def golden_companion(pytestconfig):
+    """Find a companion file in the chosen golden folder, else in the default one."""
+
+    def find(relative: str) -> Path:
+        for root in (golden_root(pytestconfig), default_golden_root()):
+            if (root / relative).exists():
+                return root / relative
+        pytest.skip(f"{relative} is in no golden folder")
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def golden_deviations(request):
+    """``record(kind, deviation)``: the largest deviation of each kind is printed at the end of the run."""
+    largest: dict[str, float] = request.config.stash.setdefault(_DEVIATIONS, {})
+
+    def record(kind: str, deviation: float) -> None:
+        largest[kind] = max(largest.get(kind, 0.0), float(deviation))
+
+    return record
+
+
+_DEVIATIONS = pytest.StashKey[dict[str, float]]()
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    largest = config.stash.get(_DEVIATIONS, {})
+    if largest:
+        terminalreporter.section("largest deviation from golden numbers")
+        for kind, deviation in sorted(largest.items()):
+            terminalreporter.write_line(f"{kind:40s} {deviation:.3g}")
+
+
+def _shared_folder(name: str, chosen: str | None) -> Path:
+    folder = Path(chosen) if chosen else SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"no {name} folder beside the checkout")
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def media_dir(pytestconfig) -> Path:
+    """Real footage; the test is skipped when it is absent."""
+    return _shared_folder("media", pytestconfig.getoption("--media") or os.environ.get("MADANCE_MEDIA"))
+
+
+@pytest.fixture(scope="session")
+def motion_dir() -> Path:
+    """Real mocap; the test is skipped when it is absent."""
+    return _shared_folder("motion", os.environ.get("MADANCE_MOTION"))

@@ -1,0 +1,19 @@
+"""Functions for the workers of test_engine.py."""
+
+import os
+import signal
+
+from madata.errors import MadanceError
+
+
+def work(item, report):
+    report(1.0)
+    if item == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if item == "leave":
+        os._exit(3)
+    if item == "raise":
+        raise ValueError("bad item")
+    if item == "fatal":
+        raise MadanceError("the disk is full")
+    return item.upper(), os.environ["OMP_NUM_THREADS"]
