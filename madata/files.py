@@ -1,8 +1,8 @@
 """Files that are never half written, never trusted, and found again after a crash.
 
-Every result is written to a hidden temporary file beside its target, flushed to disk and renamed: a file under its
-final name is complete. Pickles are read by an unpickler that builds plain containers and numpy arrays and refuses
-everything else.
+Every result is written to a hidden temporary file beside its target, flushed to disk and renamed: a file
+under its final name is complete. Pickles are read by an unpickler that builds plain containers and numpy
+arrays and refuses everything else.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import io
 import json
 import os
 import pickle
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @contextlib.contextmanager
@@ -67,7 +68,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def _storage_error(error: OSError, path: Path) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return MadanceError(f"the disk is full while writing {path}: free some space and run the same command again")
+        return MadanceError(
+            f"the disk is full while writing {path}: free some space and run the same command again"
+        )
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return MadanceError(f"cannot write {path}: {error.strerror}")
     return error
@@ -110,10 +113,17 @@ def read_json(path: Path) -> Any:
 
 
 def write_npz(path: Path, **arrays: npt.ArrayLike) -> None:
-    """Write arrays as a compressed ``.npz`` atomically; the same arrays give the same bytes."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.asarray(array) for name, array in arrays.items()})
-    write_bytes(path, buffer.getvalue())
+    """Write arrays as a compressed ``.npz`` atomically; the same arrays give the same bytes.
+
+    Raises:
+        ValueError: an array holds Python objects.
+    """
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in sorted(arrays.items()):
+            entry = zipfile.ZipInfo(f"{name}.npy", _ZIP_EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
 
 
 def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -128,7 +138,9 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file", reason="missing") from None
     except Exception as error:  # numpy, zipfile and zlib each raise their own
-        raise MediaError(f"{path}: not a readable .npz of plain arrays ({error})", reason="not_npz") from error
+        raise MediaError(
+            f"{path}: not a readable .npz of plain arrays ({error})", reason="not_npz"
+        ) from error
 
 
 _SAFE_GLOBALS = {

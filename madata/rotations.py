@@ -1,21 +1,23 @@
 """Rotations and forward kinematics, alike for numpy arrays and torch tensors.
 
-One implementation serves both: the result is of the kind, dtype and device of the argument, and with torch every
-function has finite gradients, at the identity too.
+One implementation serves both: the result is of the kind, dtype and device of the argument, and with torch
+every function has finite gradients, at the identity too.
 
 Conventions
     axis-angle (..., 3): axis times angle, radians.
     quaternion (..., 4): (w, x, y, z), real part first; q and -q are the same rotation.
     matrix (..., 3, 3): acts on column vectors, ``y = R x``.
-    6D (..., 6): ``"rows"`` holds the first two rows of the matrix one after the other (pytorch3d, EDGE, LODGE, MACE,
-        FineDance); ``"columns"`` the first two columns (Zhou et al. 2019, arXiv:1812.07035). One is the other of the
-        inverse rotation.
-    up axis: ``"y"`` (right-handed, facing +z) or ``"z"`` (right-handed, facing -y); a quarter turn about x leads
-        from the first to the second.
+    6D (..., 6): ``"rows"`` holds the first two rows of the matrix one after the other (pytorch3d, EDGE,
+        LODGE, MACE, FineDance); ``"columns"`` the first two columns (Zhou et al. 2019, arXiv:1812.07035).
+        One is the other of the inverse rotation.
+    up axis: ``"y"`` (right-handed, facing +z) or ``"z"`` (right-handed, facing -y); a quarter turn about x
+        leads from the first to the second.
 
 Legend: J joints, ... any leading axes (frames, batch).
 """
 
+# Both modules stand behind one name below, so what they return has no static type.
+# mypy: disable-error-code="no-any-return"
 from __future__ import annotations
 
 import sys
@@ -73,10 +75,15 @@ def _check(array: Any, tail: tuple[int, ...], what: str) -> None:
         )
 
 
+def _dot(first: Any, second: Any) -> Any:
+    """Inner product along the last axis, which is kept."""
+    return (first * second).sum(axis=-1)[..., None]
+
+
 def _normalise(vector: Any) -> Any:
     """Unit vectors; a zero vector stays zero."""
     xp = _namespace(vector)
-    squared = (vector * vector).sum(axis=-1)[..., None]
+    squared = _dot(vector, vector)
     zero = squared == 0
     return xp.where(
         zero, xp.zeros_like(vector), vector / xp.sqrt(xp.where(zero, xp.ones_like(squared), squared))
@@ -87,7 +94,7 @@ def axis_angle_to_quaternion(axis_angle: Array) -> Array:
     """(..., 3) axis-angle -> (..., 4) quaternion."""
     _check(axis_angle, (3,), "axis-angle")
     xp = _namespace(axis_angle)
-    squared = (axis_angle * axis_angle).sum(axis=-1)[..., None]
+    squared = _dot(axis_angle, axis_angle)
     small = squared < _TINY
     angle = xp.sqrt(xp.where(small, xp.ones_like(squared), squared))
     real = xp.where(small, 1 - squared / 8, xp.cos(angle / 2))
@@ -96,15 +103,15 @@ def axis_angle_to_quaternion(axis_angle: Array) -> Array:
 
 
 def quaternion_to_axis_angle(quaternion: Array) -> Array:
-    """(..., 4) unit quaternion -> (..., 3) axis-angle; the angle is 0..2 pi, at most pi where w >= 0."""
+    """(..., 4) unit quaternion -> (..., 3) axis-angle, at most pi where w >= 0, else up to 2 pi."""
     _check(quaternion, (4,), "quaternion")
     xp = _namespace(quaternion)
     real, imaginary = quaternion[..., :1], quaternion[..., 1:]
-    squared = (imaginary * imaginary).sum(axis=-1)[..., None]
+    squared = _dot(imaginary, imaginary)
     small = squared < _TINY
     sine = xp.sqrt(xp.where(small, xp.ones_like(squared), squared))
     closed = 2 * xp.arctan2(sine, xp.where(small, xp.zeros_like(real), real)) / sine
-    # Near the identity angle / sin(angle / 2) = 2 + sin^2 / 3; -q is the same rotation.
+    # Near the identity angle / sin(angle / 2) = 2 + sin^2 / 3; there -q is taken for q.
     sign = xp.where(real < 0, -xp.ones_like(real), xp.ones_like(real))
     return imaginary * xp.where(small, sign * (2 + squared / 3), closed)
 
@@ -114,7 +121,7 @@ def quaternion_to_matrix(quaternion: Array) -> Array:
     _check(quaternion, (4,), "quaternion")
     xp = _namespace(quaternion)
     w, x, y, z = (quaternion[..., i] for i in range(4))
-    two = 2 / (quaternion * quaternion).sum(axis=-1)
+    two = 2 / _dot(quaternion, quaternion)[..., 0]
     rows = [
         [1 - two * (y * y + z * z), two * (x * y - z * w), two * (x * z + y * w)],
         [two * (x * y + z * w), 1 - two * (x * x + z * z), two * (y * z - x * w)],
@@ -131,7 +138,7 @@ def matrix_to_quaternion(matrix: Array) -> Array:
     """
     _check(matrix, (3, 3), "rotation matrix")
     xp = _namespace(matrix)
-    (a, b, c), (d, e, f), (g, h, i) = ((matrix[..., r, k] for k in range(3)) for r in range(3))
+    (a, b, c), (d, e, f), (g, h, i) = ([matrix[..., r, k] for k in range(3)] for r in range(3))
     products = xp.stack(
         [
             xp.stack([1 + a + e + i, h - f, c - g, d - b], axis=-1),
@@ -142,7 +149,7 @@ def matrix_to_quaternion(matrix: Array) -> Array:
         axis=-2,
     )
     diagonal = xp.stack([products[..., k, k] for k in range(4)], axis=-1)
-    best = diagonal.argmax(axis=-1)[..., None, None]
+    best: Any = diagonal.argmax(-1)[..., None, None]
     index = xp.broadcast_to(best, (*best.shape[:-1], 4))
     row = (np.take_along_axis(products, index, axis=-2) if xp is np else products.gather(-2, index))[
         ..., 0, :
@@ -178,12 +185,12 @@ def _two_axes(matrix: Any, layout: Rot6dLayout) -> tuple[Any, Any]:
 
 
 def rot6d_to_matrix(rot6d: Array, layout: Rot6dLayout = "rows") -> Array:
-    """(..., 6), not necessarily orthonormal -> (..., 3, 3) matrix by Gram-Schmidt, the first vector leading."""
+    """(..., 6), not necessarily orthonormal -> (..., 3, 3) matrix by Gram-Schmidt, the first vector leads."""
     _check(rot6d, (6,), "6D rotation")
     xp = _namespace(rot6d)
     first = _normalise(rot6d[..., :3])
     second = rot6d[..., 3:]
-    second = _normalise(second - (first * second).sum(axis=-1)[..., None] * first)
+    second = _normalise(second - _dot(first, second) * first)
     third = xp.linalg.cross(first, second)
     if layout not in ("rows", "columns"):
         raise ConfigError(f"6D layout must be 'rows' or 'columns', got {layout!r}")
@@ -271,13 +278,16 @@ def quaternion_apply(quaternion: Array, points: Array) -> Array:
     return points + real * twice + xp.linalg.cross(imaginary, twice)
 
 
-def slerp(first: Array, second: Array, weight: Array) -> Array:
+def slerp(first: Array, second: Array, weight: Array, linear_above: float = 1.0) -> Array:
     """Spherical interpolation on the shorter arc.
 
     Args:
         first: (..., 4) unit quaternions, the result at weight 0.
         second: (..., 4) unit quaternions, the result at weight 1 (up to sign).
         weight: (...) or (..., 1) in 0..1.
+        linear_above: cosine of half the angle between the two above which the result moves on the chord and
+            is not renormalised; 0.99 gives the numbers of EDGE and of the models that took its quaternion
+            code.
 
     Returns:
         (..., 4) unit quaternions.
@@ -287,17 +297,18 @@ def slerp(first: Array, second: Array, weight: Array) -> Array:
     xp = _namespace(first)
     if weight.ndim < first.ndim:
         weight = weight[..., None]
-    dot = (first * second).sum(axis=-1)[..., None]
-    second = xp.where(dot < 0, -second, second)
+    cosine = _dot(first, second)
+    second = xp.where(cosine < 0, -second, second)
     # The half-chords stay exact where arccos of the dot product loses half its digits.
     chord = second - first
     total = second + first
-    near, far = (chord * chord).sum(axis=-1)[..., None], (total * total).sum(axis=-1)[..., None]
+    near, far = _dot(chord, chord), _dot(total, total)
     small = near < _TINY
     angle = 2 * xp.arctan2(xp.sqrt(xp.where(small, xp.ones_like(near), near)), xp.sqrt(far))
     sine = xp.sin(angle)
     arc = (xp.sin((1 - weight) * angle) * first + xp.sin(weight * angle) * second) / sine
-    return _normalise(xp.where(small, first + weight * chord, arc))
+    line = first + weight * chord
+    return xp.where(abs(cosine) > linear_above, line, _normalise(xp.where(small, line, arc)))
 
 
 def global_rotations(local: Array, parents: Sequence[int]) -> Array:
@@ -319,7 +330,7 @@ def global_rotations(local: Array, parents: Sequence[int]) -> Array:
 
 
 def forward_kinematics(rotation: Array, translation: Array, offsets: Array, parents: Sequence[int]) -> Array:
-    """Joint positions of a body: ``p_j = p_parent + R_parent offset_j``, the root at ``translation + offset_0``.
+    """Joint positions: ``p_j = p_parent + R_parent offset_j``, the root at ``translation + offset_0``.
 
     Args:
         rotation: (..., J, 3) axis-angle or (..., J, 3, 3) matrices, relative to the parent; told apart by the
@@ -358,7 +369,7 @@ _TO_Y = {"y": np.eye(3), "z": np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])}
 
 
 def up_axis_matrix(source: str, target: str) -> npt.NDArray[np.float64]:
-    """(3, 3) rotation that takes coordinates with up axis ``source`` to up axis ``target`` (``"y"`` or ``"z"``)."""
+    """(3, 3) rotation from coordinates with up axis ``source`` to ``target``, each ``"y"`` or ``"z"``."""
     for name in (source, target):
         if name not in _TO_Y:
             raise ConfigError(f"the up axis is 'y' or 'z', got {name!r}")
@@ -411,7 +422,7 @@ def facing(root: Array, up: str) -> Array:
 
 
 def heading(root: Array, up: str) -> Array:
-    """(...) radians the body is turned to its left about the up axis; 0 faces +z (up ``"y"``) or -y (up ``"z"``).
+    """(...) radians the body is turned to its left; 0 faces +z (up ``"y"``) or -y (up ``"z"``).
 
     Args:
         root: (..., 3) axis-angle of the root in world axes.

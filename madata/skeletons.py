@@ -333,9 +333,9 @@ def mapping(source: str, target: str) -> npt.NDArray[np.intp]:
         target: name of the skeleton wanted.
 
     Returns:
-        (J_target, 2) columns of ``source`` whose mean is the joint, read-only: twice the same column for a joint
-        both have, two columns for a midpoint (``neck``, ``hip``, ``pelvis``, ``head`` where the source lacks
-        them), -1 for a joint the source cannot give.
+        (J_target, 2) columns of ``source`` whose mean is the joint, read-only: twice the same column for a
+        joint both have, two columns for a midpoint (``neck``, ``hip``, ``pelvis``, ``head`` where the source
+        lacks them), -1 for a joint the source cannot give.
     """
     joints = skeleton(source).joints
     columns = np.array([_find(joint, joints) for joint in skeleton(target).joints], np.intp)
