@@ -1,0 +1,294 @@
+"""Music: loading, the 35 features per frame of the dance literature, and beats.
+
+Samples are what ``librosa.load`` gives: mono in -1..1, resampled with ``soxr_hq``. libsndfile reads wav,
+flac, ogg and mp3; everything else (m4a, the sound track of a video) is decoded by PyAV to 16 bits, as the
+decoder behind ``librosa.load`` does.
+
+Feature layouts, one row per frame with hop 512 at ``fps * 512`` Hz:
+
+* ``edge`` (EDGE baseline_features.py, LODGE audio.py, FineDance at 30 fps; FACT at 60 fps): onset envelope 1,
+  mfcc 20, chroma cens 12, onset peak 1, beat 1;
+* ``megadance`` (MEGADance extractor.py, 30 fps): mfcc 20, chroma cqt 12, onset envelope 1, beat 1,
+  onset peak 1.
+
+Beats and features depend on the version of librosa: 0.10.2 and 0.11 agree, 0.9 does not.
+
+Legend: N samples, T frames.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from madata.errors import MediaError, MissingDependencyError
+from madata.types import FloatArray, Music, MusicFeatures
+
+__all__ = [
+    "Beats",
+    "aist_tempo",
+    "beat_vector",
+    "load_audio",
+    "lodge_beats",
+    "music_features",
+    "official_beats",
+    "track_beats",
+]
+
+Layout = Literal["edge", "megadance"]
+
+_HOP = 512
+_OFFICIAL_RATE_HZ = 8320
+_TEMPO_RATE_HZ = 22050
+_TESTED = re.compile(r"0\.(10\.([2-9]|\d\d)|11\.)")
+
+
+def _librosa() -> ModuleType:
+    try:
+        librosa = importlib.import_module("librosa")
+    except ImportError as error:
+        raise MissingDependencyError("music needs librosa: pip install 'madance[score]'") from error
+    version = str(librosa.__version__)
+    if not _TESTED.match(version):
+        warnings.warn(
+            f"librosa {version} is not one of the versions the published beats and features come from "
+            "(0.10.2, 0.11): beats differ on most files. Install 'librosa>=0.10.2,<0.12'.",
+            stacklevel=3,
+        )
+    return librosa
+
+
+def load_audio(path: Path, rate_hz: int | None = None) -> Music:
+    """Load a sound file, or the sound track of a video, as mono.
+
+    Args:
+        rate_hz: rate to resample to; ``None`` keeps the file's own.
+
+    Raises:
+        MediaError: no such file, no sound in it, or it cannot be decoded.
+        MissingDependencyError: a package is not installed.
+    """
+    if not path.is_file():
+        raise MediaError(f"{path}: no such file", reason="missing")
+    librosa = _librosa()
+    samples, native_hz = _read(path)
+    if not samples.size:
+        raise MediaError(f"{path}: the sound track is empty", reason="no_audio")
+    if not np.isfinite(samples).all():
+        raise MediaError(f"{path}: the sound track holds samples that are not numbers", reason="bad_audio")
+    mono = librosa.to_mono(samples)
+    if rate_hz is not None and rate_hz != native_hz:
+        mono = librosa.resample(mono, orig_sr=native_hz, target_sr=rate_hz, res_type="soxr_hq")
+    return Music(np.ascontiguousarray(mono, np.float32), rate_hz or native_hz)
+
+
+def _read(path: Path) -> tuple[FloatArray, int]:
+    """Samples (N,) or (channels, N) and their rate."""
+    try:
+        import soundfile
+    except ImportError as error:
+        raise MissingDependencyError("music needs soundfile: pip install 'madance[score]'") from error
+    try:
+        samples, rate_hz = soundfile.read(str(path), dtype="float32", always_2d=False)
+        return np.asarray(samples, np.float32).T, int(rate_hz)
+    except soundfile.LibsndfileError:
+        return _decode(path)
+
+
+def _decode(path: Path) -> tuple[FloatArray, int]:
+    try:
+        import av
+    except ImportError as error:
+        raise MissingDependencyError(f"{path.suffix} needs PyAV: pip install 'madance[media]'") from error
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                raise MediaError(f"{path}: there is no sound track", reason="no_audio")
+            stream = container.streams.audio[0]
+            resampler = av.AudioResampler(format="s16p")
+            rate_hz = int(stream.rate)
+            blocks: list[npt.NDArray[np.int16]] = []
+            for frame in container.decode(stream):
+                blocks += [part.to_ndarray() for part in resampler.resample(frame)]
+            blocks += [part.to_ndarray() for part in resampler.resample(None)]
+    except (av.error.FFmpegError, ValueError) as error:
+        raise MediaError(f"{path}: cannot be decoded ({error})", reason="not_media") from error
+    if not blocks:
+        raise MediaError(f"{path}: the sound track is empty", reason="no_audio")
+    return np.concatenate(blocks, axis=1).astype(np.float32) / 32768.0, rate_hz
+
+
+def music_features(path: Path, layout: Layout = "edge", fps: int = 30) -> MusicFeatures:
+    """The 35 features per frame of a sound file, and its beats.
+
+    Args:
+        layout: ``edge`` or ``megadance``, see the module.
+        fps: 30; 60 for FACT.
+
+    Returns:
+        ``values`` (T, 35) over the whole file, T = 1 + N // 512 frames at ``fps``.
+
+    Raises:
+        MediaError: the file cannot be decoded.
+        ValueError: the layout or the frame rate is not one of those above.
+    """
+    if layout == "megadance" and fps != 30:
+        raise ValueError(f"the megadance layout exists at 30 frames per second only, not {fps}")
+    if layout not in ("edge", "megadance") or fps <= 0:
+        raise ValueError(f"unknown music features {layout!r} at {fps} frames per second")
+    music = load_audio(path, fps * _HOP)
+    values, beat_column = _edge(music, path) if layout == "edge" else _megadance(music)
+    beats = np.flatnonzero(values[:, beat_column]) / fps
+    return MusicFeatures(np.ascontiguousarray(values, np.float32), float(fps), beats.astype(np.float32))
+
+
+def _edge(music: Music, path: Path) -> tuple[npt.NDArray[np.floating[Any]], int]:
+    librosa = _librosa()
+    y, rate = music.waveform, music.rate_hz
+    envelope = librosa.onset.onset_strength(y=y, sr=rate)
+    mfcc = librosa.feature.mfcc(y=y, sr=rate, n_mfcc=20).T
+    chroma = librosa.feature.chroma_cens(y=y, sr=rate, hop_length=_HOP, n_chroma=12).T
+    peaks = librosa.onset.onset_detect(onset_envelope=envelope, sr=rate, hop_length=_HOP)
+    start_bpm = aist_tempo(path.stem)
+    if start_bpm is None:
+        start_bpm = float(librosa.feature.tempo(y=load_audio(path, _TEMPO_RATE_HZ).waveform)[0])
+    _, beats = librosa.beat.beat_track(
+        onset_envelope=envelope, sr=rate, hop_length=_HOP, start_bpm=start_bpm, tightness=100
+    )
+    columns = [
+        envelope[:, None],
+        mfcc,
+        chroma,
+        _one_hot(peaks, len(envelope)),
+        _one_hot(beats, len(envelope)),
+    ]
+    return np.concatenate(columns, axis=1), 34
+
+
+def _megadance(music: Music) -> tuple[npt.NDArray[np.floating[Any]], int]:
+    librosa = _librosa()
+    y, rate = music.waveform, music.rate_hz
+    decibels = librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=rate), ref=np.max)
+    mfcc = librosa.feature.mfcc(S=decibels).T
+    harmonic, percussive = librosa.effects.hpss(y)
+    chroma = librosa.feature.chroma_cqt(y=harmonic, sr=rate, n_octaves=4).T[: len(mfcc)]
+    envelope = librosa.onset.onset_strength(y=percussive, aggregate=np.median, sr=rate)
+    _, beats = librosa.beat.beat_track(onset_envelope=envelope, sr=rate)
+    peaks = librosa.util.peak_pick(envelope, pre_max=3, post_max=3, pre_avg=3, post_avg=5, delta=0.5, wait=10)
+    columns = [
+        mfcc,
+        chroma,
+        envelope[:, None],
+        _one_hot(beats, len(envelope)),
+        _one_hot(peaks, len(envelope)),
+    ]
+    return np.concatenate(columns, axis=1), 33
+
+
+def _one_hot(frames: npt.NDArray[np.integer[Any]], length: int) -> FloatArray:
+    column = np.zeros((length, 1), np.float32)
+    column[frames] = 1.0
+    return column
+
+
+_AIST_TEMPO = {"BR": (80, 10), "PO": (80, 10), "LO": (80, 10), "MH": (80, 10), "LH": (80, 10), "WA": (80, 10),
+               "KR": (80, 10), "JS": (80, 10), "JB": (80, 10), "HO": (110, 5)}  # fmt: skip
+
+
+def aist_tempo(stem: str) -> float | None:
+    """Tempo written into the fifth field of an AIST++ file name (``mBR0`` = 80 bpm, ...), if there is one."""
+    fields = stem.split("_")
+    match = re.fullmatch(r"m([A-Z]{2})(\d)", fields[4]) if len(fields) > 4 else None
+    if match is None or match[1] not in _AIST_TEMPO:
+        return None
+    base, step = _AIST_TEMPO[match[1]]
+    return float(base + step * int(match[2]))
+
+
+def official_beats(path: Path) -> npt.NDArray[np.float64]:
+    """Beat times (K,) in seconds as MACE-Dance's 2D script finds them: 8320 Hz, hop 512, all defaults."""
+    librosa = _librosa()
+    music = load_audio(path, _OFFICIAL_RATE_HZ)
+    _, frames = librosa.beat.beat_track(y=music.waveform, sr=music.rate_hz)
+    times: npt.NDArray[np.float64] = librosa.frames_to_time(frames, sr=music.rate_hz)
+    return times
+
+
+def beat_vector(beats_s: npt.NDArray[np.floating[Any]], frames: int, fps: float) -> npt.NDArray[np.uint8]:
+    """Mark beats on a grid of frames: a beat belongs to the frame it falls into; later ones are dropped."""
+    vector = np.zeros(frames, np.uint8)
+    at = (np.asarray(beats_s) * fps).astype(int)
+    vector[at[at < frames]] = 1
+    return vector
+
+
+def lodge_beats(path: Path) -> npt.NDArray[np.intp]:
+    """Beat frames at 30 per second as LODGE's beat score finds them.
+
+    Its first guess of the tempo reads 15360 Hz samples as 22050 Hz, and the music is not cut to the dance.
+    """
+    librosa = _librosa()
+    music = load_audio(path, 30 * _HOP)
+    envelope = librosa.onset.onset_strength(y=music.waveform, sr=music.rate_hz)
+    _, frames = librosa.beat.beat_track(
+        onset_envelope=envelope,
+        sr=music.rate_hz,
+        hop_length=_HOP,
+        start_bpm=float(librosa.feature.tempo(y=music.waveform)[0]),
+        tightness=100,
+    )
+    return np.asarray(frames, np.intp)
+
+
+@dataclass(frozen=True)
+class Beats:
+    """Beats of a piece of music.
+
+    Attributes:
+        times_s: (K,) seconds, ascending.
+        tempo_bpm: 0 without beats.
+        confidence: how regular the onsets are at the beat's period: the autocorrelation of the onset envelope
+            there, 0..1. Noise stays below 0.2.
+    """
+
+    times_s: npt.NDArray[np.float64]
+    tempo_bpm: float
+    confidence: float
+
+
+def track_beats(music: Music) -> Beats:
+    """Find the beats of music at 22050 Hz or any other rate; the hop is 10 ms."""
+    librosa = _librosa()
+    hop = max(1, round(music.rate_hz / 100))
+    envelope = librosa.onset.onset_strength(y=music.waveform, sr=music.rate_hz, hop_length=hop)
+    tempo, frames = librosa.beat.beat_track(onset_envelope=envelope, sr=music.rate_hz, hop_length=hop)
+    tempo_bpm = float(np.atleast_1d(tempo)[0])
+    times = librosa.frames_to_time(frames, sr=music.rate_hz, hop_length=hop)
+    if not len(frames) or tempo_bpm <= 0:
+        return Beats(np.empty(0), 0.0, 0.0)
+    lag = round(60.0 / tempo_bpm * music.rate_hz / hop)
+    return Beats(np.asarray(times, np.float64), tempo_bpm, _periodicity(envelope, lag))
+
+
+def _periodicity(envelope: npt.NDArray[np.floating[Any]], lag: int) -> float:
+    """Largest autocorrelation of the envelope within a tenth of ``lag``."""
+    centred = envelope.astype(np.float64) - envelope.mean()
+    lags = [near for near in range(round(lag * 0.9), round(lag * 1.1) + 1) if 0 < near < len(centred) - 1]
+    values = [
+        float(
+            centred[near:]
+            @ centred[:-near]
+            / np.sqrt(np.square(centred[near:]).sum() * np.square(centred[:-near]).sum())
+        )
+        for near in lags
+        if centred[near:].any() and centred[:-near].any()
+    ]
+    return float(np.clip(max(values, default=0.0), 0.0, 1.0))
