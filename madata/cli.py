@@ -17,7 +17,7 @@ import click
 
 from madata.errors import MadanceError
 
-__all__ = ["LazyGroup", "main", "madance"]
+__all__ = ["LazyGroup", "madance", "main"]
 
 
 class LazyGroup(click.Group):
@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
         except click.UsageError as error:
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1) if args else []
             if near:
-                error.message += f" Did you mean {near[0]!r}?"
+                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
             raise
 
 
@@ -69,9 +69,7 @@ def madance(ctx: click.Context, verbose: int, quiet: bool) -> None:
 def main() -> None:
     """Run the command line; a :class:`MadanceError` is one line and exit code 2."""
     try:
-        madance.main(standalone_mode=False)
-    except click.exceptions.Exit as exit_request:
-        sys.exit(exit_request.exit_code)
+        code = madance.main(standalone_mode=False)
     except click.Abort:
         click.echo("interrupted; the same command goes on where it stopped", err=True)
         sys.exit(130)
@@ -81,6 +79,7 @@ def main() -> None:
     except MadanceError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":

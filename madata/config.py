@@ -28,6 +28,7 @@ __all__ = [
     "ShotsConfig",
     "WindowsConfig",
     "load_config",
+    "to_toml",
 ]
 
 
@@ -68,8 +69,8 @@ class WindowsConfig(_Closed):
     def _ordered(self) -> WindowsConfig:
         if self.min_s > self.max_s:
             raise ValueError(f"min_s ({self.min_s}) is above max_s ({self.max_s})")
-        if self.law == "mean" and not self.min_s <= self.mean_s <= self.max_s:
-            raise ValueError(f"mean_s ({self.mean_s}) is outside [{self.min_s}, {self.max_s}]")
+        if self.law == "mean" and not self.min_s < self.mean_s < self.max_s:
+            raise ValueError(f"mean_s ({self.mean_s}) is not between {self.min_s} and {self.max_s}")
         return self
 
 
@@ -122,6 +123,25 @@ class CurationConfig(_Closed):
         return sha256_bytes(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode())
 
 
+def to_toml(config: CurationConfig) -> str:
+    """The settings as TOML that :func:`load_config` reads back to the same values."""
+    lines: list[str] = []
+    _emit(config.model_dump(mode="json"), "", lines)
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _emit(section: Mapping[str, Any], prefix: str, lines: list[str]) -> None:
+    values = {key: value for key, value in section.items() if not isinstance(value, Mapping)}
+    lines += [
+        f"{json.dumps(key) if prefix == 'people.options' else key} = {json.dumps(value)}"
+        for key, value in values.items()
+    ]
+    for key, value in section.items():
+        if isinstance(value, Mapping):
+            lines += ["", f"[{prefix}{'.' if prefix else ''}{key}]"]
+            _emit(value, f"{prefix}{'.' if prefix else ''}{key}", lines)
+
+
 def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> CurationConfig:
     """Defaults, overridden by the TOML file ``path``, overridden by ``section.key=value`` strings.
 
@@ -138,7 +158,9 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Cura
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"setting {key or 'values'}: {first['msg']} (got {first.get('input')!r})") from error
+        raise ConfigError(
+            f"setting {key or 'values'}: {first['msg']} (got {first.get('input')!r})"
+        ) from error
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -83,7 +83,11 @@ def run(
                 if kind == "progress":
                     on_progress(content)
                     continue
-                yield Outcome(item, value=content) if kind == "value" else Outcome(item, error=content, fatal=kind == "fatal")
+                yield (
+                    Outcome(item, value=content)
+                    if kind == "value"
+                    else Outcome(item, error=content, fatal=kind == "fatal")
+                )
                 _give(worker, pending, items)
     finally:
         for worker in workers:

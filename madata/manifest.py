@@ -1,7 +1,8 @@
 """The tables of a data set: their columns, how they are written, and the split rule.
 
 ``sources.parquet`` has a row for every file given, ``clips.parquet`` for every clip kept, ``dropped.parquet`` for
-every rejected segment with the stage, the reason, the measured value and the threshold it met. Spans are frame
+every rejected segment with the stage, the reason, the measured value and the threshold it met, ``shots.parquet`` for
+every shot with the probabilities of the boundary it begins with. Spans are frame
 indices of the source in presentation order, [start, end), and seconds of the source's own timeline.
 """
 
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["CLIP_COLUMNS", "DROPPED_COLUMNS", "SOURCE_COLUMNS", "read_table", "split_of", "write_table"]
+__all__ = [
+    "CLIP_COLUMNS",
+    "DROPPED_COLUMNS",
+    "SHOT_COLUMNS",
+    "SOURCE_COLUMNS",
+    "read_table",
+    "split_of",
+    "write_table",
+]
 
 Columns = Mapping[str, str]
 
@@ -54,9 +63,11 @@ _SPAN: Columns = {
     "end_s": "float64",
 }
 
+# medians over pairs, % of a diagonal per second (madata.flow); shares of the samples (madata.people)
 _MEASURED: Columns = {
     "flow": "float64",
-    "flow_frame": "float64",
+    "flow_whole": "float64",
+    "flow_residual": "float64",
     "flow_person": "float64",
     "flow_camera": "float64",
     "share_two_or_more": "float64",
@@ -97,6 +108,15 @@ DROPPED_COLUMNS: Columns = {
     "message": "string",
     **_MEASURED,
     "thumbnail": "string",
+}
+
+
+SHOT_COLUMNS: Columns = {
+    "source_id": "string",
+    **_SPAN,
+    "begins_with": "string",
+    "single": "float64",
+    "many_hot": "float64",
 }
 
 

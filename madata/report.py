@@ -56,9 +56,7 @@ def histogram(title: str, unit: str, values: Sequence[float], *, threshold: floa
 
 
 def _measured(clips: pd.DataFrame, dropped: pd.DataFrame, column: str) -> list[float]:
-    segments = clips.drop_duplicates(["source_id", "segment_start_frame"])
-    whole = dropped[dropped["stage"] != "windows"]
-    return [float(value) for frame in (segments, whole) for value in frame[column].dropna()]
+    return [float(value) for frame in (clips, dropped) for value in frame[column].dropna()]
 
 
 def _histograms(clips: pd.DataFrame, dropped: pd.DataFrame, config: CurationConfig) -> list[Histogram]:
@@ -157,7 +155,9 @@ def write_contact_sheet(path: Path, thumbnails: Sequence[Path], *, columns: int 
     images = [image for image in map(_read_image, thumbnails) if image is not None]
     if not images:
         return
-    ok, data = cv2.imencode(".jpg", contact_sheet(images, columns=columns, cell=(480, 270)), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    ok, data = cv2.imencode(
+        ".jpg", contact_sheet(images, columns=columns, cell=(480, 270)), [cv2.IMWRITE_JPEG_QUALITY, 88]
+    )
     if ok:
         write_bytes(path, data.tobytes())
 

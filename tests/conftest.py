@@ -16,8 +16,12 @@ SHARED = ROOT.parent / "shared"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--golden", default=None, help="folder of golden numbers (default: ../shared/golden or tests/golden)")
-    parser.addoption("--media", default=None, help="folder of real footage (default: $MADANCE_MEDIA or ../shared/media)")
+    parser.addoption(
+        "--golden", default=None, help="folder of golden numbers (default: ../shared/golden or tests/golden)"
+    )
+    parser.addoption(
+        "--media", default=None, help="folder of real footage (default: $MADANCE_MEDIA or ../shared/media)"
+    )
 
 
 def default_golden_root() -> Path:
@@ -43,7 +47,9 @@ def pytest_generate_tests(metafunc):
     files = [path for pattern in marker.args for path in golden_cases(metafunc.config, pattern)]
     cases = [pytest.param(path, id=path.name) for path in files]
     if not cases:
-        skip = pytest.mark.skip(reason=f"no file matches {', '.join(marker.args)} in {golden_root(metafunc.config)}")
+        skip = pytest.mark.skip(
+            reason=f"no file matches {', '.join(marker.args)} in {golden_root(metafunc.config)}"
+        )
         cases = [pytest.param(None, id="none", marks=skip)]
     metafunc.parametrize("golden_file", cases)
 

@@ -12,7 +12,13 @@ ALLOWED = {
     "evaluation": {"madata"},
     "mace_dance": {"madata", "evaluation.systems"},
     "baselines": {"madata", "mace_dance", "evaluation.systems"},
-    "leaderboard": {"evaluation.results", "evaluation.statistics", "evaluation.score", "madata.errors", "madata.files"},
+    "leaderboard": {
+        "evaluation.results",
+        "evaluation.statistics",
+        "evaluation.score",
+        "madata.errors",
+        "madata.files",
+    },
 }
 OWN = set(ALLOWED)
 FORBIDDEN_NAMES = {"utils", "util", "misc", "helpers", "common"}
@@ -38,7 +44,9 @@ def test_no_arrow_points_up(path):
             continue
         if package == "leaderboard" and path.parent.name == "commands":
             continue
-        assert any(name == prefix or name.startswith(prefix + ".") for prefix in allowed), f"{package} must not import {name}"
+        assert any(name == prefix or name.startswith(prefix + ".") for prefix in allowed), (
+            f"{package} must not import {name}"
+        )
 
 
 def test_no_module_is_named_after_nothing():
@@ -46,7 +54,11 @@ def test_no_module_is_named_after_nothing():
 
 
 def test_every_module_says_what_it_is():
-    silent = [str(path.relative_to(ROOT)) for path in MODULES if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
+    silent = [
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    ]
     assert not silent
 
 

@@ -20,7 +20,9 @@ print(json.dumps([name for name in {heavy!r} if name in sys.modules]), file=sys.
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)], ids=" ".join
+)
 def test_help_loads_nothing_heavy(arguments):
     code = PROBE.format(arguments=arguments, heavy=HEAVY)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
@@ -31,6 +33,8 @@ def test_help_loads_nothing_heavy(arguments):
 
 
 def test_a_mistyped_verb_gets_the_nearest_one():
-    run = subprocess.run([sys.executable, "-m", "madata.cli", "curat"], capture_output=True, text=True, timeout=60)
+    run = subprocess.run(
+        [sys.executable, "-m", "madata.cli", "curat"], capture_output=True, text=True, timeout=60
+    )
     assert run.returncode == 2
     assert "curate" in run.stderr

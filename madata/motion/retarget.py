@@ -11,8 +11,8 @@ Four steps, none of which needs to know where the file came from:
    joint gets a constant change of axes: pelvis and chest from the places where legs, arms and neck are
    attached; upper arms and thighs from their bone and the way elbows and knees bend; the other limbs by
    their bone, and whatever is then still free such that the joint is at rest on average over the file.
-   Positions stay exact; rotations differ from those of a T-pose rig by a constant, on CMU's recordings 5 to
-   15 degrees in trunk and legs and 20 to 50 in arms and hands, where T-poses themselves disagree.
+   Positions stay exact; rotations differ from those of a T-pose rig by a constant, on CMU's recordings 2 to
+   15 degrees in trunk and legs and 17 to 58 in arms and hands, where T-poses themselves disagree.
 4. **Offsets.** SMPL joint offsets are the mean over frames of the measured ones, so the body keeps its own
    bone lengths. Slots the file lacks keep their rest rotation and SMPL's mean offset, scaled to the body.
 

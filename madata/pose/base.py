@@ -1,7 +1,8 @@
 """The one interface behind every person detector and keypoint estimator.
 
-Legend: N people of one picture, J joints. Pictures are (H, W, 3) uint8 RGB; positions are px of the picture given,
-x to the right and y down, with the centre of the top-left pixel at (0, 0).
+Legend: N people of one picture, J joints. Pictures are (H, W, 3) uint8 RGB. Positions are px of the picture
+given, x to the right, y down, measured from its top-left *corner*: the picture spans 0..W and 0..H, the
+first pixel has its centre at (0.5, 0.5), and a change of resolution is one multiplication.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ class Detections:
     Attributes:
         boxes: (N, 4) body boxes ``x0, y0, x1, y1`` px; they may reach beyond the picture.
         score: (N,) 0..1.
-        size: (N,) px, how large each person is: half the height of the whole standing body, also where only a part
-            of it is in the picture. Ratios of sizes compare people; a box cannot (arms out, legs cut off).
+        size: (N,) px, how large each person is: half the height of the whole standing body, also where only
+            a part of it is in the picture. Ratios of sizes compare people; a box cannot (arms out, legs cut
+            off).
         axis: (N, 2, 2) hip centre and head centre px where the detector knows them.
         anchor: (N, 2, 2) hip centre and full-body circle point px, from which BlazePose aligns its crop.
     """
@@ -79,7 +81,8 @@ class PoseBackend(Protocol):
 
     Attributes:
         skeleton: name in :mod:`madata.skeletons` of what :meth:`estimate` returns.
-        identity: name, SHA-256 of the weights and every setting that changes a result; stored with the results.
+        identity: name, SHA-256 of the weights and every setting that changes a result; stored with the
+            results.
     """
 
     skeleton: str
@@ -102,7 +105,9 @@ def empty_detections() -> Detections:
 def empty_poses(num_joints: int) -> Poses:
     """The poses of nobody."""
     return Poses(
-        np.zeros((0, num_joints, 2), np.float32), np.zeros((0, num_joints), np.float32), np.zeros(0, np.float32)
+        np.zeros((0, num_joints, 2), np.float32),
+        np.zeros((0, num_joints), np.float32),
+        np.zeros(0, np.float32),
     )
 
 
@@ -114,6 +119,8 @@ def check_images(images: Sequence[Image], people: Sequence[Detections] | None = 
     """
     for number, image in enumerate(images):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-            raise MadanceError(f"picture {number}: expected (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
+            raise MadanceError(
+                f"picture {number}: expected (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}"
+            )
     if people is not None and len(people) != len(images):
         raise MadanceError(f"expected the people of {len(images)} pictures, got {len(people)}")

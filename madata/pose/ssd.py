@@ -1,18 +1,21 @@
 """The single-shot detector head of BlazePose: anchors, decoding, suppression, tiles and their merging.
 
-The network sees a 224 x 224 square. Its 2254 anchors are the cell centres of three grids: stride 8 and 16 with two
-anchors a cell, stride 32 with six. Each anchor gives 12 numbers in px of the square relative to its centre: the
-face box (centre, size) and four body points. Here a candidate is *six points*, so that every change of coordinates
-is one operation on one array:
+The network sees a 224 x 224 square. Its 2254 anchors are the cell centres of three grids: stride 8 and 16
+with two anchors a cell, stride 32 with six. Each anchor gives 12 numbers in px of the square relative to
+its centre: the face box (centre, size) and four body points. Here a candidate is *six points*, so that
+every change of coordinates is one operation on one array:
 
-    0 face box top left   1 face box bottom right   2 hip centre   3 full-body circle   4 shoulder centre   5 upper body
+    0 face box top left   1 face box bottom right   2 hip centre   3 full-body circle   4 shoulder centre
+    5 upper body
 
-The distance of points 2 and 3 is the radius of a circle round the hip that holds the whole body; their direction is
-the body's upward axis. Source: Bazarevsky et al., "BlazePose" (2020) and the graph files of MediaPipe 0.10.
+The distance of points 2 and 3 is the radius of a circle round the hip that holds the whole body; their
+direction is the body's upward axis. Source: Bazarevsky et al., "BlazePose" (2020) and the graph files of
+MediaPipe 0.10.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -20,8 +23,23 @@ import numpy.typing as npt
 
 from madata.types import FloatArray
 
-__all__ = ["CIRCLE", "FACE", "HIP", "INPUT_PX", "LAYERS", "SHOULDER", "anchors", "body_radius", "decode", "face_centre"]
-__all__ += ["merge_people", "split_batch", "suppress", "tiles"]
+__all__ = [
+    "CIRCLE",
+    "FACE",
+    "HIP",
+    "INPUT_PX",
+    "LAYERS",
+    "SHOULDER",
+    "Tile",
+    "anchors",
+    "body_radius",
+    "decode",
+    "face_centre",
+    "merge_people",
+    "split_batch",
+    "suppress",
+    "tiles",
+]
 
 INPUT_PX = 224
 LAYERS = ((8, 2), (16, 2), (32, 6))
@@ -43,10 +61,11 @@ def anchors() -> FloatArray:
 
 
 def split_batch(output: FloatArray, batch: int) -> FloatArray:
-    """Undo the way the network lays out a batch: (1, batch * 2254, D) ordered by grid, then picture -> (batch, 2254, D).
+    """Undo the way the network lays out a batch: (1, batch * 2254, D) ordered by grid, then picture ->
+    (batch, 2254, D).
 
-    Its reshapes are fixed to one picture, so a larger batch comes out as one long list in which every grid holds all
-    pictures in turn.
+    Its reshapes are fixed to one picture, so a larger batch comes out as one long list in which every grid
+    holds all pictures in turn.
     """
     counts = [(INPUT_PX // stride) ** 2 * per_cell * batch for stride, per_cell in LAYERS]
     blocks = np.split(output[0], np.cumsum(counts)[:-1])
@@ -72,11 +91,13 @@ def decode(raw: FloatArray, logits: FloatArray, min_score: float) -> tuple[Float
     return points.astype(np.float32), score[chosen].astype(np.float32)
 
 
-def suppress(points: FloatArray, score: FloatArray, max_overlap: float = 0.3) -> tuple[FloatArray, FloatArray]:
+def suppress(
+    points: FloatArray, score: FloatArray, max_overlap: float = 0.3
+) -> tuple[FloatArray, FloatArray]:
     """Weighted non-maximum suppression on the face boxes.
 
-    Candidates that overlap the best one by more than ``max_overlap`` (intersection over union) are averaged into it,
-    weighted by score; it keeps its own score. Best first in, best first out.
+    Candidates that overlap the best one by more than ``max_overlap`` (intersection over union) are averaged
+    into it, weighted by score; it keeps its own score. Best first in, best first out.
     """
     kept_points, kept_score = [], []
     left = np.arange(len(score))
@@ -92,51 +113,65 @@ def suppress(points: FloatArray, score: FloatArray, max_overlap: float = 0.3) ->
 
 def _iou(box: FloatArray, boxes: FloatArray) -> npt.NDArray[np.float64]:
     """Intersection over union of one corner pair (2, 2) with many (K, 2, 2)."""
-    overlap = np.clip(np.minimum(box[1], boxes[:, 1]) - np.maximum(box[0], boxes[:, 0]), 0, None).prod(axis=-1)
+    overlap = np.clip(np.minimum(box[1], boxes[:, 1]) - np.maximum(box[0], boxes[:, 0]), 0, None).prod(
+        axis=-1
+    )
     union = (box[1] - box[0]).prod() + (boxes[:, 1] - boxes[:, 0]).prod(axis=-1) - overlap
     return np.asarray(np.divide(overlap, union, out=np.zeros(len(boxes)), where=union > 0), np.float64)
 
 
-def tiles(width: int, height: int, side: float) -> list[tuple[float, float, float]]:
-    """Squares ``x0, y0, side`` px that cover a picture: the whole of it first, then an even grid of smaller ones.
+@dataclass(frozen=True)
+class Tile:
+    """A 224 px square cut from the picture scaled by ``scale``; ``x0``, ``y0`` is its corner in scaled px."""
 
-    The whole picture is a square of its long side, centred, so it reaches beyond the short side. The small ones have
-    ``side`` times the long side and overlap; along a dimension that is not longer than one of them there is one,
-    centred. ``side >= 1`` means the whole picture only.
+    scale: float
+    x0: int
+    y0: int
+
+    def to_picture(self, points: FloatArray) -> FloatArray:
+        """Points (..., 2) px of the square as px of the picture."""
+        return np.asarray((points + np.array([self.x0, self.y0], np.float32)) / self.scale, np.float32)
+
+
+def tiles(width: int, height: int, side: float) -> list[Tile]:
+    """Squares that cover a picture: the whole of it first, then an even grid of smaller ones.
+
+    The whole picture is a square of its long side, centred, so it reaches beyond the short side. The small
+    ones have ``side`` times the long side and overlap; along a dimension that is not longer than one of
+    them there is one, centred. ``side >= 1`` means the whole picture only.
     """
-    long_px = max(width, height)
-    squares = [((width - long_px) / 2.0, (height - long_px) / 2.0, float(long_px))]
-    if side >= 1.0:
-        return squares
-    side_px = side * long_px
-    for y0 in _starts(height, side_px):
-        squares += [(x0, y0, side_px) for x0 in _starts(width, side_px)]
-    return squares
+    grid = []
+    for share in (1.0, side)[: 1 if side >= 1.0 else 2]:
+        scale = INPUT_PX / (share * max(width, height))
+        for y0 in _starts(round(height * scale)):
+            grid += [Tile(scale, x0, y0) for x0 in _starts(round(width * scale))]
+    return grid
 
 
-def _starts(length: int, side_px: float) -> list[float]:
-    if length <= side_px:
-        return [(length - side_px) / 2.0]
-    count = int(np.ceil(length / side_px))
-    return [float(start) for start in np.linspace(0.0, length - side_px, count)]
+def _starts(length: int) -> list[int]:
+    """First px of the fewest squares that cover ``length`` px evenly."""
+    if length <= INPUT_PX:
+        return [(length - INPUT_PX) // 2]
+    count = -(-length // INPUT_PX)
+    return [round(start) for start in np.linspace(0, length - INPUT_PX, count).tolist()]
 
 
 def body_radius(points: FloatArray) -> FloatArray:
     """Radius (K,) of the circle round the hip that holds the body, in the units of ``points`` (K, 6, 2)."""
-    return np.linalg.norm(points[:, CIRCLE] - points[:, HIP], axis=-1)
+    return np.asarray(np.linalg.norm(points[:, CIRCLE] - points[:, HIP], axis=-1), np.float32)
 
 
 def face_centre(points: FloatArray) -> FloatArray:
     """Centre (K, 2) of the face boxes."""
-    return points[:, FACE].mean(axis=1)
+    return np.asarray(points[:, FACE].mean(axis=1), np.float32)
 
 
 def merge_people(points: FloatArray, score: FloatArray, reach: float) -> npt.NDArray[np.intp]:
     """Rows of the distinct people among candidates of several overlapping tiles, best first.
 
-    A tile that cuts a person sees a shifted, smaller body: a limb with a hip of its own. So boxes do not tell such a
-    ghost from a neighbour, but the body axis does: a candidate whose own axis (hip to face) passes the axis of a
-    better one nearer than ``reach`` times the better one's radius is the same person.
+    A tile that cuts a person sees a shifted, smaller body: a limb with a hip of its own. So boxes do not
+    tell such a ghost from a neighbour, but the body axis does: a candidate whose own axis (hip to face)
+    passes the axis of a better one nearer than ``reach`` times the better one's radius is the same person.
     """
     order = np.argsort(-score, kind="stable")
     radius = body_radius(points)

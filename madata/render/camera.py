@@ -1,10 +1,12 @@
 """The pinhole camera of the renderer, and where it stands.
 
-World: metres, y up. Camera axes: x to the right, y up, z towards the viewer, so that a visible point has z < 0 and
-depth d = -z > 0. Picture: u = W/2 + focal_px x/d, v = H/2 - focal_px y/d in pixels, u to the right, v down.
+World: metres, y up. Camera axes: x to the right, y up, z towards the viewer, so that a visible point has z <
+0 and depth d = -z > 0. Picture: u = W/2 + focal_px x/d, v = H/2 - focal_px y/d in pixels, u to the right, v
+down.
 
-Pixel convention: the picture covers [0, W] x [0, H]; pixel (row i, column j) covers the unit square whose top left
-corner is (j, i), so its centre is u = j + 0.5, v = i + 0.5. Keypoints therefore scale with the picture.
+Pixel convention: the picture covers [0, W] x [0, H]; pixel (row i, column j) covers the unit square whose
+top left corner is (j, i), so its centre is u = j + 0.5, v = i + 0.5. Keypoints therefore scale with the
+picture.
 """
 
 from __future__ import annotations
@@ -69,8 +71,8 @@ class Camera:
 def facing_direction(joints: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Horizontal unit vector (3,) in which one pose (J, 3) faces, from its hips and shoulders.
 
-    Joints are in SMPL order, y up. A body that lies across its own up axis has no such direction; it then faces +z,
-    as the rest pose does.
+    Joints are in SMPL order, y up. A body that lies across its own up axis has no such direction; it then
+    faces +z, as the rest pose does.
     """
     pose = np.asarray(joints, np.float64)
     left = pose[_LEFT_HIP] - pose[_RIGHT_HIP] + pose[_LEFT_SHOULDER] - pose[_RIGHT_SHOULDER]
@@ -88,10 +90,12 @@ def front_camera(
     margin_m: float = 0.16,
     border: float = 0.05,
 ) -> Camera:
-    """The closest camera that faces the first dancer's first pose and keeps every joint of every frame in view.
+    """The closest camera that faces the first dancer's first pose and keeps every joint of every frame in
+    view.
 
-    The direction is fixed by the first frame, the distance and the aim by the whole motion. With the direction given,
-    each of the four picture edges is one half-space, so the closest position is exact, not searched.
+    The direction is fixed by the first frame, the distance and the aim by the whole motion. With the
+    direction given, each of the four picture edges is one half-space, so the closest position is exact, not
+    searched.
 
     Args:
         joints: one (T, J, 3) array in metres, y up, per dancer.

@@ -1,14 +1,15 @@
 """Ray casting of tapered capsules: exact silhouettes and depths, in NumPy alone.
 
-A tapered capsule is the hull of two balls: every point within r(k) = ra - k sin(alpha) of the axis point a + k u,
-0 <= k <= L, with sin(alpha) = (ra - rb) / L. A ray is t (x, y, -1) in camera axes, so t is the depth. It meets
+A tapered capsule is the hull of two balls: every point within r(k) = ra - k sin(alpha) of the axis point
+a + k u, 0 <= k <= L, with sin(alpha) = (ra - rb) / L. A ray is p = t d, d = (x, y, -1), in camera axes, so t
+is the depth. It meets
 
-    a ball about c      where  |d|^2 t^2 - 2 t d.c + |c|^2 - r^2 = 0
-    the cone between    where  (|p - a|^2 - s^2) cos^2(alpha) = (ra - s sin(alpha))^2,  p = t d,  s = (p - a).u,
+    a ball about c    where  |d|^2 t^2 - 2 t d.c + |c|^2 - r^2 = 0
+    the cone between  where  (|p - a|^2 - s^2) cos^2(alpha) = (ra - s sin(alpha))^2,  s = (p - a).u,
 
-and the cone counts between its two tangent circles, ra sin(alpha) <= s <= L + rb sin(alpha). Every coefficient that
-is linear in d is the sum of a row and a column, and each solid is only tried inside its own bounding box; that is
-what makes it quick. Shading is done once per covered pixel afterwards.
+and the cone counts between its two tangent circles, ra sin(alpha) <= s <= L + rb sin(alpha). Every
+coefficient that is linear in d is the sum of a row and a column, and each solid is only tried inside its own
+bounding box; that is what makes it quick. Shading is done once per covered pixel afterwards.
 
 Legend: K capsules, N covered pixels.
 """
@@ -16,6 +17,7 @@ Legend: K capsules, N covered pixels.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +32,12 @@ _NEAR_M = 0.05
 
 @dataclass(frozen=True)
 class Capsules:
-    """K tapered capsules in world or camera axes: ends ``a`` and ``b`` (K, 3), radii ``ra`` and ``rb`` (K,), metres."""
+    """K tapered capsules in world or camera axes.
+
+    Attributes:
+        a, b: (K, 3) ends of the axes, metres.
+        ra, rb: (K,) radii at the ends, metres.
+    """
 
     a: FloatArray
     b: FloatArray
@@ -74,34 +81,121 @@ class Surface:
 def trace(capsules: Capsules, camera: Camera) -> Hits:
     """Nearest capsule of every pixel, for capsules (K) in ``camera`` axes.
 
-    The result covers the smallest rectangle of the picture that holds all of them. A capsule that reaches behind the
-    camera's near plane (5 cm) is left out.
+    The result covers the smallest rectangle of the picture that holds all of them. A capsule that reaches
+    behind the camera's near plane (5 cm) is left out.
     """
-    boxes = _boxes(capsules, camera)
+    ends, radii = np.stack([capsules.a, capsules.b]), np.stack([capsules.ra, capsules.rb])
+    balls = np.stack([_ball_boxes(end, radius, camera) for end, radius in zip(ends, radii, strict=True)])
+    boxes = np.where(np.array([True, False, True, False]), balls.min(0), balls.max(0))
+    boxes[(-ends[..., 2] - radii <= _NEAR_M).any(0)] = 0
     keep = (boxes[:, 0] < boxes[:, 1]) & (boxes[:, 2] < boxes[:, 3])
     if not keep.any():
         return Hits(0, 0, np.empty((0, 0), np.float32), np.empty((0, 0), np.int16))
-    top, left = int(boxes[keep, 2].min()), int(boxes[keep, 0].min())
-    bottom, right = int(boxes[keep, 3].max()), int(boxes[keep, 1].max())
+    left, right = int(boxes[keep, 0].min()), int(boxes[keep, 1].max())
+    top, bottom = int(boxes[keep, 2].min()), int(boxes[keep, 3].max())
     x, y = camera.rays()
-    x, y = x[left:right], y[top:bottom, None]
-    squared = x * x + (y * y + 1)
-    depth = np.full(squared.shape, np.inf, np.float32)
-    index = np.full(squared.shape, -1, np.int16)
-    boxes = boxes - np.array([left, left, top, top])
-    ends = np.stack([capsules.a, capsules.b])
-    radii = np.stack([capsules.ra, capsules.rb])
-    axis, length, sine = _axes(capsules)
-    ball_boxes = np.stack([_ball_boxes(e, r, camera) for e, r in zip(ends, radii, strict=True)])
-    ball_boxes = ball_boxes - np.array([left, left, top, top])
+    canvas = _Canvas(x[left:right], y[top:bottom, None])
+    origin = np.array([left, left, top, top])
+    ball_numbers, cone_numbers = _ball_numbers(ends, radii), _cone_numbers(capsules)
+    ball_windows, cone_windows = (balls - origin).tolist(), (boxes - origin).tolist()
+    _, length, sine = _axes(capsules)
+    wanted_balls = _needed_balls(ends, radii, length) & keep
+    wanted_cones = (np.abs(sine) < 1) & keep
     with np.errstate(invalid="ignore", divide="ignore"):
-        for k in np.flatnonzero(keep):
-            for end in _shown_ends(radii[:, k], length[k]):
-                _ball(ends[end, k], radii[end, k], ball_boxes[end, k], x, y, squared, depth, index, k)
-            if abs(sine[k]) < 1:
-                cone = _Cone(capsules.a[k], axis[k], float(length[k]), float(capsules.ra[k]), float(sine[k]))
-                cone.cast(boxes[k], x, y, squared, depth, index, k)
-    return Hits(top, left, depth, index)
+        for k in np.flatnonzero(keep).tolist():
+            for end in (0, 1):
+                if wanted_balls[end, k]:
+                    canvas.ball(k, ball_windows[end][k], *ball_numbers[end][k])
+            if wanted_cones[k]:
+                canvas.cone(k, cone_windows[k], *cone_numbers[k])
+    return Hits(top, left, canvas.depth, canvas.index)
+
+
+class _Canvas:
+    """Depth and capsule number of the pixels that look along (x, y, -1); solids are added one by one."""
+
+    def __init__(self, x: FloatArray, y: FloatArray) -> None:
+        self.x, self.y = x, y
+        self.squared = x * x + (y * y + 1)
+        self.depth = np.full(self.squared.shape, np.inf, np.float32)
+        self.index = np.full(self.squared.shape, -1, np.int16)
+
+    def ball(self, k: int, window: list[int], x: float, y: float, z: float, constant: float) -> None:
+        """The ball about (x, y, z); ``constant`` is |c|^2 - r^2."""
+        left, right, top, bottom = window
+        part = (slice(top, bottom), slice(left, right))
+        towards = self.x[left:right] * x + (self.y[top:bottom] * y - z)
+        depth: FloatArray = self.squared[part] * np.float32(constant)
+        np.subtract(towards * towards, depth, out=depth)
+        np.sqrt(depth, out=depth)
+        depth += towards
+        np.divide(constant, depth, out=depth)
+        known = self.depth[part]
+        self._keep(k, part, depth, depth < known)
+
+    def cone(
+        self,
+        k: int,
+        window: list[int],
+        axis: list[float],
+        linear: list[float],
+        cosine2: float,
+        constant: float,
+        low: float,
+        high: float,
+    ) -> None:
+        """The cone with this ``axis`` for low < s < high; see :func:`_cone_numbers`."""
+        left, right, top, bottom = window
+        part = (slice(top, bottom), slice(left, right))
+        x, y = self.x[left:right], self.y[top:bottom]
+        rise = x * axis[0] + (y * axis[1] - axis[2])
+        towards = x * linear[0] + (y * linear[1] - linear[2])
+        depth: FloatArray = self.squared[part] * np.float32(cosine2)
+        depth -= rise * rise
+        depth *= constant
+        np.subtract(towards * towards, depth, out=depth)
+        np.sqrt(depth, out=depth)
+        depth += towards
+        np.divide(constant, depth, out=depth)
+        rise *= depth
+        nearer = depth < self.depth[part]
+        nearer &= rise > low
+        nearer &= rise < high
+        self._keep(k, part, depth, nearer)
+
+    def _keep(
+        self, k: int, part: tuple[slice, slice], depth: FloatArray, nearer: npt.NDArray[np.bool_]
+    ) -> None:
+        np.copyto(self.depth[part], depth, where=nearer)
+        np.copyto(self.index[part], np.int16(k), where=nearer)
+
+
+def _ball_numbers(ends: FloatArray, radii: FloatArray) -> list[list[list[float]]]:
+    """x, y, z and |c|^2 - r^2 of every end, as Python numbers (they are cheap to hand to NumPy)."""
+    constant = (ends.astype(np.float64) ** 2).sum(-1) - radii.astype(np.float64) ** 2
+    numbers: list[list[list[float]]] = np.concatenate([ends, constant[..., None]], -1).tolist()
+    return numbers
+
+
+def _cone_numbers(capsules: Capsules) -> list[tuple[Any, ...]]:
+    """Axis, coefficient of t (3 numbers to dot with d), cos^2, constant, and the range of d.u t of every
+    cone.
+
+    With p = t d, s = s0 + t d.u and g = ra - s0 sin, the cone is A t^2 - 2 B t + C = 0 where
+    A = cos^2 |d|^2 - (d.u)^2, B = d.(cos^2 (a + s0 u) - g sin u), C = cos^2 (|a|^2 - s0^2) - g^2; its nearer
+    root is C / (B + sqrt(B^2 - A C)), which stays exact where A vanishes.
+    """
+    a, ra = capsules.a.astype(np.float64), capsules.ra.astype(np.float64)
+    axis, length, sine = (one.astype(np.float64) for one in _axes(capsules))
+    cosine2 = 1 - sine**2
+    start = -(a * axis).sum(1)
+    rim = ra - start * sine
+    constant = cosine2 * ((a * a).sum(1) - start**2) - rim**2
+    linear = cosine2[:, None] * (a + axis * start[:, None]) - axis * (rim * sine)[:, None]
+    low = ra * sine - start
+    high = length + (ra - length * sine) * sine - start
+    rows = (axis, linear, cosine2, constant, low, high)
+    return list(zip(*(row.tolist() for row in rows), strict=True))
 
 
 def _axes(capsules: Capsules) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -111,11 +205,13 @@ def _axes(capsules: Capsules) -> tuple[FloatArray, FloatArray, FloatArray]:
     return span / safe[:, None], length, (capsules.ra - capsules.rb) / safe
 
 
-def _shown_ends(radii: FloatArray, length: np.float32) -> tuple[int, ...]:
-    """Both ends, or the one that holds the other."""
-    if abs(radii[0] - radii[1]) < length:
-        return (0, 1)
-    return (0,) if radii[0] >= radii[1] else (1,)
+def _needed_balls(ends: FloatArray, radii: FloatArray, length: FloatArray) -> npt.NDArray[np.bool_]:
+    """Which end balls (2, K) have to be drawn: neither inside the capsule's other end nor drawn before."""
+    needed = radii > radii[::-1] - length
+    same = (ends[0, 1:] == ends[1, :-1]).all(1) & (radii[0, 1:] == radii[1, :-1])
+    needed[0, 1:] &= ~same
+    needed[0] |= (length == 0) & (radii[0] == radii[1])
+    return needed
 
 
 def _ball_boxes(centre: FloatArray, radius: FloatArray, camera: Camera) -> npt.NDArray[np.intp]:
@@ -135,124 +231,52 @@ def _ball_boxes(centre: FloatArray, radius: FloatArray, camera: Camera) -> npt.N
     return box
 
 
-def _boxes(capsules: Capsules, camera: Camera) -> npt.NDArray[np.intp]:
-    a = _ball_boxes(capsules.a, capsules.ra, camera)
-    b = _ball_boxes(capsules.b, capsules.rb, camera)
-    both = np.stack(
-        [np.minimum(a, b)[:, 0], np.maximum(a, b)[:, 1], np.minimum(a, b)[:, 2], np.maximum(a, b)[:, 3]], 1
-    )
-    near = np.minimum(-capsules.a[:, 2] - capsules.ra, -capsules.b[:, 2] - capsules.rb) <= _NEAR_M
-    both[near] = 0
-    return both
+def _axis_table(capsules: Capsules) -> FloatArray:
+    """What :func:`surface` needs of every capsule, (11, K): start (3), axis (3), u.a + ra sin, 1 / cos^2,
+    length, ra, sin.
 
-
-def _keep_nearer(
-    t: FloatArray, depth: FloatArray, index: npt.NDArray[np.int16], nearer: npt.NDArray[np.bool_], k: int
-) -> None:
-    np.copyto(depth, t, where=nearer)
-    np.copyto(index, k, where=nearer, casting="unsafe")
-
-
-def _ball(
-    centre: FloatArray,
-    radius: np.float32,
-    box: npt.NDArray[np.intp],
-    x: FloatArray,
-    y: FloatArray,
-    squared: FloatArray,
-    depth: FloatArray,
-    index: npt.NDArray[np.int16],
-    k: int,
-) -> None:
-    columns, rows = slice(box[0], box[1]), slice(box[2], box[3])
-    towards = x[columns] * centre[0] + (y[rows] * centre[1] - centre[2])
-    steep = squared[rows, columns]
-    constant = np.float32((centre * centre).sum() - radius * radius)
-    root = steep * constant
-    np.subtract(towards * towards, root, out=root)
-    np.sqrt(root, out=root)
-    root += towards
-    np.divide(constant, root, out=root)
-    into = depth[rows, columns]
-    _keep_nearer(root, into, index[rows, columns], root < into, k)
-
-
-@dataclass(frozen=True)
-class _Cone:
-    """The cone part of one capsule; ``sine`` is (ra - rb) / length."""
-
-    a: FloatArray
-    axis: FloatArray
-    length: float
-    ra: float
-    sine: float
-
-    def cast(
-        self,
-        box: npt.NDArray[np.intp],
-        x: FloatArray,
-        y: FloatArray,
-        squared: FloatArray,
-        depth: FloatArray,
-        index: npt.NDArray[np.int16],
-        k: int,
-    ) -> None:
-        columns, rows = slice(box[0], box[1]), slice(box[2], box[3])
-        columns_x, rows_y = x[columns], y[rows]
-        cosine2 = np.float32(1 - self.sine**2)
-        start = -float(self.a @ self.axis)
-        rim = self.ra - start * self.sine
-        constant = np.float32(cosine2 * (float(self.a @ self.a) - start**2) - rim**2)
-        linear = cosine2 * (self.a + self.axis * np.float32(start)) - self.axis * np.float32(rim * self.sine)
-        rise = columns_x * self.axis[0] + (rows_y * self.axis[1] - self.axis[2])
-        towards = columns_x * linear[0] + (rows_y * linear[1] - linear[2])
-        root = squared[rows, columns] * cosine2
-        root -= rise * rise
-        root *= constant
-        np.subtract(towards * towards, root, out=root)
-        np.sqrt(root, out=root)
-        root += towards
-        np.divide(constant, root, out=root)
-        along = rise
-        along *= root
-        low, high = self.ra * self.sine, self.length + (self.ra - self.length * self.sine) * self.sine
-        into = depth[rows, columns]
-        nearer = root < into
-        nearer &= along > np.float32(low - start)
-        nearer &= along < np.float32(high - start)
-        _keep_nearer(root, into, index[rows, columns], nearer, k)
-
-
-def surface(hits: Hits, capsules: Capsules, camera: Camera, pixels: npt.NDArray[np.intp]) -> Surface:
-    """The surface seen at N covered ``pixels`` (flat positions in ``hits``), for the capsules given to :func:`trace`."""
-    x, y = camera.rays()
-    width = hits.depth.shape[1]
-    rows, columns = np.divmod(pixels, width)
-    t = hits.depth.reshape(-1)[pixels]
-    index = hits.index.reshape(-1)[pixels]
-    point = np.empty((3, pixels.size), np.float32)
-    np.multiply(x[hits.left + columns], t, out=point[0])
-    np.multiply(y[hits.top + rows], t, out=point[1])
-    np.negative(t, out=point[2])
+    k = (s - ra sin) / cos^2, held between the ends, is the place on the axis whose ball touches the surface
+    at s. Where one end holds the other, that ball is all there is.
+    """
     axis, length, sine = _axes(capsules)
-    cosine2 = np.maximum(1 - sine * sine, 1e-6)
-    inside = np.abs(sine) < 1
-    # k = (s - ra sin) / cos^2, held between the ends, is the ball that touches the surface at s
-    table = np.empty((12, axis.shape[0]), np.float32)
-    table[0:3] = capsules.a.T
+    ball = np.abs(sine) >= 1
+    start = np.where((ball & (capsules.rb > capsules.ra))[:, None], capsules.b, capsules.a)
+    sine = np.where(ball, 0, sine)
+    table = np.empty((11, len(sine)), np.float32)
+    table[0:3] = start.T
     table[3:6] = axis.T
-    table[6] = (capsules.a * axis).sum(1) + capsules.ra * sine
-    table[7] = 1 / cosine2
-    table[8] = np.where(inside, length, np.where(sine < 0, length, 0))
-    table[9] = capsules.ra
-    table[10] = np.where(inside, sine, np.where(sine < 0, (capsules.ra - capsules.rb) / np.maximum(length, 1e-9), 0))
-    table[11] = 1 / np.maximum(length, 1e-9)
-    own = table[:, index]
-    along = point[0] * own[3] + point[1] * own[4] + point[2] * own[5]
+    table[6] = (start * axis).sum(1) + capsules.ra * sine
+    table[7] = 1 / (1 - sine * sine)
+    table[8] = np.where(ball, 0, length)
+    table[9] = np.where(ball, np.maximum(capsules.ra, capsules.rb), capsules.ra)
+    table[10] = sine
+    return table
+
+
+def surface(hits: Hits, capsules: Capsules, camera: Camera) -> Surface:
+    """The surface at the N covered pixels of ``hits``, row by row, for the capsules traced."""
+    covered = hits.index >= 0
+    index = hits.index[covered]
+    depth = hits.depth[covered]
+    x, y = camera.rays()
+    height, width = covered.shape
+    point = np.empty((3, index.size), np.float32)
+    np.multiply(
+        np.broadcast_to(x[hits.left : hits.left + width], covered.shape)[covered], depth, out=point[0]
+    )
+    np.multiply(np.repeat(y[hits.top : hits.top + height], covered.sum(1)), depth, out=point[1])
+    np.negative(depth, out=point[2])
+    own = _axis_table(capsules).take(index, axis=1)
+    along = own[3] * point[0]
+    along += own[4] * point[1]
+    along += own[5] * point[2]
     along -= own[6]
     along *= own[7]
     np.clip(along, 0, own[8], out=along)
+    radius = np.subtract(own[9], along * own[10], out=own[9])
     normal = point - own[0:3]
-    normal -= along * own[3:6]
-    normal /= own[9] - along * own[10]
-    return Surface(index, normal, along * own[11], point)
+    own[3:6] *= along
+    normal -= own[3:6]
+    normal /= radius
+    along /= np.maximum(own[8], 1e-9)
+    return Surface(index, normal, along, point)

@@ -1,6 +1,6 @@
 import pytest
 
-from madata.config import load_config
+from madata.config import load_config, to_toml
 from madata.errors import ConfigError
 
 
@@ -41,3 +41,12 @@ def test_wrong_settings_are_named(override, message):
 def test_hash_changes_with_any_setting():
     assert load_config().hash == load_config().hash
     assert load_config().hash != load_config(overrides=["windows.overlap=0.5"]).hash
+
+
+def test_settings_written_are_the_settings_read(tmp_path):
+    config = load_config(
+        overrides=["clip.size=[512, 768]", 'people.options.model="a \\"b\\" c"', "clip.fps=29.97"]
+    )
+    path = tmp_path / "settings.toml"
+    path.write_text(to_toml(config))
+    assert load_config(path) == config

@@ -1,0 +1,247 @@
+"""``madance score``: predictions and a reference in, numbers with their uncertainty out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from evaluation.gather import Options
+    from evaluation.protocol import Protocol
+    from evaluation.results import Problem, Result
+
+__all__ = ["score"]
+
+_FOLDER = click.Path(path_type=Path)
+
+
+def _print_schema(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from evaluation.results import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=1))
+    ctx.exit()
+
+
+def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from evaluation.protocol import load_protocol, protocol_names
+
+    for name in protocol_names():
+        protocol = load_protocol(name)
+        click.echo(f"{name} (version {protocol.version}, {protocol.kind}, {protocol.sha256[:12]})")
+        click.echo("  " + " ".join(protocol.summary.split()))
+    ctx.exit()
+
+
+@click.command()
+@click.argument("predictions", type=_FOLDER, required=False)
+@click.option("--reference", type=_FOLDER, help="Folder of real clips, or a file of --save-reference.")
+@click.option(
+    "--music", type=_FOLDER, help="Folder of sound files or videos (default: the reference videos)."
+)
+@click.option(
+    "--protocol", "names", multiple=True, metavar="NAME", help="Protocol, or several to see side by side."
+)
+@click.option("--out", type=_FOLDER, help="Folder for result.json, samples.parquet and features.npz.")
+@click.option("--system", help="Name of the system (default: the name of the folder).")
+@click.option("--allow-missing", is_flag=True, help="Score what is there; the result is partial.")
+@click.option(
+    "--mix-backends", is_flag=True, help="Compare keypoints of two pose backends; the result is marked."
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first clips; the result is partial.")
+@click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
+@click.option("--device", default="cpu", show_default=True, help="Where the pose backend runs.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), help="Processes for the music (default: one for each core)."
+)
+@click.option(
+    "--save-reference", type=_FOLDER, metavar="FILE", help="Measure the reference once and keep it."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print the JSON Schema of a result.",
+)
+@click.option(
+    "--protocols",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_protocols,
+    help="List the protocols.",
+)
+@click.pass_context
+def score(
+    ctx: click.Context,
+    predictions: Path | None,
+    reference: Path | None,
+    music: Path | None,
+    names: tuple[str, ...],
+    out: Path | None,
+    system: str | None,
+    allow_missing: bool,
+    mix_backends: bool,
+    limit: int | None,
+    pose: str,
+    device: str,
+    jobs: int | None,
+    save_reference: Path | None,
+    as_json: bool,
+) -> None:
+    """Score PREDICTIONS against real clips of the same stems.
+
+    Both sides are folders of keypoints (.json of the official extractor, .npz), videos, or 3D motions
+    (.pkl, .npy, .npz, .bvh). PREDICTIONS may also be the features.npz of an earlier run: every number is then
+    computed again from it alone.
+
+    Exit codes: 0 done, 1 done with clips missing, 2 refused (every problem is named), 3 numbers differ on
+    re-scoring.
+    """
+    from evaluation.gather import Options, Refused
+
+    if predictions is not None and predictions.is_file():
+        raise SystemExit(_rescore(predictions, as_json=as_json))
+    if reference is None or (predictions is None and save_reference is None):
+        raise click.UsageError("give PREDICTIONS and --reference, or --reference and --save-reference")
+    protocols = _protocols(names, predictions or reference)
+    options = Options(
+        system=system,
+        allow_missing=allow_missing,
+        mix_backends=mix_backends,
+        limit=limit,
+        backend=pose,
+        device=device,
+        jobs=jobs or os.cpu_count() or 1,
+        on_clip=_progress(ctx),
+    )
+    try:
+        if save_reference is not None:
+            reference = _save(reference, protocols, save_reference, music, options)
+        if predictions is None:
+            return
+        results = [
+            _run(predictions, reference, protocol, music, options, _folder(out, protocol, protocols))
+            for protocol in protocols
+        ]
+    except Refused as refused:
+        if as_json:
+            click.echo(json.dumps({"errors": [_plain(problem) for problem in refused.problems]}, indent=1))
+        raise
+    _print(results, as_json=as_json)
+    raise SystemExit(max(0 if result.status == "complete" else 1 for result in results))
+
+
+def _protocols(names: tuple[str, ...], folder: Path) -> list[Protocol]:
+    from evaluation.inputs import guess_kind
+    from evaluation.protocol import DEFAULTS, load_protocol
+
+    return [load_protocol(name) for name in names or (DEFAULTS[guess_kind(folder)],)]
+
+
+def _folder(out: Path | None, protocol: Protocol, protocols: list[Protocol]) -> Path | None:
+    return out if out is None or len(protocols) == 1 else out / protocol.name
+
+
+def _run(
+    predictions: Path,
+    reference: Path,
+    protocol: Protocol,
+    music: Path | None,
+    options: Options,
+    out: Path | None,
+) -> Result:
+    from evaluation.score import score as score_folders
+    from evaluation.score import write_scored
+    from madata.files import write_json
+
+    if out is not None:  # before any work: hours of it must not end at a folder that cannot be written
+        write_json(out / "protocol.json", protocol.model_dump(mode="json"))
+    scored = score_folders(predictions, reference, protocol, music=music, options=options)
+    return scored.result if out is None else write_scored(scored, out)
+
+
+def _save(
+    reference: Path, protocols: list[Protocol], file: Path, music: Path | None, options: Options
+) -> Path:
+    from evaluation.reference import save_reference
+
+    if len(protocols) != 1:
+        raise click.UsageError("--save-reference takes one --protocol")
+    for problem in save_reference(reference, protocols[0], file, music=music, options=options):
+        click.echo(f"reference {problem.file}: {problem.message} [{problem.reason}]", err=True)
+    return file
+
+
+def _progress(ctx: click.Context) -> Any:
+    """Count clips on standard error, on a terminal only."""
+    if (ctx.obj or {}).get("quiet"):
+        return lambda: None
+    from tqdm import tqdm
+
+    bar = tqdm(unit=" clips", desc="measuring", disable=None, leave=False)
+    ctx.call_on_close(bar.close)
+    return lambda: bar.update(1)
+
+
+def _plain(problem: Problem) -> dict[str, Any]:
+    return problem.model_dump(mode="json")
+
+
+def _print(results: list[Result], *, as_json: bool) -> None:
+    from evaluation.show import describe, side_by_side
+
+    if as_json:
+        documents = [result.model_dump(mode="json", by_alias=True) for result in results]
+        click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=1))
+        return
+    for result in results:
+        click.echo(describe(result))
+        click.echo()
+    if len(results) > 1:
+        click.echo(side_by_side(results))
+
+
+def _rescore(features: Path, *, as_json: bool) -> int:
+    """Compute the numbers of a features file again and hold them against the result beside it."""
+    from evaluation.results import read_result
+    from evaluation.score import RESULT_FILE, rescore
+    from evaluation.show import number
+
+    measurement, protocol = rescore(features)
+    beside = features.with_name(RESULT_FILE)
+    stated = {metric.name: metric for metric in read_result(beside).metrics} if beside.is_file() else None
+    different = (
+        []
+        if stated is None
+        else [metric.name for metric in measurement.metrics if stated.get(metric.name) != metric]
+    )
+    if as_json:
+        document = {
+            "protocol": protocol.name,
+            "protocol_sha256": protocol.sha256,
+            "different": different,
+            "metrics": [metric.model_dump(mode="json") for metric in measurement.metrics],
+        }
+        click.echo(json.dumps(document, indent=1))
+    else:
+        click.echo(f"{features.name}, protocol {protocol.name} {protocol.sha256[:12]}")
+        for metric in measurement.metrics:
+            click.echo(f"  {metric.name:22s} {number(metric.value)}")
+        if stated is not None:
+            click.echo(
+                f"differs from {RESULT_FILE}: {', '.join(different)}"
+                if different
+                else f"the same as {RESULT_FILE}, to the last bit"
+            )
+    return 3 if different else 0

@@ -1,0 +1,169 @@
+"""From a clip of the data set to the request a system gets; and from what it made to what was wanted.
+
+A system never sees the real video: music and first frame are taken out of it into files of their own.
+"""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.generate.clips import ClipSet, DataClip
+from evaluation.systems import Declaration, Request, Task, Truth, clip_seed
+from evaluation.systems.folder import VIDEO_SUFFIXES
+from madata.errors import MediaError
+from madata.files import atomic_path, read_npz, write_bytes
+from madata.types import Keypoints2D
+
+__all__ = ["RequestMaker", "Wanted"]
+
+_MOTION_FPS = 30.0
+_SIZE = (512, 512)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Frame rate and length of the finished clip; ``fps`` differs from the request's where a system has its own."""
+
+    fps: float
+    num_frames: int
+
+
+@dataclass(frozen=True)
+class RequestMaker:
+    """Makes the requests of a run.
+
+    Attributes:
+        inputs: folder of extracted music and pictures.
+        fps, duration_s: as the user wants them; ``None`` is as the clip is.
+    """
+
+    data: ClipSet
+    task: Task
+    declaration: Declaration
+    run_seed: int
+    inputs: Path
+    fps: float | None = None
+    duration_s: float | None = None
+
+    def wanted(self, clip: DataClip) -> Wanted:
+        """What the finished clip must be."""
+        own = self.declaration.fps if self.task != "motion" else None
+        fps = self.fps or own or clip.fps or self.declaration.fps or _MOTION_FPS
+        duration_s = min(clip.duration_s, self.duration_s or clip.duration_s)
+        return Wanted(fps, max(1, round(duration_s * fps)))
+
+    def request(self, clip: DataClip, scratch: Path) -> Request:
+        """The request for a clip.
+
+        Raises:
+            MediaError: an input cannot be read.
+        """
+        wanted = self.wanted(clip)
+        native = self.declaration.fps if self.task == "motion" else None
+        size = self.declaration.size or clip.size or _SIZE
+        duration_s = wanted.num_frames / wanted.fps
+        fps = native or wanted.fps
+        pose = None
+        if self.task == "animation" and clip.keypoints is not None:
+            pose = _pose(clip.keypoints, fps, round(duration_s * fps), size)
+        return Request(
+            clip_id=clip.clip_id,
+            task=self.task,
+            music=None if self.task == "animation" else self._music(clip),
+            image=None if self.task == "motion" else self._picture(clip, size),
+            pose=pose,
+            motion=None,
+            duration_s=duration_s,
+            fps=fps,
+            size=size,
+            seed=clip_seed(self.run_seed, clip.clip_id),
+            scratch=scratch,
+            truth=self._truth() if self.declaration.needs_truth else None,
+        )
+
+    def sound(self, clip: DataClip) -> Path | None:
+        """The file whose sound goes under a finished video."""
+        return clip.music
+
+    def _truth(self) -> Truth:
+        split, others = (
+            tuple(real for clip in clips if (real := clip.real(self.task)) is not None)
+            for clips in (self.data.clips, self.data.others)
+        )
+        return Truth(split, others, self.run_seed)
+
+    def _music(self, clip: DataClip) -> Path | None:
+        if clip.music is None or clip.music.suffix.lower() not in VIDEO_SUFFIXES:
+            return clip.music
+        target = self.inputs / f"{clip.clip_id}.wav"
+        if not target.is_file():
+            _extract_sound(clip.music, target)
+        return target
+
+    def _picture(self, clip: DataClip, size: tuple[int, int]) -> Path | None:
+        source = clip.image or clip.video
+        target = self.inputs / f"{clip.clip_id}.{size[0]}x{size[1]}.png"
+        if source is not None and not target.is_file():
+            _extract_picture(source, target, size)
+        return target
+
+
+def _extract_sound(video: Path, target: Path) -> None:
+    from madata.video import read_audio
+
+    sound = read_audio(video)
+    samples = np.clip(np.rint(sound.waveform * 32767.0), -32768, 32767).astype("<i2")
+    with atomic_path(target) as temporary, wave.open(str(temporary), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sound.rate_hz)
+        file.writeframes(samples.tobytes())
+
+
+def _extract_picture(source: Path, target: Path, size: tuple[int, int]) -> None:
+    """The first frame, scaled to cover ``size``, the overhang cut off evenly."""
+    from madata.video import Decoder, encode_png
+    from madata.video.geometry import frame_clip
+
+    with Decoder(source) as decoder:
+        frame = next(iter(decoder), None)
+        if frame is None or frame.damaged:
+            raise MediaError(f"{source}: its first frame cannot be decoded", reason="damaged_frames")
+        framing = frame_clip(decoder.info.size, size=size, fit="crop")
+        left, top = (max(0, -side) for side in framing.offset)
+        image = frame.scaled(framing.scaled)[top : top + size[1], left : left + size[0]]
+    write_bytes(target, encode_png(np.ascontiguousarray(image)))
+
+
+def _pose(path: Path, fps: float, count: int, size: tuple[int, int]) -> Keypoints2D:
+    """Stored keypoints on the grid of the request, pixels of ``size``: on a line between the rows around a time.
+
+    A joint is as sure as the less sure of the two rows.
+    """
+    arrays = read_npz(path)
+    clock = "times_s" if "times_s" in arrays else "fps"
+    if absent := [key for key in ("xy", "score", "skeleton", "size", clock) if key not in arrays]:
+        raise MediaError(f"{path}: lacks {', '.join(absent)}", reason="no_keypoints")
+    rows = len(arrays["xy"])
+    if rows == 0:
+        raise MediaError(f"{path}: holds no row", reason="no_keypoints")
+    times_s = arrays[clock] if clock == "times_s" else np.arange(rows) / float(arrays[clock])
+    place = np.interp(np.arange(count) / fps, times_s, np.arange(rows))
+    before, after = np.floor(place).astype(np.intp), np.ceil(place).astype(np.intp)
+    share = (place - before)[:, None, None]
+    scale = np.array(size) / arrays["size"]
+    xy = (arrays["xy"][before] * (1 - share) + arrays["xy"][after] * share) * scale
+    score = np.minimum(arrays["score"][before], arrays["score"][after])
+    return Keypoints2D(
+        np.ascontiguousarray(xy, np.float32),
+        np.ascontiguousarray(score, np.float32),
+        str(arrays["skeleton"]),
+        fps,
+        size,
+    )

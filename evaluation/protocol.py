@@ -1,0 +1,206 @@
+"""A protocol says what a number means: which clips, which definition, which metrics in which version, which
+statistics.
+
+Protocols are TOML files with a name and a version; their hash stands in every result, and results of
+different hashes are not compared. ``*-official`` and the 3D names of the field reproduce published scripts
+number for number, defects included; the others are the corrected ones and the default.
+
+Example:
+    >>> load_protocol("mace2d-official").clips.max_frames
+    64
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from madata.errors import ConfigError
+from madata.files import sha256_bytes
+
+__all__ = [
+    "DEFAULTS",
+    "ClipRule",
+    "InputKind",
+    "Protocol",
+    "StatisticsRule",
+    "load_protocol",
+    "protocol_names",
+]
+
+InputKind = Literal["keypoints2d", "motion3d"]
+
+DEFAULTS: dict[InputKind, str] = {"keypoints2d": "ma-data-motion2d", "motion3d": "finedance-motion3d"}
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClipRule(_Closed):
+    """Which part of which files is scored.
+
+    Attributes:
+        pairing: ``matched``, every reference clip needs a prediction of the same stem; ``intersection``,
+            only stems on both sides (and in the music) count; ``set``, the reference is a distribution of
+            its own.
+        bad_files: ``refuse`` stops with the list of all of them; ``skip`` goes on without them and lists
+            them.
+        min_frames, max_frames: frames used, from the first one on; shorter clips are bad.
+        duration_s: the same in seconds of the true frame rate.
+        windows: cut the whole clip into windows of ``duration_s`` instead of taking the first one; intervals
+            then resample whole clips.
+        fps: ``any`` is not looked at, ``reference`` must be that of the reference, a number must be met.
+        skeleton: joints are taken by name from the file's own; ``reference`` keeps those of the reference.
+    """
+
+    pairing: Literal["matched", "intersection", "set"]
+    bad_files: Literal["refuse", "skip"]
+    min_frames: int = Field(default=2, ge=2)
+    max_frames: int | None = Field(default=None, ge=2)
+    duration_s: float | None = Field(default=None, gt=0)
+    windows: bool = False
+    fps: Literal["any", "reference"] | float
+    skeleton: str
+
+    @model_validator(mode="after")
+    def _one_length(self) -> ClipRule:
+        if self.duration_s is not None and self.max_frames is not None:
+            raise ValueError("give max_frames or duration_s, not both")
+        if self.windows and self.duration_s is None:
+            raise ValueError("windows need duration_s")
+        if self.max_frames is not None and self.max_frames < self.min_frames:
+            raise ValueError(f"max_frames ({self.max_frames}) is below min_frames ({self.min_frames})")
+        return self
+
+
+class BeatAlignmentRule(_Closed):
+    """How beats are compared in the corrected definition.
+
+    Attributes:
+        sigma_ms: tolerance.
+        min_confidence: music whose beats are less sure counts as music without beats.
+        shuffles: how often the music is dealt out anew to find the chance level.
+    """
+
+    sigma_ms: float = Field(gt=0)
+    min_confidence: float = Field(ge=0, le=1)
+    shuffles: int = Field(ge=10)
+
+
+class StatisticsRule(_Closed):
+    """How sure the numbers are.
+
+    Attributes:
+        resamples: draws of whole clips behind every interval.
+        floor_repeats: random splits of the reference into halves for the noise floor.
+        seed: of everything random in the scoring.
+        min_n: below this many clips FID and its kin are refused.
+    """
+
+    resamples: int = Field(ge=100)
+    floor_repeats: int = Field(ge=1)
+    seed: int = Field(ge=0)
+    min_n: int = Field(ge=2)
+
+
+class Protocol(_Closed):
+    """One protocol.
+
+    Attributes:
+        kind: ``official`` reproduces a published script, ``corrected`` is ours.
+        definition: ``corrected``, or a published definition of :mod:`evaluation.metrics.variants`.
+        beats: of the corrected definition; a published one brings its own.
+        metrics: version of every metric, in the order of the report; a version changes when a number would.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    version: int = Field(ge=1)
+    kind: Literal["official", "corrected"]
+    input: InputKind
+    definition: str
+    summary: str
+    source: str
+    clips: ClipRule
+    beats: BeatAlignmentRule | None = None
+    statistics: StatisticsRule
+    metrics: dict[str, int]
+
+    @model_validator(mode="after")
+    def _beats_rule(self) -> Protocol:
+        if (self.beats is not None) != (self.definition == "corrected"):
+            raise ValueError("[beats] belongs to the corrected definition, and to no other")
+        return self
+
+    @property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the protocol in canonical JSON, without the two texts meant for readers."""
+        content = self.model_dump(mode="json", exclude={"summary", "source"})
+        content["metrics"] = list(self.metrics.items())
+        return sha256_bytes(json.dumps(content, sort_keys=True).encode())
+
+
+def protocol_names() -> tuple[str, ...]:
+    """Names of the protocols that come with the package.
+
+    Example:
+        >>> "ma-data-motion2d" in protocol_names()
+        True
+    """
+    folder = resources.files("evaluation").joinpath("protocols")
+    return tuple(
+        sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    )
+
+
+def load_protocol(name: str) -> Protocol:
+    """The protocol called ``name``, or the one in the TOML file of that path.
+
+    Raises:
+        ConfigError: there is no such protocol (the nearest is named), or the file is not a protocol.
+
+    Example:
+        >>> load_protocol("lodge").clips.pairing
+        'set'
+    """
+    if name in protocol_names():
+        text = resources.files("evaluation").joinpath("protocols", f"{name}.toml").read_text("utf-8")
+        return _parse(text, where=f"protocol {name}")
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise ConfigError(f"{name}: no such protocol file")
+        return _parse(path.read_text("utf-8"), where=name)
+    near = difflib.get_close_matches(name, protocol_names(), n=1, cutoff=0.3)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise ConfigError(f"there is no protocol {name!r}; {hint}(known: {', '.join(protocol_names())})")
+
+
+def _parse(text: str, *, where: str) -> Protocol:
+    try:
+        return Protocol.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where}: not valid TOML ({error})") from error
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_first_error(error)}") from error
+
+
+def _first_error(error: ValidationError) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    key = ".".join(path) or "protocol"
+    if first["type"] != "extra_forbidden":
+        return f"{key}: {first['msg']} (got {first.get('input')!r})"
+    model: Any = {
+        "clips": ClipRule,
+        "beats": BeatAlignmentRule,
+        "statistics": StatisticsRule,
+    }.get(path[0], Protocol)
+    near = difflib.get_close_matches(path[-1], model.model_fields, n=1, cutoff=0.4)
+    return f"there is no key {key}" + (f"; did you mean {near[0]!r}?" if near else "")

@@ -1,0 +1,331 @@
+"""What one scoring run says, as one closed and versioned JSON document.
+
+A number never stands alone: it carries n, an interval and the method behind it, its noise floor, its unit
+and direction, and the hashes of everything it was made from. A number that could not be computed is ``null``
+with the reason. The document holds no path and no name of a user or machine, and no NaN.
+
+``id`` is the hash of all that was measured: scoring the same files twice gives the same id.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from madata.errors import MadanceError
+from madata.files import read_json, sha256_bytes, write_json
+
+__all__ = [
+    "SCHEMA",
+    "Artefact",
+    "Checkpoint",
+    "Dataset",
+    "Edit",
+    "Environment",
+    "FileHashes",
+    "Generation",
+    "Metric",
+    "Pose",
+    "Problem",
+    "ProtocolRef",
+    "Result",
+    "System",
+    "Verification",
+    "content_id",
+    "json_schema",
+    "read_result",
+    "seal",
+    "write_result",
+]
+
+SCHEMA: Literal["madance.result/1"] = "madance.result/1"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Track = Literal["motion", "appearance", "efficiency"]
+Side = Literal["prediction", "reference", "music"]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+class Metric(_Closed):
+    """One number, or the reason why there is none.
+
+    Attributes:
+        n: clips (windows of clips, where the protocol cuts windows) the value rests on.
+        ci95: 95 % interval by ``ci_method``.
+        noise_floor: value of the same metric between two disjoint parts of the reference of ``noise_floor_n``
+            clips each.
+        reference: value of the same metric on the reference itself, where that means something (DIV, BAS,
+            ...).
+        caution: what a reader must know before using the number; it is shown beside it wherever it is shown.
+    """
+
+    name: str
+    track: Track
+    value: float | None
+    reason: str | None = None
+    unit: str
+    higher_is_better: bool | None
+    n: int = Field(ge=0)
+    n_reference: int | None = Field(default=None, ge=0)
+    ci95: tuple[float, float] | None = None
+    ci_method: str | None = None
+    noise_floor: float | None = None
+    noise_floor_n: int | None = None
+    reference: float | None = None
+    reference_ci95: tuple[float, float] | None = None
+    caution: str | None = None
+    version: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Metric:
+        if (self.value is None) != (self.reason is not None):
+            raise ValueError("a metric has a value or a reason why not, never both")
+        if (self.ci95 is None) != (self.ci_method is None):
+            raise ValueError("ci95 and ci_method come together")
+        if self.ci95 is not None and not self.ci95[0] <= self.ci95[1]:
+            raise ValueError(f"ci95 {list(self.ci95)} is not in order")
+        return self
+
+
+class Problem(_Closed):
+    """One file that is not as it must be, and what became of it.
+
+    Attributes:
+        reason: short code (``missing``, ``not_json``, ``too_short``, ``wrong_fps``, ``not_finite``, ...).
+        dropped: the clip takes no part in the numbers.
+    """
+
+    clip_id: str
+    side: Side
+    file: str
+    reason: str
+    message: str
+    dropped: bool
+
+
+class Checkpoint(_Closed):
+    name: str
+    sha256: Sha256
+    bytes: int = Field(ge=0)
+
+
+class System(_Closed):
+    """What made the predictions. Only ``name`` is known of a folder of files."""
+
+    name: str
+    version: str | None = None
+    task: Literal["video", "motion", "animation"]
+    origin: dict[str, str | None] = Field(default_factory=dict)
+    code: dict[str, str | bool | None] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
+    checkpoints: list[Checkpoint] = Field(default_factory=list)
+    card: dict[str, Any] = Field(default_factory=dict)
+
+
+class ProtocolRef(_Closed):
+    name: str
+    version: int = Field(ge=1)
+    sha256: Sha256
+
+
+class FileHashes(_Closed):
+    """SHA-256 of the files one clip was scored from; ``None`` where there was none."""
+
+    prediction: Sha256 | None = None
+    reference: Sha256 | None = None
+    music: Sha256 | None = None
+
+
+class Dataset(_Closed):
+    """Which clips were asked for and which were scored.
+
+    Attributes:
+        reference_sha256: hash over the clip ids and contents of the reference files.
+        music_sha256: the same over the music files.
+        n_expected: clips the protocol asks for with this reference.
+        missing: clips that were expected and not scored.
+        ignored: predictions without a counterpart.
+    """
+
+    name: str
+    version: str | None = None
+    manifest_sha256: Sha256 | None = None
+    split: str | None = None
+    reference_sha256: Sha256
+    music_sha256: Sha256 | None = None
+    n_expected: int = Field(ge=0)
+    n_scored: int = Field(ge=0)
+    n_reference: int = Field(ge=0)
+    missing: list[str] = Field(default_factory=list)
+    ignored: list[str] = Field(default_factory=list)
+    limit: int | None = None
+    files: dict[str, FileHashes] = Field(default_factory=dict)
+
+
+class Pose(_Closed):
+    """Where 2D keypoints come from; keypoints of two backends are not comparable.
+
+    Attributes:
+        mixed: the two sides differ and the run was forced.
+    """
+
+    prediction: str
+    reference: str
+    skeleton: str
+    mixed: bool = False
+    identity: dict[str, Any] = Field(default_factory=dict)
+
+
+class Generation(_Closed):
+    run_seed: int
+    seeds_per_clip: int = Field(default=1, ge=1)
+    device: str
+    dtype: str
+    wall_s: float = Field(ge=0)
+    frames_per_s: float = Field(ge=0)
+    peak_gpu_mib: float | None = Field(default=None, ge=0)
+
+
+class Artefact(_Closed):
+    """A file beside the result, by plain name."""
+
+    file: str = Field(pattern=r"^[^/\\]+$")
+    sha256: Sha256
+
+
+class Environment(_Closed):
+    python: str
+    platform: str
+    packages: dict[str, str]
+    gpu: str | None = None
+    cuda: str | None = None
+
+
+class Edit(_Closed):
+    """A later change, by whom and why; edits are only ever added."""
+
+    time: str
+    author: str
+    reason: str
+    change: str
+
+
+class Verification(_Closed):
+    """0 reported, 1 re-scored from features, 2 re-measured from the files, 3 re-generated from code and
+    weights.
+    """
+
+    level: int = Field(default=0, ge=0, le=3)
+    by: str | None = None
+    time: str | None = None
+    tool_version: str | None = None
+
+
+class Result(_Closed):
+    """One system, one task, one protocol, one run."""
+
+    schema_name: Literal["madance.result/1"] = Field(default=SCHEMA, alias="schema")
+    id: str = ""
+    created: str
+    status: Literal["complete", "partial", "failed"]
+    errors: list[Problem] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+    system: System
+    protocol: ProtocolRef
+    dataset: Dataset
+    pose: Pose | None = None
+    generation: Generation | None = None
+    metrics: list[Metric]
+    artefacts: dict[str, Artefact] = Field(default_factory=dict)
+    environment: Environment
+    edits: list[Edit] = Field(default_factory=list)
+    verification: Verification = Field(default_factory=Verification)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Result:
+        names = [metric.name for metric in self.metrics]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"metrics are listed twice: {', '.join(sorted(repeated))}")
+        if self.status == "complete" and (self.dataset.missing or self.dataset.limit is not None):
+            raise ValueError("a result with missing clips or a limit is not complete")
+        return self
+
+    def metric(self, name: str) -> Metric:
+        """The entry called ``name``.
+
+        Raises:
+            MadanceError: there is none.
+        """
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        known = ", ".join(metric.name for metric in self.metrics)
+        raise MadanceError(f"the result has no metric {name!r}; it has {known}")
+
+
+_NOT_MEASURED = {"id", "created", "edits", "verification"}
+
+
+def content_id(result: Result) -> str:
+    """SHA-256 of everything in ``result`` but its id, its time, its edits and its verification."""
+    content = result.model_dump(mode="json", by_alias=True, exclude=_NOT_MEASURED)
+    return sha256_bytes(json.dumps(content, sort_keys=True, allow_nan=False).encode())
+
+
+def seal(result: Result) -> Result:
+    """The same result with its content id filled in."""
+    return result.model_copy(update={"id": content_id(result)})
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a result file.
+
+    Example:
+        >>> json_schema()["additionalProperties"]
+        False
+    """
+    return {"$id": SCHEMA, **Result.model_json_schema(by_alias=True)}
+
+
+def read_result(path: Path) -> Result:
+    """Read and check a result file.
+
+    Raises:
+        MadanceError: the file is no result of this version (the field is named), or its id is not that of its
+            content, i.e. it was edited by hand.
+    """
+    content = read_json(path)
+    version = content.get("schema") if isinstance(content, dict) else None
+    if version != SCHEMA:
+        raise MadanceError(f"{path}: not a result file of schema {SCHEMA!r} (found {version!r})")
+    _refuse_nan(content, path)
+    try:
+        result = Result.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "result"
+        raise MadanceError(f"{path}: {field}: {first['msg']}") from error
+    if result.id != content_id(result):
+        raise MadanceError(
+            f"{path}: its id does not belong to its content; it was changed after it was written"
+        )
+    return result
+
+
+def _refuse_nan(value: Any, path: Path) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise MadanceError(f"{path}: holds {value}; a missing number is null with a reason")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_nan(inner, path)
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write ``result`` atomically, sealed."""
+    write_json(path, seal(result).model_dump(mode="json", by_alias=True))

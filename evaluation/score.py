@@ -1,0 +1,305 @@
+"""Scoring: two folders and a protocol in, one result out.
+
+files -> tracks -> features (:mod:`evaluation.sides`) -> numbers (:mod:`evaluation.measure`) -> result. The
+features are kept beside the result; :func:`rescore` makes the same numbers of them again.
+
+Example:
+    scored = score(Path("pred"), Path("gt"), load_protocol("ma-data-motion2d"), music=Path("music"))
+    print(scored.result.metric("fid_k"))
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.features import Features, read_features, write_features
+from evaluation.gather import Listener, Options, Refused, nothing_left, reader_for, refuse
+from evaluation.inputs import Match, find_clips, match_clips, set_sha256
+from evaluation.measure import Measurement, measure
+from evaluation.protocol import Protocol
+from evaluation.reference import find_reference
+from evaluation.results import (
+    Artefact,
+    Dataset,
+    Environment,
+    FileHashes,
+    Pose,
+    Problem,
+    ProtocolRef,
+    Result,
+    System,
+    seal,
+    write_result,
+)
+from evaluation.sides import MeasuredSide, SideReader
+from madata.errors import MadanceError, MediaError
+from madata.files import sha256_file
+from madata.manifest import write_table
+
+__all__ = ["FEATURES_FILE", "RESULT_FILE", "SAMPLES_FILE", "Scored", "rescore", "score", "write_scored"]
+
+RESULT_FILE, SAMPLES_FILE, FEATURES_FILE = "result.json", "samples.parquet", "features.npz"
+
+_SIDES = ("prediction", "reference", "music")
+_PACKAGES = ("madance", "numpy", "scipy", "librosa", "soundfile", "soxr", "av")
+_SAMPLE_COLUMNS = {
+    "clip_id": "string",
+    "window": "int64",
+    "start_s": "float64",
+    "seed": "int64",
+    "sha256": "string",
+    "metric": "string",
+    "value": "float64",
+}
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A result with what it rests on."""
+
+    result: Result
+    prediction: Features
+    reference: Features
+    protocol: Protocol
+    measurement: Measurement
+
+
+def score(
+    predictions: Path,
+    reference: Path,
+    protocol: Protocol,
+    *,
+    music: Path | None = None,
+    options: Options | None = None,
+) -> Scored:
+    """Score a folder of predictions against a reference.
+
+    Args:
+        predictions: folder of keypoints, videos or motions, one file per clip.
+        reference: such a folder, or a file of :func:`evaluation.reference.save_reference`.
+        music: folder of sound files or videos; where it is absent, the sound of the reference videos or the
+            beats of a saved reference serve.
+
+    Raises:
+        Refused: files are missing or unusable, and neither the protocol nor ``options`` lets them pass.
+        MadanceError: a folder is absent or empty, backends differ, a package is missing.
+    """
+    options = options or Options()
+    found = find_clips(predictions, protocol.input)
+    real = find_reference(reference, protocol)
+    listener = Listener.of(music, real.folder, protocol)
+    names = {clip: path.name for clip, path in found.files.items()}
+    match = _limited(match_clips(names, real.files, listener.names, protocol.clips), protocol, options)
+
+    reader = reader_for(protocol, options)
+    ours = real.measure(match.references, reader)
+    theirs = reader.measure(
+        {clip: found.files[clip] for clip in match.predictions},
+        "prediction",
+        skeleton=ours.skeleton or None,
+        reference_fps=ours.fps if protocol.clips.pairing != "set" else None,
+    )
+    problems = [*found.problems, *(real.folder.problems if real.folder else []), *match.problems]
+    problems += [*ours.problems, *theirs.problems]
+    problems += listener.listen([*match.predictions, *match.references], options)
+    pose = _pose(theirs, ours, protocol, options, reader)
+    refuse(problems, protocol, options)
+    sides = _common(theirs.features, ours.features, problems, protocol)
+    if sides is None:
+        raise Refused(problems or [nothing_left(predictions.name)])
+
+    prediction, kept = _with_music(*sides, listener)
+    measurement = measure(prediction, kept, protocol)
+    dataset = _dataset(real.name, match, (prediction, kept), (theirs, ours), listener, options)
+    partial = bool(dataset.missing or problems) or options.limit is not None
+    result = Result(
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        status="partial" if partial else "complete",
+        errors=problems,
+        warnings=[*theirs.warnings, *ours.warnings, *listener.remarks, *measurement.notes],
+        system=System(
+            name=options.system or predictions.resolve().name,
+            task="video" if protocol.input == "keypoints2d" else "motion",
+        ),
+        protocol=ProtocolRef(name=protocol.name, version=protocol.version, sha256=protocol.sha256),
+        dataset=dataset,
+        pose=pose,
+        metrics=measurement.metrics,
+        environment=_environment(),
+    )
+    return Scored(seal(result), prediction, kept, protocol, measurement)
+
+
+def _limited(match: Match, protocol: Protocol, options: Options) -> Match:
+    """The first clips only; problems of the others are nobody's concern then."""
+    if options.limit is None:
+        return match
+    wanted = match.predictions[: options.limit]
+    among = set(wanted)
+    paired = protocol.clips.pairing != "set"
+    return Match(
+        predictions=wanted,
+        references=tuple(clip for clip in match.references if clip in among) if paired else match.references,
+        expected=tuple(clip for clip in match.expected if clip in among),
+        extra=(),
+        problems=[problem for problem in match.problems if problem.clip_id in among],
+    )
+
+
+def _dataset(
+    name: str,
+    match: Match,
+    kept: tuple[Features, Features],
+    read: tuple[MeasuredSide, MeasuredSide],
+    listener: Listener,
+    options: Options,
+) -> Dataset:
+    """Which clips were asked for and which were scored, with the hashes of their files."""
+    scored = set(kept[0].clip_ids)
+    theirs, ours = (side.sha256 for side in read)
+    return Dataset(
+        name=name,
+        reference_sha256=set_sha256(ours),
+        music_sha256=set_sha256(listener.sha256) if listener.heard else None,
+        n_expected=len(match.expected),
+        n_scored=len(scored),
+        n_reference=len(set(kept[1].clip_ids)),
+        missing=[clip for clip in match.expected if clip not in scored],
+        ignored=list(match.extra),
+        limit=options.limit,
+        files={
+            clip: FileHashes(
+                prediction=theirs.get(clip), reference=ours.get(clip), music=listener.sha256.get(clip)
+            )
+            for clip in sorted({*theirs, *ours})
+        },
+    )
+
+
+def _pose(
+    theirs: MeasuredSide, ours: MeasuredSide, protocol: Protocol, options: Options, reader: SideReader
+) -> Pose | None:
+    """Where the keypoints come from; two backends never meet unasked."""
+    if protocol.input != "keypoints2d" or not theirs.origins or not ours.origins:
+        return None
+    mixed = theirs.origins != ours.origins or len(theirs.origins) > 1
+    if mixed and not options.mix_backends:
+        raise MadanceError(
+            f"the predictions' keypoints come from {', '.join(theirs.origins)}, the reference's from "
+            f"{', '.join(ours.origins)}: two pose backends are two measurements. Extract both sides with one "
+            "backend, or give --mix-backends to compare them all the same (the result is marked)"
+        )
+    used = reader.keypoints.identity if reader.keypoints and reader.keypoints.used else {}
+    return Pose(
+        prediction="+".join(theirs.origins),
+        reference="+".join(ours.origins),
+        skeleton=theirs.skeleton,
+        mixed=mixed,
+        identity=json.loads(json.dumps(used, default=str)),
+    )
+
+
+def _common(
+    prediction: Features | None, reference: Features | None, problems: list[Problem], protocol: Protocol
+) -> tuple[Features, Features] | None:
+    """Both sides without the clips that fell out, on both sides where they belong together."""
+    if prediction is None or reference is None:
+        return None
+    lost = {side: {one.clip_id for one in problems if one.dropped and one.side == side} for side in _SIDES}
+    mine = set(prediction.clip_ids) - lost["prediction"] - lost["music"]
+    real = set(reference.clip_ids) - lost["reference"]
+    if protocol.clips.pairing != "set":
+        mine &= real
+    if protocol.clips.pairing == "intersection":
+        real = mine
+    kept = (
+        side.take([row for row, clip in enumerate(side.clip_ids) if clip in clips])
+        for side, clips in ((prediction, mine), (reference, real))
+    )
+    first, second = kept
+    return (first, second) if len(first) and len(second) else None
+
+
+def _with_music(prediction: Features, reference: Features, listener: Listener) -> tuple[Features, Features]:
+    """Attach the beats; without music of its own the prediction dances to that of a saved reference."""
+    if listener.heard is not None:
+        return listener.attach(prediction), listener.attach(reference)
+    rows = {
+        (clip, int(number)): row
+        for row, (clip, number) in enumerate(zip(reference.clip_ids, reference.numbers, strict=True))
+        if reference.heard[row]
+    }
+    keys = zip(prediction.clip_ids, prediction.numbers, strict=True)
+    at = [rows.get((clip, int(number))) for clip, number in keys]
+    beats = tuple(np.empty(0) if row is None else reference.music_beats[row] for row in at)
+    known = np.array([row is not None for row in at], bool)
+    return replace(prediction, music_beats=beats, heard=known), reference
+
+
+def _environment() -> Environment:
+    packages = {}
+    for name in _PACKAGES:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return Environment(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        packages=packages,
+    )
+
+
+def write_scored(scored: Scored, out: Path) -> Result:
+    """Write the result, its samples and its features into ``out``; return the result with their hashes."""
+    facts = {"protocol": scored.protocol.model_dump_json()}
+    write_features(
+        out / FEATURES_FILE, {"prediction": scored.prediction, "reference": scored.reference}, **facts
+    )
+    write_table(out / SAMPLES_FILE, _sample_rows(scored), _SAMPLE_COLUMNS)
+    artefacts = {
+        kind: Artefact(file=name, sha256=sha256_file(out / name))
+        for kind, name in (("features", FEATURES_FILE), ("samples", SAMPLES_FILE))
+    }
+    result = seal(scored.result.model_copy(update={"artefacts": artefacts}))
+    write_result(out / RESULT_FILE, result)
+    return result
+
+
+def _sample_rows(scored: Scored) -> list[dict[str, Any]]:
+    """One row for each number of each window, in a long table."""
+    side = scored.prediction
+    return [
+        {
+            "clip_id": side.clip_ids[row],
+            "window": int(side.numbers[row]),
+            "start_s": float(side.starts_s[row]),
+            "seed": None,
+            "sha256": scored.result.dataset.files[side.clip_ids[row]].prediction,
+            "metric": name,
+            "value": float(values[row]) if np.isfinite(values[row]) else None,
+        }
+        for row in range(len(side))
+        for name, values in sorted(scored.measurement.samples.items())
+    ]
+
+
+def rescore(features: Path) -> tuple[Measurement, Protocol]:
+    """Compute every number again from a features file alone; equal files give equal bits.
+
+    Raises:
+        MediaError: the file holds no features of two sides, or no protocol.
+    """
+    sides, facts = read_features(features)
+    if set(sides) != {"prediction", "reference"} or "protocol" not in facts:
+        raise MediaError(f"{features}: holds {', '.join(sides)}, not a scored run", reason="no_features")
+    protocol = Protocol.model_validate_json(facts["protocol"])
+    return measure(sides["prediction"], sides["reference"], protocol), protocol

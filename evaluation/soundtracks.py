@@ -1,0 +1,215 @@
+"""Beats of the music of every clip: found once per content, in parallel, and kept in the user's cache.
+
+Which beats is a matter of definition: each published script finds its own.
+
+Legend: K beats.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.features import Features
+from evaluation.inputs import plain_message
+from evaluation.results import Problem
+from madata.engine import run
+from madata.errors import MediaError, MissingDependencyError
+from madata.files import read_npz, sha256_file, write_npz
+
+__all__ = [
+    "BEATS_OF",
+    "BeatMethod",
+    "Soundtracks",
+    "attach_beats",
+    "beats_of_file",
+    "cache_dir",
+    "find_beats",
+]
+
+BeatMethod = Literal["corrected", "mace2d", "lodge", "edge30", "edge60", "megadance"]
+
+BEATS_OF: dict[str, BeatMethod] = {
+    "corrected": "corrected",
+    "mace2d": "mace2d",
+    "lodge": "lodge",
+    "bailando": "edge60",
+    "mint": "edge60",
+    "megadance": "megadance",
+    "mace3d": "edge30",
+}
+"""How each definition hears music. Bailando's own 438 features are not rebuilt: the beats of FACT stand in
+for them.
+"""
+
+_RATE_HZ = 22050
+_FILES_PER_PROCESS = 8
+
+
+@dataclass(frozen=True)
+class Soundtracks:
+    """Music beats of a set of clips.
+
+    Attributes:
+        beats_s: clip id -> (K,) seconds.
+        confidence: clip id -> 0..1, how sure the beats are; 1 in published definitions, which do not ask.
+        sha256: clip id -> hash of the file.
+        problems: files that cannot be heard.
+    """
+
+    beats_s: dict[str, npt.NDArray[np.float64]]
+    confidence: dict[str, float]
+    sha256: dict[str, str]
+    problems: list[Problem]
+
+
+def cache_dir() -> Path:
+    """``$MADANCE_CACHE``, else ``madance`` in the user's cache folder."""
+    if chosen := os.environ.get("MADANCE_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "madance"
+
+
+def beats_of_file(path: Path, method: BeatMethod) -> tuple[npt.NDArray[np.float64], float]:
+    """Beat times (K,) in seconds and their confidence.
+
+    Raises:
+        MediaError: the file cannot be decoded.
+    """
+    from madata import music
+
+    if method == "corrected":
+        beats = music.track_beats(music.load_audio(path, _RATE_HZ))
+        return beats.times_s, beats.confidence
+    if method == "mace2d":
+        return music.official_beats(path), 1.0
+    if method == "lodge":
+        return music.lodge_beats(path) / 30.0, 1.0
+    if method == "megadance":
+        return music.music_features(path, "megadance").beats_s.astype(np.float64), 1.0
+    fps = 60 if method == "edge60" else 30
+    return np.round(music.music_features(path, "edge", fps).beats_s.astype(np.float64) * fps) / fps, 1.0
+
+
+def find_beats(
+    files: Mapping[str, Path],
+    method: BeatMethod,
+    *,
+    jobs: int = 1,
+    cache: Path | None = None,
+    on_file: Callable[[], None] = lambda: None,
+) -> Soundtracks:
+    """Beats of every file; equal contents are heard once, and never again while the cache is kept.
+
+    Args:
+        files: clip id -> sound file or video.
+        jobs: processes; a process is started for every eight files at most.
+        cache: folder of found beats, by default in :func:`cache_dir`.
+        on_file: called after each file.
+
+    Raises:
+        MissingDependencyError: librosa is not installed.
+    """
+    folder = (
+        (cache or cache_dir()) / "beats" / f"{method}-librosa{version('librosa') if _has_librosa() else ''}"
+    )
+    sha256 = {clip: sha256_file(path) for clip, path in files.items()}
+    stored = {clip: folder / f"{_key(files[clip], digest, method)}.npz" for clip, digest in sha256.items()}
+    waiting = {path: clip for clip, path in stored.items() if not path.is_file()}
+    items = [(str(files[clip]), method, str(path)) for path, clip in waiting.items()]
+    faults: dict[str, str] = {}
+    processes = min(jobs, len(items) // _FILES_PER_PROCESS)
+    if processes > 1:
+        for outcome in run(_hear, items, jobs=processes):
+            if outcome.fatal:
+                raise MissingDependencyError(outcome.error or "the music cannot be read")
+            if fault := outcome.error or outcome.value:
+                faults[outcome.item[2]] = fault
+            on_file()
+    else:
+        for item in items:
+            if fault := _hear(item, lambda amount: None):
+                faults[item[2]] = fault
+            on_file()
+    beats_s, confidence, problems = {}, {}, []
+    for clip, path in stored.items():
+        if str(path) in faults:
+            problems.append(_unheard(clip, files[clip], faults[str(path)]))
+            continue
+        arrays = read_npz(path)
+        beats_s[clip], confidence[clip] = arrays["beats_s"], float(arrays["confidence"])
+    return Soundtracks(beats_s, confidence, sha256, problems)
+
+
+_OFFICIAL_FPS = {"mace2d": 16.0, "lodge": 30.0, "edge30": 30.0, "edge60": 60.0, "megadance": 30.0}
+
+
+def attach_beats(
+    features: Features, tracks: Soundtracks, definition: str, *, min_confidence: float
+) -> Features:
+    """Give every row the beats of its music: seconds from its start, or frame numbers in a published
+    definition.
+
+    Published scripts count frames at the rate they assume; only LODGE's does not cut the music to the dance.
+    In the corrected definition music whose beats are less sure than ``min_confidence`` counts as music
+    without beats.
+    """
+    method = BEATS_OF[definition]
+    beats = []
+    for row, clip in enumerate(features.clip_ids):
+        times = tracks.beats_s.get(clip, np.empty(0))
+        frames = int(features.frames[row])
+        if method == "corrected":
+            start = features.starts_s[row]
+            stretch = times[(times >= start) & (times < start + frames / features.fps[row])] - start
+            beats.append(stretch if tracks.confidence.get(clip, 0.0) >= min_confidence else np.empty(0))
+            continue
+        grid = times * _OFFICIAL_FPS[method]
+        at = np.unique(np.floor(grid) if method == "mace2d" else np.rint(grid))
+        beats.append(at if method == "lodge" else at[at < frames])
+    heard = np.array([clip in tracks.beats_s for clip in features.clip_ids])
+    return replace(features, music_beats=tuple(beats), heard=heard)
+
+
+def _hear(item: tuple[str, BeatMethod, str], report: Callable[[float], None]) -> str | None:
+    """Find the beats of one file and store them; return what is wrong with it."""
+    source, method, target = item
+    try:
+        beats_s, confidence = beats_of_file(Path(source), method)
+    except MissingDependencyError:
+        raise
+    except MediaError as error:
+        return plain_message(error, Path(source))
+    write_npz(Path(target), beats_s=beats_s, confidence=np.float64(confidence))
+    return None
+
+
+def _key(path: Path, digest: str, method: BeatMethod) -> str:
+    """The published 35-d features read a tempo off the name of an AIST++ file, so there the name counts
+    too.
+    """
+    if not method.startswith("edge"):
+        return digest
+    from madata.music import aist_tempo
+
+    tempo = aist_tempo(path.stem)
+    return digest if tempo is None else f"{digest}-{tempo:g}"
+
+
+def _has_librosa() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("librosa") is not None
+
+
+def _unheard(clip: str, path: Path, message: str) -> Problem:
+    return Problem(
+        clip_id=clip, side="music", file=path.name, reason="no_music", message=message, dropped=False
+    )

@@ -1,0 +1,51 @@
+"""Systems: methods of the field behind one interface, found by name, never imported before they are asked for.
+
+``contract`` says what a system is, ``plugin`` makes one of a class or a function, ``entries`` tells what is
+installed without importing it, ``finding`` turns what a user types into a system, ``cascade`` joins two, and
+``folder`` is the system that needs no code.
+"""
+
+from evaluation.systems.cascade import Cascade, project_motion
+from evaluation.systems.contract import (
+    TASKS,
+    Card,
+    Output,
+    RealClip,
+    Request,
+    System,
+    Task,
+    Truth,
+    clip_seed,
+    tasks_of,
+)
+from evaluation.systems.entries import GROUP, Entry, installed
+from evaluation.systems.finding import choose_task, find
+from evaluation.systems.folder import FolderSystem, fit_motion
+from evaluation.systems.plugin import Declaration, Origin, Plugin, Running, system
+
+__all__ = [
+    "GROUP",
+    "TASKS",
+    "Card",
+    "Cascade",
+    "Declaration",
+    "Entry",
+    "FolderSystem",
+    "Origin",
+    "Output",
+    "Plugin",
+    "RealClip",
+    "Request",
+    "Running",
+    "System",
+    "Task",
+    "Truth",
+    "choose_task",
+    "clip_seed",
+    "find",
+    "fit_motion",
+    "installed",
+    "project_motion",
+    "system",
+    "tasks_of",
+]

@@ -1,0 +1,171 @@
+"""What a system is: the three tasks, what a system is asked, what it gives back.
+
+| task | asked with | gives |
+|---|---|---|
+| ``motion`` | music | a :class:`~madata.types.Motion3D` |
+| ``animation`` | reference image, pose (and motion, where there is one) | video |
+| ``video`` | music, reference image | video |
+
+A video is a file, or the frames themselves: uint8 (H, W, 3) RGB, an array or any iterable. Length, frame rate
+and size must be those of the request. Weights load in ``setup`` only; ``generate`` depends on the request and
+the weights alone, so that neither the order of the clips nor the sharding of a run changes anything. This
+module imports nothing heavy: arrays are named in annotations only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, Union
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from madata.types import Keypoints2D, Motion3D
+
+__all__ = [
+    "TASKS",
+    "Card",
+    "Output",
+    "RealClip",
+    "Request",
+    "System",
+    "Task",
+    "Truth",
+    "clip_seed",
+    "tasks_of",
+]
+
+Task = Literal["motion", "animation", "video"]
+TASKS: tuple[Task, ...] = ("motion", "animation", "video")
+
+Output: TypeAlias = Union["Motion3D", Path, "Iterable[npt.NDArray[np.uint8]]"]
+
+
+@dataclass(frozen=True)
+class Card:
+    """Who made a system and what went into it; ``None`` or empty where it is not said.
+
+    Attributes:
+        training_data: names of data sets, or ``name:split``; overlap with a test set is computed from them.
+    """
+
+    paper: str | None = None
+    url: str | None = None
+    licence: str | None = None
+    n_parameters: int | None = None
+    training_data: tuple[str, ...] = ()
+    notes: str | None = None
+
+
+@dataclass(frozen=True)
+class RealClip:
+    """A real clip: a motion file for the task ``motion``, else a video. Clips of a source share its music."""
+
+    clip_id: str
+    source_id: str
+    duration_s: float
+    path: Path
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The real clips, for systems that declare ``needs_truth``: the sanity rows, which no board ranks.
+
+    Attributes:
+        split: every clip of the split, whatever part of it this run makes.
+        others: clips of the same data set outside the split.
+        run_seed: of anything drawn for the split as a whole.
+    """
+
+    split: tuple[RealClip, ...]
+    others: tuple[RealClip, ...]
+    run_seed: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a system is asked to make.
+
+    Attributes:
+        task: which of the system's tasks.
+        music: sound file; ``None`` for ``animation``.
+        image: reference picture (PNG) of ``size``; ``None`` for ``motion``.
+        pose: keypoints to follow, one row per frame wanted, pixels of ``size``; ``animation`` only.
+        motion: the 3D motion behind ``pose``, where there is one.
+        duration_s: length; the output has ``num_frames`` frames.
+        fps: frame rate wanted.
+        size: (width, height) px of videos; of no meaning for ``motion``.
+        seed: the only source of randomness, 0 .. 2**32 - 1.
+        scratch: an empty folder that is removed after the clip.
+        truth: the real clips, ``None`` unless the system declares ``needs_truth``.
+    """
+
+    clip_id: str
+    task: Task
+    music: Path | None
+    image: Path | None
+    pose: Keypoints2D | None
+    motion: Motion3D | None
+    duration_s: float
+    fps: float
+    size: tuple[int, int]
+    seed: int
+    scratch: Path
+    truth: Truth | None = None
+
+    @property
+    def num_frames(self) -> int:
+        """Frames the output must have."""
+        return round(self.duration_s * self.fps)
+
+
+class System(Protocol):
+    """A method of the field. Optional attributes are those of :func:`evaluation.systems.system`."""
+
+    @property
+    def task(self) -> Task | tuple[Task, ...]:
+        """What it can do."""
+        ...
+
+    @property
+    def card(self) -> Card:
+        """Who made it."""
+        ...
+
+    def setup(self, device: str) -> None:
+        """Load weights onto ``device`` (``"cpu"``, ``"cuda"``, ``"cuda:1"``); called once, before anything else."""
+        ...
+
+    def generate(self, request: Request) -> Output:
+        """Make one clip."""
+        ...
+
+
+def clip_seed(run_seed: int, clip_id: str) -> int:
+    """Seed of one clip, 0 .. 2**32 - 1: a hash of the run's seed and the clip's id, so that order is nothing.
+
+    Example:
+        >>> clip_seed(0, "a") == clip_seed(0, "a") != clip_seed(1, "a")
+        True
+    """
+    return int.from_bytes(hashlib.sha256(f"{run_seed}/{clip_id}".encode()).digest()[:4], "big")
+
+
+def tasks_of(value: Any) -> tuple[Task, ...]:
+    """Normalise the ``task`` of a system.
+
+    Raises:
+        ValueError: it is none of the three tasks, nor a tuple of them.
+
+    Example:
+        >>> tasks_of("motion")
+        ('motion',)
+    """
+    named = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, (tuple, list)) else ()
+    if not named or any(task not in TASKS for task in named):
+        raise ValueError(f"task must be one of {', '.join(TASKS)}, or a tuple of them, not {value!r}")
+    return tuple(task for task in TASKS if task in named)

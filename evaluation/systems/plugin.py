@@ -1,0 +1,235 @@
+"""From a class or a function to a system that can run: the decorator, the adapter, the origin.
+
+Example:
+    >>> @system("still", task="video", card=Card(notes="does not move"))
+    ... def still(request):
+    ...     return [np.zeros((64, 64, 3), np.uint8)] * request.num_frames
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from sys import stderr
+from typing import Any, TypeVar
+
+from evaluation.systems.contract import Card, Output, Request, Task, tasks_of
+from madata.errors import MadanceError
+
+__all__ = ["DECORATED", "Declaration", "Origin", "Plugin", "Running", "declaration_of", "system"]
+
+Target = TypeVar("Target", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a system says of itself.
+
+    Attributes:
+        weights: names in ``madata/weights.toml``, or paths below a weights folder.
+        fps: frame rate it works at; ``None`` is any. Motions are brought to the rate wanted afterwards.
+        size: (width, height) px it works at; ``None`` is any.
+        needs_truth: it looks at the real clips (sanity rows only).
+    """
+
+    name: str
+    tasks: tuple[Task, ...]
+    card: Card = field(default_factory=Card)
+    weights: tuple[str, ...] = ()
+    fps: float | None = None
+    size: tuple[int, int] | None = None
+    needs_truth: bool = False
+
+
+DECORATED: dict[str, Callable[..., Any]] = {}
+"""Systems declared with the decorator in modules this process has imported."""
+
+_MARK = "__madance_system__"
+
+
+def system(
+    name: str,
+    *,
+    task: Task | tuple[Task, ...],
+    card: Card | None = None,
+    weights: tuple[str, ...] = (),
+    fps: float | None = None,
+    size: tuple[int, int] | None = None,
+    needs_truth: bool = False,
+) -> Callable[[Target], Target]:
+    """Declare a class, or a function ``request -> output``, to be a system; it is returned unchanged.
+
+    Args:
+        name: how the command line and the tables call it.
+        task: what it can do.
+        card: who made it; the attribute ``card`` of a class by default.
+        weights: see :class:`Declaration`, as the rest.
+
+    Raises:
+        ValueError: the task is none of the three.
+        MadanceError: another object of this process has the name.
+    """
+    tasks = tasks_of(task)
+
+    def declare(target: Target) -> Target:
+        own = card or getattr(target, "card", None) or Card()
+        declaration = Declaration(name, tasks, own, weights, fps, size, needs_truth)
+        other = DECORATED.get(name)
+        if other is not None and _place(other) != _place(target):
+            raise MadanceError(
+                f"the system name {name!r} is taken twice: by {_place(other)} and {_place(target)}"
+            )
+        setattr(target, _MARK, declaration)
+        if inspect.isclass(target):
+            for attribute, value in (("task", task), ("card", own)):
+                if not hasattr(target, attribute):
+                    setattr(target, attribute, value)
+        DECORATED[name] = target
+        return target
+
+    return declare
+
+
+def _place(target: Callable[..., Any]) -> str:
+    return f"{target.__module__}:{target.__qualname__}"
+
+
+def declaration_of(target: Any, name: str) -> Declaration:
+    """What ``target`` says of itself: the decorator's words, or its attributes; ``name`` where it has none.
+
+    Raises:
+        MadanceError: it is no system; the message says what is lacking.
+    """
+    declared = vars(target).get(_MARK) if hasattr(target, "__dict__") else None
+    if isinstance(declared, Declaration):
+        return declared
+    if inspect.isfunction(target):
+        raise MadanceError(f"{name}: a function becomes a system by the decorator @system(name, task=...)")
+    if not callable(getattr(target, "generate", None)):
+        raise MadanceError(f"{name}: is no system, it has no method generate(request)")
+    try:
+        tasks = tasks_of(getattr(target, "task", None))
+    except ValueError as error:
+        raise MadanceError(f"{name}: {error}") from None
+    card = getattr(target, "card", None)
+    return Declaration(
+        name=name,
+        tasks=tasks,
+        card=card if isinstance(card, Card) else Card(),
+        weights=tuple(getattr(target, "weights", ())),
+        fps=getattr(target, "fps", None),
+        size=getattr(target, "size", None),
+        needs_truth=bool(getattr(target, "needs_truth", False)),
+    )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a system comes from.
+
+    Attributes:
+        kind: ``entry point``, ``file``, ``folder``, ``decorator`` or ``cascade``.
+        where: entry point, or name of the file or folder.
+        sha256: of the source file, where there is one.
+    """
+
+    kind: str
+    where: str
+    distribution: str | None = None
+    version: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A system that was found and can be made.
+
+    Attributes:
+        target: makes the system from its options; or is the system, when ``answers`` is set.
+        answers: ``target`` is a function ``request -> output``.
+    """
+
+    declaration: Declaration
+    origin: Origin
+    target: Callable[..., Any]
+    answers: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name
+
+    def make(self, options: Mapping[str, Any] | None = None) -> Running:
+        """Build the system; ``options`` are keyword arguments of its constructor.
+
+        Raises:
+            MadanceError: it takes no such option, or its constructor fails.
+        """
+        options = dict(options or {})
+        if self.answers:
+            if options:
+                raise MadanceError(f"{self.name}: is a function and takes no options ({', '.join(options)})")
+            return Running(self.declaration, _Function(self.target))
+        try:
+            inspect.signature(self.target).bind(**options)
+        except TypeError as error:
+            known = [name for name in inspect.signature(self.target).parameters if name != "self"]
+            raise MadanceError(
+                f"{self.name}: {error}; its options are: {', '.join(known) or 'none'}"
+            ) from None
+        return Running(self.declaration, guarded(self.name, "its constructor", self.target, **options))
+
+
+class _Function:
+    """A function as a system."""
+
+    def __init__(self, function: Callable[[Request], Output]) -> None:
+        self.generate = function
+
+
+class Running:
+    """A system made; a missing ``setup`` is an empty one. What it prints goes to standard error."""
+
+    def __init__(self, declaration: Declaration, instance: Any) -> None:
+        self.declaration = declaration
+        self.instance = instance
+        self.task = declaration.tasks if len(declaration.tasks) > 1 else declaration.tasks[0]
+        self.card = declaration.card
+
+    def setup(self, device: str) -> None:
+        """Load the weights.
+
+        Raises:
+            MadanceError: the system cannot start.
+        """
+        if hasattr(self.instance, "setup"):
+            guarded(self.declaration.name, f"setup({device!r})", self.instance.setup, device)
+
+    def generate(self, request: Request) -> Output:
+        """Make one clip; whatever the system raises goes on, except that ``SystemExit`` becomes an error."""
+        try:
+            with redirect_stdout(stderr):
+                output: Output = self.instance.generate(request)
+        except SystemExit as error:
+            raise RuntimeError(f"the system asked to exit (code {error.code})") from error
+        return output
+
+
+def guarded(name: str, what: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Call foreign code; any failure, an exit included, becomes a :class:`MadanceError` that names the system."""
+    try:
+        with redirect_stdout(stderr):
+            return call(*args, **options)
+    except MadanceError as error:
+        raise MadanceError(f"{name}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise MadanceError(f"{name}: {what} failed: {type(error).__name__}: {error}{_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    """The last line of foreign code an error passed through."""
+    frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
+    foreign = [frame for frame in frames if Path(frame.filename).parent != Path(__file__).parent]
+    return f" ({Path(foreign[-1].filename).name}, line {foreign[-1].lineno})" if foreign else ""

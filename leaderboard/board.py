@@ -1,0 +1,258 @@
+"""From results to one table: sections of what may be compared, ranked, below what the paper reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from evaluation.results import Metric, Result
+from leaderboard.entries import Conditions, Entry, by_conditions
+from leaderboard.layout import TASK_TITLES, TASKS, Column, Task, columns_of, extra_column, in_shown_unit
+from leaderboard.reported import reported_section
+from leaderboard.table import Cell, Kind, Row, Section, Table, ranked, sort_rows
+from leaderboard.ties import TieJudge
+from madata.errors import MadanceError
+
+__all__ = ["SANITY", "Board", "build_board", "task_of"]
+
+SANITY = frozenset({"ground-truth", "noise-floor", "shuffled-music", "mean-pose", "frozen-frame"})
+"""Systems that show what a metric can be fooled by: rows of every board, never ranked."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """The table of one task, with what was left out of it.
+
+    Attributes:
+        entries: row key -> the entries the row is made of.
+        left_out: entries an official table does not take.
+    """
+
+    table: Table
+    entries: dict[str, tuple[Entry, ...]]
+    left_out: tuple[Entry, ...]
+
+
+def task_of(name: str) -> Task:
+    """``name`` as a task.
+
+    Raises:
+        MadanceError: there is no such task.
+    """
+    for task in TASKS:
+        if task == name:
+            return task
+    raise MadanceError(f"there is no task {name!r}; known: {', '.join(TASKS)}")
+
+
+def build_board(
+    task: Task,
+    entries: Sequence[Entry],
+    *,
+    reported: bool = True,
+    partial: bool = False,
+    extra: bool = False,
+    sort_by: str | None = None,
+    judge: TieJudge | None = None,
+) -> Board:
+    """The table of ``task``: the paper's rows, then a section for each set of equal conditions.
+
+    Args:
+        entries: results; those of other tasks are ignored.
+        reported: begin with the paper's own rows.
+        partial: show partial results too, in sections of their own that are not ranked.
+        extra: add a column for each metric that is not in the paper's table.
+        sort_by: the metric rows are sorted by.
+
+    Raises:
+        MadanceError: ``sort_by`` is no column.
+    """
+    mine = [entry for entry in entries if entry.result.system.task == task]
+    whole = [entry for entry in mine if entry.result.status == "complete"]
+    rest = [entry for entry in mine if entry.result.status != "complete"]
+    columns = [*columns_of(task), *(_extra_columns(task, mine) if extra else [])]
+    if sort_by is not None and sort_by not in {column.metric for column in columns}:
+        known = ", ".join(column.metric for column in columns)
+        raise MadanceError(f"the table has no column {sort_by!r} to sort by; it has {known}")
+    members: dict[str, tuple[Entry, ...]] = {}
+    judge = judge or TieJudge()
+    sections = [
+        _section(group, columns, members, judge, sort_by, official=True) for group in _sections(whole)
+    ]
+    if partial:
+        sections += [
+            _section(group, columns, members, judge, sort_by, official=False) for group in _sections(rest)
+        ]
+    if reported:
+        paper = ranked(reported_section(task), columns, lambda *_: False)
+        sections = [paper, *sections]
+    table = Table(task, TASK_TITLES[task], tuple(columns), tuple(sections))
+    return Board(table, members, () if partial else tuple(rest))
+
+
+def _extra_columns(task: Task, entries: Sequence[Entry]) -> list[Column]:
+    usual = {column.metric for column in columns_of(task)}
+    found: dict[str, Column] = {}
+    for entry in entries:
+        for metric in entry.result.metrics:
+            if metric.name not in usual:
+                found.setdefault(metric.name, extra_column(metric))
+    if task != "motion" and any(entry.result.generation for entry in entries):
+        found["fps"] = replace(
+            next(column for column in columns_of("motion") if column.metric == "fps"), extra=True
+        )
+    return list(found.values())
+
+
+def _sections(entries: Sequence[Entry]) -> list[list[list[Entry]]]:
+    """Sections, each a list of condition groups that measure different things on the same clips."""
+    sections: list[list[list[Entry]]] = []
+    conditions = by_conditions(entries)
+    for own in sorted(conditions.values(), key=len, reverse=True):
+        home = next((section for section in sections if _joins(section, own)), None)
+        if home is None:
+            sections.append([own])
+        else:
+            home.append(own)
+    return sections
+
+
+def _joins(section: list[list[Entry]], own: list[Entry]) -> bool:
+    theirs = [other[0].conditions for other in section]
+    mine = own[0].conditions
+    if any(_clips(other) != _clips(mine) or other.mixed or mine.mixed for other in theirs):
+        return False
+    names = {metric.name for entry in own for metric in entry.result.metrics}
+    return all(
+        names.isdisjoint(metric.name for entry in group for metric in entry.result.metrics)
+        for group in section
+    )
+
+
+def _clips(conditions: Conditions) -> tuple[str | None, str | None, int, str]:
+    return conditions.split, conditions.manifest_sha256, conditions.n_scored, conditions.clips
+
+
+def _section(
+    groups: list[list[Entry]],
+    columns: Sequence[Column],
+    members: dict[str, tuple[Entry, ...]],
+    judge: TieJudge,
+    sort_by: str | None,
+    *,
+    official: bool,
+) -> Section:
+    rows = []
+    for entries in _row_entries(groups):
+        row = _row(entries, columns, label_id=_is_repeated(entries, groups), official=official)
+        members[row.key] = entries
+        rows.append(row)
+    conditions = [line for group in groups for line in group[0].conditions.lines()]
+    section = Section(
+        title="Measured" if official else "Partial: some clips are missing, nothing is ranked",
+        conditions=tuple(dict.fromkeys(conditions)),
+        rows=tuple(rows),
+        official=official,
+    )
+
+    def tied(column: Column, best: Row, other: Row) -> bool:
+        pair = [_source(members[row.key], column.metric) for row in (best, other)]
+        return pair[0] is not None and pair[1] is not None and judge.tied(pair[0], pair[1], column.metric)
+
+    return sort_rows(ranked(section, columns, tied), columns, sort_by)
+
+
+def _row_entries(groups: list[list[Entry]]) -> list[tuple[Entry, ...]]:
+    """Entries of one row: one system's results under each condition, unless one condition has several."""
+    rows: dict[tuple[str, ...], list[Entry]] = {}
+    for group in groups:
+        keys = [entry.system for entry in group]
+        for entry in group:
+            alone = keys.count(entry.system) == 1
+            rows.setdefault(entry.system if alone else (*entry.system, entry.result.id), []).append(entry)
+    return [tuple(entries) for entries in rows.values()]
+
+
+def _is_repeated(entries: tuple[Entry, ...], groups: list[list[Entry]]) -> bool:
+    names = [entry.result.system.name for group in groups for entry in group if entry not in entries]
+    return entries[0].result.system.name in names
+
+
+def _source(entries: Sequence[Entry], metric: str) -> Entry | None:
+    """The entry a column's value is from, if it is one of its metrics."""
+    return next((entry for entry in entries if any(own.name == metric for own in entry.result.metrics)), None)
+
+
+def _row(entries: tuple[Entry, ...], columns: Sequence[Column], *, label_id: bool, official: bool) -> Row:
+    first = entries[0].result
+    cells = {}
+    for column in columns:
+        if (cell := _cell(entries, column, official=official)) is not None:
+            cells[column.metric] = cell
+    name = f"{first.system.name} ({first.id[:8]})" if label_id else first.system.name
+    kind: Kind = "system"
+    if first.system.name in SANITY:
+        kind = "ground-truth" if first.system.name == "ground-truth" else "sanity"
+    return Row(
+        key=f"r{first.id[:16]}",
+        name=name,
+        kind=kind,
+        cells=cells,
+        venue=first.system.version,
+        results=tuple(entry.result.id for entry in entries),
+    )
+
+
+def _cell(entries: Sequence[Entry], column: Column, *, official: bool) -> Cell | None:
+    source = _source(entries, column.metric)
+    if source is None:
+        return _fps(entries, official=official) if column.metric == "fps" else None
+    result = source.result
+    metric = result.metric(column.metric)
+    group = _ranking_group(metric, result)
+    if metric.value is None:
+        return Cell(n=metric.n, reason=metric.reason, group=group)
+    low, high = metric.ci95 or (None, None)
+    shown = [
+        None if value is None else in_shown_unit(value, column, metric.unit)
+        for value in (metric.value, low, high, metric.noise_floor, metric.reference)
+    ]
+    unranked = None if official else "not ranked: clips are missing"
+    if result.pose is not None and result.pose.mixed:
+        unranked = "not ranked: keypoints of two pose backends"
+    return Cell(
+        value=shown[0],
+        low=shown[1],
+        high=shown[2],
+        floor=shown[3],
+        reference=shown[4],
+        n=metric.n,
+        group=group,
+        unranked=unranked,
+        notes=(metric.caution,) if metric.caution else (),
+    )
+
+
+def _ranking_group(metric: Metric, result: Result) -> str:
+    parts = [f"n = {metric.n}"]
+    if metric.n_reference is not None:
+        parts.append(f"{metric.n_reference} real clips")
+    parts.append(f"version {metric.version}")
+    if metric.name.startswith("bas"):
+        parts.append(f"music {(result.dataset.music_sha256 or 'of the reference')[:12]}")
+    return ", ".join(parts)
+
+
+def _fps(entries: Sequence[Entry], *, official: bool) -> Cell | None:
+    """Frames per second are ranked on one kind of device only."""
+    for entry in entries:
+        made = entry.result.generation
+        if made is not None:
+            device = entry.result.environment.gpu or made.device
+            return Cell(
+                value=made.frames_per_s,
+                group=f"{device}, {made.dtype}",
+                notes=(f"on {device}, {made.dtype}",),
+                unranked=None if official else "not ranked: clips are missing",
+            )
+    return None

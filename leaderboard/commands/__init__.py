@@ -1,0 +1,1 @@
+"""The verbs ``table``, ``site`` and ``submission``."""

@@ -1,0 +1,178 @@
+"""``madance submission``: pack a scored run into one archive, verify the archives of others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from evaluation.results import Result
+    from leaderboard.submission import Expected, Verdict
+
+__all__ = ["submission"]
+
+_PATH = click.Path(path_type=Path)
+_REJECTED = 3
+
+
+@click.group(short_help="Pack a scored run into one archive, or verify one.")
+def submission() -> None:
+    """Submissions to a leaderboard: one archive with a result and all it rests on."""
+
+
+@submission.command()
+@click.argument("run", type=_PATH)
+@click.option("--out", type=_PATH, required=True, help="Archive to write (.zip).")
+@click.option(
+    "--predictions", type=_PATH, help="Folder of the scored files, to go into the archive (level 2)."
+)
+@click.option(
+    "--card", type=_PATH, help="JSON or TOML: paper, url, licence, n_parameters, training_data, notes."
+)
+def pack(run: Path, out: Path, predictions: Path | None, card: Path | None) -> None:
+    """Pack RUN, a folder of `madance score --out`, into one archive that `verify` accepts."""
+    from leaderboard.submission import pack as pack_run
+
+    written = pack_run(run, out, predictions=predictions, card=None if card is None else _document(card))
+    click.echo(f"{written} ({written.stat().st_size / 1e6:.2f} MB)")
+
+
+def _document(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    from madata.errors import MadanceError
+    from madata.files import read_json
+
+    if path.suffix.lower() != ".toml":
+        content = read_json(path)
+    else:
+        try:
+            content = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise MadanceError(f"{path}: not a readable TOML file ({error})") from error
+    if not isinstance(content, dict):
+        raise MadanceError(f"{path}: a card is an object of fields")
+    return content
+
+
+@submission.command()
+@click.argument("archives", nargs=-1, required=True, type=_PATH)
+@click.option("--against", type=_PATH, help="A trusted run: protocol, split and reference must be its own.")
+@click.option("--split", help="Name the split must have.")
+@click.option("--clips", type=_PATH, help="Text file with the clip ids of the test set, one a line.")
+@click.option(
+    "--board", multiple=True, type=_PATH, help="Results already on the board; duplicates are refused."
+)
+@click.option("--reference", type=_PATH, help="Real clips, to measure the predictions again (level 2).")
+@click.option("--music", type=_PATH, help="Their music.")
+@click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
+@click.option("--regenerated", type=_PATH, help="Predictions made again from code and weights (level 3).")
+@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    archives: tuple[Path, ...],
+    against: Path | None,
+    split: str | None,
+    clips: Path | None,
+    board: tuple[Path, ...],
+    reference: Path | None,
+    music: Path | None,
+    pose: str,
+    regenerated: Path | None,
+    as_json: bool,
+) -> None:
+    """Say for each archive which level holds, or why it is rejected.
+
+    \b
+    0 reported       the numbers are stated
+    1 re-scored      every number comes out of the features again
+    2 re-measured    the features come out of the scored files again (--reference)
+    3 re-generated   code and weights make the scored files again (--regenerated)
+
+    Exit codes: 0 all accepted, 3 one or more rejected.
+    """
+    from leaderboard.submission import verify_all
+
+    verdicts = verify_all(
+        archives,
+        _expected(against, split, clips, board),
+        remeasure=None if reference is None else _Scorer(reference, music, pose),
+        regenerated=regenerated,
+    )
+    if as_json:
+        click.echo(json.dumps([_plain(verdict) for verdict in verdicts], indent=1))
+    else:
+        for verdict in verdicts:
+            _show(verdict)
+    ctx.exit(0 if all(verdict.accepted for verdict in verdicts) else _REJECTED)
+
+
+def _expected(
+    against: Path | None, split: str | None, clips: Path | None, board: tuple[Path, ...]
+) -> Expected:
+    from leaderboard.entries import read_entries
+    from leaderboard.submission import Expected
+    from madata.errors import MadanceError
+
+    names = None
+    if clips is not None:
+        try:
+            names = frozenset(line.strip() for line in clips.read_text("utf-8").splitlines() if line.strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise MadanceError(f"{clips}: cannot be read ({error})") from error
+    trusted = read_entries([against])[0] if against is not None else None
+    return Expected(split, names, trusted, tuple(read_entries(board)))
+
+
+class _Scorer:
+    """Scores predictions against the verifier's reference, by the protocol named in the first result."""
+
+    def __init__(self, reference: Path, music: Path | None, pose: str) -> None:
+        self.reference, self.music, self.pose = reference, music, pose
+
+    def __call__(self, predictions: Path, stated: Result) -> Result:
+        from evaluation.gather import Options
+        from evaluation.protocol import load_protocol
+        from evaluation.score import score
+
+        options = Options(system=stated.system.name, backend=self.pose)
+        protocol = load_protocol(stated.protocol.name)
+        return score(predictions, self.reference, protocol, music=self.music, options=options).result
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "archive": verdict.archive,
+        "system": verdict.system,
+        "result": verdict.result_id,
+        "accepted": verdict.accepted,
+        "level": verdict.level,
+        "faults": [{"code": fault.code, "message": fault.message} for fault in verdict.faults],
+        "checked": list(verdict.checked),
+        "open": list(verdict.open),
+    }
+
+
+def _show(verdict: Verdict) -> None:
+    names = ("reported", "re-scored", "re-measured", "re-generated")
+    if verdict.level is None:
+        click.echo(f"{verdict.archive}: REJECTED")
+    else:
+        click.echo(
+            f"{verdict.archive}: level {verdict.level}, {names[verdict.level]} ({_printable(verdict.system)})"
+        )
+    for fault in verdict.faults:
+        click.echo(f"  - {_printable(str(fault))}")
+    for line in verdict.checked:
+        click.echo(f"  + {line}")
+    for line in verdict.open:
+        click.echo(f"  ? {_printable(line)}")
+
+
+def _printable(text: str | None) -> str:
+    """A stranger's text without control characters: a terminal obeys them."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text or "")

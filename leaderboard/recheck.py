@@ -1,0 +1,225 @@
+"""Does a result say what its files say? Every number is computed again from the features alone.
+
+Numbers agree when they are equal to :data:`TOLERANCE`: on one machine they are equal to the last bit, another linear
+algebra library moves the last few.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.features import Features, read_features
+from evaluation.protocol import load_protocol, protocol_names
+from evaluation.results import Metric, Result
+from evaluation.score import rescore
+from leaderboard.entries import Entry
+from madata.errors import MadanceError
+
+__all__ = [
+    "TOLERANCE",
+    "Fault",
+    "check_features",
+    "check_numbers",
+    "check_protocol",
+    "check_samples",
+    "checked_level",
+]
+
+TOLERANCE = 1e-6
+
+_SIDES = ("prediction", "reference")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One reason to refuse a result.
+
+    Attributes:
+        code: short and stable: ``changed_number``, ``changed_features``, ``wrong_protocol``, ``other_split``,
+            ``missing_clip``, ``not_finite``, ...
+    """
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.code}]"
+
+
+def check_protocol(result: Result) -> list[Fault]:
+    """Whether the protocol's hash is that of the protocol of that name in this build."""
+    stated = result.protocol
+    if stated.name not in protocol_names():
+        return [Fault("wrong_protocol", f"there is no official protocol {stated.name!r}")]
+    known = load_protocol(stated.name)
+    if known.sha256 != stated.sha256 or known.version != stated.version:
+        theirs = f"version {stated.version}, hash {stated.sha256[:12]}"
+        message = f"protocol {stated.name}: the result has {theirs}, this build {known.version}, {known.sha256[:12]}"
+        return [Fault("wrong_protocol", message)]
+    return []
+
+
+def check_features(result: Result, features: Path) -> list[Fault]:
+    """Whether the features are of the clips the result speaks of, whole and finite."""
+    try:
+        sides, _ = read_features(features)
+    except (MadanceError, ValueError, TypeError, IndexError) as error:
+        return [Fault("bad_features", f"{features.name} cannot be read: {error}")]
+    if set(sides) != set(_SIDES):
+        return [
+            Fault(
+                "bad_features", f"{features.name} holds {', '.join(sides)}, not a prediction and a reference"
+            )
+        ]
+    faults = [fault for name, side in sides.items() for fault in _check_side(name, side)]
+    if faults:
+        return faults
+    dataset = result.dataset
+    known = {clip for clip, hashes in dataset.files.items() if hashes.prediction}
+    scored = set(sides["prediction"].clip_ids)
+    if unknown := sorted(scored - known):
+        faults.append(
+            Fault("other_clips", f"the features hold clips the result does not list: {_few(unknown)}")
+        )
+    if len(scored) != dataset.n_scored:
+        message = f"the result says {dataset.n_scored} clips, the features hold {len(scored)}"
+        faults.append(Fault("missing_clip", message))
+    if len(set(sides["reference"].clip_ids)) != dataset.n_reference:
+        message = f"the result says {dataset.n_reference} real clips, the features hold another number"
+        faults.append(Fault("missing_clip", message))
+    return faults
+
+
+def _check_side(name: str, side: Features) -> list[Fault]:
+    rows = len(side.clip_ids)
+    sizes = {"kinetic": len(side.kinetic), "geometric": len(side.geometric), "beats": len(side.motion_beats)}
+    sizes |= {key: len(values) for key, values in side.scalars.items()}
+    if wrong := [key for key, size in sizes.items() if size != rows]:
+        return [
+            Fault("bad_features", f"{name} features: {', '.join(wrong)} do not have one row for each clip")
+        ]
+    faults = []
+    for kind in ("kinetic", "geometric"):
+        finite = np.isfinite(np.asarray(getattr(side, kind), np.float64)).all(axis=1)
+        if not finite.all():
+            bad = sorted({side.clip_ids[row] for row in np.flatnonzero(~finite)})
+            faults.append(Fault("not_finite", f"{name} {kind} features are NaN or infinite in {_few(bad)}"))
+    keys = list(zip(side.clip_ids, np.asarray(side.numbers).tolist(), strict=True))
+    if len(set(keys)) != len(keys):
+        twice = sorted({clip for clip, number in keys if keys.count((clip, number)) > 1})
+        faults.append(Fault("duplicate", f"{name} features hold clips twice: {_few(twice)}"))
+    return faults
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def check_numbers(result: Result, features: Path) -> list[Fault]:
+    """Whether every number of ``result`` comes out of ``features`` again.
+
+    Frames per second and other numbers of another kind than motion are not in the features and are not looked at
+    here.
+    """
+    try:
+        measurement, protocol = rescore(features)
+    except (MadanceError, ValueError) as error:
+        return [Fault("bad_features", f"{features.name} cannot be scored: {error}")]
+    if protocol.sha256 != result.protocol.sha256:
+        message = f"the features were measured by protocol {protocol.name} {protocol.sha256[:12]}, the result names "
+        return [Fault("wrong_protocol", f"{message}{result.protocol.name} {result.protocol.sha256[:12]}")]
+    stated = {metric.name: metric for metric in result.metrics}
+    found = {metric.name: metric for metric in measurement.metrics}
+    faults = [
+        Fault("changed_number", f"{name}: in the result, but the features do not give it")
+        for name in stated
+        if name not in found
+    ]
+    for name, metric in found.items():
+        if name not in stated:
+            faults.append(Fault("changed_number", f"{name}: left out of the result, the features give it"))
+        else:
+            faults += [Fault("changed_number", text) for text in _differences(stated[name], metric)]
+    return faults
+
+
+_NUMBERS = ("value", "noise_floor", "reference", "n", "n_reference", "noise_floor_n", "version")
+_FACTS = ("unit", "higher_is_better", "track", "ci_method", "caution")
+
+
+def _differences(stated: Metric, found: Metric) -> list[str]:
+    texts = []
+    for name in _NUMBERS:
+        ours, theirs = getattr(found, name), getattr(stated, name)
+        if not _same(ours, theirs):
+            texts.append(
+                f"{stated.name}: the result says {name} {_show(theirs)}, the features give {_show(ours)}"
+            )
+    for name in ("ci95", "reference_ci95"):
+        ours, theirs = getattr(found, name) or (None, None), getattr(stated, name) or (None, None)
+        if not all(_same(*pair) for pair in zip(ours, theirs, strict=True)):
+            said, given = (f"{_show(low)} .. {_show(high)}" for low, high in (theirs, ours))
+            texts.append(f"{stated.name}: the result says {name} {said}, the features give {given}")
+    for name in _FACTS:
+        if getattr(stated, name) != getattr(found, name):
+            texts.append(
+                f"{stated.name}: {name} is {getattr(stated, name)!r}, should be {getattr(found, name)!r}"
+            )
+    return texts
+
+
+def _same(first: float | None, second: float | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return math.isclose(first, second, rel_tol=TOLERANCE, abs_tol=1e-9)
+
+
+def _show(value: float | None) -> str:
+    return "nothing" if value is None else f"{value:.9g}"
+
+
+def check_samples(features: Path, scores: dict[str, dict[str, float]]) -> list[Fault]:
+    """Whether the scores of single clips (metric -> clip -> mean over windows) come out of the features."""
+    try:
+        measurement, _ = rescore(features)
+        sides, _ = read_features(features)
+    except (MadanceError, ValueError) as error:
+        return [Fault("bad_features", f"{features.name} cannot be scored: {error}")]
+    faults = []
+    for name, values in sorted(measurement.samples.items()):
+        ours = _clip_means(sides["prediction"].clip_ids, values)
+        theirs = scores.get(name, {})
+        wrong = sorted(clip for clip in {*ours, *theirs} if not _same(ours.get(clip), theirs.get(clip)))
+        if wrong:
+            faults.append(Fault("changed_sample", f"{name} of {_few(wrong)} is not what the features give"))
+    if unknown := sorted(set(scores) - set(measurement.samples)):
+        faults.append(
+            Fault("changed_sample", f"samples hold {_few(unknown)}, which the features do not give")
+        )
+    return faults
+
+
+def _clip_means(clips: Collection[str], values: np.ndarray) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for clip, value in zip(clips, values.tolist(), strict=True):
+        if math.isfinite(value):
+            found.setdefault(clip, []).append(value)
+    return {clip: sum(own) / len(own) for clip, own in found.items()}
+
+
+def checked_level(entry: Entry) -> tuple[int, list[Fault]]:
+    """1 when every number comes out of the features again, else 0, with the reasons."""
+    if entry.stale:
+        return 0, [
+            Fault("changed_features", f"{', '.join(entry.stale)}: not the file the result was made with")
+        ]
+    if entry.features is None:
+        return 0, [Fault("no_features", "no features lie beside the result")]
+    faults = check_features(entry.result, entry.features) or check_numbers(entry.result, entry.features)
+    return (0 if faults else 1), faults

@@ -1,0 +1,54 @@
+"""The tables of the paper, as printed: never measured, never ranked with what was measured."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from leaderboard.layout import Task
+from leaderboard.table import Cell, Row, Section
+
+__all__ = ["reported_section", "reported_source"]
+
+
+def _document() -> dict[str, Any]:
+    text = resources.files("leaderboard").joinpath("reported.json").read_text("utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def reported_source() -> str:
+    """Title of the paper the tables are from."""
+    return str(_document()["paper"])
+
+
+def reported_section(task: Task) -> Section:
+    """The rows of the paper's table for ``task`` in its order, with what is odd about them as notes.
+
+    Example:
+        >>> reported_section("animation").rows[2].cells["fvd"].printed
+        '332.82'
+    """
+    document = _document()
+    table = document["tables"][task]
+    return Section(
+        title=f"Reported in the paper, Table {table['number']}",
+        conditions=(table["dataset"],),
+        rows=tuple(_row(f"reported-{task}-{number}", row) for number, row in enumerate(table["rows"])),
+        reported=True,
+        notes=(document["note"], *table["notes"]),
+    )
+
+
+def _row(key: str, row: dict[str, Any]) -> Row:
+    cells = {
+        metric: Cell(
+            value=None if printed is None else float(printed),
+            printed=printed,
+            reason="not given" if printed is None else None,
+            notes=tuple(row["notes"].get(metric, ())),
+        )
+        for metric, printed in row["cells"].items()
+    }
+    return Row(key, row["name"], row["kind"], cells, venue=row["venue"])

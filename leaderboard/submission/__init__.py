@@ -1,0 +1,18 @@
+"""One archive that holds a result with everything it rests on, and what it takes to believe it.
+
+An archive holds ``submission.json`` (the hash of every file), ``result.json``, ``features.npz``, ``samples.parquet``,
+``card.json`` and, if wanted, the scored files themselves as ``predictions/<clip_id>.<suffix>``.
+
+Four levels of verification:
+
+0 reported      the numbers are stated
+1 re-scored     every number comes out of the features again
+2 re-measured   the features come out of the scored files again
+3 re-generated  the scored files come out of code and weights again
+"""
+
+from leaderboard.submission.contents import SystemCard
+from leaderboard.submission.pack import pack
+from leaderboard.submission.verify import Expected, Verdict, verify, verify_all
+
+__all__ = ["Expected", "SystemCard", "Verdict", "pack", "verify", "verify_all"]

@@ -1,0 +1,202 @@
+"""One table for every format: columns with a direction, sections of rows, cells that sort by value.
+
+Rows of one section were measured in the same way and are ranked against each other; nothing is ranked across
+sections. Within a column the best value is marked, with it whatever cannot be told from the best, then the
+second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from leaderboard.layout import Column, Task
+
+__all__ = ["Cell", "Kind", "Mark", "Row", "Section", "Table", "Tied", "ranked", "sort_rows"]
+
+Mark = Literal["", "best", "tied", "second"]
+Kind = Literal["system", "sanity", "ground-truth", "ablation"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number, in the unit its column shows.
+
+    Attributes:
+        printed: the text as a paper prints it; our own values are formatted by their column.
+        low, high: 95 % interval.
+        n: clips behind the value.
+        floor: value of the metric between two parts of the truth; ``reference``: value of the truth itself.
+        group: values of different groups are not ranked against each other (another n, other music).
+        unranked: why the value takes no part in the ranking.
+        reason: why there is no value.
+    """
+
+    value: float | None = None
+    printed: str | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    floor: float | None = None
+    reference: float | None = None
+    group: str = ""
+    mark: Mark = ""
+    unranked: str | None = None
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def text(self, column: Column) -> str:
+        """The value as it is printed, or a dash."""
+        if self.printed is not None:
+            return self.printed
+        return "–" if self.value is None else f"{self.value:.{column.digits}f}"
+
+    def interval(self, column: Column) -> str:
+        """``low, high``, or nothing."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self.low:.{column.digits}f}, {self.high:.{column.digits}f}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One system.
+
+    Attributes:
+        key: names the row within a table.
+        kind: only a ``system`` is ranked.
+        venue: where a reported row was published, or the version of a measured one.
+        cells: metric -> cell; a metric without a cell was not measured.
+        level: verification level, ``None`` where nobody has looked.
+        results: ids of the results the row is made of.
+    """
+
+    key: str
+    name: str
+    kind: Kind
+    cells: Mapping[str, Cell]
+    venue: str | None = None
+    level: int | None = None
+    results: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows measured in the same way.
+
+    Attributes:
+        conditions: what "the same way" is, one line each.
+        reported: copied from a paper.
+        official: complete results only.
+    """
+
+    title: str
+    conditions: tuple[str, ...]
+    rows: tuple[Row, ...]
+    reported: bool = False
+    official: bool = True
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything a format needs."""
+
+    task: Task
+    title: str
+    columns: tuple[Column, ...]
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def column(self, metric: str) -> Column | None:
+        """The column of ``metric``, if there is one."""
+        return next((column for column in self.columns if column.metric == metric), None)
+
+
+Tied = Callable[[Column, Row, Row], bool]
+"""``tied(column, best, other)``: whether chance alone may have put ``other`` behind ``best``."""
+
+
+def ranked(section: Section, columns: Sequence[Column], tied: Tied) -> Section:
+    """The section with its best, tied and second values marked.
+
+    Only systems are ranked, only columns with a direction, and only the largest group of comparable values;
+    values outside it say why. A value that is alone is not marked.
+    """
+    rows = {row.key: row for row in section.rows}
+    for column in columns:
+        if column.higher_is_better is None:
+            continue
+        rivals = {
+            key: row.cells[column.metric]
+            for key, row in rows.items()
+            if row.kind == "system" and column.metric in row.cells
+        }
+        for key, cell in _marked(rivals, column, rows, tied).items():
+            rows[key] = replace(rows[key], cells={**rows[key].cells, column.metric: cell})
+    return replace(section, rows=tuple(rows.values()))
+
+
+def _marked(
+    rivals: Mapping[str, Cell], column: Column, rows: Mapping[str, Row], tied: Tied
+) -> dict[str, Cell]:
+    there = {key: cell for key, cell in rivals.items() if cell.value is not None and cell.unranked is None}
+    marked: dict[str, Cell] = {}
+    groups = [cell.group for cell in there.values()]
+    if not groups:
+        return marked
+    main = max(dict.fromkeys(groups), key=groups.count)
+    for key, cell in there.items():
+        if cell.group != main:
+            why = f"not ranked: {cell.group or 'other conditions'}, where the others have {main}"
+            marked[key] = replace(cell, unranked=why)
+    values = {key: cell.value for key, cell in there.items() if cell.group == main and cell.value is not None}
+    if len(values) < 2:
+        return marked
+    sign = 1.0 if column.higher_is_better else -1.0
+    best = max(values, key=lambda key: sign * values[key])
+    first = [key for key in values if values[key] == values[best]]
+    near = [key for key in values if key not in first and tied(column, rows[best], rows[key])]
+    rest = {key: value for key, value in values.items() if key not in {*first, *near}}
+    marks: dict[str, Mark] = {**dict.fromkeys(first, "best"), **dict.fromkeys(near, "tied")}  # type: ignore[arg-type]
+    if rest:
+        second = max(sign * value for value in rest.values())
+        marks |= {key: "second" for key, value in rest.items() if sign * value == second}
+    return marked | {key: replace(there[key], mark=mark) for key, mark in marks.items()}
+
+
+_ORDER: dict[Kind, int] = {"ground-truth": 0, "sanity": 1, "system": 2, "ablation": 3}
+
+
+def sort_rows(section: Section, columns: Sequence[Column], by: str | None = None) -> Section:
+    """Truth and sanity rows first, then systems from best to worst by a metric.
+
+    Args:
+        by: a metric; by default the first column with a direction that any system of the section has.
+    """
+    chosen = next(
+        (
+            column
+            for column in columns
+            if (by is None and column.higher_is_better is not None and _measured(section, column))
+            or column.metric == by
+        ),
+        None,
+    )
+    if chosen is None:
+        return section
+    sign = -1.0 if chosen.higher_is_better else 1.0
+
+    def place(row: Row) -> tuple[int, bool, float]:
+        value = row.cells.get(chosen.metric, Cell()).value
+        return _ORDER[row.kind], value is None, sign * (value or 0.0)
+
+    return replace(section, rows=tuple(sorted(section.rows, key=place)))
+
+
+def _measured(section: Section, column: Column) -> bool:
+    return any(
+        row.kind == "system" and row.cells.get(column.metric, Cell()).value is not None
+        for row in section.rows
+    )

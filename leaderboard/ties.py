@@ -1,0 +1,120 @@
+"""Is the better of two numbers better, or could chance have put it there?
+
+Three ways, the first that the files allow: the features of both results are resampled by clip
+(:func:`evaluation.compare.compare`); the scores of each clip are paired, where the number is their mean; else the two
+intervals are held against each other as if the systems were independent, which calls more pairs a tie.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.compare import Difference, Run, compare, load_run
+from evaluation.results import Metric
+from evaluation.statistics import mean_interval
+from leaderboard.entries import Entry
+from madata.errors import MadanceError
+
+__all__ = ["TieJudge", "clip_scores", "intervals_meet"]
+
+_REPLICATES = 200
+
+
+def intervals_meet(first: Metric, second: Metric) -> bool | None:
+    """Whether the difference of two independent numbers may be 0; ``None`` without two intervals.
+
+    Each interval is shifted by its own value, so that bias removed from one is not taken for a difference.
+    """
+    if first.ci95 is None or second.ci95 is None:
+        return None
+    centres = [sum(metric.ci95) / 2 for metric in (first, second) if metric.ci95]
+    reaches = [(metric.ci95[1] - metric.ci95[0]) / 2 for metric in (first, second) if metric.ci95]
+    return abs(centres[0] - centres[1]) <= math.hypot(*reaches)
+
+
+def clip_scores(samples: Path) -> dict[str, dict[str, float]]:
+    """Metric -> clip -> mean over its windows, from a samples file."""
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(samples, columns=["clip_id", "metric", "value"])
+    except (OSError, ValueError) as error:
+        raise MadanceError(f"{samples}: not a samples file ({error})") from error
+    means = table.dropna(subset=["value"]).groupby(["metric", "clip_id"], sort=True)["value"].mean()
+    scores: dict[str, dict[str, float]] = {}
+    for (metric, clip), value in means.items():
+        scores.setdefault(str(metric), {})[str(clip)] = float(value)
+    return scores
+
+
+@dataclass
+class TieJudge:
+    """Judges pairs of results and remembers what it computed.
+
+    Attributes:
+        exact: resample features where both results have them; else only the intervals are used.
+    """
+
+    exact: bool = True
+    _runs: dict[str, Run | None] = field(default_factory=dict)
+    _differences: dict[tuple[str, str], dict[str, Difference]] = field(default_factory=dict)
+    _scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+
+    def tied(self, best: Entry, other: Entry, name: str) -> bool:
+        """Whether ``other`` may be as good as ``best`` in the metric called ``name``."""
+        first, second = best.result.metric(name), other.result.metric(name)
+        apart = intervals_meet(first, second)
+        if apart is False or not self.exact:
+            return bool(apart)
+        difference = self._compared(best, other).get(name)
+        if difference is not None:
+            return difference.low <= 0.0 <= difference.high
+        paired = self._paired(best, other, first, second)
+        return paired if paired is not None else bool(apart)
+
+    def _compared(self, best: Entry, other: Entry) -> dict[str, Difference]:
+        key = (best.result.id, other.result.id)
+        if key not in self._differences:
+            runs = self._run(best), self._run(other)
+            found: list[Difference] = []
+            if runs[0] is not None and runs[1] is not None:
+                try:
+                    found = compare(runs[0], runs[1], replicates=_REPLICATES, permutations=0)
+                except MadanceError:
+                    found = []
+            self._differences[key] = {one.metric: one for one in found}
+        return self._differences[key]
+
+    def _run(self, entry: Entry) -> Run | None:
+        if entry.features is None:
+            return None
+        if entry.result.id not in self._runs:
+            self._runs[entry.result.id] = load_run(entry.file)
+        return self._runs[entry.result.id]
+
+    def _paired(self, best: Entry, other: Entry, first: Metric, second: Metric) -> bool | None:
+        values = self._per_clip(best, first), self._per_clip(other, second)
+        if values[0] is None or values[1] is None:
+            return None
+        common = sorted(set(values[0]) & set(values[1]))
+        if len(common) < 3:
+            return None
+        gap: npt.NDArray[np.float64] = np.array([values[0][clip] - values[1][clip] for clip in common])
+        interval = mean_interval(gap, np.random.default_rng(0))
+        return interval.holds(0.0)
+
+    def _per_clip(self, entry: Entry, metric: Metric) -> dict[str, float] | None:
+        """Scores of single clips, if their mean is the metric."""
+        if entry.samples is None or metric.value is None:
+            return None
+        if entry.result.id not in self._scores:
+            self._scores[entry.result.id] = clip_scores(entry.samples)
+        scores = self._scores[entry.result.id].get(metric.name)
+        if not scores or not math.isclose(float(np.mean(list(scores.values()))), metric.value, rel_tol=1e-6):
+            return None
+        return scores

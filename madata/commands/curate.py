@@ -1,0 +1,138 @@
+"""``madance curate``: crawled videos become MA-Data clips."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["curate"]
+
+
+@click.command(short_help="Crawled videos become MA-Data clips.")
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Data set folder; a finished part is kept."
+)
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="TOML file that overrides the default settings."
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting, e.g. clip.fps=30."
+)
+@click.option("--seed", type=int, help="Seed of the window offsets (setting: seed).")
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes [default: all cores].")
+@click.option("--limit", type=click.IntRange(min=1), help="Take only the first sources.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Folder of model weights.")
+@click.option("--device", default="cpu", show_default=True, help="Where the networks run.")
+@click.option("--dry-run", is_flag=True, help="Show the sources and the settings; do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.pass_context
+def curate(
+    ctx: click.Context,
+    videos: tuple[Path, ...],
+    out: Path,
+    config: Path | None,
+    overrides: tuple[str, ...],
+    seed: int | None,
+    jobs: int | None,
+    limit: int | None,
+    weights: Path | None,
+    device: str,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Cut VIDEOS (files or folders) into single-dancer clips of 5-10 s.
+
+    Writes sources.parquet, clips.parquet, dropped.parquet, the clips with their keypoints, settings.toml and
+    report.html into the output folder. The same command goes on where an interrupted one stopped.
+    Exit code 1 means that some sources had problems; the report names them.
+    """
+    import os
+    from dataclasses import asdict
+
+    from madata.config import load_config, to_toml
+    from madata.curate import curate as run_curation
+
+    settings = load_config(config, [*overrides, *([f"seed={seed}"] if seed is not None else [])])
+    if dry_run:
+        _dry_run(videos, out, limit, to_toml(settings))
+        return
+    progress = Progress(quiet=bool((ctx.obj or {}).get("quiet")))
+    try:
+        summary = run_curation(
+            videos,
+            out,
+            config=settings,
+            jobs=jobs or os.cpu_count() or 1,
+            limit=limit,
+            weights=weights,
+            device=device,
+            on_start=progress.start,
+            on_progress=progress.advance,
+        )
+    finally:
+        progress.close()
+    if as_json:
+        click.echo(json.dumps(asdict(summary), indent=1))
+    else:
+        _show(asdict(summary), out)
+    ctx.exit(1 if summary.failed else 0)
+
+
+class Progress:
+    """A bar on stderr that counts seconds of video; silent with ``--quiet`` or where stderr is no terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def start(self, seconds: float) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            total=round(seconds, 1),
+            unit="s",
+            desc="video",
+            disable=True if self._quiet else None,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}, {rate_fmt}]",
+        )
+
+    def advance(self, seconds: float) -> None:
+        if self._bar is not None:
+            self._bar.update(seconds)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _dry_run(videos: tuple[Path, ...], out: Path, limit: int | None, settings: str) -> None:
+    import tempfile
+
+    from madata.curate.sources import collect
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = collect(videos, out=out, cache=Path(folder) / "digests.json")
+    for source in found.sources[:limit]:
+        click.echo(f"{source.source_id}  {found.names[source.source_id]!r}")
+    for name, source_id in found.duplicates:
+        click.echo(f"duplicate of {source_id}: {name!r}")
+    click.echo(f"\n{settings}", nl=False)
+
+
+def _show(summary: dict[str, Any], out: Path) -> None:
+    click.echo(
+        f"{summary['clips']} clips, {summary['clips_s'] / 60:.2f} min"
+        + (f", mean {summary['mean_clip_s']:.2f} s" if summary["clips"] else "")
+        + f", from {summary['sources']} sources ({summary['source_s'] / 60:.2f} min)"
+    )
+    for stage in summary["stages"]:
+        click.echo(f"  dropped {stage['count']:4d}  {stage['stage']}: {stage['reason']}")
+    for problem in summary["problems"]:
+        click.echo(f"  problem  {problem['file']!r}: {problem['message']}")
+    if summary["ignored"]:
+        click.echo(f"  ignored {summary['ignored']} files that are no media by their names")
+    click.echo(f"report: {out / 'report.html'}")

@@ -1,0 +1,169 @@
+"""``madance render``: 3D motions become front-view clips."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+__all__ = ["render"]
+
+
+class _Size(click.ParamType):  # type: ignore[type-arg]
+    """``512`` or ``360x640`` px, both sides even."""
+
+    name = "size"
+
+    def convert(
+        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        parts = value.lower().split("x")
+        sides = [int(part) for part in parts if part.isdecimal()]
+        if len(sides) != len(parts) or len(parts) > 2 or any(side < 64 or side % 2 for side in sides):
+            self.fail(
+                f"{value!r}: give one or two even numbers of at least 64, e.g. 512 or 360x640", param, ctx
+            )
+        return sides[0], sides[-1]
+
+
+@click.command(short_help="3D motions become front-view clips with exact keypoints.")
+@click.argument("motions", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Data set folder; a finished part is kept."
+)
+@click.option("--renderer", type=click.Choice(["capsules", "smpl"]), default="capsules", show_default=True)
+@click.option(
+    "--model", type=click.Path(path_type=Path, dir_okay=False), help="SMPL model file, for the renderer smpl."
+)
+@click.option(
+    "--size", type=_Size(), default="512", show_default=True, help="Pixels: one side, or WIDTHxHEIGHT."
+)
+@click.option("--fps", type=click.FloatRange(min=1, max=240), default=30.0, show_default=True)
+@click.option(
+    "--windows/--whole",
+    default=True,
+    show_default=True,
+    help="Cut 5-10 s windows, or render each motion whole.",
+)
+@click.option(
+    "--law",
+    type=click.Choice(["mean", "uniform", "fixed"]),
+    default="mean",
+    show_default=True,
+    help="How long windows are.",
+)
+@click.option(
+    "--mean-s",
+    type=float,
+    default=5.04,
+    show_default=True,
+    help="Mean length of the law 'mean' (paper: 28 h / 20k).",
+)
+@click.option("--overlap", type=click.FloatRange(min=0, max=1, max_open=True), default=0.0, show_default=True,
+              help="Share of a window that the next one may cover again.")  # fmt: skip
+@click.option(
+    "--framing",
+    type=click.Choice(["motion", "clip"]),
+    default="motion",
+    show_default=True,
+    help="What stays in view.",
+)
+@click.option(
+    "--backdrop", default="studio", show_default=True, help="studio, room, stage, loft, grid, or mixed."
+)
+@click.option(
+    "--look", type=click.IntRange(min=0), help="Outfit number [default: differs from motion to motion]."
+)
+@click.option(
+    "--music", type=click.Path(path_type=Path), help="Folder of sound files named like the motions."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of window offsets, outfits and places.")
+@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes [default: all cores].")
+@click.option("--limit", type=click.IntRange(min=1), help="Take only the first motions.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.pass_context
+def render(
+    ctx: click.Context,
+    motions: tuple[Path, ...],
+    out: Path,
+    renderer: str,
+    model: Path | None,
+    size: tuple[int, int],
+    fps: float,
+    windows: bool,
+    law: str,
+    mean_s: float,
+    overlap: float,
+    framing: Literal["motion", "clip"],
+    backdrop: str,
+    look: int | None,
+    music: Path | None,
+    seed: int,
+    jobs: int | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Render MOTIONS (files or folders: FineDance, AIST++, EDGE, AMASS, BVH, our own) from the front.
+
+    Writes clips/*.mp4 with exact 2D keypoints in keypoints/*.npz, sources.parquet, clips.parquet and
+    dropped.parquet. The same command goes on where an interrupted one stopped. Exit code 1 means that some
+    motions could not be used; the summary names them.
+    """
+    import os
+    from dataclasses import asdict
+
+    from tqdm import tqdm
+
+    from madata.render.batch import render_motions, render_settings
+
+    settings = render_settings(
+        renderer=renderer,
+        model=model,
+        size=size,
+        fps=fps,
+        seed=seed,
+        law=law if windows else None,
+        mean_s=mean_s,
+        overlap=overlap,
+        framing=framing,
+        backdrop=backdrop,
+        look=look,
+        music=music,
+    )
+    bar = tqdm(desc="motions", disable=True if (ctx.obj or {}).get("quiet") else None)
+    try:
+        summary = render_motions(
+            motions,
+            out,
+            settings=settings,
+            jobs=jobs or os.cpu_count() or 1,
+            limit=limit,
+            on_start=bar.reset,
+            on_motion=bar.update,
+        )
+    finally:
+        bar.close()
+    if as_json:
+        click.echo(json.dumps(asdict(summary), indent=1))
+    else:
+        _show(asdict(summary), out)
+    ctx.exit(1 if summary.failed else 0)
+
+
+def _show(summary: dict[str, Any], out: Path) -> None:
+    mean = f", mean {summary['mean_clip_s']:.2f} s" if summary["clips"] else ""
+    hours = summary["clips_s"] / 3600
+    click.echo(f"{summary['clips']} clips, {hours:.3f} h{mean}, from {summary['sources']} motions")
+    for seconds, count in summary["histogram"].items():
+        click.echo(f"  {seconds:>5} s  {count}")
+    for problem in summary["problems"]:
+        click.echo(f"  problem  {problem['file']!r}: {problem['message']}")
+    if summary["dropped"]:
+        click.echo(f"  {summary['dropped']} motions are shorter than a window")
+    if summary["without_music"]:
+        click.echo(f"  {summary['without_music']} motions have no file in the music folder")
+    click.echo(f"tables: {out / 'clips.parquet'}")

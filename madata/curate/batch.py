@@ -1,0 +1,219 @@
+"""A folder of videos becomes a data set: sources in worker processes, then tables, report and contact sheet.
+
+The tables are made from the journal alone, in the order of the sources given, so that neither the number of
+processes, nor the order in which they finish, nor a kill in between changes a byte.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from madata.config import CurationConfig, load_config, to_toml
+from madata.curate.journal import Entry, Journal
+from madata.curate.source import curate_source
+from madata.curate.sources import Collection, collect
+from madata.engine import run
+from madata.errors import MadanceError, MediaError
+from madata.files import write_json, write_text
+from madata.manifest import (
+    CLIP_COLUMNS,
+    DROPPED_COLUMNS,
+    SHOT_COLUMNS,
+    SOURCE_COLUMNS,
+    read_table,
+    write_table,
+)
+from madata.report import write_contact_sheet, write_report
+from madata.types import Source
+
+__all__ = ["CurationSummary", "curate"]
+
+_STAGES = ("decode", "shots", "motion", "people", "windows", "cut")
+
+
+@dataclass(frozen=True)
+class CurationSummary:
+    """What a run made. ``failed`` counts sources with any problem; it decides the exit code.
+
+    Attributes:
+        source_s: seconds of video in all readable sources.
+        stages: how many segments each stage dropped for which reason.
+    """
+
+    sources: int
+    source_s: float
+    segments: int
+    clips: int
+    clips_s: float
+    mean_clip_s: float | None
+    dropped: int
+    failed: int
+    duplicates: int
+    ignored: int
+    stages: tuple[dict[str, Any], ...]
+    problems: tuple[dict[str, str], ...]
+    settings: str
+
+
+def curate(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    config: CurationConfig,
+    jobs: int = 1,
+    limit: int | None = None,
+    weights: Path | None = None,
+    device: str = "cpu",
+    on_start: Callable[[float], None] = lambda seconds: None,
+    on_progress: Callable[[float], None] = lambda seconds: None,
+) -> CurationSummary:
+    """Curate every video of ``paths`` into the data set folder ``out``; finished work is never done twice.
+
+    Args:
+        jobs: worker processes.
+        limit: take only the first sources.
+        weights: folder of model weights, searched first.
+        on_start: receives the seconds of video there are to do, where the files declare them.
+        on_progress: receives seconds of video as they are decoded.
+
+    Raises:
+        MadanceError: nothing to do, other settings than those ``out`` was made with, a full disk, missing weights.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    _settle_settings(out, config)
+    found = collect(paths, out=out, cache=out / "journal" / ".digests.json")
+    sources = found.sources[:limit]
+    journal = Journal(out / "journal", config.hash)
+    entries = {source.source_id: journal.read(source.source_id) for source in sources}
+    pending = [
+        source for source in sources if (entry := entries[source.source_id]) is None or entry.state != "done"
+    ]
+    on_start(sum(_declared_seconds(source) for source in pending))
+    work = partial(curate_source, out=out, config=config, weights=weights, device=device)
+    for outcome in run(work, pending, jobs=jobs, on_progress=on_progress):
+        if outcome.fatal:
+            raise MadanceError(outcome.error or "a worker failed")
+        entries[outcome.item.source_id] = outcome.value or _crashed(
+            outcome.item, outcome.error or "no result"
+        )
+    finished = [(source, entry) for source in sources if (entry := entries[source.source_id]) is not None]
+    return _publish(out, finished, found, config)
+
+
+def _settle_settings(out: Path, config: CurationConfig) -> None:
+    """A folder is made under one set of settings: mixing two would make its numbers mean nothing."""
+    path = out / "settings.toml"
+    if not path.exists():
+        write_text(path, to_toml(config))
+        return
+    before = load_config(path)
+    if before != config:
+        changed = sorted(_changes(before.model_dump(), config.model_dump()))
+        raise MadanceError(
+            f"{out} was made with other settings ({', '.join(changed)}): choose another --out, "
+            f"or go on with --config {path}"
+        )
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> set[str]:
+    changed: set[str] = set()
+    for key in before.keys() | now.keys():
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            changed |= _changes(old, new, f"{prefix}{key}.")
+        elif old != new:
+            changed.add(f"{prefix}{key}")
+    return changed
+
+
+def _declared_seconds(source: Source) -> float:
+    from madata.video import probe
+
+    try:
+        return probe(source.path).duration_s or 0.0
+    except MediaError:
+        return 0.0
+
+
+def _crashed(source: Source, message: str) -> Entry:
+    """A source whose worker died; it is not journaled, so the next run tries it again."""
+    return Entry("analysed", {"status": "failed", "reason": "crashed", "message": message, "clips": 0})
+
+
+def _publish(
+    out: Path, finished: Sequence[tuple[Source, Entry]], found: Collection, config: CurationConfig
+) -> CurationSummary:
+    source_rows = [
+        {
+            **entry.source,
+            "source_id": source.source_id,
+            "file": found.names[source.source_id],
+            "sha256": source.sha256,
+        }
+        for source, entry in finished
+    ]
+    source_rows += [
+        {
+            "source_id": source_id,
+            "file": name,
+            "status": "duplicate",
+            "message": f"same content as {found.names[source_id]}",
+        }
+        for name, source_id in found.duplicates
+    ]
+    clips = [row for _, entry in finished for row in entry.clips]
+    dropped = [row for _, entry in finished for row in entry.dropped]
+    write_table(out / "sources.parquet", source_rows, SOURCE_COLUMNS)
+    write_table(out / "clips.parquet", clips, CLIP_COLUMNS)
+    write_table(out / "dropped.parquet", dropped, DROPPED_COLUMNS)
+    write_table(out / "shots.parquet", [row for _, entry in finished for row in entry.shots], SHOT_COLUMNS)
+    summary = _summarise(source_rows, clips, dropped, found, config)
+    write_json(out / "summary.json", asdict(summary))
+    write_contact_sheet(out / "contact_sheet.jpg", [out / row["thumbnail"] for row in clips])
+    write_report(
+        out,
+        sources=read_table(out / "sources.parquet"),
+        clips=read_table(out / "clips.parquet"),
+        dropped=read_table(out / "dropped.parquet"),
+        summary=asdict(summary),
+        config=config,
+    )
+    return summary
+
+
+def _summarise(
+    sources: Sequence[dict[str, Any]],
+    clips: Sequence[dict[str, Any]],
+    dropped: Sequence[dict[str, Any]],
+    found: Collection,
+    config: CurationConfig,
+) -> CurationSummary:
+    seconds = sum(row["duration_s"] for row in clips)
+    stages = Counter((row["stage"], row["reason"]) for row in dropped)
+    in_order = sorted(stages.items(), key=lambda item: (_STAGES.index(item[0][0]), item[0][1]))
+    return CurationSummary(
+        sources=len(sources),
+        source_s=sum(row.get("duration_s") or 0.0 for row in sources),
+        segments=sum(row.get("segments") or 0 for row in sources),
+        clips=len(clips),
+        clips_s=seconds,
+        mean_clip_s=seconds / len(clips) if clips else None,
+        dropped=len(dropped),
+        failed=sum(row["status"] not in ("done", "duplicate") for row in sources),
+        duplicates=len(found.duplicates),
+        ignored=len(found.ignored),
+        stages=tuple(
+            {"stage": stage, "reason": reason, "count": count} for (stage, reason), count in in_order
+        ),
+        problems=tuple(
+            {"file": row["file"], "reason": row.get("reason") or "", "message": row.get("message") or ""}
+            for row in sources
+            if row["status"] not in ("done", "duplicate")
+        ),
+        settings=config.hash,
+    )

@@ -1,0 +1,198 @@
+"""The one pass over a source: every filter eats from the same decode.
+
+Each frame gives a thumbnail for the shots; on a stated subsample it also gives a small grey picture for the flow and
+an RGB picture for the people. The pictures wait until the shots are known, and are looked at only in a piece of a
+shot that is long enough: flow first, people only where something moves. A shot is judged in pieces of at most
+``shots.max_s``, so that no more pictures wait than of one piece, however long the source is.
+
+Frames are counted in presentation order; a span is [start, end).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from madata.config import CurationConfig
+from madata.flow import working_size
+from madata.shots import THUMBNAIL_SIZE, BoundaryStream, Shot, ShotDetector, Transition
+from madata.types import Span
+
+if TYPE_CHECKING:
+    from madata.video import Frame
+
+__all__ = ["Piece", "Sample", "ShotSpan", "SourceObserver"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture of the subsample: RGB (H, W, 3) or grey (H, W)."""
+
+    index: int
+    time_s: float
+    image: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ShotSpan:
+    """A shot and what it begins with.
+
+    Attributes:
+        begins_with: ``"start"``, ``"cut"`` or ``"gradual"``.
+        single, many_hot: the boundary's highest probabilities; ``None`` at the start of the source.
+    """
+
+    span: Span
+    begins_with: str
+    single: float | None
+    many_hot: float | None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A whole stretch of one shot, ready to be judged.
+
+    Attributes:
+        frame_times_s: (n + 1,) float64, when each of its n frames appears and when the last one disappears.
+        grey, pictures: the samples inside it.
+    """
+
+    span: Span
+    frame_times_s: npt.NDArray[np.float64]
+    grey: tuple[Sample, ...]
+    pictures: tuple[Sample, ...]
+
+
+class _Rate:
+    """Picks frames at an even rate by their times."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s = per_s
+        self._slot: int | None = None
+
+    def due(self, time_s: float) -> bool:
+        slot = int(np.floor(time_s * self._per_s + 1e-6))
+        if slot == self._slot:
+            return False
+        self._slot = slot
+        return True
+
+
+class SourceObserver:
+    """Takes the frames of one source in order and calls ``judge`` for every piece of every shot.
+
+    Args:
+        stream: the boundary probabilities, e.g. ``load_transnet().stream()``.
+        shown: (width, height) px of the shown picture.
+        judge: called with each piece in order.
+    """
+
+    def __init__(
+        self,
+        config: CurationConfig,
+        stream: BoundaryStream,
+        shown: tuple[int, int],
+        judge: Callable[[Piece], None],
+    ) -> None:
+        self._config = config
+        self._judge = judge
+        self._shots = ShotDetector(
+            stream,
+            cut_threshold=config.shots.cut_threshold,
+            transition_threshold=config.shots.transition_threshold,
+        )
+        self._grey_size = working_size(shown, config.motion.long_side)
+        self._picture_size = _fit(shown, config.people.long_side)
+        self._grey_rate = _Rate(config.motion.pairs_per_s)
+        self._picture_rate = _Rate(config.people.samples_per_s)
+        self._grey: list[Sample] = []
+        self._pictures: list[Sample] = []
+        self._times_s: list[float] = []
+        self._end_s = 0.0
+        self._damaged: set[int] = set()
+        self._piece_start = 0
+        self._seen = 0
+        self._in_shot = False
+        self.shots: list[ShotSpan] = []
+
+    def feed(self, frame: Frame) -> None:
+        """Take the next frame."""
+        self._times_s.append(frame.time_s)
+        self._end_s = frame.end_s
+        if frame.damaged:
+            self._damaged.add(frame.index)
+        if self._grey_rate.due(frame.time_s):
+            grey = frame.scaled(self._grey_size, "gray", interpolation="area")
+            self._grey.append(Sample(frame.index, frame.time_s, grey))
+        if self._picture_rate.due(frame.time_s):
+            picture = frame.scaled(self._picture_size, "rgb24", interpolation="bilinear")
+            self._pictures.append(Sample(frame.index, frame.time_s, picture))
+        self._follow(self._shots.feed(frame.scaled(THUMBNAIL_SIZE, "rgb24", interpolation="bicubic")))
+
+    def close(self) -> None:
+        """Judge what is left."""
+        self._follow(self._shots.close())
+
+    def _follow(self, events: list[Shot | Transition]) -> None:
+        for event in events:
+            if isinstance(event, Shot):
+                self._in_shot = not event.closed
+                self._grow(event)
+        self._forget(self._piece_start if self._in_shot else self._shots.decided)
+
+    def _grow(self, shot: Shot) -> None:
+        self._piece_start = max(self._piece_start, shot.start)
+        self._seen = max(self._seen, shot.start)
+        for frame in range(self._seen, shot.end):
+            if frame in self._damaged:
+                self._finish(frame)
+                self._piece_start = frame + 1
+        self._seen = shot.end
+        limit_s = self._config.shots.max_s
+        while (
+            self._shown_s(shot.end) - self._shown_s(self._piece_start) >= limit_s + self._config.shots.min_s
+        ):
+            stop_s = self._shown_s(self._piece_start) + limit_s
+            self._finish(int(np.searchsorted(self._times_s, stop_s + 1e-6)))
+        if shot.closed:
+            self._finish(shot.end)
+            self.shots.append(self._described(shot))
+
+    def _finish(self, end: int) -> None:
+        start = self._piece_start
+        self._piece_start = end
+        if end <= start:
+            return
+        times = np.array([self._shown_s(frame) for frame in range(start, end + 1)])
+        inside = [
+            tuple(sample for sample in samples if start <= sample.index < end)
+            for samples in (self._grey, self._pictures)
+        ]
+        self._judge(Piece(self.span(start, end), times, *inside))
+        self._forget(end)
+
+    def _forget(self, index: int) -> None:
+        self._grey = [sample for sample in self._grey if sample.index >= index]
+        self._pictures = [sample for sample in self._pictures if sample.index >= index]
+
+    def _shown_s(self, frame: int) -> float:
+        return self._times_s[frame] if frame < len(self._times_s) else self._end_s
+
+    def span(self, start: int, end: int) -> Span:
+        """The span of frames [start, end) that have been fed."""
+        return Span(start, end, self._shown_s(start), self._shown_s(end))
+
+    def _described(self, shot: Shot) -> ShotSpan:
+        span, before = self.span(shot.start, shot.end), shot.before
+        if before is None:
+            return ShotSpan(span, "start", None, None)
+        return ShotSpan(span, "cut" if before.is_cut else "gradual", before.single, before.many_hot)
+
+
+def _fit(shown: tuple[int, int], long_side: int) -> tuple[int, int]:
+    scale = min(1.0, long_side / max(shown))
+    return max(2, round(shown[0] * scale)), max(2, round(shown[1] * scale))

@@ -1,0 +1,201 @@
+"""One source from its file to its finished clips: look, decide, cut; each step remembered in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from madata.config import CurationConfig
+from madata.curate.journal import Entry, Journal
+from madata.curate.observe import SourceObserver
+from madata.curate.verdicts import PieceJudge
+from madata.errors import MediaError
+from madata.files import sha256_file
+from madata.types import Source, Span
+from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, cut, probe
+
+__all__ = ["curate_source", "encode_settings"]
+
+
+def curate_source(
+    source: Source,
+    report: Callable[[float], None],
+    *,
+    out: Path,
+    config: CurationConfig,
+    weights: Path | None = None,
+    device: str = "cpu",
+) -> Entry:
+    """Curate one source into the folder ``out`` and return its finished journal entry.
+
+    Args:
+        report: receives seconds of video as they are decoded.
+    """
+    journal = Journal(out / "journal", config.hash)
+    entry = journal.read(source.source_id)
+    if entry is None:
+        entry = _analyse(source, report, out=out, config=config, weights=weights, device=device)
+        journal.write(source.source_id, entry)
+    if entry.state != "done":
+        entry = _cut_clips(source, entry, out=out, config=config)
+        journal.write(source.source_id, entry)
+    return entry
+
+
+def encode_settings(config: CurationConfig) -> EncodeSettings:
+    """The clip section of the settings as the encoder takes it."""
+    clip = config.clip
+    return EncodeSettings(
+        fps=None if clip.fps == "source" else float(clip.fps),
+        long_side=None if clip.size else clip.long_side or None,
+        size=clip.size or None,
+        fit=clip.fit,
+        crf=clip.crf,
+        preset=clip.preset,
+        audio_rate_hz=clip.audio_rate_hz,
+        audio_bit_rate=clip.audio_kbps * 1000,
+    )
+
+
+def _analyse(
+    source: Source,
+    report: Callable[[float], None],
+    *,
+    out: Path,
+    config: CurationConfig,
+    weights: Path | None,
+    device: str,
+) -> Entry:
+    from madata.shots import load_transnet
+
+    reported_s = 0.0
+    try:
+        with Decoder(source.path) as decoder:
+            info = decoder.info
+            judge = PieceJudge(source.source_id, info, out=out, config=config, weights=weights, device=device)
+            observer = SourceObserver(config, load_transnet(device).stream(), info.size, judge)
+            end_s = info.start_s
+            for frame in decoder:
+                observer.feed(frame)
+                end_s = frame.end_s
+                if end_s - info.start_s - reported_s >= 1.0:
+                    report(end_s - info.start_s - reported_s)
+                    reported_s = end_s - info.start_s
+            observer.close()
+            decoded = decoder.report
+    except MediaError as error:
+        return Entry("done", {"status": "failed", "reason": error.reason, "message": str(error), "clips": 0})
+    row = {
+        "codec": info.codec,
+        "width": info.size[0],
+        "height": info.size[1],
+        "rotation": info.rotation,
+        "fps": info.fps,
+        "duration_s": round(end_s - info.start_s, 6),
+        "frames_declared": info.num_frames,
+        "frames": decoded.frames_decoded,
+        "damaged_frames": decoded.damaged_frames,
+        "audio_codec": info.audio.codec if info.audio else None,
+        "audio_rate_hz": info.audio.rate_hz if info.audio else None,
+        "shots": len(observer.shots),
+        "segments": judge.pieces,
+        **_condition(decoded),
+    }
+    decisions = judge.decisions
+    for start, end in decoded.damaged:
+        decisions.dropped.append(_damaged(source.source_id, observer.span(start, end)))
+    decisions.dropped.sort(key=lambda dropped: dropped["start_frame"])
+    shots = [
+        {"source_id": source.source_id, **_span_row(shot.span), "begins_with": shot.begins_with}
+        | {"single": shot.single, "many_hot": shot.many_hot}
+        for shot in observer.shots
+    ]
+    return Entry("analysed", row, decisions.clips, decisions.dropped, shots)
+
+
+def _condition(decoded: DecodeReport) -> dict[str, str | None]:
+    """Status, reason and message of a source that could be opened."""
+    if decoded.frames_decoded <= 1:
+        return {"status": "failed", "reason": "one_frame", "message": "holds a single picture, not a video"}
+    if decoded.truncated:
+        declared = f" of {decoded.frames_declared}" if decoded.frames_declared else ""
+        return {
+            "status": "partial",
+            "reason": "truncated",
+            "message": f"the file ends early: {decoded.frames_decoded}{declared} frames could be decoded",
+        }
+    if decoded.damaged_frames:
+        return {
+            "status": "partial",
+            "reason": "damaged",
+            "message": f"{decoded.damaged_frames} damaged frames were left out ({decoded.error or 'decoding errors'})",
+        }
+    return {"status": "done", "reason": None, "message": None}
+
+
+def _span_row(span: Span) -> dict[str, Any]:
+    return {
+        "start_frame": span.start,
+        "end_frame": span.end,
+        "start_s": span.start_s,
+        "end_s": span.end_s,
+    }
+
+
+def _damaged(source_id: str, span: Span) -> dict[str, Any]:
+    return {
+        "source_id": source_id,
+        **_span_row(span),
+        "stage": "decode",
+        "reason": "damaged",
+        "value": float(span.end - span.start),
+        "threshold": 0.0,
+        "message": f"{span.end - span.start} frames cannot be trusted",
+    }
+
+
+def _cut_clips(source: Source, entry: Entry, *, out: Path, config: CurationConfig) -> Entry:
+    """Cut the clips that are not there yet; describe each from its own file."""
+    failures: dict[str, tuple[str, str]] = {}
+    missing = [row for row in entry.clips if not (out / row["path"]).exists()]
+    requests = [CutRequest(_span(row), out / row["path"]) for row in missing]
+    try:
+        results = cut(source.path, requests, encode_settings(config))
+    except MediaError as error:
+        failures = {row["clip_id"]: (error.reason, str(error)) for row in missing}
+    else:
+        failures = {
+            row["clip_id"]: (result.reason, result.error or "")
+            for row, result in zip(missing, results, strict=True)
+            if result.reason is not None
+        }
+    kept = [{**row, **_describe(out / row["path"])} for row in entry.clips if row["clip_id"] not in failures]
+    dropped = entry.dropped + [
+        _uncut(row, *failures[row["clip_id"]]) for row in entry.clips if row["clip_id"] in failures
+    ]
+    row = {**entry.source, "clips": len(kept), "clips_s": round(sum(clip["duration_s"] for clip in kept), 6)}
+    return Entry("done", row, kept, dropped, entry.shots)
+
+
+def _span(row: dict[str, Any]) -> Span:
+    return Span(row["start_frame"], row["end_frame"], row["start_s"], row["end_s"])
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    info = probe(path)
+    num_frames = info.num_frames or 0
+    return {
+        "fps": info.fps,
+        "num_frames": num_frames,
+        "duration_s": round(num_frames / info.fps, 6),
+        "width": info.size[0],
+        "height": info.size[1],
+        "has_audio": info.audio is not None,
+        "sha256": sha256_file(path),
+    }
+
+
+def _uncut(row: dict[str, Any], reason: str, message: str) -> dict[str, Any]:
+    kept = ("source_id", "start_frame", "end_frame", "start_s", "end_s", "thumbnail")
+    return {**{key: row[key] for key in kept}, "stage": "cut", "reason": reason, "message": message}

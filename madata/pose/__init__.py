@@ -1,0 +1,76 @@
+"""Person detection and 2D keypoints behind one interface, one module for each backend.
+
+>>> backend = load("blazepose")  # doctest: +SKIP
+>>> people = backend.detect(images)  # doctest: +SKIP
+>>> poses = backend.estimate(images, people)  # doctest: +SKIP
+
+``blazepose`` is the default: two small networks, no hub, no GPU. ``vitpose`` is the estimator the paper
+names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from madata.errors import ConfigError
+from madata.pose.base import Detections, Image, PoseBackend, Poses
+from madata.pose.joints import convert
+
+__all__ = ["BACKENDS", "Detections", "Image", "PoseBackend", "Poses", "convert", "follow", "load"]
+
+BACKENDS = ("blazepose", "vitpose", "vitpose-onnx", "mmpose")
+
+
+def load(name: str, *, weights: Path | None = None, device: str = "cpu", **options: Any) -> PoseBackend:
+    """The backend called ``name``, with its networks loaded.
+
+    Args:
+        weights: folder searched first, see :mod:`madata.weights`.
+        device: torch name of the device; ``blazepose`` always runs on the CPU.
+        options: keyword arguments of the backend's class.
+
+    Raises:
+        ConfigError: there is no such backend, or it has no such option.
+        MissingDependencyError: a package is not installed; the message holds the command.
+        WeightsError: a network is not on this machine; the message holds the command.
+    """
+    try:
+        if name == "blazepose":
+            from madata.pose.blazepose import BlazePose
+
+            return BlazePose.load(weights, **options)
+        if name == "vitpose":
+            from madata.pose.vitpose import VitPose
+
+            return VitPose(weights=weights, device=device, **options)
+        if name == "vitpose-onnx":
+            from madata.pose.vitpose_onnx import VitPoseOnnx
+
+            return VitPoseOnnx(weights=weights, device=device, **options)
+        if name == "mmpose":
+            from madata.pose.mmpose import MMPose
+
+            return MMPose(weights=weights, device=device, **options)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise ConfigError(f"{name}: unknown option ({error})") from error
+    raise ConfigError(f"unknown pose backend {name!r}; there are {', '.join(BACKENDS)}")
+
+
+def follow(backend: PoseBackend, images: Iterable[Image]) -> Iterator[Poses]:
+    """The largest person of consecutive frames, at most one row a frame.
+
+    A backend with a method ``follow`` carries the person from frame to frame itself; for any other every
+    frame is searched anew.
+    """
+    own = getattr(backend, "follow", None)
+    if own is not None:
+        yield from own(images)
+        return
+    for image in images:
+        (people,) = backend.detect([image])
+        largest = people.take([int(people.size.argmax())] if len(people) else [])
+        yield backend.estimate([image], [largest])[0]

