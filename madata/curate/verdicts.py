@@ -272,8 +272,7 @@ class _PeopleOf:
             return
         height, width = self._samples[0].image.shape[:2]
         scale = np.array([framing.scaled[0] / width, framing.scaled[1] / height])
-        # pixel centres are at whole numbers, so corners scale about -0.5
-        xy = (verdict.xy[rows] + 0.5) * scale - 0.5 + np.array(framing.offset)
+        xy = verdict.xy[rows] * scale + np.array(framing.offset)
         write_npz(
             path,
             xy=xy.astype(np.float32),

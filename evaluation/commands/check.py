@@ -1,0 +1,54 @@
+"""``madance check``: the contract of a system on three made clips, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+__all__ = ["check"]
+
+
+@click.command(short_help="Does a system keep the contract? Three made clips tell.")
+@click.argument("system")
+@click.option("--task", type=click.Choice(["motion", "animation", "video"]), help="Where it does several.")
+@click.option("--device", default="cpu", show_default=True, help="Where it runs.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Option of the system.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder the clips are to go to later.")
+@click.option("--limit-s", default=600.0, show_default=True, help="Give up after so many seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.pass_context
+def check(
+    ctx: click.Context,
+    system: str,
+    task: str | None,
+    device: str,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    limit_s: float,
+    as_json: bool,
+) -> None:
+    """Check that SYSTEM gives what it is asked for.
+
+    SYSTEM is an installed name (see `systems`), ./my_method.py:MyMethod, a folder of finished clips, or
+    cascade:MOTION+ANIMATION. Shapes, frame rate, length, finite numbers, unit and up axis of motions, the same
+    clip twice and in another order, seeds, a writable output.
+
+    Exit codes: 0 all rules hold, 3 one does not.
+    """
+    from dataclasses import asdict
+
+    from evaluation.check import check_in_child
+    from evaluation.generate.options import parse_options
+
+    findings = []
+    for finding in check_in_child(
+        system, task, device=device, options=parse_options(overrides), out=out, limit_s=limit_s  # type: ignore[arg-type]
+    ):
+        findings.append(finding)
+        if not as_json:
+            click.echo(f"{finding.status.upper():4}  {finding.rule:12} {finding.message}")
+    if as_json:
+        click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
+    ctx.exit(3 if any(finding.status == "fail" for finding in findings) else 0)

@@ -1,0 +1,67 @@
+"""``madance systems``: what is installed, told without importing any of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from evaluation.systems.entries import Entry
+
+__all__ = ["systems"]
+
+
+@click.command(short_help="The systems that are installed, and what each lacks.")
+@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@click.pass_context
+def systems(ctx: click.Context, as_json: bool) -> None:
+    """List the systems that are installed, without importing any.
+
+    Besides these, `check` and `generate` take a folder of finished clips, a file (./my_method.py:MyMethod), and
+    two systems in a row (cascade:MOTION+ANIMATION).
+    """
+    from evaluation.systems.entries import installed
+
+    entries = installed()
+    if as_json:
+        click.echo(json.dumps([_plain(entry) for entry in entries], indent=1))
+        return
+    if not entries:
+        click.echo("no system is installed")
+        return
+    rows = [("NAME", "TASK", "DISTRIBUTION", "VERSION", "STATE"), *map(_row, entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
+
+
+def _row(entry: Entry) -> tuple[str, str, str, str, str]:
+    state = f"broken: {entry.error}" if entry.error else "missing: " + "; ".join(entry.missing)
+    return (
+        _printable(entry.name),
+        ", ".join(entry.tasks) or "not said",
+        _printable(entry.distribution or "unknown"),
+        _printable(entry.version or "unknown"),
+        _printable(state if entry.error or entry.missing else "ready"),
+    )
+
+
+def _printable(text: str) -> str:
+    """Metadata of others without what a terminal would act on."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _plain(entry: Entry) -> dict[str, str | None | Sequence[str]]:
+    return {
+        "name": entry.name,
+        "task": list(entry.tasks),
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "entry_point": entry.value,
+        "state": "broken" if entry.error else "missing" if entry.missing else "ready",
+        "missing": list(entry.missing),
+        "error": entry.error,
+    }
