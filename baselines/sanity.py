@@ -28,7 +28,15 @@ from madata.errors import MadanceError, MediaError
 if TYPE_CHECKING:
     from madata.types import Motion3D
 
-__all__ = ["MeanPose", "frozen_frame", "ground_truth", "mean_pose", "noise_floor", "real_frames", "shuffled_music"]
+__all__ = [
+    "MeanPose",
+    "frozen_frame",
+    "ground_truth",
+    "mean_pose",
+    "noise_floor",
+    "real_frames",
+    "shuffled_music",
+]
 
 Image = npt.NDArray[np.uint8]
 
@@ -44,10 +52,10 @@ _MEAN_POSE_FRAMES = 32
 )
 def ground_truth(request: Request) -> Output:
     """The real clip: the motion, or the file of the video as it is."""
-    real = _own(request)
-    if request.task == "motion":
-        return _danced(real, request)
-    return real.path if _fits(real.path, request) else real_frames(real.path, request)
+    own = _own(request)
+    if request.task == "motion" or own.video is None:
+        return _danced(own, request)
+    return own.video if _fits(own.video, request) else real_frames(own.video, request)
 
 
 @system(
@@ -61,7 +69,7 @@ def noise_floor(request: Request) -> Output:
     truth = _truth(request)
     own = _own(request)
     sources = {clip.source_id for clip in truth.split}
-    pool = [clip for clip in truth.others if clip.source_id not in sources]
+    pool = [clip for clip in _usable(truth.others, request) if clip.source_id not in sources]
     if not pool:
         raise MadanceError(
             "noise-floor needs real clips from sources outside the split: give a data set that has other splits"
@@ -82,7 +90,7 @@ def shuffled_music(request: Request) -> Output:
     """The dance of another clip of the split, whose music is another."""
     truth = _truth(request)
     own = _own(request)
-    order = _dealt(truth.split, truth.run_seed)
+    order = _dealt(_usable(truth.split, request), truth.run_seed)
     place = order.index(own)
     turned = [clip for clip in order[place + 1 :] + order[:place] if clip.source_id != own.source_id]
     if not turned:
@@ -105,7 +113,8 @@ class MeanPose:
     def generate(self, request: Request) -> Motion3D:
         """The mean pose, ``num_frames`` times."""
         truth = _truth(request)
-        pool = _dealt(truth.others or truth.split, truth.run_seed)[:_MEAN_POSE_CLIPS]
+        real = _usable(truth.others, request) or _usable(truth.split, request)
+        pool = _dealt(real, truth.run_seed)[:_MEAN_POSE_CLIPS]
         if self._pose is None or self._pose[0] != tuple(pool):
             self._pose = tuple(pool), mean_pose(pool)
         pose = self._pose[1]
@@ -145,9 +154,9 @@ def mean_pose(clips: Sequence[RealClip]) -> Motion3D:
     from madata.motion import read_motion, with_skeleton, with_up
     from madata.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
-    if not clips:
+    if not any(clip.motion for clip in clips):
         raise MadanceError("mean-pose needs real motions in the data set")
-    motions = [with_up(read_motion(clip.path), "y") for clip in clips]
+    motions = [with_up(read_motion(clip.motion), "y") for clip in clips if clip.motion is not None]
     motions = [with_skeleton(motion, motions[0].skeleton) for motion in motions]
     rows = [np.linspace(0, len(motion.rotation) - 1, _MEAN_POSE_FRAMES).astype(np.intp) for motion in motions]
     turned = np.concatenate([motion.rotation[row] for motion, row in zip(motions, rows, strict=True)])
@@ -166,11 +175,17 @@ def _truth(request: Request) -> Truth:
 
 
 def _own(request: Request) -> RealClip:
-    own = next((clip for clip in _truth(request).split if clip.clip_id == request.clip_id), None)
+    usable = _usable(_truth(request).split, request)
+    own = next((clip for clip in usable if clip.clip_id == request.clip_id), None)
     if own is None:
         kind = "motion" if request.task == "motion" else "video"
         raise MediaError(f"the data set has no real {kind} of {request.clip_id}", reason="missing")
     return own
+
+
+def _usable(clips: Sequence[RealClip], request: Request) -> list[RealClip]:
+    """Real clips of which there is what the task makes."""
+    return [clip for clip in clips if (clip.motion if request.task == "motion" else clip.video) is not None]
 
 
 def _dealt(clips: Sequence[RealClip], seed: int) -> list[RealClip]:
@@ -186,13 +201,17 @@ def _long_enough(clips: Sequence[RealClip], request: Request) -> RealClip:
 
 
 def _perform(clip: RealClip, request: Request) -> Output:
-    return _danced(clip, request) if request.task == "motion" else real_frames(clip.path, request)
+    if request.task == "motion" or clip.video is None:
+        return _danced(clip, request)
+    return real_frames(clip.video, request)
 
 
 def _danced(clip: RealClip, request: Request) -> Motion3D:
     from madata.motion import read_motion, resample
 
-    motion = read_motion(clip.path)
+    if clip.motion is None:
+        raise MediaError(f"the data set has no real motion of {clip.clip_id}", reason="missing")
+    motion = read_motion(clip.motion)
     seconds = len(motion.rotation) / motion.fps
     if seconds + 1 / motion.fps >= request.duration_s:
         return fit_motion(motion, request.fps, request.num_frames)

@@ -19,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.features import Features, concatenate, read_features
-from evaluation.measure import METRICS, clip_groups, row_scores, scaled_sides
+from evaluation.measure import clip_groups, row_scores, scaled_sides
 from evaluation.measure.distances import Part, Scaled
 from evaluation.measure.draft import Rows, RowStatistic, on_clips
 from evaluation.metrics.distances import diversity, frechet_distance
 from evaluation.protocol import Protocol
-from evaluation.results import Result, read_result
+from evaluation.results import Metric, Result, read_result
 from evaluation.statistics import holm, label_swap_test, paired_difference
 from madata.errors import MadanceError
 from madata.files import sha256_file
@@ -152,7 +152,7 @@ def compare(
             Difference(name, left, right, left - right, interval.low, interval.high, p, p, count, "tie")
         )
     corrected = holm({one.metric: one.p for one in found})
-    return [_judged(one, corrected[one.metric]) for one in found]
+    return [_judged(one, corrected[one.metric], first.result.metric(one.metric)) for one in found]
 
 
 def _aligned(first: Features, second: Features) -> tuple[Features, Features]:
@@ -191,10 +191,15 @@ def _mean(values: npt.NDArray[np.float64], rows: Rows, real: Rows) -> float:
     return float(there.mean()) if len(there) else float("nan")
 
 
-def _judged(one: Difference, p_holm: float) -> Difference:
-    sure = p_holm < _SIGNIFICANT and not one.low <= 0.0 <= one.high
-    higher = METRICS[one.metric].higher_is_better
+def _judged(one: Difference, p_holm: float, metric: Metric) -> Difference:
+    """Who is better: by the direction of the metric, for DIV by the distance to the reference."""
     verdict: Verdict = "tie"
-    if sure:
-        verdict = "differ" if higher is None else "first" if (one.difference > 0) == higher else "second"
+    if p_holm < _SIGNIFICANT and not one.low <= 0.0 <= one.high:
+        if metric.higher_is_better is not None:
+            verdict = "first" if (one.difference > 0) == metric.higher_is_better else "second"
+        elif metric.name.startswith("div") and metric.reference is not None:
+            nearer = abs(one.first - metric.reference) < abs(one.second - metric.reference)
+            verdict = "first" if nearer else "second"
+        else:
+            verdict = "differ"
     return replace(one, p_holm=p_holm, verdict=verdict)

@@ -267,6 +267,8 @@ def read_features(path: Path) -> tuple[dict[str, Features], dict[str, str]]:
         sides = {side: _features_of(arrays, side) for side in names}
     except KeyError as error:
         raise MediaError(f"{path}: not a features file, {error} is absent", reason="no_features") from None
+    except (ValueError, TypeError, IndexError) as error:
+        raise MediaError(f"{path}: not a whole features file ({error})", reason="no_features") from error
     if not sides:
         raise MediaError(f"{path}: not a features file, it holds no features", reason="no_features")
     return sides, facts
@@ -277,7 +279,10 @@ def _features_of(arrays: Mapping[str, Array], side: str) -> Features:
     for part in fields(Features):
         key = f"{side}/{part.name}"
         if part.name in _RAGGED:
-            values[part.name] = tuple(np.split(arrays[key], np.cumsum(arrays[f"{key}/sizes"])[:-1]))
+            ends = np.cumsum(arrays[f"{key}/sizes"])
+            if ends.size and ends[-1] != len(arrays[key]):
+                raise ValueError(f"{key} holds {len(arrays[key])} values, its sizes say {ends[-1]}")
+            values[part.name] = tuple(np.split(arrays[key], ends[:-1]))
         elif part.name == "scalars":
             values[part.name] = {
                 name[len(key) + 1 :]: column for name, column in arrays.items() if name.startswith(f"{key}/")
@@ -286,4 +291,10 @@ def _features_of(arrays: Mapping[str, Array], side: str) -> Features:
             values[part.name] = tuple(str(name) for name in arrays[key])
         else:
             values[part.name] = arrays[key]
-    return Features(**values)
+    features = Features(**values)
+    rows: list[Array] = [features.numbers, features.starts_s, features.frames, features.fps, features.heard]
+    rows += [features.kinetic, features.geometric, *features.scalars.values()]
+    counts = {len(column) for column in (*rows, features.motion_beats, features.music_beats)}
+    if counts != {len(features)}:
+        raise ValueError(f"{side}: {len(features)} clips, but columns of {sorted(counts)} rows")
+    return features

@@ -31,6 +31,7 @@ from evaluation.results import (
     Dataset,
     Environment,
     FileHashes,
+    Generation,
     Pose,
     Problem,
     ProtocolRef,
@@ -83,7 +84,8 @@ def score(
     """Score a folder of predictions against a reference.
 
     Args:
-        predictions: folder of keypoints, videos or motions, one file per clip.
+        predictions: folder of keypoints, videos or motions, one file per clip, or a run of ``madance
+            generate``, which also tells what made them.
         reference: such a folder, or a file of :func:`evaluation.reference.save_reference`.
         music: folder of sound files or videos; where it is absent, the sound of the reference videos or the
             beats of a saved reference serve.
@@ -93,6 +95,7 @@ def score(
         MadanceError: a folder is absent or empty, backends differ, a package is missing.
     """
     options = options or Options()
+    predictions, run = _run_of(predictions)
     found = find_clips(predictions, protocol.input)
     real = find_reference(reference, protocol)
     listener = Listener.of(music, real.folder, protocol)
@@ -119,16 +122,15 @@ def score(
     prediction, kept = _with_music(*sides, listener)
     measurement = measure(prediction, kept, protocol)
     dataset = _dataset(real.name, match, (prediction, kept), (theirs, ours), listener, options)
+    system, generation = _maker(predictions, run, protocol, options)
     partial = bool(dataset.missing or problems) or options.limit is not None
     result = Result(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         status="partial" if partial else "complete",
         errors=problems,
         warnings=[*theirs.warnings, *ours.warnings, *listener.remarks, *measurement.notes],
-        system=System(
-            name=options.system or predictions.resolve().name,
-            task="video" if protocol.input == "keypoints2d" else "motion",
-        ),
+        system=system,
+        generation=generation,
         protocol=ProtocolRef(name=protocol.name, version=protocol.version, sha256=protocol.sha256),
         dataset=dataset,
         pose=pose,
@@ -136,6 +138,28 @@ def score(
         environment=_environment(),
     )
     return Scored(seal(result), prediction, kept, protocol, measurement)
+
+
+def _run_of(predictions: Path) -> tuple[Path, Path | None]:
+    """The folder of the clips, and that of the run of ``madance generate`` they belong to."""
+    if (predictions / "run.json").is_file() and (predictions / "clips").is_dir():
+        return predictions / "clips", predictions
+    if predictions.name == "clips" and (predictions.parent / "run.json").is_file():
+        return predictions, predictions.parent
+    return predictions, None
+
+
+def _maker(
+    predictions: Path, run: Path | None, protocol: Protocol, options: Options
+) -> tuple[System, Generation | None]:
+    """What made the predictions: a run says so itself, of a folder only its name is known."""
+    if run is None:
+        name = options.system or predictions.resolve().name
+        return System(name=name, task="video" if protocol.input == "keypoints2d" else "motion"), None
+    from evaluation.generate import describe_run
+
+    system, generation = describe_run(run)
+    return system.model_copy(update={"name": options.system}) if options.system else system, generation
 
 
 def _limited(match: Match, protocol: Protocol, options: Options) -> Match:

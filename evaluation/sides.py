@@ -180,7 +180,7 @@ class _State:
     def warnings(self) -> list[str]:
         """One line for each kind of oddity."""
         return [
-            f"{len(found)} {self.side} files are odd ({reason}), taken as upstream takes them: {found[0]}"
+            f"odd {self.side} files, taken as upstream takes them: {len(found)} x {reason}, first {found[0]}"
             for reason, found in self.oddities.items()
         ]
 

@@ -20,8 +20,11 @@ from leaderboard.table import Cell, Row, Section, Table
 __all__ = [
     "FORMATS",
     "LEGEND",
+    "LEVELS",
     "escape_latex",
     "escape_markdown",
+    "html_label",
+    "level_badge",
     "to_csv",
     "to_html",
     "to_json",
@@ -33,7 +36,7 @@ LEGEND = (
     "bold: best; bold with ≈: cannot be told from the best; underlined: second; brackets: 95 % interval. "
     "Ranks are within a section only."
 )
-_LEVELS = {0: "reported", 1: "re-scored", 2: "re-measured", 3: "re-generated"}
+LEVELS = {0: "reported", 1: "re-scored", 2: "re-measured", 3: "re-generated"}
 
 
 @dataclass
@@ -379,7 +382,7 @@ def _html_row(row: Row, table: Table) -> str:
 
 def level_badge(level: int) -> str:
     """A badge for a verification level."""
-    return f'<span class="badge l{level}" title="Verification level {level}">{_LEVELS[level]}</span>'
+    return f'<span class="badge l{level}" title="Verification level {level}">{LEVELS[level]}</span>'
 
 
 def _html_cell(cell: Cell | None, column: Column, table: Table) -> str:

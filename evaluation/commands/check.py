@@ -44,7 +44,12 @@ def check(
 
     findings = []
     for finding in check_in_child(
-        system, task, device=device, options=parse_options(overrides), out=out, limit_s=limit_s  # type: ignore[arg-type]
+        system,
+        task,
+        device=device,
+        options=parse_options(overrides),
+        out=out,
+        limit_s=limit_s,  # type: ignore[arg-type]
     ):
         findings.append(finding)
         if not as_json:

@@ -21,7 +21,9 @@ _LINE_EVERY_S = 30.0
 
 @click.command(short_help="Run a system over a split, with seeds, resume and a journal.")
 @click.argument("system")
-@click.option("--data", required=True, type=_FOLDER, help="Data set of `curate`, or a folder of music and clips.")
+@click.option(
+    "--data", required=True, type=_FOLDER, help="Data set of `curate`, or a folder of music and clips."
+)
 @click.option("--split", help="Split to make [default: test where there are splits].")
 @click.option("--out", required=True, type=_FOLDER, help="Run folder; what is finished in it is kept.")
 @click.option("--task", type=click.Choice(["motion", "animation", "video"]), help="Where it does several.")
@@ -29,8 +31,12 @@ _LINE_EVERY_S = 30.0
 @click.option("--device", default="cpu", show_default=True, help="Where the system runs.")
 @click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate [default: of the clip].")
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first clips.")
-@click.option("--shard", "shard_text", default="1/1", metavar="I/N", help="Only every N-th clip, from the I-th.")
-@click.option("--retries", type=click.IntRange(min=0), default=1, show_default=True, help="For clips that fail.")
+@click.option(
+    "--shard", "shard_text", default="1/1", metavar="I/N", help="Only every N-th clip, from the I-th."
+)
+@click.option(
+    "--retries", type=click.IntRange(min=0), default=1, show_default=True, help="For clips that fail."
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Option of the system.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.pass_context

@@ -35,7 +35,9 @@ def systems(ctx: click.Context, as_json: bool) -> None:
     rows = [("NAME", "TASK", "DISTRIBUTION", "VERSION", "STATE"), *map(_row, entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
-        click.echo("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]))
+        click.echo(
+            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]])
+        )
 
 
 def _row(entry: Entry) -> tuple[str, str, str, str, str]:
@@ -54,7 +56,7 @@ def _printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
-def _plain(entry: Entry) -> dict[str, str | None | Sequence[str]]:
+def _plain(entry: Entry) -> dict[str, str | Sequence[str] | None]:
     return {
         "name": entry.name,
         "task": list(entry.tasks),

@@ -42,10 +42,10 @@ class DataClip:
     keypoints: Path | None = None
     image: Path | None = None
 
-    def real(self, task: Task) -> RealClip | None:
-        """The real clip, as the task would make it."""
-        path = self.motion if task == "motion" else self.video
-        return None if path is None else RealClip(self.clip_id, self.source_id, self.duration_s, path)
+    @property
+    def real(self) -> RealClip:
+        """What there is of the real clip."""
+        return RealClip(self.clip_id, self.source_id, self.duration_s, self.motion, self.video)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ A system never sees the real video: music and first frame are taken out of it in
 from __future__ import annotations
 
 import wave
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,10 +90,7 @@ class RequestMaker:
         return clip.music
 
     def _truth(self) -> Truth:
-        split, others = (
-            tuple(real for clip in clips if (real := clip.real(self.task)) is not None)
-            for clips in (self.data.clips, self.data.others)
-        )
+        split, others = (tuple(clip.real for clip in clips) for clips in (self.data.clips, self.data.others))
         return Truth(split, others, self.run_seed)
 
     def _music(self, clip: DataClip) -> Path | None:

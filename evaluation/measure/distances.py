@@ -175,7 +175,8 @@ def _diversity(draft: Draft, sides: Scaled, statistics: Statistics) -> None:
             draft.cautions.append(f"no interval: {error}")
     else:
         statistics.interval(draft, lambda a, b: diversity(sides.generated[a]), minimum=0.0)
-    if sides.protocol.definition == "corrected" and draft.value > draft.reference:
+    draft.directed = sides.protocol.definition != "corrected"
+    if not draft.directed and draft.value > draft.reference:
         draft.cautions.append("above the reference: noise and glitches raise it as well")
 
 

@@ -52,7 +52,12 @@ METRICS = {
 
 @dataclass
 class Draft:
-    """What :class:`~evaluation.results.Metric` needs besides the kind."""
+    """What :class:`~evaluation.results.Metric` needs besides the kind.
+
+    Attributes:
+        directed: the metric has its better side here; corrected DIV has none, the nearer to the reference the
+            better.
+    """
 
     n: int
     value: float | None = None
@@ -65,6 +70,7 @@ class Draft:
     reference: float | None = None
     reference_ci95: tuple[float, float] | None = None
     cautions: list[str] = field(default_factory=list)
+    directed: bool = True
 
     def set_interval(self, low: float, high: float, method: str) -> None:
         """Take an interval, unless it is not finite."""
@@ -84,7 +90,7 @@ class Draft:
             value=self.value if finite else None,
             reason=None if finite else reason,
             unit=kind.unit,
-            higher_is_better=kind.higher_is_better,
+            higher_is_better=kind.higher_is_better if self.directed else None,
             n=self.n,
             n_reference=self.n_reference,
             ci95=self.ci95 if finite else None,

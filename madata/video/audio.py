@@ -14,9 +14,10 @@ from itertools import chain
 from math import gcd
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from madata.errors import MediaError
 from madata.types import FloatArray, Music
@@ -32,6 +33,7 @@ _PREROLL_S = 0.5
 _WORTH_SEEKING_S = 5.0
 _JITTER_S = 0.003
 _LONGEST_CODEC_FRAME = 4096
+_BEFORE_EVERYTHING = -(2**62)
 _LONGEST_FILTER = 1_000_000
 
 
@@ -49,7 +51,7 @@ class _Chunk(NamedTuple):
 
     @property
     def end(self) -> int:
-        return self.first + self.waveform.shape[1]
+        return self.first + int(self.waveform.shape[1])
 
 
 def read_audio(
@@ -103,7 +105,7 @@ class SoundTrack:
         # FFmpeg begins an MP3's time line at the encoder's delay, which it then skips
         mp3 = self._container.format.name == "mp3"
         self._zero = (self._stream.start_time or 0) if mp3 else 0
-        self._begin(None)
+        self._start_over(_BEFORE_EVERYTHING, self._decode())
 
     def __enter__(self) -> Self:
         return self
@@ -121,8 +123,9 @@ class SoundTrack:
         """Samples from ``start_s`` to ``end_s`` (``None``: to the end of the track)."""
         first = round(start_s * self.rate_hz)
         end = None if end_s is None else round(end_s * self.rate_hz)
-        if first < self._dropped or self._is_far(start_s):
-            self._begin(start_s)
+        far = start_s * self.rate_hz > self._reached + _WORTH_SEEKING_S * self.rate_hz
+        if first < self._dropped or (far and self._seekable):
+            self._go_to(start_s)
         while self._kept and self._kept[0].end <= first:
             self._dropped = max(self._dropped, self._kept.popleft().end)
         while end is None or self._reached < end:
@@ -150,35 +153,42 @@ class SoundTrack:
         decoded = self._kept[-1].end if self._kept else 0
         if self._stream.duration is None:
             return decoded
-        tick = self._stream.time_base or Fraction(1, self.rate_hz)
         start = (self._stream.start_time or 0) - self._zero
-        declared = round((start + self._stream.duration) * tick * self.rate_hz)
+        declared = round((start + self._stream.duration) * self._tick * self.rate_hz)
         return declared if 0 < decoded - declared < _LONGEST_CODEC_FRAME else decoded
 
-    def _is_far(self, start_s: float) -> bool:
-        return self._seekable and start_s * self.rate_hz > self._reached + _WORTH_SEEKING_S * self.rate_hz
+    def _go_to(self, start_s: float) -> None:
+        """Start decoding a little before ``start_s`` if the file can be trusted with that, else at the beginning."""
+        import av
 
-    def _begin(self, start_s: float | None) -> None:
-        """Start decoding a little before ``start_s``, or at the beginning."""
-        tick = self._stream.time_base or Fraction(1, self.rate_hz)
-        if start_s is not None:
-            target_s = start_s - _PREROLL_S if self._seekable else -1.0
-            if target_s > 0:
-                self._container.seek(int(target_s / tick), stream=self._stream)
-            else:
-                self._container.close()
-                self._container = open_media(self.path)
-                self._stream = audio_stream(self._container, self.path)
-                target_s = 0.0
-            # what a decoder gives in the middle of a stream is right from its second frame on
-            self._dropped = round(target_s * self.rate_hz) if target_s > 0 else -(2**62)
-        else:
-            self._dropped = -(2**62)
-        self._reached = self._dropped
+        early_s = start_s - _PREROLL_S
+        if self._seekable and early_s > 0:
+            try:
+                self._container.seek(int(early_s / self._tick), stream=self._stream)
+            except av.FFmpegError:
+                early_s = 0
+            chunks = self._decode()
+            first = next(chunks, None)
+            if early_s > 0 and first is not None and first.end <= start_s * self.rate_hz:
+                # what a decoder gives in the middle of a stream is right from its second frame on
+                self._start_over(first.end, chunks)
+                return
+        self._container.close()
+        self._container = open_media(self.path)
+        self._stream = audio_stream(self._container, self.path)
+        self._start_over(_BEFORE_EVERYTHING, self._decode())
+
+    def _start_over(self, dropped: int, chunks: Iterator[_Chunk]) -> None:
+        self._dropped = dropped
+        self._reached = max(dropped, 0)
         self._kept: deque[_Chunk] = deque()
-        self._chunks = self._decode(tick)
+        self._chunks = chunks
 
-    def _decode(self, tick: Fraction) -> Iterator[_Chunk]:
+    @property
+    def _tick(self) -> Fraction:
+        return self._stream.time_base or Fraction(1, self.rate_hz)
+
+    def _decode(self) -> Iterator[_Chunk]:
         """Contiguous chunks; a jump of the time stamps by more than their jitter is taken as real."""
         position: int | None = None
         for frame in self._frames():
@@ -187,7 +197,9 @@ class SoundTrack:
             )
             if frame.sample_rate != self.rate_hz:
                 waveform = resample(waveform, frame.sample_rate, self.rate_hz)
-            stamped = None if frame.pts is None else round((frame.pts - self._zero) * tick * self.rate_hz)
+            stamped = (
+                None if frame.pts is None else round((frame.pts - self._zero) * self._tick * self.rate_hz)
+            )
             if position is None:
                 position = stamped or 0
             elif stamped is not None and abs(stamped - position) > _JITTER_S * self.rate_hz:
@@ -214,14 +226,14 @@ class SoundTrack:
 
 def _samples(frame: AudioFrame) -> FloatArray:
     """Samples (C, N) float32 in -1..1 of a decoded frame of any sample format."""
-    array = frame.to_ndarray()
+    array: npt.NDArray[Any] = frame.to_ndarray()
     if frame.format.is_packed:
         array = array.reshape(-1, len(frame.layout.channels)).T
     if array.dtype.kind == "f":
         return array.astype(np.float32)
-    if array.dtype == np.uint8:
-        return (array.astype(np.float32) - 128) / 128
-    return (array / -float(np.iinfo(array.dtype).min)).astype(np.float32)
+    # integers are centred on 0, except bytes, which are centred on 128
+    centre = 128.0 if array.dtype == np.uint8 else 0.0
+    return ((array - centre) * 2.0 ** (1 - 8 * array.dtype.itemsize)).astype(np.float32)
 
 
 def mix_down(waveform: FloatArray, names: Sequence[str], channels: int) -> FloatArray:
@@ -245,14 +257,15 @@ def mix_down(waveform: FloatArray, names: Sequence[str], channels: int) -> Float
 
 
 def _stereo_weights(names: Sequence[str]) -> FloatArray:
-    weights = np.zeros((2, len(names)), np.float32)
+    weights: FloatArray = np.zeros((2, len(names)), np.float32)
     for column, name in enumerate(names):
         level = 1.0 if name in ("FL", "FR") else 0.0 if name.startswith("LFE") else 0.5**0.5
         if not name.endswith("R"):
             weights[0, column] = level
         if not name.endswith("L"):
             weights[1, column] = level
-    return weights / np.maximum(weights.sum(axis=1, keepdims=True), 1)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1)
+    return weights
 
 
 def resample(waveform: FloatArray, rate_hz: int, to_hz: int) -> FloatArray:

@@ -48,7 +48,7 @@ def open_media(path: Path) -> InputContainer:
 
     _require_file(path)
     try:
-        container = av.open(
+        container: InputContainer = av.open(
             media_url(path),
             mode="r",
             options={"format_whitelist": _FORMATS, "protocol_whitelist": "file"},
@@ -118,7 +118,8 @@ def audio_stream(container: InputContainer, path: Path) -> AudioStream:
     Raises:
         MediaError: ``no_audio`` or ``unsupported_codec``.
     """
-    chosen = container.streams.best("audio")
+    best: Any = container.streams.best("audio")
+    chosen: AudioStream | None = best
     if chosen is None:
         raise MediaError(f"{path}: the file holds no sound", reason="no_audio")
     _require_codec(chosen, path)

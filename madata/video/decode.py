@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["DecodeReport", "Decoder", "Frame"]
 
 
-
 @dataclass(frozen=True)
 class DecodeReport:
     """How a pass over a file went.

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BT709", "ColourTags", "EncodeSettings", "MovieWriter", "Painter"]
 
-_PRESETS = (
-    "ultrafast superfast veryfast faster fast medium slow slower veryslow placebo".split()
-)  # fmt: skip
+_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _AAC_FRAME = 1024
 _LIMITED, _FULL = 1, 2
@@ -141,7 +139,7 @@ class Painter:
     def paint(self, picture: VideoFrame) -> VideoFrame:
         """The picture of the clip; may be ``picture`` itself when nothing has to be done."""
         import av
-        from av.video.reformatter import Interpolation
+        from av.video.reformatter import Colorspace, Interpolation
 
         width, height = self._orientation.size(self._framing.scaled)
         if picture.format.name != "yuv420p" or (picture.width, picture.height) != (width, height):
@@ -152,7 +150,7 @@ class Painter:
                 width,
                 height,
                 "yuv420p",
-                dst_colorspace="ITU709" if rgb else None,
+                dst_colorspace=Colorspace.ITU709 if rgb else None,
                 src_color_range=colour_range,
                 dst_color_range=self._tags.colour_range,
                 interpolation=Interpolation.BICUBIC
@@ -164,7 +162,8 @@ class Painter:
         if plain:
             return picture
         planes = [self._place(plane, index) for index, plane in enumerate(_planes(picture))]
-        return av.VideoFrame.from_ndarray(_stack(planes), "yuv420p")
+        painted: VideoFrame = av.VideoFrame.from_ndarray(_stack(planes), "yuv420p")
+        return painted
 
     def _place(self, plane: npt.NDArray[np.uint8], index: int) -> npt.NDArray[np.uint8]:
         plane = self._orientation.apply(plane)
@@ -183,7 +182,7 @@ class Painter:
 def _planes(picture: VideoFrame) -> list[npt.NDArray[np.uint8]]:
     """The three planes of a yuv420p picture as (H, W) arrays."""
     return [
-        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
         for plane in picture.planes
     ]
 

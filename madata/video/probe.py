@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from madata.errors import MediaError
 from madata.types import AudioInfo, VideoInfo
@@ -113,13 +114,14 @@ def declared_end_s(container: InputContainer, stream: VideoStream) -> float | No
             return float(clock[0]) * 3600 + float(clock[1]) * 60 + float(clock[2])
         except ValueError:
             return None
-    alone = len(container.streams) == 1 and container.duration is not None
-    return start_s + container.duration / 1e6 if alone else None
+    alone_s = _container_duration_s(container) if len(container.streams) == 1 else None
+    return None if alone_s is None else start_s + alone_s
 
 
 def display_orientation(picture: VideoFrame) -> Orientation:
     """Orientation stored with a picture."""
-    for item in picture.side_data:
+    side_data: Iterable[Any] = picture.side_data
+    for item in side_data:
         if item.type.name == "DISPLAYMATRIX":
             return orientation_of_matrix(bytes(item))
     return Orientation()

@@ -223,7 +223,7 @@ def choose_frames(times_s: TimesArray, span: Span, rate: Fraction, tick_s: float
     step = float(1 / rate)
     # half a frame too many is left out, whichever way the last bits of the times fall
     count = max(1, ceil(span.duration_s / step - 0.5 - 1e-6))
-    grid = span.start_s + np.arange(count) * step
+    grid: TimesArray = span.start_s + np.arange(count, dtype=np.float64) * step
     inside = times_s[(times_s >= span.start_s - tolerance) & (times_s < span.end_s - tolerance)]
     if len(inside) == count and np.abs(inside - grid).max() < step / 2:
         return inside + tolerance / 2

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,9 @@ from madata.video.audio import resample
 from madata.video.encode import BT709, EncodeSettings, MovieWriter, Painter
 from madata.video.geometry import Orientation, frame_clip
 from madata.video.timeline import as_rate
+
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
 
 __all__ = ["write_video"]
 
@@ -76,7 +80,7 @@ def _sound(audio: Music | None, settings: EncodeSettings) -> tuple[npt.NDArray[n
     return resample(np.atleast_2d(audio.waveform), audio.rate_hz, rate_hz), rate_hz
 
 
-def _picture(frame: npt.NDArray[np.uint8], shape: tuple[int, ...], index: int):  # noqa: ANN202
+def _picture(frame: npt.NDArray[np.uint8], shape: tuple[int, ...], index: int) -> VideoFrame:
     import av
 
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape != shape or shape[2] != 3:
@@ -84,4 +88,5 @@ def _picture(frame: npt.NDArray[np.uint8], shape: tuple[int, ...], index: int): 
             f"frame {index}: expected uint8 (H, W, 3) of shape {shape}, got {frame.dtype} {frame.shape}",
             reason="bad_frame",
         )
-    return av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")
+    picture: VideoFrame = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24")
+    return picture

@@ -48,6 +48,15 @@ def test_a_trembling_dancer_is_told_from_a_steady_one(runs):
     assert differences(runs, "trembling", "one")["fid_k"].verdict == "second"
 
 
+def test_diversity_is_better_nearer_to_the_reference_not_higher(runs):
+    found = differences(runs, "one", "trembling")["div_g"]
+    reference = load_run(runs / "one").result.metric("div_g")
+    assert reference.higher_is_better is None
+    assert found.second > found.first > 0
+    assert abs(found.first - reference.reference) < abs(found.second - reference.reference)
+    assert found.verdict == "first"
+
+
 def test_two_draws_of_the_same_kind_are_a_tie(runs):
     found = differences(runs, "one", "other")
     assert {one.verdict for one in found.values()} == {"tie"}

@@ -8,7 +8,7 @@ import pytest
 from evaluation.features import Features, Window, concatenate, measure_windows, read_features, write_features
 from evaluation.tracks import Track
 from madata.errors import MadanceError, MediaError
-from madata.files import write_npz
+from madata.files import read_npz, write_npz
 from tests.evaluation.dancers import dance
 
 
@@ -66,6 +66,11 @@ def test_a_person_without_a_torso_is_refused():
 def test_what_is_no_features_file_is_refused(tmp_path):
     write_npz(tmp_path / "f.npz", xy=np.zeros(3))
     with pytest.raises(MediaError, match="not a features file"):
+        read_features(tmp_path / "f.npz")
+    write_features(tmp_path / "f.npz", {"prediction": features()})
+    arrays = read_npz(tmp_path / "f.npz")
+    write_npz(tmp_path / "f.npz", **(arrays | {"prediction/kinetic": arrays["prediction/kinetic"][:-1]}))
+    with pytest.raises(MediaError, match="4 clips, but columns"):
         read_features(tmp_path / "f.npz")
     with pytest.raises(MadanceError, match="no definition"):
         features(definition="lodg")

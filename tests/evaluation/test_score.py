@@ -16,7 +16,7 @@ from evaluation.gather import Options, Refused
 from evaluation.measure.draft import Draft, Statistics
 from evaluation.protocol import load_protocol
 from evaluation.reference import save_reference
-from evaluation.results import read_result
+from evaluation.results import Generation, System, read_result
 from evaluation.score import FEATURES_FILE, rescore, score, write_scored
 from madata.errors import MadanceError
 from madata.files import read_npz, write_npz
@@ -210,6 +210,19 @@ def test_a_clip_without_music_loses_its_beats_only(folders, tmp_path, heard):
     assert (result.status, result.dataset.n_scored) == ("partial", 16)
     assert (result.metric("fid_k").n, result.metric("bas").n) == (16, 15)
     assert score(*folders, OFFICIAL, music=sounds).result.dataset.missing == ["c003"]
+
+
+def test_a_run_says_what_made_its_clips(tmp_path, monkeypatch):
+    generate = pytest.importorskip("evaluation.generate")
+    system = System(name="edge", version="1.2", task="motion", config={"steps": 50})
+    how = Generation(run_seed=3, device="cpu", dtype="float32", wall_s=2.0, frames_per_s=100.0)
+    monkeypatch.setattr(generate, "describe_run", lambda run: (system, how))
+    real = write_motion_set(tmp_path / "real", range(6), frames=160)
+    write_motion_set(tmp_path / "run" / "clips", range(20, 26), frames=160)
+    (tmp_path / "run" / "run.json").write_text("{}")
+    for folder in (tmp_path / "run", tmp_path / "run" / "clips"):
+        result = score(folder, real, load_protocol("finedance-motion3d")).result
+        assert (result.system, result.generation, result.status) == (system, how, "complete")
 
 
 def test_a_limit_makes_a_result_partial(folders):

@@ -25,14 +25,16 @@ def full(hits, camera, what):
 
 
 def distance(points, a, b, ra, rb):
-    """Signed distance of points (N, 3) to the hull of two balls, by search over the balls in between."""
-    k = np.linspace(0, 1, 4001)
-    best = np.full(len(points), np.inf)
-    for share in k:
-        best = np.minimum(
-            best, np.linalg.norm(points - (a + share * (b - a)), axis=1) - (ra + share * (rb - ra))
-        )
-    return best
+    """Signed distance of points (N, 3) to the hull of two balls, by a search over the balls in between."""
+
+    def to_ball(share):
+        centre = a + share[..., None] * (b - a)
+        return np.linalg.norm(points[:, None] - centre, axis=-1) - (ra + share * (rb - ra))
+
+    coarse = np.linspace(0, 1, 41)
+    best = coarse[to_ball(coarse[None]).argmin(1)]
+    fine = np.clip(best[:, None] + np.linspace(-0.03, 0.03, 61), 0, 1)
+    return to_ball(fine).min(1)
 
 
 def test_a_ball_in_the_middle_has_the_analytic_silhouette():
@@ -65,24 +67,23 @@ def test_an_upright_capsule_has_the_analytic_silhouette():
     ra=st.floats(0.05, 0.5),
     rb=st.floats(0.05, 0.5),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_hits_lie_on_the_surface_and_misses_pass_it(a, b, ra, rb):
     solid = capsules((a, b, ra, rb))
     hits = trace(solid, CAMERA)
     seen = surface(hits, solid, CAMERA)
     exact = [np.array(v, np.float32).astype(float) for v in (a, b)], [float(np.float32(r)) for r in (ra, rb)]
-    gap = distance(seen.point.T.astype(float), *exact[0], *exact[1])
+    some = slice(None, None, max(seen.capsule.size // 300, 1))
+    gap = distance(seen.point.T[some].astype(float), *exact[0], *exact[1])
     assert np.abs(gap).max(initial=0) < 2e-3
     assert np.abs(np.linalg.norm(seen.normal, axis=0) - 1).max(initial=0) < 2e-2
-    towards = -(seen.point * seen.normal).sum(0)
-    assert towards.min(initial=1) > -0.05, "normals look at the viewer"
-    missed = full(hits, CAMERA, "index") < 0
+    assert (seen.point * seen.normal).sum(0).max(initial=-1) < 0.05, "normals look at the viewer"
     x, y = CAMERA.rays()
-    rows, columns = np.nonzero(missed)
-    pick = slice(None, None, max(len(rows) // 200, 1))
+    rows, columns = np.nonzero(full(hits, CAMERA, "index") < 0)
+    pick = slice(None, None, max(len(rows) // 60, 1))
     rays = np.stack([x[columns[pick]], y[rows[pick]], -np.ones(len(rows[pick]))], 1).astype(float)
-    for t in np.linspace(1.5, 6, 60):
-        assert distance(rays * t, *exact[0], *exact[1]).min(initial=1) > -2e-3
+    along = (np.linspace(1.5, 6, 60)[:, None, None] * rays).reshape(-1, 3)
+    assert distance(along, *exact[0], *exact[1]).min(initial=1) > -2e-3, "a ray that misses passes it by"
 
 
 def test_the_nearer_solid_wins():

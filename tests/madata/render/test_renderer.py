@@ -95,7 +95,7 @@ def test_size_does_not_change_what_is_seen(motion):
         camera = front_camera([figure.joints], (SIZE[0] * scale, SIZE[1] * scale))
         stage = replace(make_stage("grid", camera, [figure.joints], 0.0), floor_y=None)
         shares.append((renderer.draw([figure], 10, stage) != stage.image).any(2).mean())
-    assert shares[0] == pytest.approx(shares[1], rel=0.06)
+    assert shares[0] == pytest.approx(shares[1], rel=0.1)
 
 
 def test_motions_with_z_up_or_another_skeleton_give_the_same_figure(motion):
@@ -126,7 +126,7 @@ def test_an_unknown_backdrop_names_the_known_ones(scene):
 
 def test_shadows_darken_the_floor_below_the_feet_only(scene):
     renderer, figure, stage = scene
-    shadow = renderer.draw([], 0, stage) if False else renderer.draw([figure], 0, stage)
+    shadow = renderer.draw([figure], 0, stage)
     without = renderer.draw([figure], 0, replace(stage, floor_y=None))
     darker = (shadow.astype(int) - without).sum(2)
     assert darker.max() <= 0

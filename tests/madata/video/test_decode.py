@@ -1,5 +1,6 @@
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -275,7 +276,7 @@ def test_senseless_stamps_give_increasing_times_and_are_counted(tmp_path, stamps
     frames, report = decode(path)
     times = [f[1] for f in frames]
     assert codes(frames) == indices(frames) == list(range(len(stamps)))
-    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+    assert all(a < b for a, b in pairwise(times))
     assert report.repaired_times > 0
     assert report.damaged == ()
 
@@ -292,7 +293,7 @@ def test_a_naked_stream_without_any_times(tmp_path):
     path = build(tmp_path / "a.h264", Recipe(num_frames=30, sound=False))
     frames, _ = decode(path)
     assert codes(frames) == list(range(30))
-    assert all(a[1] < b[1] for a, b in zip(frames, frames[1:], strict=False))
+    assert all(a[1] < b[1] for a, b in pairwise(frames))
 
 
 def test_transport_streams(tmp_path):

@@ -1,5 +1,5 @@
-import os
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -133,9 +133,7 @@ def test_files_that_name_other_files_are_not_followed(tmp_path, text, suffix):
 def test_names_are_names_and_never_protocols(tmp_path, monkeypatch, name):
     whole = build(tmp_path / "whole.mp4", Recipe(num_frames=12))
     monkeypatch.chdir(tmp_path)
-    os.rename(whole, tmp_path / name)
-    from pathlib import Path
-
+    whole.rename(tmp_path / name)
     path = Path(name)
     assert probe(path).num_frames == 12
     with Decoder(path) as decoder:

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 
 import numpy as np
@@ -38,7 +39,7 @@ def test_a_clock_that_jumps_back_goes_on():
 def test_times_always_increase_and_every_frame_gets_one(stamps):
     shown = repaired(stamps)
     assert len(shown) == len(stamps)
-    assert all(a.end == b.start for a, b in zip(shown, shown[1:], strict=False))
+    assert all(a.end == b.start for a, b in pairwise(shown))
     assert all(item.start < item.end for item in shown)
 
 

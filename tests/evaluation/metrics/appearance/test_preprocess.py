@@ -79,7 +79,7 @@ def test_clip_input_is_bicubic_and_cropped_in_the_middle(height, width):
     resized = resize_shorter(as_planar(image), 224, "bicubic")
     size = tuple(resized.shape[-2:])
     expected = image if size == (height, width) else sampled(image, size, weights_bicubic)
-    np.testing.assert_allclose(resized[0].permute(1, 2, 0), expected, atol=0.02)
+    np.testing.assert_allclose(resized[0].permute(1, 2, 0), expected, atol=0.05)
     assert expected.max() > 255 or size == (height, width), "bicubic overshoots and nothing is clamped"
     top, left = (round((length - 224) / 2) for length in size)
     crop = expected[top : top + 224, left : left + 224]

@@ -62,7 +62,7 @@ def test_the_spatial_mean_is_close_to_the_plain_one(backbone):
     ("net", "channels"), [("alex", [64, 192, 384, 256, 256]), ("vgg", [64, 128, 256, 512, 512])]
 )
 def test_official_heads_come_with_an_installed_wheel(net, channels):
-    state = torch.load(find_heads(net), weights_only=True)
+    state = torch.load(find_heads(net), map_location="cpu", weights_only=True)
     assert [tuple(tensor.shape) for tensor in state.values()] == [(1, count, 1, 1) for count in channels]
     assert all((tensor >= 0).all() for tensor in state.values())
 

@@ -1,0 +1,76 @@
+"""``madance site``: a leaderboard page that opens from a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["site"]
+
+
+@click.command(short_help="A leaderboard page that opens from a file.")
+@click.argument("results", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write.")
+@click.option("--title", default="MA-Data leaderboard", show_default=True, help="Title of the page.")
+@click.option(
+    "--media",
+    multiple=True,
+    metavar="SYSTEM=FOLDER",
+    help="Videos <clip_id>.mp4 of a system, or of ground-truth; else the folder videos beside its result.",
+)
+@click.option("--clips", type=click.IntRange(min=0), default=50, show_default=True, help="Most clips to show.")
+@click.option("--no-rescore", is_flag=True, help="Do not compute the numbers again; every badge says so.")
+@click.option("--trust-levels", is_flag=True, help="Show the levels 2 and 3 that results state of themselves.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@click.pass_context
+def site(
+    ctx: click.Context,
+    results: tuple[Path, ...],
+    out: Path,
+    title: str,
+    media: tuple[str, ...],
+    clips: int,
+    no_rescore: bool,
+    trust_levels: bool,
+    as_json: bool,
+) -> None:
+    """Write a page of RESULTS (result files, or folders that hold them) into a folder.
+
+    The page needs no server and no network. Every number with features beside its result is computed again first.
+
+    Exit codes: 0 done, 1 a result does not come out of its features (the page says so), 2 one cannot be read.
+    """
+    import json
+
+    from leaderboard.entries import read_entries
+    from leaderboard.site import SiteOptions, build_site
+
+    quiet = bool((ctx.obj or {}).get("quiet"))
+    options = SiteOptions(
+        title=title,
+        media=_folders(media),
+        clips=clips,
+        trust_levels=trust_levels,
+        rescore=not no_rescore,
+        on_step=lambda text: None if quiet else click.echo(f"  {text}", err=True),
+    )
+    entries = read_entries(results)
+    page = build_site(entries, out, options)
+    if as_json:
+        click.echo(json.dumps({"page": str(page), "results": [entry.result.id for entry in entries]}))
+    else:
+        click.echo(str(page))
+    ctx.exit(1 if any(entry.stale for entry in entries) else 0)
+
+
+def _folders(media: tuple[str, ...]) -> dict[str, Path]:
+    from madata.errors import MadanceError
+
+    folders = {}
+    for text in media:
+        name, sign, folder = text.partition("=")
+        if not sign or not name or not folder:
+            raise MadanceError(f"--media {text}: expected SYSTEM=FOLDER")
+        folders[name] = Path(folder)
+    return folders

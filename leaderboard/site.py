@@ -1,0 +1,384 @@
+"""The page of a leaderboard: one folder that opens from a file, with no network, and says where every number is from.
+
+Everything a result brings is untrusted: texts are escaped, addresses are links only when they are plain ``http(s)``,
+files are copied under names of our own, and a content security policy allows the page's own script and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from evaluation.protocol import Protocol
+from evaluation.results import Result
+from leaderboard.board import Board, build_board
+from leaderboard.entries import Entry
+from leaderboard.figures import interval_plot, pareto_plot, points_of
+from leaderboard.layout import TASKS, Column, Task
+from leaderboard.recheck import Fault, checked_level
+from leaderboard.render import LEGEND, LEVELS, html_label, level_badge, to_html
+from leaderboard.reported import reported_source
+from leaderboard.table import Section, Table
+from leaderboard.ties import TieJudge
+from leaderboard.viewer import make_lanes, viewer_data
+from madata.files import write_json, write_text
+
+__all__ = ["SiteOptions", "build_site", "safe_link"]
+
+_PLANES: dict[Task, tuple[str, str]] = {
+    "video": ("fid_k", "subject_consistency"),
+    "motion": ("fid_k", "bas"),
+    "animation": ("fvd", "ssim"),
+}
+
+
+@dataclass(frozen=True)
+class SiteOptions:
+    """What a page is made with.
+
+    Attributes:
+        media: system name (or ``ground-truth``) -> folder of its videos.
+        clips: most clips in the viewer.
+        trust_levels: show the verification level a result states beyond what is checked here.
+        rescore: compute every number again from the features.
+        on_step: told what is being done.
+    """
+
+    title: str = "MA-Data leaderboard"
+    media: Mapping[str, Path] = field(default_factory=dict)
+    clips: int = 50
+    trust_levels: bool = False
+    rescore: bool = True
+    on_step: Callable[[str], None] = lambda text: None
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What was found out about an entry here."""
+
+    level: int
+    faults: tuple[Fault, ...]
+    stated: str | None
+    files: Mapping[str, str]
+
+
+def build_site(entries: Sequence[Entry], out: Path, options: SiteOptions | None = None) -> Path:
+    """Write the page into ``out`` and return its path.
+
+    Partial results are shown in sections of their own and never ranked.
+
+    Raises:
+        MadanceError: ``out`` cannot be written, or the options name what is not there.
+    """
+    options = options or SiteOptions()
+    write_text(out / "index.html", "")
+    judge = TieJudge()
+    checked = {entry.result.id: _check(entry, out, options) for entry in entries}
+    boards = []
+    for task in TASKS:
+        options.on_step(f"table: {task}")
+        boards.append(build_board(task, entries, partial=True, extra=True, judge=judge))
+    boards = [_with_levels(board, checked) for board in boards]
+    options.on_step("clips")
+    lanes = make_lanes(boards, options.media, out, most=options.clips)
+    for board in boards:
+        write_json(out / "data" / f"{board.table.task}.json", json.loads(_table_json(board.table)))
+    page = _render(boards, entries, checked, viewer_data(lanes), options)
+    path = out / "index.html"
+    write_text(path, page)
+    return path
+
+
+def _table_json(table: Table) -> str:
+    from leaderboard.render import to_json
+
+    return to_json(table)
+
+
+def _check(entry: Entry, out: Path, options: SiteOptions) -> _Checked:
+    """Compute the entry's numbers again and copy its files under its id."""
+    result = entry.result
+    folder = f"results/{result.id[:16]}"
+    copies = {"result.json": entry.file}
+    copies |= {"features.npz": entry.features} if entry.features else {}
+    copies |= {"samples.parquet": entry.samples} if entry.samples else {}
+    (out / folder).mkdir(parents=True, exist_ok=True)
+    for name, source in copies.items():
+        shutil.copyfile(source, out / folder / name)
+    if options.rescore:
+        options.on_step(f"computing again: {result.system.name}")
+        level, faults = checked_level(entry)
+    else:
+        level, faults = 0, [Fault("not_checked", "the numbers were not computed again for this page")]
+    said = result.verification
+    stated = None
+    if said.level > level:
+        stated = f"states level {said.level}" + (f", by {said.by}" if said.by else "")
+        if options.trust_levels and level == 1:
+            level, stated = said.level, f"level {said.level} by {said.by or 'nobody named'}"
+    return _Checked(level, tuple(faults), stated, {name: f"{folder}/{name}" for name in copies})
+
+
+def _with_levels(board: Board, checked: Mapping[str, _Checked]) -> Board:
+    """The board with the lowest level of each row's results."""
+    sections = tuple(
+        replace(
+            section,
+            rows=tuple(
+                replace(row, level=min(checked[name].level for name in row.results)) if row.results else row
+                for row in section.rows
+            ),
+        )
+        for section in board.table.sections
+    )
+    return replace(board, table=replace(board.table, sections=sections))
+
+
+def safe_link(text: object) -> str | None:
+    """``text`` if it is a plain web address, else nothing.
+
+    Example:
+        >>> safe_link("javascript:alert(1)"), safe_link("https://example.org/a")
+        (None, 'https://example.org/a')
+    """
+    if not isinstance(text, str) or len(text) > 500 or not re.fullmatch(r"[!-~]+", text):
+        return None
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return None
+    plain = parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    return text if plain else None
+
+
+def _render(
+    boards: Sequence[Board],
+    entries: Sequence[Entry],
+    checked: Mapping[str, _Checked],
+    clips: Mapping[str, Any],
+    options: SiteOptions,
+) -> str:
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("leaderboard"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    texts = {name: _template(name) for name in ("page.css", "page.js")}
+    return environment.get_template("page.html").render(
+        title=options.title,
+        paper=reported_source(),
+        legend=LEGEND,
+        levels=LEVELS,
+        badge=lambda level: Markup(level_badge(level)),
+        css=Markup(texts["page.css"]),
+        js=Markup(texts["page.js"]),
+        policy=_policy(**texts),
+        tasks=[_task(board) for board in boards],
+        clips=clips,
+        clips_json=Markup(_script_json(clips)),
+        results=[_card(entry, checked[entry.result.id], boards) for entry in entries],
+        protocols=_protocols(entries),
+        tiles=_tiles(entries, checked, clips),
+    )
+
+
+def _template(name: str) -> str:
+    return resources.files("leaderboard").joinpath("templates", name).read_text("utf-8")
+
+
+def _policy(**texts: str) -> str:
+    """A policy under which nothing runs or is fetched but the page's own script, style and media."""
+    hashes = {
+        name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for name, text in texts.items()
+    }
+    return (
+        f"default-src 'none'; script-src 'sha256-{hashes['page.js']}'; style-src 'sha256-{hashes['page.css']}'; "
+        "img-src data:; media-src 'self' file:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _script_json(value: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _tiles(
+    entries: Sequence[Entry], checked: Mapping[str, _Checked], clips: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    again = sum(1 for entry in entries if checked[entry.result.id].level >= 1)
+    return [
+        (str(len({entry.result.system.name for entry in entries})), "systems"),
+        (str(len(entries)), "results"),
+        (f"{again} of {len(entries)}", "recomputed here from their features"),
+        (str(max((entry.result.dataset.n_scored for entry in entries), default=0)), "clips scored"),
+    ]
+
+
+def _task(board: Board) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    table = board.table
+    measured = [section for section in table.sections if not section.reported]
+    notes = [line for section in table.sections if section.reported for line in section.notes]
+    return {
+        "id": table.task,
+        "title": table.title,
+        "table": Markup(to_html(table)),
+        "measured": bool(measured),
+        "extra": any(column.extra for column in table.columns),
+        "notes": notes,
+        "figures": [_figures(section, number, table) for number, section in enumerate(measured)],
+    }
+
+
+def _figures(section: Section, number: int, table: Table) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    plots = []
+    for column in table.columns:
+        if column.higher_is_better is not None and (svg := interval_plot(section, column)):
+            label = Markup(html_label(column))
+            plots.append({"label": label, "title": column.title, "arrow": column.arrow, "svg": Markup(svg), "extra": column.extra})
+    return {
+        "title": section.title if number == 0 else f"{section.title} ({number + 1})",
+        "conditions": section.conditions,
+        "plots": plots,
+        "plane": _plane(section, table) if section.official else None,
+    }
+
+
+def _plane(section: Section, table: Table) -> dict[str, Any] | None:
+    """The plane of two metrics: drawn once here, and again by the script for any other two."""
+    from markupsafe import Markup
+
+    usable = [
+        column
+        for column in table.columns
+        if column.higher_is_better is not None and len(points_of(section, column, column)) > 1
+    ]
+    if len(usable) < 2:
+        return None
+    across, up = _pair(table, usable)
+    rows = [
+        {
+            "name": row.name,
+            "kind": row.kind,
+            "values": {
+                column.metric: [cell.value, cell.low, cell.high]
+                for column in usable
+                if (cell := row.cells.get(column.metric)) is not None and cell.value is not None
+            },
+        }
+        for row in section.rows
+    ]
+    columns = [
+        {
+            "metric": column.metric,
+            "label": column.label.replace("_", " "),
+            "arrow": column.arrow,
+            "higher": column.higher_is_better,
+        }
+        for column in usable
+    ]
+    return {
+        "svg": Markup(pareto_plot(section, across, up)),
+        "columns": columns,
+        "across": across.metric,
+        "up": up.metric,
+        "data": json.dumps({"rows": rows, "columns": columns}, allow_nan=False),
+    }
+
+
+def _pair(table: Table, usable: list[Column]) -> tuple[Column, Column]:
+    """The task's own two axes where both are measured, else the first two of different kinds."""
+    by_name = {column.metric: column for column in usable}
+    wanted = [by_name[name] for name in _PLANES[table.task] if name in by_name]
+    rest = [column for column in usable if column not in wanted]
+    if len(wanted) < 2 and not wanted:
+        wanted = [rest.pop(0)]
+    if len(wanted) < 2:
+        others = [column for column in rest if column.stem != wanted[0].stem] or rest
+        wanted.append(next((column for column in others if column.metric == "bas"), others[0]))
+    return wanted[0], wanted[1]
+
+
+def _card(entry: Entry, checked: _Checked, boards: Sequence[Board]) -> dict[str, Any]:
+    """What the page says of one result."""
+    result = entry.result
+    key = next((row for board in boards for row, own in board.entries.items() if entry in own), f"r{result.id[:16]}")
+    return {
+        "key": key,
+        "first": any(own[0] is entry for board in boards for own in board.entries.values()),
+        "result": result,
+        "level": checked.level,
+        "stated": checked.stated,
+        "faults": [str(fault) for fault in checked.faults],
+        "files": checked.files,
+        "links": _links(result),
+        "facts": _facts(result),
+        "training": _training(result),
+    }
+
+
+def _links(result: Result) -> list[tuple[str, str, str | None]]:
+    """Name, text, and address where it is a plain one."""
+    card, code = result.system.card, result.system.code
+    found = (("paper", card.get("paper")), ("home page", card.get("url")), ("code", code.get("url")))
+    return [(name, str(text), safe_link(text)) for name, text in found if text]
+
+
+def _facts(result: Result) -> list[tuple[str, str]]:
+    card, dataset = result.system.card, result.dataset
+    facts = [
+        ("clips", f"{dataset.n_scored} of {dataset.n_expected}" + (f", split {dataset.split}" if dataset.split else "")),
+        ("against", f"{dataset.n_reference} real clips, {dataset.reference_sha256[:12]}"),
+    ]
+    if result.pose is not None:
+        facts.append(("keypoints", result.pose.prediction + (" (mixed)" if result.pose.mixed else "")))
+    facts += [(name, str(card[key])) for key, name in (("licence", "licence"), ("notes", "notes")) if card.get(key)]
+    if card.get("n_parameters"):
+        facts.append(("parameters", str(card["n_parameters"])))
+    if result.generation is not None:
+        made = result.generation
+        facts.append(("generated", f"{made.frames_per_s:.4g} frames/s on {made.device}, seed {made.run_seed}"))
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(result.environment.packages.items()))
+    facts.append(("environment", f"Python {result.environment.python}, {result.environment.platform}; {packages}"))
+    return facts
+
+
+def _training(result: Result) -> str:
+    data = result.system.card.get("training_data") or []
+    return ", ".join(str(name) for name in data) if isinstance(data, (list, tuple)) else str(data)
+
+
+def _protocols(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Every protocol in use, with its text where it is known."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in entries:
+        stated = entry.result.protocol
+        item = found.setdefault(
+            stated.sha256, {"name": stated.name, "version": stated.version, "sha256": stated.sha256, "protocol": None}
+        )
+        item["protocol"] = item["protocol"] or entry.protocol
+    return [{**item, "text": _protocol_text(item["protocol"])} for item in found.values()]
+
+
+def _protocol_text(protocol: Protocol | None) -> str | None:
+    if protocol is None:
+        return None
+    return json.dumps(protocol.model_dump(mode="json", exclude={"summary"}), indent=1, ensure_ascii=False)
