@@ -294,7 +294,7 @@ def _features_of(arrays: Mapping[str, Array], side: str) -> Features:
     features = Features(**values)
     rows: list[Array] = [features.numbers, features.starts_s, features.frames, features.fps, features.heard]
     rows += [features.kinetic, features.geometric, *features.scalars.values()]
-    counts = {len(column) for column in (*rows, features.motion_beats, features.music_beats)}
+    counts = {len(column) for column in rows} | {len(features.motion_beats), len(features.music_beats)}
     if counts != {len(features)}:
         raise ValueError(f"{side}: {len(features)} clips, but columns of {sorted(counts)} rows")
     return features

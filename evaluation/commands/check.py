@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from evaluation.systems import Task
 
 __all__ = ["check"]
 
@@ -22,7 +26,7 @@ __all__ = ["check"]
 def check(
     ctx: click.Context,
     system: str,
-    task: str | None,
+    task: Task | None,
     device: str,
     overrides: tuple[str, ...],
     out: Path | None,
@@ -43,14 +47,10 @@ def check(
     from evaluation.generate.options import parse_options
 
     findings = []
-    for finding in check_in_child(
-        system,
-        task,
-        device=device,
-        options=parse_options(overrides),
-        out=out,
-        limit_s=limit_s,  # type: ignore[arg-type]
-    ):
+    found = check_in_child(
+        system, task, device=device, options=parse_options(overrides), out=out, limit_s=limit_s
+    )
+    for finding in found:
         findings.append(finding)
         if not as_json:
             click.echo(f"{finding.status.upper():4}  {finding.rule:12} {finding.message}")

@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from evaluation.generate import Progress, Summary
+    from evaluation.systems import Task
 
 __all__ = ["generate"]
 
@@ -46,7 +47,7 @@ def generate(
     data: Path,
     split: str | None,
     out: Path,
-    task: str | None,
+    task: Task | None,
     seed: int,
     device: str,
     fps: float | None,
@@ -72,7 +73,7 @@ def generate(
     from evaluation.systems import find
 
     settings = Settings(
-        task=task,  # type: ignore[arg-type]
+        task=task,
         split=split,
         seed=seed,
         device=device,

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from evaluation.systems import RealClip, Task
 from evaluation.systems.folder import MOTION_SUFFIXES, VIDEO_SUFFIXES
@@ -111,15 +112,15 @@ def _of_manifest(folder: Path, split: str | None) -> ClipSet:
     )
 
 
-def _row_clip(row: Mapping[str, object], folder: Path) -> DataClip:
+def _row_clip(row: Mapping[Any, Any], folder: Path) -> DataClip:
     video, points = folder / str(row["path"]), row.get("keypoints")
-    fps, frames = float(str(row["fps"])), int(str(row["num_frames"]))
+    fps, frames = float(row["fps"]), int(row["num_frames"])
     return DataClip(
         clip_id=str(row["clip_id"]),
         source_id=str(row["source_id"]),
         duration_s=frames / fps,
         fps=fps,
-        size=(int(str(row["width"])), int(str(row["height"]))),
+        size=(int(row["width"]), int(row["height"])),
         video=video,
         music=video if row["has_audio"] else None,
         keypoints=folder / points if isinstance(points, str) else None,

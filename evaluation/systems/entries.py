@@ -54,7 +54,7 @@ class Entry:
 
 def installed() -> list[Entry]:
     """Every installed system by name; a name taken twice is in the list twice, each with the error."""
-    entries = []
+    entries: list[Entry] = []
     for point in entry_points(group=GROUP):
         entry = _entry(point)
         if not any((entry.name, entry.origin) == (other.name, other.origin) for other in entries):

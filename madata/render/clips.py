@@ -228,7 +228,7 @@ def _render_clip(
         "end_s": span.end_s,
         "fps": settings.fps,
         "num_frames": span.end - span.start,
-        "duration_s": span.duration_s,
+        "duration_s": (span.end - span.start) / settings.fps,
         "width": settings.size[0],
         "height": settings.size[1],
         "has_audio": source.music is not None,

@@ -294,7 +294,7 @@ def _perform(keys: _Keys, number: npt.NDArray[np.intp], phase: Array) -> tuple[F
     nod, look, tilt = between(keys.neck).T
     for joint in (12, 15):
         local[:, joint] = turn("y", look / 2) @ turn("z", tilt / 2) @ turn("x", nod / 2)
-    arms = between(keys.arms)
+    arms = _along_arcs(np.asarray(keys.arms), number, eased)
     for side in (0, 1):
         _set_arm(local, side, arms[:, side])
     feet, feet_yaw = between(keys.feet), between(keys.feet_yaw)
@@ -305,6 +305,17 @@ def _perform(keys: _Keys, number: npt.NDArray[np.intp], phase: Array) -> tuple[F
         ankle = feet[:, side] + np.array([0.0, _ANKLE_M, 0.0])
         _set_leg(local, side, pelvis, hips, ankle, feet_yaw[:, side], 1.6 * feet[:, side, 1])
     return matrix_to_axis_angle(local).astype(np.float32), pelvis.astype(np.float32)
+
+
+def _along_arcs(keys: Array, number: npt.NDArray[np.intp], eased: Array) -> Array:
+    """Directions (T, ..., 3) on the great circles from each key to the next, so that no arm rushes half-way."""
+    before, after = (
+        pose / np.linalg.norm(pose, axis=-1, keepdims=True) for pose in (keys[number], keys[number + 1])
+    )
+    angle = np.arccos(np.clip((before * after).sum(-1, keepdims=True), -0.999, 1 - 1e-9))
+    weight = eased.reshape(-1, *[1] * (before.ndim - 1))
+    arc = np.sin((1 - weight) * angle) * before + np.sin(weight * angle) * after
+    return np.asarray(arc / np.sin(angle))
 
 
 def _set_arm(local: Array, side: int, directions: Array) -> None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from madata.errors import MediaError
 from madata.types import FloatArray, Music
-from madata.video.container import audio_stream, open_media, read_packets
+from madata.video.container import audio_stream, open_media, read_packets, time_zero_s
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -34,6 +34,7 @@ _WORTH_SEEKING_S = 5.0
 _JITTER_S = 0.003
 _LONGEST_CODEC_FRAME = 4096
 _BEFORE_EVERYTHING = -(2**62)
+_LONGEST_SILENCE_S = 600
 _LONGEST_FILTER = 1_000_000
 
 
@@ -67,12 +68,12 @@ def read_audio(
     Args:
         path: any file with sound: mp4, mov, mkv, webm, avi, mp3, m4a, wav, flac, ogg, ...
         rate_hz: sample rate wanted; ``None`` keeps the file's own.
-        start_s: time of the first sample on the container's time line; ``None`` is time 0.
+        start_s: time of the first sample on the file's time line; ``None`` is time 0.
         end_s: time at which the sound ends; ``None`` is the end of the sound track.
         mono: mix to one channel; otherwise ``waveform`` is (2, N) for anything but a mono file.
 
     Raises:
-        MediaError: ``no_audio``, ``unreadable``, and the reasons of opening a file.
+        MediaError: ``no_audio``, ``unreadable``, ``bad_time_stamps``, and the reasons of opening a file.
     """
     with SoundTrack(path) as track:
         sound = track.read(start_s or 0.0, end_s)
@@ -102,9 +103,10 @@ class SoundTrack:
         self.rate_hz = self._stream.codec_context.sample_rate
         self.channels = min(2, self._stream.codec_context.channels)
         self._seekable = self._container.format.name.split(",")[0] in _SEEKABLE
-        # FFmpeg begins an MP3's time line at the encoder's delay, which it then skips
-        mp3 = self._container.format.name == "mp3"
-        self._zero = (self._stream.start_time or 0) if mp3 else 0
+        self._zero_s = time_zero_s(self._container)
+        self._dropped = self._reached = 0
+        self._kept: deque[_Chunk] = deque()
+        self._chunks: Iterator[_Chunk] = iter(())
         self._start_over(_BEFORE_EVERYTHING, self._decode())
 
     def __enter__(self) -> Self:
@@ -139,6 +141,13 @@ class SoundTrack:
                 self._dropped = max(self._dropped, chunk.end)
         if end is None:
             end = max(first, self._end_of_track())
+            silence_s = (end - first - sum(chunk.waveform.shape[1] for chunk in self._kept)) / self.rate_hz
+            if silence_s > _LONGEST_SILENCE_S:
+                raise MediaError(
+                    f"{self.path}: its time stamps leave {silence_s:.0f} s without sound, they cannot be right; "
+                    "ask for a shorter stretch",
+                    reason="bad_time_stamps",
+                )
         waveform = np.zeros((self.channels, end - first), np.float32)
         filled = 0
         for chunk in self._kept:
@@ -153,8 +162,7 @@ class SoundTrack:
         decoded = self._kept[-1].end if self._kept else 0
         if self._stream.duration is None:
             return decoded
-        start = (self._stream.start_time or 0) - self._zero
-        declared = round((start + self._stream.duration) * self._tick * self.rate_hz)
+        declared = self._position((self._stream.start_time or 0) + self._stream.duration)
         return declared if 0 < decoded - declared < _LONGEST_CODEC_FRAME else decoded
 
     def _go_to(self, start_s: float) -> None:
@@ -181,12 +189,16 @@ class SoundTrack:
     def _start_over(self, dropped: int, chunks: Iterator[_Chunk]) -> None:
         self._dropped = dropped
         self._reached = max(dropped, 0)
-        self._kept: deque[_Chunk] = deque()
+        self._kept = deque()
         self._chunks = chunks
 
     @property
     def _tick(self) -> Fraction:
         return self._stream.time_base or Fraction(1, self.rate_hz)
+
+    def _position(self, stamp: int) -> int:
+        """The sample that lies at a time stamp."""
+        return round((stamp * self._tick - self._zero_s) * self.rate_hz)
 
     def _decode(self) -> Iterator[_Chunk]:
         """Contiguous chunks; a jump of the time stamps by more than their jitter is taken as real."""
@@ -197,9 +209,7 @@ class SoundTrack:
             )
             if frame.sample_rate != self.rate_hz:
                 waveform = resample(waveform, frame.sample_rate, self.rate_hz)
-            stamped = (
-                None if frame.pts is None else round((frame.pts - self._zero) * self._tick * self.rate_hz)
-            )
+            stamped = None if frame.pts is None else self._position(frame.pts)
             if position is None:
                 position = stamped or 0
             elif stamped is not None and abs(stamped - position) > _JITTER_S * self.rate_hz:

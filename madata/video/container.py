@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-__all__ = ["audio_stream", "media_url", "open_media", "read_packets", "video_stream"]
+__all__ = ["audio_stream", "media_url", "open_media", "read_packets", "time_zero_s", "video_stream"]
 
 _FORMATS = (
     "mov,matroska,avi,flv,live_flv,asf,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,obu,mjpeg,ogg,mxf,rm,gif,dv,nut,yuv4mpegpipe,"
     "mp3,wav,w64,aiff,caf,flac,aac,ac3,eac3,amr,wv,ape,tta"
 )
 _UNREADABLE_IN_A_ROW = 16
+_ARBITRARY_CLOCKS = {"mpegts", "mpeg", "mp3"}
 _MP4_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}
 
 
@@ -132,6 +134,17 @@ def _require_codec(stream: Stream, path: Path) -> None:
             f"{path}: no decoder for its {stream.type} stream (encrypted, or an unknown codec)",
             reason="unsupported_codec",
         )
+
+
+def time_zero_s(container: InputContainer) -> Fraction:
+    """The stamp, in seconds, that is time 0 of the file.
+
+    It is 0, except in formats whose clock starts anywhere: transport and program streams count from the start of
+    the broadcast, and FFmpeg begins an MP3 with the encoder's delay, which it then skips.
+    """
+    if container.format.name in _ARBITRARY_CLOCKS and container.start_time is not None:
+        return Fraction(container.start_time, 1_000_000)
+    return Fraction(0)
 
 
 def read_packets(

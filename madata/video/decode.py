@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from madata.errors import MediaError
 from madata.types import VideoInfo
-from madata.video.container import open_media, read_packets, video_stream
+from madata.video.container import open_media, read_packets, time_zero_s, video_stream
 from madata.video.geometry import Orientation
 from madata.video.pictures import Picture, PictureReader
 from madata.video.probe import declared_rate, describe, display_orientation
@@ -160,6 +160,7 @@ class Decoder:
             container.close()
             raise
         self._tick = self._stream.time_base or Fraction(1, 1000)
+        self._zero_s = time_zero_s(container)
         context = self._stream.codec_context
         context.thread_count = self._threads
         context.thread_type = "AUTO" if self._threads > 1 else "NONE"
@@ -245,8 +246,8 @@ class Decoder:
         return Frame(
             picture.image,
             index=index,
-            time_s=float(shown.start * self._tick),
-            end_s=float(shown.end * self._tick),
+            time_s=float(shown.start * self._tick - self._zero_s),
+            end_s=float(shown.end * self._tick - self._zero_s),
             damaged=damaged,
             orientation=self._orientation,
             scalers=self._scalers,

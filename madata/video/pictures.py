@@ -12,7 +12,7 @@ that breaks off, among which others may be lacking.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Picture", "PictureReader"]
 
 _LONGEST_REORDERING = 32
+_LOSSY = {"mpegts", "mpeg", "flv", "live_flv"}
 _REMEMBERED_KEYS = 8
 
 
@@ -101,6 +102,7 @@ class PictureReader:
         # AVI stores when to decode only; the n-th shown picture then takes the n-th stamp
         self._decode_stamps: deque[int] | None = None
         self._last_decode_stamp: int | None = None
+        self._gaps: Counter[int] = Counter()
         self._end_stamp: int | None = None
 
     def read(self, packets: Iterator[Packet[Any]]) -> Iterator[Picture]:
@@ -174,9 +176,25 @@ class PictureReader:
         if packet.is_corrupt:
             self._damage.bad.append(order)
         if packet.dts is not None:
+            self._look_for_a_hole(packet, order)
             self._last_decode_stamp = packet.dts
             shown = packet.dts if packet.pts is None else packet.pts
             self._end_stamp = max(shown + (packet.duration or 0), self._end_stamp or shown)
+
+    def _look_for_a_hole(self, packet: Packet[Any], order: int) -> None:
+        """Broadcast formats lose packets without a trace; where frames come regularly the hole shows.
+
+        Formats with an index lose none, and a hole in one of them is a frame meant to be held.
+        """
+        if self._last_decode_stamp is None or packet.dts is None or self._container.format.name not in _LOSSY:
+            return
+        gap = packet.dts - self._last_decode_stamp
+        usual, seen = (self._gaps.most_common(1) or [(gap, 0)])[0]
+        if gap > 1.5 * usual and seen > 0.9 * self._gaps.total() and not packet.is_keyframe:
+            self._damage.bad.append(order)
+            if self._end_stamp is not None:
+                self.lost_stamps.append(self._end_stamp)
+        self._gaps[gap] += 1
 
     def _lose(self, packet: Packet[Any] | None, order: int, error: Exception) -> None:
         """Decoding ``packet`` failed: everything from the oldest packet that may be meant is damaged."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from madata.errors import MediaError
 from madata.types import AudioInfo, VideoInfo
-from madata.video.container import audio_stream, open_media, read_packets, video_stream
+from madata.video.container import audio_stream, open_media, read_packets, time_zero_s, video_stream
 from madata.video.geometry import Orientation, orientation_of_matrix, shown_size
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def describe(path: Path, container: InputContainer, stream: VideoStream, picture
         size=shown_size((picture.width, picture.height), stream.sample_aspect_ratio, orientation),
         rotation=90 * orientation.turns,
         fps=float(declared_rate(stream)),
-        start_s=float((start or 0) * tick),
+        start_s=_start_s(container, start, tick),
         duration_s=_container_duration_s(container) if duration is None else float(duration * tick),
         num_frames=stream.frames or None,
         codec=stream.codec_context.name,
@@ -88,9 +88,13 @@ def _describe_audio(stream: AudioStream, container: InputContainer) -> AudioInfo
         codec=stream.codec_context.name,
         rate_hz=stream.codec_context.sample_rate,
         channels=stream.codec_context.channels,
-        start_s=float((stream.start_time or 0) * tick),
+        start_s=_start_s(container, stream.start_time, tick),
         duration_s=_container_duration_s(container) if duration is None else float(duration * tick),
     )
+
+
+def _start_s(container: InputContainer, stamp: int | None, tick: Fraction) -> float:
+    return 0.0 if stamp is None else float(stamp * tick - time_zero_s(container))
 
 
 def _container_duration_s(container: InputContainer) -> float | None:
@@ -103,7 +107,7 @@ def declared_rate(stream: VideoStream) -> Fraction:
 
 
 def declared_end_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """When the container says the last frame disappears; ``None`` where it speaks of other streams only."""
+    """The stamp, in seconds, at which the last frame is declared to disappear; ``None`` if only other streams count."""
     tick = stream.time_base or Fraction(0)
     start_s = float((stream.start_time or 0) * tick)
     if stream.duration is not None:

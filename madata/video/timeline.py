@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.types import Span
-from madata.video.container import read_packets
+from madata.video.container import read_packets, time_zero_s
 from madata.video.probe import declared_rate
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ def read_timeline(container: InputContainer, stream: VideoStream) -> Timeline:
     rate = declared_rate(stream)
     repair = StampRepair(1 / (rate * tick))
     shown = [item for stamp in ordered for item in repair.push(stamp)] + repair.finish()
-    times_s = np.array([float(item.start * tick) for item in shown])
+    zero_s = time_zero_s(container)
+    times_s = np.array([float(item.start * tick - zero_s) for item in shown])
     seekable = complete and len(known) == len(set(known)) and container.format.name.split(",")[0] in _SEEKABLE
     return Timeline(
         times_s,

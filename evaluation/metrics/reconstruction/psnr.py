@@ -40,4 +40,4 @@ def psnr_db(reference: UInt8Array, generated: UInt8Array, same_below: float = 0.
     error = float(squares) / reference.size / 255.0**2
     if error == 0.0 or error < same_below:
         return SAME_PICTURE_DB
-    return -10.0 * math.log10(error)
+    return 10.0 * math.log10(1.0 / error)

@@ -237,7 +237,7 @@ def test_a_full_disk_stops_cleanly_and_can_be_gone_on_from(two_sources, tmp_path
     out = tmp_path / "small"
     out.mkdir()
     libc = ctypes.CDLL(None, use_errno=True)
-    if os.geteuid() != 0 or libc.mount(b"none", os.fsencode(out), b"tmpfs", 0, b"size=500k") != 0:
+    if os.geteuid() != 0 or libc.mount(b"none", os.fsencode(out), b"tmpfs", 0, b"size=160k") != 0:
         pytest.skip("needs the right to mount a small file system")
     try:
         run = madance("curate", two_sources, "--out", out, *QUICK)

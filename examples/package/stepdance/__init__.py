@@ -1,0 +1,5 @@
+"""Two example systems; importing the package loads nothing heavy."""
+
+from stepdance.dance import StepDance
+
+__all__ = ["StepDance"]
