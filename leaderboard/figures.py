@@ -16,7 +16,8 @@ from leaderboard.table import Cell, Row, Section
 
 __all__ = ["Axis", "Point", "axis", "interval_plot", "pareto_front", "pareto_plot", "points_of"]
 
-_WIDTH, _LABEL, _ROW, _TOP, _RIGHT = 380, 112, 22, 8, 58
+_WIDTH, _LABEL, _ROW, _TOP, _RIGHT = 420, 150, 22, 8, 62
+_LETTERS = 22
 _PLANE = (560, 380, 62, 20, 20, 48)
 
 
@@ -33,8 +34,9 @@ class Axis:
     ticks: tuple[float, ...]
 
     def at(self, value: float, start: float, end: float) -> float:
-        """Where ``value`` lies between ``start`` and ``end`` px."""
-        return start + (end - start) * (value - self.low) / (self.high - self.low)
+        """Where ``value`` lies between ``start`` and ``end`` px; beyond the axis, at its end."""
+        share = (value - self.low) / (self.high - self.low)
+        return start + (end - start) * min(1.0, max(0.0, share))
 
 
 def axis(values: Sequence[float], *, count: int = 4) -> Axis:
@@ -64,7 +66,10 @@ def _tick(value: float) -> str:
 
 
 def interval_plot(section: Section, column: Column) -> str:
-    """Values of one metric with their intervals, best on top, with the noise floor and the value of the truth."""
+    """Values of one metric with their intervals, best on top, with the noise floor and the value of the truth.
+
+    The scale is that of the systems; a sanity row beyond it is drawn at its end.
+    """
     rows = [(row, row.cells[column.metric]) for row in section.rows if _value(row, column) is not None]
     if not rows:
         return ""
@@ -74,11 +79,14 @@ def interval_plot(section: Section, column: Column) -> str:
     truths = [cell.reference for _, cell in rows if cell.reference is not None]
     lines = [("floor", floors[0])] if floors else []
     lines += [("truth", truths[0])] if truths else []
-    ends = [end for _, cell in rows for end in (cell.value, cell.low, cell.high) if end is not None]
+    ranked = [cell for row, cell in rows if row.kind == "system"] or [cell for _, cell in rows]
+    ends = [end for cell in ranked for end in (cell.value, cell.low, cell.high) if end is not None]
     scale = axis([*ends, *(value for _, value in lines)])
     height = _TOP + _ROW * len(rows) + 24
     left, right = _LABEL, _WIDTH - _RIGHT
-    label = html.escape(f"{column.title}: " + ", ".join(f"{row.name} {cell.text(column)}" for row, cell in rows))
+    label = html.escape(
+        f"{column.title}: " + ", ".join(f"{row.name} {cell.text(column)}" for row, cell in rows)
+    )
     out = [f'<svg class="plot" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">']
     for tick in scale.ticks:
         x = scale.at(tick, left, right)
@@ -96,7 +104,7 @@ def interval_plot(section: Section, column: Column) -> str:
 
 def _interval_row(row: Row, cell: Cell, column: Column, scale: Axis, y: float) -> str:
     left, right = _LABEL, _WIDTH - _RIGHT
-    name = row.name if len(row.name) <= 17 else f"{row.name[:16]}…"
+    name = _short(row.name, _LETTERS)
     x = scale.at(cell.value or 0.0, left, right)
     bar = ""
     if cell.low is not None and cell.high is not None:
@@ -104,11 +112,15 @@ def _interval_row(row: Row, cell: Cell, column: Column, scale: Axis, y: float) -
         bar = f'<line class="bar" x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
     return (
         f'<g class="{row.kind} {cell.mark}"><title>{html.escape(row.name)}: {cell.text(column)}'
-        f'{html.escape(f" [{ends_text}]" if (ends_text := cell.interval(column)) else "")}</title>'
+        f"{html.escape(f' [{ends_text}]' if (ends_text := cell.interval(column)) else '')}</title>"
         f'<text class="label" x="{left - 8}" y="{y + 4:.1f}">{html.escape(name)}</text>{bar}'
         f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
         f'<text class="value" x="{_WIDTH - 4}" y="{y + 4:.1f}">{cell.text(column)}</text></g>'
     )
+
+
+def _short(name: str, letters: int) -> str:
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 def _value(row: Row, column: Column) -> float | None:
@@ -126,14 +138,30 @@ class Point:
 
 
 def points_of(section: Section, across: Column, up: Column) -> list[Point]:
-    """Rows that have both metrics."""
+    """Rows that have both metrics; truth and sanity rows only where they are near the systems."""
     points = []
     for row in section.rows:
         first, second = row.cells.get(across.metric), row.cells.get(up.metric)
         if first is None or second is None or first.value is None or second.value is None:
             continue
-        points.append(Point(row, (first.value, first.low, first.high), (second.value, second.low, second.high)))
-    return points
+        points.append(
+            Point(row, (first.value, first.low, first.high), (second.value, second.low, second.high))
+        )
+    systems = [point for point in points if point.row.kind == "system"]
+    if not systems:
+        return points
+    return [
+        point
+        for point in points
+        if _near(point.x[0], [own.x[0] for own in systems])
+        and _near(point.y[0], [own.y[0] for own in systems])
+    ]
+
+
+def _near(value: float, others: Sequence[float]) -> bool:
+    """Whether ``value`` is at most half their range away from ``others``."""
+    room = (max(others) - min(others)) / 2
+    return min(others) - room <= value <= max(others) + room
 
 
 def pareto_front(points: Sequence[Point], across: Column, up: Column) -> list[Point]:
@@ -153,7 +181,10 @@ def pareto_plot(section: Section, across: Column, up: Column) -> str:
     """Two metrics against each other, with intervals and the Pareto front; better is up and to the right."""
     points = points_of(section, across, up)
     width, height, left, right, top, bottom = _PLANE
-    scales = [axis([end for point in points for end in side(point) if end is not None], count=5) for side in (_x, _y)]
+    scales = [
+        axis([end for point in points for end in side(point) if end is not None], count=5)
+        for side in (_x, _y)
+    ]
     spans = [(left, width - right), (height - bottom, top)]
     for number, column in enumerate((across, up)):
         if column.higher_is_better is False:
@@ -170,25 +201,36 @@ def pareto_plot(section: Section, across: Column, up: Column) -> str:
         y = scales[1].at(tick, *spans[1])
         out.append(f'<line class="grid" x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}"/>')
         out.append(f'<text class="tick end" x="{left - 8}" y="{y + 4:.1f}">{_tick(tick)}</text>')
-    out.append(f'<text class="name" x="{(left + width - right) / 2}" y="{height - 8}">{_axis_name(across)}</text>')
+    out.append(
+        f'<text class="name" x="{(left + width - right) / 2}" y="{height - 8}">{_axis_name(across)}</text>'
+    )
     middle = (top + height - bottom) / 2
     out.append(f'<text class="name" transform="translate(14 {middle}) rotate(-90)">{_axis_name(up)}</text>')
     places = {
-        point.row.key: (scales[0].at(point.x[0], *spans[0]), scales[1].at(point.y[0], *spans[1])) for point in points
+        point.row.key: (scales[0].at(point.x[0], *spans[0]), scales[1].at(point.y[0], *spans[1]))
+        for point in points
     }
     front = [places[point.row.key] for point in pareto_front(points, across, up)]
     if len(front) > 1:
-        out.append('<polyline class="front" points="' + " ".join(f"{x:.1f},{y:.1f}" for x, y in front) + '"/>')
-    for point in points:
+        out.append(
+            '<polyline class="front" points="' + " ".join(f"{x:.1f},{y:.1f}" for x, y in front) + '"/>'
+        )
+    taken: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda point: places[point.row.key][1]):
         x, y = places[point.row.key]
         out.append(f'<g class="{point.row.kind}{" best" if (x, y) in front else ""}">')
         out.append(f"<title>{html.escape(point.row.name)}</title>")
-        out.append(_whisker(scales[0], spans[0], point.x, y, "x") + _whisker(scales[1], spans[1], point.y, x, "y"))
-        out.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
-        anchor, shift = ("end", -9) if x > width * 0.72 else ("start", 9)
         out.append(
-            f'<text class="point {anchor}" x="{x + shift:.1f}" y="{y - 7:.1f}">{html.escape(point.row.name[:28])}</text></g>'
+            _whisker(scales[0], spans[0], point.x, y, "x") + _whisker(scales[1], spans[1], point.y, x, "y")
         )
+        out.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
+        anchor, shift = ("end", -9) if x > width * 0.55 else ("start", 9)
+        line = y - 7
+        while any(abs(line - other) < 13 and abs(x - beside) < 190 for beside, other in taken):
+            line += 3
+        taken.append((x, line))
+        name = html.escape(_short(point.row.name, 28))
+        out.append(f'<text class="point {anchor}" x="{x + shift:.1f}" y="{line:.1f}">{name}</text></g>')
     return "".join([*out, "</svg>"])
 
 
@@ -205,7 +247,11 @@ def _axis_name(column: Column) -> str:
 
 
 def _whisker(
-    scale: Axis, span: tuple[float, float], ends: tuple[float, float | None, float | None], other: float, way: str
+    scale: Axis,
+    span: tuple[float, float],
+    ends: tuple[float, float | None, float | None],
+    other: float,
+    way: str,
 ) -> str:
     if ends[1] is None or ends[2] is None:
         return ""

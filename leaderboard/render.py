@@ -366,8 +366,9 @@ def _html_head(column: Column, place: int) -> str:
 
 
 def _html_row(row: Row, table: Table) -> str:
-    venue = f'<small class="venue">{html.escape(row.venue)}</small>' if row.venue else ""
+    venue = f'<span class="venue">{html.escape(row.venue)}</span>' if row.venue else ""
     badge = "" if row.level is None else level_badge(row.level)
+    small = f"<small>{venue}{badge}</small>" if venue or badge else ""
     link = (
         f'<a href="#{html.escape(row.key)}">{html.escape(row.name)}</a>'
         if row.results
@@ -375,8 +376,8 @@ def _html_row(row: Row, table: Table) -> str:
     )
     cells = "".join(_html_cell(row.cells.get(column.metric), column, table) for column in table.columns)
     return (
-        f'<tr class="{row.kind}" data-row="{html.escape(row.key)}"><th scope="row" class="name"><span>{link}{badge}</span>'
-        f"{venue}</th>{cells}</tr>"
+        f'<tr class="{row.kind}" data-row="{html.escape(row.key)}">'
+        f'<th scope="row" class="name"><div>{link}{small}</div></th>{cells}</tr>'
     )
 
 
@@ -396,7 +397,8 @@ def _html_cell(cell: Cell | None, column: Column, table: Table) -> str:
         "second": f"<u>{text}</u>",
         "": text,
     }[cell.mark]
-    notes = [*cell.notes, *filter(None, (cell.unranked, cell.reason))]
+    reason = cell.reason if cell.reason != "not given" else None
+    notes = [*cell.notes, *filter(None, (cell.unranked, reason))]
     if notes:
         inner += _html_note(" · ".join(notes))
     if ends := cell.interval(column):
@@ -415,25 +417,27 @@ def _html_note(text: str) -> str:
 
 
 def _extent(column: Column, table: Table) -> tuple[float, float]:
-    """Range of all measured values and intervals of a column, for the interval marks."""
+    """Range of the values and intervals of all measured systems, for the interval marks."""
     cells = [
         row.cells[column.metric]
         for section in table.sections
         if not section.reported
         for row in section.rows
-        if column.metric in row.cells
+        if column.metric in row.cells and row.kind == "system"
     ]
     ends = [end for cell in cells for end in (cell.low, cell.high, cell.value) if end is not None]
     return (min(ends), max(ends)) if ends else (0.0, 1.0)
 
 
 def _interval_mark(cell: Cell, extent: tuple[float, float]) -> str:
-    """A line from end to end of the interval with a dot at the value, on the scale of the column."""
+    """A line from end to end of the interval with a dot at the value, on the scale of the
+    column; what lies beyond is drawn at its end."""
     low, high = extent
     width = high - low
     if cell.low is None or cell.high is None or cell.value is None or not math.isfinite(width) or width <= 0:
         return ""
-    left, right, dot = (2 + 56 * (end - low) / width for end in (cell.low, cell.high, cell.value))
+    places = (min(1.0, max(0.0, (end - low) / width)) for end in (cell.low, cell.high, cell.value))
+    left, right, dot = (2 + 56 * place for place in places)
     return (
         '<svg class="mark" viewBox="0 0 60 8" width="60" height="8" aria-hidden="true">'
         f'<line x1="{left:.1f}" x2="{max(right, left + 0.5):.1f}" y1="4" y2="4"/><circle cx="{dot:.1f}" cy="4" r="2.4"/></svg>'

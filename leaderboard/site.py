@@ -203,7 +203,8 @@ def _template(name: str) -> str:
 def _policy(**texts: str) -> str:
     """A policy under which nothing runs or is fetched but the page's own script, style and media."""
     hashes = {
-        name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for name, text in texts.items()
+        name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        for name, text in texts.items()
     }
     return (
         f"default-src 'none'; script-src 'sha256-{hashes['page.js']}'; style-src 'sha256-{hashes['page.css']}'; "
@@ -253,7 +254,15 @@ def _figures(section: Section, number: int, table: Table) -> dict[str, Any]:
     for column in table.columns:
         if column.higher_is_better is not None and (svg := interval_plot(section, column)):
             label = Markup(html_label(column))
-            plots.append({"label": label, "title": column.title, "arrow": column.arrow, "svg": Markup(svg), "extra": column.extra})
+            plots.append(
+                {
+                    "label": label,
+                    "title": column.title,
+                    "arrow": column.arrow,
+                    "svg": Markup(svg),
+                    "extra": column.extra,
+                }
+            )
     return {
         "title": section.title if number == 0 else f"{section.title} ({number + 1})",
         "conditions": section.conditions,
@@ -320,7 +329,9 @@ def _pair(table: Table, usable: list[Column]) -> tuple[Column, Column]:
 def _card(entry: Entry, checked: _Checked, boards: Sequence[Board]) -> dict[str, Any]:
     """What the page says of one result."""
     result = entry.result
-    key = next((row for board in boards for row, own in board.entries.items() if entry in own), f"r{result.id[:16]}")
+    key = next(
+        (row for board in boards for row, own in board.entries.items() if entry in own), f"r{result.id[:16]}"
+    )
     return {
         "key": key,
         "first": any(own[0] is entry for board in boards for own in board.entries.values()),
@@ -345,19 +356,29 @@ def _links(result: Result) -> list[tuple[str, str, str | None]]:
 def _facts(result: Result) -> list[tuple[str, str]]:
     card, dataset = result.system.card, result.dataset
     facts = [
-        ("clips", f"{dataset.n_scored} of {dataset.n_expected}" + (f", split {dataset.split}" if dataset.split else "")),
+        (
+            "clips",
+            f"{dataset.n_scored} of {dataset.n_expected}"
+            + (f", split {dataset.split}" if dataset.split else ""),
+        ),
         ("against", f"{dataset.n_reference} real clips, {dataset.reference_sha256[:12]}"),
     ]
     if result.pose is not None:
         facts.append(("keypoints", result.pose.prediction + (" (mixed)" if result.pose.mixed else "")))
-    facts += [(name, str(card[key])) for key, name in (("licence", "licence"), ("notes", "notes")) if card.get(key)]
+    facts += [
+        (name, str(card[key])) for key, name in (("licence", "licence"), ("notes", "notes")) if card.get(key)
+    ]
     if card.get("n_parameters"):
         facts.append(("parameters", str(card["n_parameters"])))
     if result.generation is not None:
         made = result.generation
-        facts.append(("generated", f"{made.frames_per_s:.4g} frames/s on {made.device}, seed {made.run_seed}"))
+        facts.append(
+            ("generated", f"{made.frames_per_s:.4g} frames/s on {made.device}, seed {made.run_seed}")
+        )
     packages = ", ".join(f"{name} {version}" for name, version in sorted(result.environment.packages.items()))
-    facts.append(("environment", f"Python {result.environment.python}, {result.environment.platform}; {packages}"))
+    facts.append(
+        ("environment", f"Python {result.environment.python}, {result.environment.platform}; {packages}")
+    )
     return facts
 
 
@@ -372,7 +393,8 @@ def _protocols(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     for entry in entries:
         stated = entry.result.protocol
         item = found.setdefault(
-            stated.sha256, {"name": stated.name, "version": stated.version, "sha256": stated.sha256, "protocol": None}
+            stated.sha256,
+            {"name": stated.name, "version": stated.version, "sha256": stated.sha256, "protocol": None},
         )
         item["protocol"] = item["protocol"] or entry.protocol
     return [{**item, "text": _protocol_text(item["protocol"])} for item in found.values()]

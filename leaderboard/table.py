@@ -50,13 +50,19 @@ class Cell:
         """The value as it is printed, or a dash."""
         if self.printed is not None:
             return self.printed
-        return "–" if self.value is None else f"{self.value:.{column.digits}f}"
+        return "–" if self.value is None else _fixed(self.value, column)
 
     def interval(self, column: Column) -> str:
         """``low, high``, or nothing."""
         if self.low is None or self.high is None:
             return ""
-        return f"{self.low:.{column.digits}f}, {self.high:.{column.digits}f}"
+        return f"{_fixed(self.low, column)}, {_fixed(self.high, column)}"
+
+
+def _fixed(value: float, column: Column) -> str:
+    """``value`` with the digits of its column, and no minus before zeros."""
+    text = f"{value:.{column.digits}f}"
+    return text.removeprefix("-") if not text.strip("-0.") else text
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,7 @@ def _marked(
     first = [key for key in values if values[key] == values[best]]
     near = [key for key in values if key not in first and tied(column, rows[best], rows[key])]
     rest = {key: value for key, value in values.items() if key not in {*first, *near}}
-    marks: dict[str, Mark] = {**dict.fromkeys(first, "best"), **dict.fromkeys(near, "tied")}  # type: ignore[arg-type]
+    marks: dict[str, Mark] = {**dict.fromkeys(first, "best"), **dict.fromkeys(near, "tied")}
     if rest:
         second = max(sign * value for value in rest.values())
         marks |= {key: "second" for key, value in rest.items() if sign * value == second}

@@ -45,9 +45,11 @@ def clip_scores(samples: Path) -> dict[str, dict[str, float]]:
         table = pd.read_parquet(samples, columns=["clip_id", "metric", "value"])
     except (OSError, ValueError) as error:
         raise MadanceError(f"{samples}: not a samples file ({error})") from error
-    means = table.dropna(subset=["value"]).groupby(["metric", "clip_id"], sort=True)["value"].mean()
+    means = (
+        table.dropna(subset=["value"]).groupby(["metric", "clip_id"], sort=True)["value"].mean().reset_index()
+    )
     scores: dict[str, dict[str, float]] = {}
-    for (metric, clip), value in means.items():
+    for metric, clip, value in zip(means["metric"], means["clip_id"], means["value"], strict=True):
         scores.setdefault(str(metric), {})[str(clip)] = float(value)
     return scores
 

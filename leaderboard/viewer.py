@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from leaderboard.board import Board
-from leaderboard.layout import Column, columns_of, extra_column, in_shown_unit
-from leaderboard.ties import clip_scores
 from evaluation.results import Metric
+from leaderboard.board import Board
+from leaderboard.layout import TASKS, Column, columns_of, extra_column, in_shown_unit
+from leaderboard.table import Row
+from leaderboard.ties import clip_scores
 from madata.errors import MadanceError
 from madata.files import sha256_file
 
@@ -57,7 +58,9 @@ def find_videos(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise MadanceError(f"{folder}: no such folder of videos")
     found = {
-        path.stem: path for path in sorted(folder.rglob("*")) if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+        path.stem: path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
     }
     if not found:
         raise MadanceError(f"{folder}: no video in it ({', '.join(VIDEO_SUFFIXES)})")
@@ -74,10 +77,12 @@ def make_lanes(boards: Sequence[Board], media: Mapping[str, Path], out: Path, *,
     Raises:
         MadanceError: ``media`` names a system that no result has, or a folder without videos.
     """
-    rows = [(board, row) for board in boards for section in board.table.sections for row in section.rows if row.results]
+    rows = _rows(boards)
     names = {board.entries[row.key][0].result.system.name for board, row in rows} | {TRUTH}
     if unknown := sorted(set(media) - names):
-        raise MadanceError(f"videos are given for {', '.join(unknown)}, but the systems are {', '.join(sorted(names))}")
+        raise MadanceError(
+            f"videos are given for {', '.join(unknown)}, but the systems are {', '.join(sorted(names))}"
+        )
     folders = {name: find_videos(folder) for name, folder in media.items()}
     for board, row in rows:
         for entry in board.entries[row.key]:
@@ -87,23 +92,44 @@ def make_lanes(boards: Sequence[Board], media: Mapping[str, Path], out: Path, *,
                 folders[name] = find_videos(beside)
     scores = {row.key: _scores(board, row.key) for board, row in rows}
     clips = _chosen(folders, scores, most)
-    shown = {name: _copied(number, videos, clips, out) for number, (name, videos) in enumerate(sorted(folders.items()))}
+    shown = {
+        name: _copied(number, videos, clips, out)
+        for number, (name, videos) in enumerate(sorted(folders.items()))
+    }
     lanes = []
-    if TRUTH in folders and not any(board.entries[row.key][0].result.system.name == TRUTH for board, row in rows):
+    if TRUTH in folders and not any(
+        board.entries[row.key][0].result.system.name == TRUTH for board, row in rows
+    ):
         lanes.append(Lane("truth", "ground truth", "", "ground-truth", shown[TRUTH], frozenset(), {}))
     for board, row in rows:
         own = board.entries[row.key]
         name = own[0].result.system.name
         hashes = {
-            hashed.prediction for entry in own for hashed in entry.result.dataset.files.values() if hashed.prediction
+            hashed.prediction
+            for entry in own
+            for hashed in entry.result.dataset.files.values()
+            if hashed.prediction
         }
         same = {clip for clip in shown.get(name, {}) if sha256_file(folders[name][clip]) in hashes}
         kept = {
             metric: {clip: value for clip, value in values.items() if clip in clips}
             for metric, values in scores[row.key].items()
         }
-        lanes.append(Lane(row.key, row.name, board.table.task, row.kind, shown.get(name, {}), frozenset(same), kept))
+        lanes.append(
+            Lane(row.key, row.name, board.table.task, row.kind, shown.get(name, {}), frozenset(same), kept)
+        )
     return sorted(lanes, key=lambda lane: lane.kind != "ground-truth")
+
+
+def _rows(boards: Sequence[Board]) -> list[tuple[Board, Row]]:
+    """The first measured row of each system in each task; its videos are the same under every protocol."""
+    found: dict[tuple[str, str], tuple[Board, Row]] = {}
+    for board in boards:
+        for section in board.table.sections:
+            for row in section.rows:
+                if row.results:
+                    found.setdefault((board.table.task, row.name), (board, row))
+    return list(found.values())
 
 
 def _scores(board: Board, key: str) -> dict[str, dict[str, float]]:
@@ -114,13 +140,20 @@ def _scores(board: Board, key: str) -> dict[str, dict[str, float]]:
             continue
         for metric, values in clip_scores(entry.samples).items():
             column = columns.get(metric)
-            scaled = values if column is None else {clip: in_shown_unit(v, column, "") for clip, v in values.items()}
-            found[metric] = scaled
+            found[metric] = values if column is None else _shown(values, column)
     return found
 
 
+def _shown(values: Mapping[str, float], column: Column) -> dict[str, float]:
+    """Per-clip scores in the unit of the column; some are 0..100 per clip and 0..1 in the mean."""
+    unit = "0..100" if max(map(abs, values.values()), default=0.0) > 1.5 else ""
+    return {clip: in_shown_unit(value, column, unit) for clip, value in values.items()}
+
+
 def _chosen(
-    folders: Mapping[str, Mapping[str, Path]], scores: Mapping[str, Mapping[str, Mapping[str, float]]], most: int
+    folders: Mapping[str, Mapping[str, Path]],
+    scores: Mapping[str, Mapping[str, Mapping[str, float]]],
+    most: int,
 ) -> frozenset[str]:
     """The clips with the most videos, then by name."""
     known = {clip for videos in folders.values() for clip in videos}
@@ -147,9 +180,16 @@ def viewer_data(lanes: Sequence[Lane]) -> dict[str, Any]:
         for metric in lane.scores:
             column = _column(lane.task, metric)
             metrics.setdefault(
-                metric, {"label": column.label, "title": column.title, "digits": column.digits, "arrow": column.arrow}
+                metric,
+                {
+                    "label": column.label,
+                    "title": column.title,
+                    "digits": column.digits,
+                    "arrow": column.arrow,
+                },
             )
-    clips = sorted({clip for lane in lanes for clip in [*lane.videos, *(c for v in lane.scores.values() for c in v)]})
+    known = {clip for lane in lanes for clip in [*lane.videos, *(c for v in lane.scores.values() for c in v)]}
+    clips = sorted(known, key=lambda clip: (-sum(clip in lane.videos for lane in lanes), clip))
     return {
         "clips": clips,
         "metrics": metrics,
@@ -169,13 +209,11 @@ def viewer_data(lanes: Sequence[Lane]) -> dict[str, Any]:
 
 
 def _column(task: str, metric: str) -> Column:
-    for name in ("video", "motion", "animation"):
-        for column in columns_of(name):  # type: ignore[arg-type]
-            if column.metric == metric and task in {name, ""}:
+    for name in TASKS:
+        for column in columns_of(name):
+            if column.metric == metric and task == name:
                 return column
     if metric in _PER_CLIP:
         return _PER_CLIP[metric]
-    blank = Metric(
-        name=metric, track="motion", value=0.0, unit="", higher_is_better=None, n=0, version=1
-    )
+    blank = Metric(name=metric, track="motion", value=0.0, unit="", higher_is_better=None, n=0, version=1)
     return extra_column(blank)

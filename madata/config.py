@@ -55,6 +55,7 @@ class PeopleConfig(_Closed):
     long_side: int = Field(ge=128)
     multi_share: float = Field(gt=0, le=1)
     none_share: float = Field(gt=0, le=1)
+    min_hips: float = Field(ge=0, le=1)
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 

@@ -147,7 +147,8 @@ def check_video_file(path: Path, request: Request) -> None:
             count = sum(1 for _ in decoder)
             damaged = decoder.report.damaged_frames
     except MediaError as error:
-        raise BrokenContractError(f"{path.name}: {error}", reason="unreadable") from None
+        message = str(error).removeprefix(f"{path}: ")
+        raise BrokenContractError(f"{path.name}: {message}", reason="unreadable") from None
     if damaged:
         raise BrokenContractError(f"{path.name}: {damaged} of its frames are damaged", reason="unreadable")
     if info.size != request.size:

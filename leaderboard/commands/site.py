@@ -11,7 +11,9 @@ __all__ = ["site"]
 
 @click.command(short_help="A leaderboard page that opens from a file.")
 @click.argument("results", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write."
+)
 @click.option("--title", default="MA-Data leaderboard", show_default=True, help="Title of the page.")
 @click.option(
     "--media",
@@ -19,9 +21,13 @@ __all__ = ["site"]
     metavar="SYSTEM=FOLDER",
     help="Videos <clip_id>.mp4 of a system, or of ground-truth; else the folder videos beside its result.",
 )
-@click.option("--clips", type=click.IntRange(min=0), default=50, show_default=True, help="Most clips to show.")
+@click.option(
+    "--clips", type=click.IntRange(min=0), default=50, show_default=True, help="Most clips to show."
+)
 @click.option("--no-rescore", is_flag=True, help="Do not compute the numbers again; every badge says so.")
-@click.option("--trust-levels", is_flag=True, help="Show the levels 2 and 3 that results state of themselves.")
+@click.option(
+    "--trust-levels", is_flag=True, help="Show the levels 2 and 3 that results state of themselves."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @click.pass_context
 def site(

@@ -107,11 +107,17 @@ const scaleOf = (values) => {
   const step = [1, 2, 2.5, 5, 10].map((factor) => power * factor).find((size) => size >= raw * 0.999);
   const ticks = [];
   for (let place = Math.ceil(low / step - 1e-9); place * step <= high + 1e-9 * step && ticks.length < 20; place++) ticks.push(Number((place * step).toPrecision(12)));
-  return { low, high, ticks, at: (value, [start, end]) => start + (end - start) * (value - low) / (high - low) };
+  return { low, high, ticks, at: (value, [start, end]) => start + (end - start) * Math.min(1, Math.max(0, (value - low) / (high - low))) };
 };
 const drawPlane = (data, names) => {
   const columns = names.map((name) => data.columns.find((column) => column.metric === name));
-  const points = data.rows.filter((row) => names.every((name) => row.values[name]));
+  const both = data.rows.filter((row) => names.every((name) => row.values[name]));
+  const near = (row) => names.every((name) => {
+    const own = both.filter((other) => other.kind === "system").map((other) => other.values[name][0]);
+    const room = (Math.max(...own) - Math.min(...own)) / 2;
+    return !own.length || (row.values[name][0] >= Math.min(...own) - room && row.values[name][0] <= Math.max(...own) + room);
+  });
+  const points = both.filter(near);
   const [width, height, left, right, top, bottom] = [560, 380, 62, 20, 20, 48];
   const scales = names.map((name) => scaleOf(points.flatMap((row) => row.values[name].filter((end) => end !== null))));
   const spans = [[left, width - right], [height - bottom, top]].map((span, place) => columns[place].higher ? span : [...span].reverse());
@@ -132,14 +138,18 @@ const drawPlane = (data, names) => {
   const front = systems.filter((row) => !systems.some((other) => beats(other, row))).sort((a, b) => a.values[names[0]][0] - b.values[names[0]][0]);
   const place = (row) => names.map((name, axis) => scales[axis].at(row.values[name][0], spans[axis]));
   if (front.length > 1) root.append(svg("polyline", { class: "front", points: front.map((row) => place(row).join(",")).join(" ") }));
-  for (const row of points) {
+  const taken = [], short = (name) => name.length > 28 ? `${name.slice(0, 27)}…` : name;
+  for (const row of [...points].sort((a, b) => place(a)[1] - place(b)[1])) {
     const [x, y] = place(row), group = svg("g", { class: row.kind + (front.includes(row) ? " best" : "") });
     group.append(svg("title", {}, row.name));
     const [across, up] = names.map((name) => row.values[name]);
     if (across[1] !== null) group.append(svg("line", { class: "bar", x1: scales[0].at(across[1], spans[0]), x2: scales[0].at(across[2], spans[0]), y1: y, y2: y }));
     if (up[1] !== null) group.append(svg("line", { class: "bar", x1: x, x2: x, y1: scales[1].at(up[1], spans[1]), y2: scales[1].at(up[2], spans[1]) }));
-    const end = x > width * 0.72;
-    group.append(svg("circle", { class: "dot", cx: x, cy: y, r: 5 }), svg("text", { class: `point ${end ? "end" : "start"}`, x: x + (end ? -9 : 9), y: y - 7 }, row.name.slice(0, 28)));
+    const end = x > width * 0.55;
+    let line = y - 7;
+    while (taken.some(([beside, other]) => Math.abs(line - other) < 13 && Math.abs(x - beside) < 190)) line += 3;
+    taken.push([x, line]);
+    group.append(svg("circle", { class: "dot", cx: x, cy: y, r: 5 }), svg("text", { class: `point ${end ? "end" : "start"}`, x: x + (end ? -9 : 9), y: line }, short(row.name)));
     root.append(group);
   }
   return root;

@@ -69,7 +69,10 @@ class PieceJudge:
         self._config = config
         self._weights = weights
         self._device = device
-        self._rule = PeopleRule(multi_share=config.people.multi_share, none_share=config.people.none_share)
+        people = config.people
+        self._rule = PeopleRule(
+            multi_share=people.multi_share, none_share=people.none_share, min_hips=people.min_hips
+        )
         self.pieces = 0
         self.decisions = Decisions()
 

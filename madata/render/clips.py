@@ -114,10 +114,10 @@ def render_source(
     try:
         motion = resample(read_motion(source.path), settings.fps)
         figure = renderer.figure(motion, _look(source, settings))
-    except MediaError as error:
+    except (MediaError, ConfigError) as error:  # a file may also name a skeleton or layout that is unknown
         failed = {
             "status": "failed",
-            "reason": error.reason,
+            "reason": error.reason if isinstance(error, MediaError) else "unknown_format",
             "message": str(error),
             "clips": 0,
             "clips_s": 0.0,

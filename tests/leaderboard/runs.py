@@ -11,7 +11,9 @@ CLIPS = 16
 PROTOCOL = load_protocol("ma-data-motion2d")
 
 
-def make_run(root, system, *, seed=100, protocol=PROTOCOL, clips=CLIPS, real=None, music=None, limit=None, **how):
+def make_run(
+    root, system, *, seed=100, protocol=PROTOCOL, clips=CLIPS, real=None, music=None, limit=None, **how
+):
     """A scored run of ``system`` in ``root/system``; the real clips are those of seeds 0.. unless given."""
     real = real or root / "real"
     if not real.is_dir():
@@ -34,5 +36,7 @@ def change(run, **changes):
 def change_metric(run, name, **changes):
     """Change one metric, sealed again."""
     result = read_result(run / "result.json")
-    metrics = [metric.model_copy(update=changes) if metric.name == name else metric for metric in result.metrics]
+    metrics = [
+        metric.model_copy(update=changes) if metric.name == name else metric for metric in result.metrics
+    ]
     return change(run, metrics=metrics)

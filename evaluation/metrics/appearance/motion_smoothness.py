@@ -95,7 +95,7 @@ class MotionSmoothness:
         with torch.inference_mode():
             between = self._interpolate(before, after)[..., top : top + height, left : left + width]
             if not bool(torch.isfinite(between.sum())):
-                self._total = math.nan
+                self._total = math.nan  # casting to bytes would turn it into black
             predicted = (between * 255.0).clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
         for (_, true, _), picture in zip(triples, predicted.cpu().numpy(), strict=True):
             self._total += mean_absolute_difference(true, picture)

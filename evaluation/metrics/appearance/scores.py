@@ -95,8 +95,11 @@ def dataset_score(scores: Sequence[VideoScore]) -> DatasetScore:
         ValueError: ``scores`` is empty or mixes dimensions.
 
     Example:
-        >>> pair = [VideoScore("subject_consistency", 1.0, 2, 1), VideoScore("subject_consistency", 0.5, 4,
-        3)] >>> dataset_score(pair).value, dataset_score(pair).video_mean (0.625, 0.75)
+        >>> short = VideoScore("subject_consistency", 1.0, 2, 1)
+        >>> long = VideoScore("subject_consistency", 0.5, 4, 3)
+        >>> total = dataset_score([short, long])
+        >>> total.value, total.video_mean
+        (0.625, 0.75)
     """
     names = {score.dimension for score in scores}
     if len(names) != 1:

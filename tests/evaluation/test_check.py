@@ -1,0 +1,310 @@
+"""The check finds each way to break the contract, and survives whatever a system does."""
+
+import time
+from itertools import repeat
+
+import numpy as np
+import pytest
+
+from evaluation.check import check, check_in_child, make_clips
+from evaluation.generate import read_clips
+from evaluation.systems import Card, Plugin, find
+from evaluation.systems.plugin import Declaration, Origin
+from madata.motion import with_up, write_motion
+from madata.synthetic.dance import make_dance
+from madata.video import probe, write_video
+
+
+def plugin_of(generate, task="motion", setup=None, **declared):
+    """A plug-in whose ``generate`` gets (the instance, the request)."""
+
+    class Made:
+        calls = 0
+
+        def setup(self, device):
+            if setup is not None:
+                setup(self)
+
+        def generate(self, request):
+            self.calls += 1
+            return generate(self, request)
+
+    declaration = Declaration("made", (task,), Card(), **declared)
+    return Plugin(declaration, Origin("decorator", "here"), Made)
+
+
+def dance(request, *, fps=None, seed=None):
+    seed = request.seed if seed is None else seed
+    return make_dance(request.duration_s, fps=fps or request.fps, seed=seed).motion
+
+
+def changed(motion, **arrays):
+    from dataclasses import replace
+
+    return replace(motion, **arrays)
+
+
+def verdicts(plugin, task="motion", **options):
+    return {finding.rule: finding for finding in check(plugin, task, **options)}
+
+
+def failures(plugin, task="motion", **options):
+    return [f"{f.rule}: {f.message}" for f in check(plugin, task, **options) if f.status == "fail"]
+
+
+def test_a_system_that_keeps_the_contract_passes(tmp_path):
+    found = verdicts(plugin_of(lambda self, request: dance(request)), out=tmp_path / "runs")
+    assert {rule: finding.status for rule, finding in found.items()} == dict.fromkeys(
+        ("task", "writable", "setup", "contract", "body", "determinism", "order", "seeds"), "pass"
+    )
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (lambda self, request: dance(request, fps=25.0), "25 frames per second, 30 were asked for"),
+        (lambda self, request: changed(dance(request), fps=60.0), "60 frames per second, 30 were asked for"),
+        (lambda self, request: changed(dance(request), rotation=dance(request).rotation[:-1]), "translation has shape"),
+        (lambda self, request: make_dance(1.0, fps=request.fps).motion, "30 frames, 60 were asked for"),
+        (lambda self, request: changed(dance(request), translation=dance(request).translation * np.nan), "NaN"),
+        (lambda self, request: changed(dance(request), rotation=dance(request).rotation[:, :22]), "rotation has shape"),
+        (lambda self, request: changed(dance(request), rotation=dance(request).rotation.tolist()), "got list"),
+        (lambda self, request: changed(dance(request), up="x"), "up"),
+        (lambda self, request: changed(dance(request), skeleton="smpl-25"), "smpl-25"),
+        (lambda self, request: dance(request).rotation, "expected a Motion3D, got ndarray"),
+        (lambda self, request: None, "expected a Motion3D, got NoneType"),
+        (lambda self, request: 1 // 0, "ZeroDivisionError"),
+        (lambda self, request: exit(4), "asked to exit"),
+    ],
+)
+def test_a_wrong_motion_is_found(broken, words):
+    found = failures(plugin_of(broken))
+    assert len(found) == 1
+    assert found[0].startswith("contract")
+    assert words in found[0]
+
+
+def test_a_wrong_up_axis_is_found():
+    lying = plugin_of(lambda self, request: changed(with_up(dance(request), "z"), up="y"))
+    assert "up axis is said to be y, but the body stands along z" in failures(lying)[0]
+    honest = plugin_of(lambda self, request: with_up(dance(request), "z"))
+    assert failures(honest) == []
+
+
+def test_a_body_upside_down_is_found():
+    def upside_down(self, request):
+        motion = dance(request)
+        rotation = motion.rotation.copy()
+        rotation[:, 0] = (np.pi, 0, 0)
+        return changed(motion, rotation=rotation)
+
+    assert "stands along -y" in failures(plugin_of(upside_down))[0]
+
+
+def test_centimetres_are_found():
+    cm = plugin_of(lambda self, request: changed(dance(request), translation=dance(request).translation * 100))
+    assert "is it in metres?" in failures(cm)[0]
+
+
+def test_memory_of_earlier_clips_is_found():
+    found = failures(plugin_of(lambda self, request: dance(request, seed=self.calls)))
+    assert [line.split(":")[0] for line in found] == ["determinism", "order"]
+    assert "test-a" in found[0]
+
+
+def test_a_generator_made_in_setup_is_found():
+    def start(self):
+        self.rng = np.random.default_rng(0)
+
+    found = failures(plugin_of(lambda self, request: dance(request, seed=int(self.rng.integers(99))), setup=start))
+    assert found[0].startswith("determinism")
+
+
+def test_global_generators_are_seeded_for_the_system():
+    found = verdicts(plugin_of(lambda self, request: dance(request, seed=np.random.randint(1 << 30))))  # noqa: NPY002
+    assert found["determinism"].status == found["order"].status == found["seeds"].status == "pass"
+
+
+def test_a_deaf_seed_is_a_warning():
+    found = verdicts(plugin_of(lambda self, request: dance(request, seed=1)))
+    assert found["seeds"].status == "warn"
+    assert not [f for f in found.values() if f.status == "fail"]
+
+
+def test_a_setup_that_fails_ends_the_check():
+    def start(self):
+        raise OSError("weights.bin is not there")
+
+    found = list(check(plugin_of(lambda self, request: None, setup=start), "motion"))
+    assert found[-1].rule == "setup"
+    assert "weights.bin" in found[-1].message
+
+
+def test_a_folder_that_cannot_be_written_is_found(tmp_path):
+    (tmp_path / "file").write_text("")
+    found = verdicts(plugin_of(lambda self, request: dance(request)), out=tmp_path / "file" / "runs")
+    assert found["writable"].status == "fail"
+
+
+def test_a_native_frame_rate_is_asked_for_and_converted():
+    rates = []
+
+    def generate(self, request):
+        rates.append((request.fps, request.num_frames))
+        return dance(request)
+
+    assert failures(plugin_of(generate, fps=20.0)) == []
+    assert set(rates) == {(20.0, 40)}
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made")
+    make_clips(folder, videos=True)
+    return folder
+
+
+@pytest.fixture
+def made_once(clips, monkeypatch):
+    """The rendered clips of this module instead of new ones."""
+    import shutil
+
+    copy = lambda folder, *, videos: shutil.copytree(clips, folder, dirs_exist_ok=True)  # noqa: E731
+    monkeypatch.setattr("evaluation.check.rules.make_clips", copy)
+
+
+def picture(request, value=0):
+    width, height = request.size
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def test_made_clips_are_whole(clips):
+    found = read_clips(clips, None, task="animation")
+    assert [clip.clip_id for clip in found.clips] == ["test-a", "test-b", "test-c"]
+    assert [clip.clip_id for clip in found.others] == ["train-a", "train-b", "train-c"]
+    for clip in found.clips:
+        info = probe(clip.video)
+        assert (info.size, info.fps, info.num_frames) == ((128, 192), 30.0, 60)
+        assert info.audio is not None
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (lambda self, request: [picture(request)] * 59, "59 frames, 60 were asked for"),
+        (lambda self, request: repeat(picture(request)), "more than the 60 frames"),
+        (lambda self, request: [picture(request)[:-2]] * 60, "expected a uint8 array (192, 128, 3), got uint8 (190, 128, 3)"),
+        (lambda self, request: np.zeros((60, 192, 128, 3), np.float32), "got float32"),
+        (lambda self, request: [1, 2, 3], "got int"),
+        (lambda self, request: 5, "expected the path of a video or its frames"),
+        (lambda self, request: request.scratch / "none.mp4", "none.mp4: No such file"),
+        (lambda self, request: __file__, "is no video by its name"),
+    ],
+)
+@pytest.mark.usefixtures("made_once")
+def test_a_wrong_video_is_found(broken, words):
+    found = failures(plugin_of(broken, "video"), "video")
+    assert len(found) == 1
+    assert words in found[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"fps": 25}, "25 frames per second, 30 were asked for"),
+        ({"count": 50}, "50 frames, 60 were asked for"),
+        ({"size": (64, 64)}, "size (64, 64), (128, 192) was asked for"),
+    ],
+)
+@pytest.mark.usefixtures("made_once")
+def test_a_wrong_video_file_is_found(change, words):
+    def generate(self, request):
+        width, height = change.get("size", request.size)
+        frame = np.zeros((height, width, 3), np.uint8)
+        write_video(request.scratch / "x.mp4", [frame] * change.get("count", 60), change.get("fps", 30))
+        return request.scratch / "x.mp4"
+
+    assert words in failures(plugin_of(generate, "video"), "video")[0]
+
+
+@pytest.mark.usefixtures("made_once")
+def test_an_animation_gets_picture_and_pose_and_no_music():
+    seen = []
+
+    def generate(self, request):
+        seen.append(request)
+        rng = np.random.default_rng(request.seed)
+        return (picture(request, rng.integers(255)) for _ in range(request.num_frames))
+
+    assert failures(plugin_of(generate, "animation"), "animation") == []
+    request = seen[0]
+    assert request.music is None
+    assert request.image.suffix == ".png"
+    assert request.pose.xy.shape == (60, 24, 2)
+    assert (request.pose.score == 1).all()
+    assert request.truth is None
+
+
+SYSTEMS = """
+import os, signal, sys, time
+from evaluation.systems import system
+from madata.synthetic.dance import make_dance
+
+class Base:
+    task = "motion"
+    def generate(self, request):
+        return make_dance(request.duration_s, fps=request.fps, seed=request.seed).motion
+
+class Fine(Base):
+    pass
+
+class Crash(Base):
+    def generate(self, request):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+class Leave(Base):
+    def generate(self, request):
+        os._exit(9)
+
+class Hang(Base):
+    def setup(self, device):
+        os.fork() or time.sleep(600)
+        time.sleep(600)
+"""
+
+
+def in_child(tmp_path, name, limit_s=60.0):
+    file = tmp_path / "systems.py"
+    file.write_text(SYSTEMS)
+    return list(check_in_child(f"{file}:{name}", None, device="cpu", options={}, out=None, limit_s=limit_s))
+
+
+def test_the_child_says_the_same(tmp_path):
+    found = in_child(tmp_path, "Fine")
+    assert [f.rule for f in found] == ["load", "task", "setup", "contract", "body", "determinism", "order", "seeds"]
+    assert {f.status for f in found} == {"pass"}
+
+
+@pytest.mark.parametrize(("name", "words"), [("Crash", "SIGSEGV"), ("Leave", "exit code 9"), ("Gone", "has no 'Gone'")])
+def test_a_system_that_dies_is_a_finding(tmp_path, name, words):
+    last = in_child(tmp_path, name)[-1]
+    assert last.status == "fail"
+    assert words in last.message
+
+
+def test_a_system_that_hangs_is_ended(tmp_path):
+    begin = time.monotonic()
+    last = in_child(tmp_path, "Hang", limit_s=5.0)[-1]
+    assert (last.rule, last.status) == ("time", "fail")
+    assert time.monotonic() - begin < 30
+
+
+def test_a_folder_of_finished_clips_is_looked_at(tmp_path):
+    for name in "abcd":
+        write_motion(tmp_path / "runs" / f"{name}.npz", make_dance(1.0).motion)
+    (tmp_path / "runs" / "b.npz").write_bytes(b"PK broken")
+    found = list(check(find(str(tmp_path / "runs")), "motion"))
+    assert [(f.rule, f.status) for f in found] == [
+        ("task", "pass"), ("file", "pass"), ("file", "fail"), ("file", "pass"), ("files", "pass")
+    ]  # fmt: skip
+    assert "4 clips" in found[-1].message

@@ -1,0 +1,62 @@
+"""Every file of the golden folder is read by some test, or it is said here why not."""
+
+import ast
+import warnings
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import default_golden_root
+
+TESTS = Path(__file__).resolve().parent
+
+COMPANIONS = {
+    "README.md",
+    "*/README.md",
+    "motion/*_expected.json",
+    "motion/audio_expected.npz",
+    "motion/e2e_2d*/*",
+    "appearance/cases*.json",
+    "appearance/pairs*.json",
+    "appearance/pairs/*",
+    "appearance/videos/*",
+    "appearance/videos_lossy/*",
+    "appearance/aggregation*.json",
+    "appearance/frechet*.json",
+    "appearance/formula_weights*.json",
+    "appearance/toy_encoders*.npz",
+}
+"""Read by a test as part of another case."""
+
+NOT_BUILT = {
+    "models_motion/*": "the motion systems: Motion Expert, EDGE, Lodge, Bailando, MEGADance, FACT, MNET",
+    "models_appearance/*": "the appearance systems: Wan-Animate, Animate-Anyone, Magic-Animate, Hallo2",
+}
+"""Kinds whose models are not in the project yet."""
+
+
+def read_by_tests() -> set[str]:
+    """The patterns of every ``golden_files`` marker in the test suite."""
+    patterns = set()
+    for path in TESTS.rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.golden_files":
+                for argument in node.args:
+                    literals = [part for part in ast.walk(argument) if isinstance(part, ast.Constant)]
+                    if isinstance(argument, ast.Constant):
+                        patterns.add(argument.value)
+                    elif literals:
+                        patterns.add("*".join(str(part.value) for part in literals if isinstance(part.value, str)))
+    return patterns
+
+
+@pytest.mark.golden
+def test_no_golden_file_is_passed_over_in_silence(golden_dir):
+    known = read_by_tests() | COMPANIONS | set(NOT_BUILT)
+    names = [path.relative_to(golden_dir).as_posix() for path in golden_dir.rglob("*") if path.is_file()]
+    unknown = sorted(name for name in names if not any(fnmatch(name, pattern) for pattern in known))
+    for name in unknown:
+        warnings.warn(f"golden file of unknown kind: {name}", stacklevel=1)
+    if golden_dir == default_golden_root():
+        assert not unknown
