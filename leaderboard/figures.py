@@ -16,8 +16,8 @@ from leaderboard.table import Cell, Row, Section
 
 __all__ = ["Axis", "Point", "axis", "interval_plot", "pareto_front", "pareto_plot", "points_of"]
 
-_WIDTH, _LABEL, _ROW, _TOP, _RIGHT = 420, 150, 22, 8, 62
-_LETTERS = 22
+_WIDTH, _LABEL, _ROW, _TOP, _RIGHT = 420, 158, 22, 8, 62
+_LETTERS = 21
 _PLANE = (560, 380, 62, 20, 20, 48)
 
 
@@ -54,7 +54,7 @@ def axis(values: Sequence[float], *, count: int = 4) -> Axis:
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
-    ticks = []
+    ticks: list[float] = []
     while first * step <= high + 1e-9 * step and len(ticks) < 20:
         ticks.append(round(first * step, 12))
         first += 1

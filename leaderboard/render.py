@@ -370,7 +370,7 @@ def _html_row(row: Row, table: Table) -> str:
     badge = "" if row.level is None else level_badge(row.level)
     small = f"<small>{venue}{badge}</small>" if venue or badge else ""
     link = (
-        f'<a href="#{html.escape(row.key)}">{html.escape(row.name)}</a>'
+        f'<a href="#{html.escape(row.key)}" title="{html.escape(row.name)}">{html.escape(row.name)}</a>'
         if row.results
         else html.escape(row.name)
     )

@@ -217,8 +217,8 @@ def build_sound(
         count = av.AudioLayout(channels).nb_channels
         planar = np.repeat(pips(0, duration_s, rate_hz)[None], count, axis=0)
         for at in range(0, planar.shape[1], 1152):
-            block = np.ascontiguousarray(planar[:, at : at + 1152])
-            frame = av.AudioFrame.from_ndarray(block, "fltp", channels)
+            packed = np.ascontiguousarray(planar[:, at : at + 1152].T.reshape(1, -1))
+            frame = av.AudioFrame.from_ndarray(packed, "flt", channels)
             frame.sample_rate = rate_hz
             frame.time_base = Fraction(1, rate_hz)
             frame.pts = at

@@ -6,10 +6,12 @@ A system never sees the real video: music and first frame are taken out of it in
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from evaluation.generate.clips import ClipSet, DataClip
 from evaluation.systems import Declaration, Request, Task, Truth, clip_seed
@@ -122,18 +124,48 @@ def _extract_sound(video: Path, target: Path) -> None:
 
 
 def _extract_picture(source: Path, target: Path, size: tuple[int, int]) -> None:
-    """The first frame, scaled to cover ``size``, the overhang cut off evenly."""
-    from madata.video import Decoder, encode_png
+    """The picture, or the first frame, scaled to cover ``size``, the overhang cut off evenly."""
+    from madata.video import encode_png
     from madata.video.geometry import frame_clip
 
-    with Decoder(source) as decoder:
+    read = _first_frame if source.suffix.lower() in VIDEO_SUFFIXES else _still
+    shown, scaled = read(source)
+    framing = frame_clip(shown, size=size, fit="crop")
+    left, top = (max(0, -side) for side in framing.offset)
+    image = scaled(framing.scaled)[top : top + size[1], left : left + size[0]]
+    write_bytes(target, encode_png(np.ascontiguousarray(image)))
+
+
+_Size = tuple[int, int]
+_Scaled = Callable[[_Size], npt.NDArray[np.uint8]]
+
+
+def _first_frame(video: Path) -> tuple[_Size, _Scaled]:
+    """Size as shown, and the first frame at any size."""
+    from madata.video import Decoder
+
+    with Decoder(video) as decoder:
         frame = next(iter(decoder), None)
         if frame is None or frame.damaged:
-            raise MediaError(f"{source}: its first frame cannot be decoded", reason="damaged_frames")
-        framing = frame_clip(decoder.info.size, size=size, fit="crop")
-        left, top = (max(0, -side) for side in framing.offset)
-        image = frame.scaled(framing.scaled)[top : top + size[1], left : left + size[0]]
-    write_bytes(target, encode_png(np.ascontiguousarray(image)))
+            raise MediaError(f"{video}: its first frame cannot be decoded", reason="damaged_frames")
+        return decoder.info.size, frame.scaled
+
+
+def _still(path: Path) -> tuple[_Size, _Scaled]:
+    """Size, and the picture at any size."""
+    import cv2
+
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise MediaError(f"{path}: cannot be read as a picture", reason="unreadable")
+    height, width = image.shape[:2]
+
+    def scaled(size: _Size) -> npt.NDArray[np.uint8]:
+        shrinks = size[0] < width
+        resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        return np.asarray(resized[..., ::-1], np.uint8)
+
+    return (width, height), scaled
 
 
 def _pose(path: Path, fps: float, count: int, size: tuple[int, int]) -> Keypoints2D:

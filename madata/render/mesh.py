@@ -204,10 +204,11 @@ class _OpenGl:
         context.copy_framebuffer(self._resolved, self._drawn)
         # OpenGL's first row is the bottom one; v was handed over growing downwards, so no flip is left to do.
         drawn = np.frombuffer(self._resolved.read(components=4), np.uint8).reshape(height, width, 4)
-        share = drawn[..., 3:].astype(np.uint16)
-        covered = share[..., 0] > 0
-        # The resolved colour is already weighted by its share of the pixel.
-        behind = image[covered] * (255 - share[covered]) // 255
-        image[covered] = np.minimum(drawn[covered][:, :3] + behind, 255).astype(np.uint8)
+        share = drawn[..., 3]
+        np.copyto(image, drawn[..., :3], where=(share == 255)[..., None])
+        # The resolved colour of an edge pixel is already weighted by its share of the pixel.
+        edge = (share > 0) & (share < 255)
+        behind = image[edge] * (255 - share[edge].astype(np.uint16))[:, None] // 255
+        image[edge] = np.minimum(drawn[edge][:, :3] + behind, 255).astype(np.uint8)
         for item in (array, index_buffer, vertex_buffer):
             item.release()

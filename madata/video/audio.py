@@ -30,6 +30,7 @@ __all__ = ["Sound", "SoundTrack", "mix_down", "read_audio", "resample"]
 
 _SEEKABLE = ("mov", "matroska")
 _PREROLL_S = 0.5
+_MOST_CHANNELS = 8
 _WORTH_SEEKING_S = 5.0
 _JITTER_S = 0.003
 _LONGEST_CODEC_FRAME = 4096
@@ -231,11 +232,14 @@ class SoundTrack:
             except av.FFmpegError:
                 # the time stamps of what follows leave silence in its place, and ``missing_s`` counts it
                 continue
-            yield from frames
+            # a damaged packet may claim any number of channels, and PyAV reads past the end of more than eight
+            yield from (frame for frame in frames if len(frame.layout.channels) <= _MOST_CHANNELS)
 
 
 def _samples(frame: AudioFrame) -> FloatArray:
     """Samples (C, N) float32 in -1..1 of a decoded frame of any sample format."""
+    if frame.format.is_planar and len(frame.layout.channels) >= _MOST_CHANNELS:
+        frame = _packed(frame)
     array: npt.NDArray[Any] = frame.to_ndarray()
     if frame.format.is_packed:
         array = array.reshape(-1, len(frame.layout.channels)).T
@@ -244,6 +248,15 @@ def _samples(frame: AudioFrame) -> FloatArray:
     # integers are centred on 0, except bytes, which are centred on 128
     centre = 128.0 if array.dtype == np.uint8 else 0.0
     return ((array - centre) * 2.0 ** (1 - 8 * array.dtype.itemsize)).astype(np.float32)
+
+
+def _packed(frame: AudioFrame) -> AudioFrame:
+    """The same samples in one plane: PyAV does not see where a list of eight planes ends."""
+    import av
+
+    resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
+    packed: AudioFrame = resampler.resample(frame)[0]
+    return packed
 
 
 def mix_down(waveform: FloatArray, names: Sequence[str], channels: int) -> FloatArray:

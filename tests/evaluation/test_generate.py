@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -399,8 +400,8 @@ def test_a_curated_data_set_gives_music_and_picture_and_hides_the_truth(curated,
     heard = read_audio(request.music)
     assert heard.rate_hz == truth.rate_hz
     np.testing.assert_allclose(heard.waveform, truth.waveform, atol=1e-4)
-    with Decoder(request.image) as decoder:
-        picture = next(iter(decoder)).scaled((64, 48))
+    picture = cv2.imread(str(request.image))
+    assert picture.shape == (48, 64, 3)
     assert abs(float(picture.mean()) - 40) < 3
     with Decoder(tmp_path / "clips" / "s1-000.mp4") as decoder:
         assert sum(1 for _ in decoder) == 20
@@ -425,8 +426,20 @@ def test_a_native_size_scales_picture_and_pose(curated, tmp_path):
     request = plugin.asked[0]
     assert request.size == (128, 128)
     np.testing.assert_allclose(request.pose.xy[-1, 0], (64.0, 64.0))
-    with Decoder(request.image) as decoder:
-        assert decoder.info.size == (128, 128)
+    assert cv2.imread(str(request.image)).shape == (128, 128, 3)
+
+
+def test_a_picture_of_the_users_own_covers_the_size_wanted(tmp_path):
+    image = np.zeros((40, 120, 3), np.uint8)
+    image[:, 40:80] = (10, 200, 30)
+    (tmp_path / "d").mkdir()
+    cv2.imwrite(str(tmp_path / "d" / "a.png"), image)
+    silence(tmp_path / "d" / "a.wav", 0.2)
+    plugin = plugin_of(paint, "video", size=(64, 64))
+    generate(plugin, tmp_path / "d", tmp_path / "run", Settings())
+    read = cv2.imread(str(plugin.asked[0].image))
+    assert read.shape == (64, 64, 3)
+    np.testing.assert_array_equal(read[:, 4:-4].reshape(-1, 3).min(axis=0), (10, 200, 30))
 
 
 def test_only_systems_that_say_so_see_the_truth(curated, tmp_path):

@@ -116,6 +116,33 @@ def test_resampling_moves_nothing(tmp_path):
         assert_pips(music.waveform, rate, [0, 1, 2, 3], 1e-4)
 
 
+@pytest.mark.parametrize("channels", ["7.1", "6.1", "quad", "3.0"])
+def test_many_channels(tmp_path, channels):
+    path = build_sound(tmp_path / "a.flac", 2.0, codec="flac", channels=channels)
+    music = read_audio(path)
+    assert_pips(music.waveform, music.rate_hz, [0, 1], 1e-4)
+    path = build_sound(tmp_path / "a.mkv", 2.0, codec="aac", channels=channels)
+    assert_pips(read_audio(path).waveform, 44_100, [0, 1], 0.001)
+
+
+def test_a_packet_that_claims_absurdly_many_channels_is_skipped(tmp_path):
+    """A program config element in a damaged AAC packet can ask for dozens of channels."""
+    path = build(tmp_path / "a.flv", Recipe(num_frames=60))
+    data = path.read_bytes()
+    rng = np.random.default_rng(7)
+    for seed in range(30):
+        broken = bytearray(data)
+        for _ in range(20):
+            at = int(rng.integers(400, len(data) - 64))
+            broken[at : at + 8] = rng.bytes(8)
+        target = tmp_path / f"{seed}.flv"
+        target.write_bytes(bytes(broken))
+        try:
+            assert np.isfinite(read_audio(target).waveform).all()
+        except MediaError as error:
+            assert error.reason in ("bad_time_stamps", "no_audio", "unreadable", "not_media")
+
+
 def test_resample_keeps_a_tone():
     t = np.arange(44_100) / 44_100
     tone = np.sin(2 * np.pi * 440 * t).astype(np.float32)

@@ -1,0 +1,369 @@
+"""An archive is believed for what its files show, and rejected with the precise reason."""
+
+import json
+import shutil
+import stat
+import zipfile
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from evaluation.gather import Options
+from evaluation.results import read_result, seal, write_result
+from evaluation.score import score
+from leaderboard.archive import Limits
+from leaderboard.commands.submission import submission as command
+from leaderboard.entries import read_entries
+from leaderboard.submission import Expected, pack, verify, verify_all
+from madata.errors import MadanceError
+from madata.files import read_npz, sha256_bytes, sha256_file, write_npz
+from tests.leaderboard.runs import PROTOCOL, change, change_metric
+
+
+@pytest.fixture
+def archive(runs):
+    return pack(runs / "good", runs / "good.zip", predictions=runs / "good-clips", card={"paper": "A paper", "licence": "MIT"})
+
+
+def codes(verdict):
+    return {fault.code for fault in verdict.faults}
+
+
+def rewrite(archive, edit, *, honest=True):
+    """Change the files of an archive; an honest liar also writes the new hashes."""
+    with zipfile.ZipFile(archive) as opened:
+        files = {name: opened.read(name) for name in opened.namelist()}
+    edit(files)
+    if honest and "submission.json" in files:
+        manifest = json.loads(files["submission.json"])
+        manifest["files"] = {
+            name: {"sha256": sha256_bytes(data), "bytes": len(data)} for name, data in files.items() if name != "submission.json"
+        }
+        if "result.json" in files:
+            manifest["result"] = json.loads(files["result.json"]).get("id", manifest["result"])
+        files["submission.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, data in files.items():
+            opened.writestr(name, data)
+    return archive
+
+
+def repack(runs, name="good"):
+    """Put a forged run into an archive past our own packer."""
+    files = {file: (runs / name / file).read_bytes() for file in ("result.json", "features.npz", "samples.parquet")}
+    files["card.json"] = b"{}"
+    target = runs / "forged.zip"
+    manifest = {
+        "schema": "madance.submission/1",
+        "result": read_result(runs / name / "result.json").id,
+        "files": {file: {"sha256": sha256_bytes(data), "bytes": len(data)} for file, data in files.items()},
+    }
+    with zipfile.ZipFile(target, "w") as opened:
+        for file, data in {**files, "submission.json": json.dumps(manifest).encode()}.items():
+            opened.writestr(file, data)
+    return target
+
+
+def forge_features(runs, edit):
+    """Change arrays of the features and make every hash right again."""
+    path = runs / "good" / "features.npz"
+    arrays = read_npz(path)
+    edit(arrays)
+    write_npz(path, **arrays)
+    result = read_result(runs / "good" / "result.json")
+    features = result.artefacts["features"].model_copy(update={"sha256": sha256_file(path)})
+    change(runs / "good", artefacts={**result.artefacts, "features": features})
+    return repack(runs)
+
+
+def test_an_honest_archive_reaches_level_1(archive, runs):
+    verdict = verify(archive, Expected(against=read_entries([runs / "ground-truth"])[0]))
+    assert (verdict.level, verdict.faults) == (1, ())
+    assert any("features again" in line for line in verdict.checked)
+    assert any("level 2" in line for line in verdict.open)
+
+
+def test_packing_twice_gives_the_same_bytes(archive, runs):
+    again = pack(runs / "good", runs / "again.zip", predictions=runs / "good-clips", card={"paper": "A paper", "licence": "MIT"})
+    assert again.read_bytes() == archive.read_bytes()
+
+
+def scorer(runs):
+    def remeasure(predictions, stated):
+        return score(predictions, runs / "real", PROTOCOL, music=runs / "music", options=Options(system="again")).result
+
+    return remeasure
+
+
+@pytest.fixture
+def heard(monkeypatch, runs):
+    from evaluation import soundtracks
+
+    monkeypatch.setenv("MADANCE_CACHE", str(runs / "cache"))
+    monkeypatch.setattr(soundtracks, "beats_of_file", lambda path, method: (np.arange(0.1, 6, 0.4 + path.read_bytes()[0] / 2000), 1.0))
+
+
+def test_predictions_that_measure_the_same_reach_level_2_and_again_level_3(archive, runs, heard):
+    assert verify(archive, remeasure=scorer(runs)).level == 2
+    assert verify(archive, remeasure=scorer(runs), regenerated=runs / "good-clips").level == 3
+    other = verify(archive, remeasure=scorer(runs), regenerated=runs / "real")
+    assert other.level == 2
+    assert "level 3 does not hold" in other.open[-1]
+
+
+def test_features_that_are_not_of_the_predictions_are_found_at_level_2(runs, heard):
+    forge_features(runs, lambda arrays: arrays.update({"prediction/kinetic": arrays["reference/kinetic"] + 0.01}))
+    from leaderboard.recheck import rescore
+
+    metrics = rescore(runs / "good" / "features.npz")[0].metrics
+    change(runs / "good", metrics=metrics)
+    shutil.copy(runs / "good" / "samples.parquet", runs / "s.parquet")
+    verdict = verify(repack(runs))
+    assert codes(verdict) <= {"changed_sample"}
+
+
+def test_a_changed_number_is_named(runs):
+    change_metric(runs / "good", "fid_k", value=0.5)
+    verdict = verify(repack(runs))
+    assert codes(verdict) == {"changed_number"}
+    assert "fid_k" in verdict.faults[0].message
+    assert "0.5" in verdict.faults[0].message
+
+
+@pytest.mark.parametrize("field", ["ci95", "noise_floor", "n", "caution", "reference"])
+def test_nothing_beside_a_number_can_be_changed_either(runs, field):
+    change_metric(runs / "good", "div_k", **{field: {"ci95": (9.0, 9.1), "n": 500, "caution": "none"}.get(field, 1.0)})
+    assert codes(verify(repack(runs))) == {"changed_number"}
+
+
+def test_a_number_left_out_is_named(runs):
+    metrics = [metric for metric in read_result(runs / "good" / "result.json").metrics if metric.name != "fid_g"]
+    change(runs / "good", metrics=metrics)
+    assert "left out" in verify(repack(runs)).faults[0].message
+
+
+def test_an_edit_by_hand_is_named(archive):
+    def edit(files):
+        files["result.json"] = files["result.json"].replace(b'"fid_k"', b'"fid_k"', 1).replace(b'"unit": ""', b'"unit": "x"', 1)
+
+    assert codes(verify(rewrite(archive, edit))) == {"changed_number"}
+
+
+def test_changed_features_are_named(archive):
+    def edit(files):
+        files["features.npz"] = files["features.npz"][:-5] + b"xxxxx"
+
+    assert codes(verify(rewrite(archive, edit, honest=False))) == {"changed_features"}
+    assert codes(verify(rewrite(archive, edit))) == {"changed_features"}
+
+
+def test_other_features_under_right_hashes_give_other_numbers(runs):
+    forged = forge_features(runs, lambda arrays: arrays.update({"prediction/kinetic": arrays["prediction/kinetic"] * 0.5}))
+    assert codes(verify(forged)) == {"changed_number"}
+
+
+def test_forged_real_clips_are_found_against_a_trusted_run(runs):
+    forged = forge_features(runs, lambda arrays: arrays.update({"reference/kinetic": arrays["reference/kinetic"] * 1.1}))
+    verdict = verify(forged, Expected(against=read_entries([runs / "ground-truth"])[0]))
+    assert "changed_features" in codes(verdict)
+
+
+def test_a_changed_sample_is_named(runs):
+    import pandas as pd
+
+    path = runs / "good" / "samples.parquet"
+    table = pd.read_parquet(path)
+    table.loc[table["metric"] == "bas", "value"] = 0.99
+    table.to_parquet(path)
+    result = read_result(runs / "good" / "result.json")
+    samples = result.artefacts["samples"].model_copy(update={"sha256": sha256_file(path)})
+    change(runs / "good", artefacts={**result.artefacts, "samples": samples})
+    verdict = verify(repack(runs))
+    assert codes(verdict) == {"changed_sample"}
+    assert "bas of c000" in verdict.faults[0].message
+
+
+def test_a_wrong_protocol_hash_is_named(runs):
+    protocol = read_result(runs / "good" / "result.json").protocol
+    change(runs / "good", protocol=protocol.model_copy(update={"sha256": "0" * 64}))
+    verdict = verify(repack(runs))
+    assert codes(verdict) == {"wrong_protocol"}
+    assert "000000000000" in verdict.faults[0].message
+
+
+def test_an_easier_protocol_under_the_same_name_is_found(runs):
+    def edit(arrays):
+        text = json.loads(str(arrays["fact/protocol"]))
+        text["statistics"]["resamples"] = 100
+        arrays["fact/protocol"] = np.array(json.dumps(text))
+
+    assert codes(verify(forge_features(runs, edit))) == {"wrong_protocol"}
+
+
+def test_another_split_is_named(runs):
+    dataset = read_result(runs / "good" / "result.json").dataset
+    change(runs / "good", dataset=dataset.model_copy(update={"split": "val"}))
+    forged = repack(runs)
+    assert codes(verify(forged, Expected(split="test"))) == {"other_split"}
+    assert codes(verify(forged, Expected(against=read_entries([runs / "ground-truth"])[0]))) == {"other_split"}
+
+
+def test_a_missing_clip_is_named(archive, runs):
+    clips = frozenset(f"c{number:03d}" for number in range(17))
+    verdict = verify(archive, Expected(clips=clips))
+    assert codes(verdict) == {"missing_clip"}
+    assert "c016" in verdict.faults[0].message
+    assert codes(verify(archive, Expected(clips=frozenset(sorted(clips)[:15])))) == {"other_split", "missing_clip"}
+
+    def drop(arrays):
+        for name in ("clip_ids", "numbers", "starts_s", "frames", "fps", "kinetic", "geometric", "heard"):
+            arrays[f"prediction/{name}"] = arrays[f"prediction/{name}"][:-1]
+        arrays["prediction/scalars/missing_rate"] = arrays["prediction/scalars/missing_rate"][:-1]
+        for name in ("motion_beats", "music_beats"):
+            sizes = arrays[f"prediction/{name}/sizes"]
+            arrays[f"prediction/{name}/sizes"] = sizes[:-1]
+            arrays[f"prediction/{name}"] = arrays[f"prediction/{name}"][: sizes[:-1].sum()]
+
+    assert codes(verify(forge_features(runs, drop))) == {"missing_clip"}
+
+
+def test_a_missing_or_changed_prediction_is_named(archive):
+    assert codes(verify(rewrite(archive, lambda files: files.pop("predictions/c003.json")))) == {"missing_clip"}
+    assert codes(verify(rewrite(archive, lambda files: files.update({"predictions/c003.json": b"{}"})))) == {"changed_file"}
+
+
+def test_nan_is_named(archive, runs):
+    def edit(files):
+        text = files["result.json"].decode()
+        files["result.json"] = text.replace('"noise_floor": null', '"noise_floor": NaN', 1).encode()
+
+    assert codes(verify(rewrite(archive, edit))) == {"not_finite"}
+
+    def poison(arrays):
+        arrays["prediction/kinetic"][3, 2] = np.nan
+
+    verdict = verify(forge_features(runs, poison))
+    assert codes(verdict) == {"not_finite"}
+    assert "c003" in verdict.faults[0].message
+
+
+@pytest.mark.parametrize("name", ["result.json", "card.json", "submission.json"])
+def test_an_unknown_field_is_named(archive, name):
+    def edit(files):
+        files[name] = json.dumps({**json.loads(files[name]), "bribe": 1}).encode()
+
+    verdict = verify(rewrite(archive, edit))
+    assert codes(verdict) == {"unknown_field"}
+    assert "bribe" in verdict.faults[0].message
+
+
+def test_a_duplicate_is_named(archive, runs):
+    assert codes(verify(archive, Expected(board=tuple(read_entries([runs / "good"]))))) == {"duplicate"}
+    other = shutil.copy(archive, runs / "b.zip")
+    first, second = verify_all([archive, other], Expected())
+    assert first.accepted
+    assert codes(second) == {"duplicate"}
+
+
+def test_a_renamed_copy_is_a_duplicate(runs):
+    board = tuple(read_entries([runs / "good"]))
+    system = read_result(runs / "good" / "result.json").system
+    change(runs / "good", system=system.model_copy(update={"name": "mine"}))
+    assert codes(verify(repack(runs), Expected(board=board))) == {"duplicate"}
+
+
+def test_a_clip_that_counts_twice_is_a_duplicate(runs):
+    def edit(arrays):
+        arrays["prediction/clip_ids"][1] = arrays["prediction/clip_ids"][0]
+
+    assert "duplicate" in codes(verify(forge_features(runs, edit)))
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil", "/etc/passwd", "a/../../evil", "predictions/../../x", "..\\evil", "C:evil", "a/b/c", ".hidden", "predictions/.."]
+)
+def test_an_archive_cannot_leave_its_folder(archive, runs, name):
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr(name, b"x")
+    assert codes(verify(archive)) == {"escapes"}
+    assert not (runs.parent / "evil").exists()
+
+
+def test_links_and_double_names_are_refused(archive, runs):
+    copy = shutil.copy(archive, runs / "link.zip")
+    with zipfile.ZipFile(copy, "a") as opened:
+        link = zipfile.ZipInfo("predictions/link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        opened.writestr(link, "/etc/passwd")
+    assert codes(verify(copy)) == {"escapes"}
+    with zipfile.ZipFile(archive, "a") as opened, pytest.warns(UserWarning):
+        opened.writestr("result.json", b"{}")
+    assert codes(verify(archive)) == {"duplicate"}
+
+
+def test_an_archive_cannot_inflate_without_bound(archive, runs):
+    bomb = shutil.copy(archive, runs / "bomb.zip")
+    with zipfile.ZipFile(bomb, "a", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("predictions/c0.json", b"0" * (20 << 20))
+    assert codes(verify(bomb)) == {"too_large"}
+    many = shutil.copy(archive, runs / "many.zip")
+    assert codes(verify(many, limits=Limits(files=10))) == {"too_large"}
+    assert codes(verify(many, limits=Limits(total_bytes=1000))) == {"too_large"}
+
+
+def test_features_cannot_inflate_or_lie_about_their_size(runs):
+    bomb = forge_features(runs, lambda arrays: arrays.update({"prediction/kinetic": np.zeros((2000, 2000))}))
+    assert codes(verify(bomb)) == {"too_large"}
+    path = runs / "good" / "features.npz"
+    with zipfile.ZipFile(path, "w") as opened, opened.open("prediction/kinetic.npy", "w") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 100)})
+    result = read_result(runs / "good" / "result.json")
+    features = result.artefacts["features"].model_copy(update={"sha256": sha256_file(path)})
+    change(runs / "good", artefacts={**result.artefacts, "features": features})
+    assert codes(verify(repack(runs))) == {"bad_features"}
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x05\x06", b"not a zip" * 100])
+def test_what_is_no_archive_is_said_to_be_none(tmp_path, content):
+    (tmp_path / "x.zip").write_bytes(content)
+    verdict = verify(tmp_path / "x.zip")
+    assert not verdict.accepted
+    assert codes(verdict) <= {"bad_zip", "missing_file", "escapes"}
+
+
+def test_deep_json_is_refused(archive):
+    assert codes(verify(rewrite(archive, lambda files: files.update({"result.json": b"[" * 100_000}), honest=False))) & {"changed_file", "bad_json"}
+
+
+def test_what_would_not_verify_is_not_packed(runs):
+    with pytest.raises(MadanceError, match="partial"):
+        pack(runs / "part" / "half", runs / "x.zip")
+    with pytest.raises(MadanceError, match="not in it"):
+        pack(runs / "good", runs / "x.zip", predictions=runs / "real")
+    with pytest.raises(MadanceError, match="card: stars"):
+        pack(runs / "good", runs / "x.zip", card={"stars": 5})
+    change_metric(runs / "good", "fid_k", value=0.5)
+    with pytest.raises(MadanceError, match="fid_k"):
+        pack(runs / "good", runs / "x.zip")
+    (runs / "stiff" / "features.npz").unlink()
+    with pytest.raises(MadanceError, match=r"needs features\.npz"):
+        pack(runs / "stiff", runs / "x.zip")
+
+
+def test_the_verbs(archive, runs):
+    run = CliRunner().invoke(command, ["pack", str(runs / "stiff"), "--out", str(runs / "s.zip")])
+    assert run.exit_code == 0
+    good = CliRunner().invoke(command, ["verify", str(archive), str(runs / "s.zip"), "--against", str(runs / "ground-truth")])
+    assert good.exit_code == 0
+    assert "level 1, re-scored (good)" in good.stdout
+    bad = CliRunner().invoke(command, ["verify", str(archive), "--split", "test", "--json"])
+    assert bad.exit_code == 3
+    assert json.loads(bad.stdout)[0]["faults"][0]["code"] == "other_split"
+
+
+def test_a_stated_level_counts_for_nothing(runs):
+    result = read_result(runs / "good" / "result.json")
+    said = result.verification.model_copy(update={"level": 3, "by": "me"})
+    write_result(runs / "good" / "result.json", seal(result.model_copy(update={"verification": said})))
+    assert verify(repack(runs)).level == 1
