@@ -34,6 +34,7 @@ from madata.files import write_json, write_text
 
 __all__ = ["SiteOptions", "build_site", "safe_link"]
 
+_ADDRESS = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
 _PLANES: dict[Task, tuple[str, str]] = {
     "video": ("fid_k", "subject_consistency"),
     "motion": ("fid_k", "bas"),
@@ -150,7 +151,7 @@ def safe_link(text: object) -> str | None:
         >>> safe_link("javascript:alert(1)"), safe_link("https://example.org/a")
         (None, 'https://example.org/a')
     """
-    if not isinstance(text, str) or len(text) > 500 or not re.fullmatch(r"[!-~]+", text):
+    if not isinstance(text, str) or len(text) > 500 or not _ADDRESS.fullmatch(text):
         return None
     try:
         parts = urlsplit(text)

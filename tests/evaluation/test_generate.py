@@ -63,7 +63,8 @@ def plugin_of(generate, task="motion", **declared):
             asked.append(request)
             return generate(request)
 
-    plugin = Plugin(Declaration("made", (task,), Card(), **declared), Origin("decorator", "here", sha256="0" * 64), Made)
+    declaration = Declaration("made", (task,), Card(), **declared)
+    plugin = Plugin(declaration, Origin("decorator", "here", sha256="0" * 64), Made)
     object.__setattr__(plugin, "asked", asked)
     return plugin
 
@@ -109,6 +110,21 @@ def test_frames_per_second_count_generation_alone(data, tmp_path):
 
     summary = generate(plugin_of(slow), data, tmp_path, Settings())
     assert 0.05 * CLIPS <= summary.generate_s < 0.05 * CLIPS + 0.3
+
+
+def test_a_gpu_is_waited_for_and_its_memory_noted(data, tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    told = []
+    cuda = SimpleNamespace(
+        is_available=lambda: True, is_initialized=lambda: True, synchronize=lambda: told.append("wait"),
+        device_count=lambda: 2, max_memory_allocated=lambda index: (index + 1) * 2**20,
+    )  # fmt: skip
+    fake = SimpleNamespace(cuda=cuda, manual_seed=lambda seed: told.append(seed))
+    monkeypatch.setitem(sys.modules, "torch", fake)
+    summary = generate(plugin_of(dance), data, tmp_path, Settings(limit=1))
+    assert told == [clip_seed(0, "c0"), "wait", "wait"]
+    assert summary.peak_gpu_mib == 3.0
 
 
 def test_a_finished_run_is_left_alone(data, tmp_path):
@@ -321,7 +337,7 @@ def test_killed_at_random_it_ends_the_same_and_does_no_finished_clip_twice(tmp_p
     assert len(calls) <= 24 + kills
     states = {entry.clip_id: entry.state for entry in Journal(out).entries()}
     assert set(states.values()) == {"done"}
-    assert not [path for path in (out / "clips").iterdir() if path.name.startswith(".tmp") is False and path.stem not in states]
+    assert {path.stem for path in (out / "clips").iterdir() if not path.name.startswith(".tmp-")} == set(states)
 
 
 def test_processes_that_share_a_folder_share_the_clips(tmp_path):
@@ -367,7 +383,8 @@ def curated(tmp_path_factory):
         write_npz(
             folder / "keypoints" / f"{clip}.npz",
             xy=np.array([[[0.0, 0.0]] * 17, [[32.0, 24.0]] * 17], np.float32),
-            score=np.ones((2, 17), np.float32), skeleton="coco-17", times_s=np.array([0.0, 0.5]), size=np.array([64, 48]),
+            score=np.ones((2, 17), np.float32), skeleton="coco-17",
+            times_s=np.array([0.0, 0.5]), size=np.array([64, 48]),
         )  # fmt: skip
         rows.append({
             "clip_id": clip, "source_id": clip[:2], "fps": 20.0, "num_frames": 20, "width": 64, "height": 48,

@@ -219,7 +219,7 @@ def test_an_installed_system_is_made_with_options(site):
 def test_a_function_becomes_a_system(tmp_path):
     @system("still-test", task="motion", card=Card(notes="n"))
     def still(request):
-        print("noise")
+        sys.stdout.write("noise")
         return request.seed
 
     try:
@@ -261,7 +261,8 @@ def test_two_objects_cannot_share_a_decorated_name():
 
 def test_a_file_needs_no_installation(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("from beside import TASK\nclass Mine:\n    task = TASK\n    def generate(self, request): return 1\n")
+    body = "class Mine:\n    task = TASK\n    def generate(self, request): return 1\n"
+    path.write_text(f"from beside import TASK\n{body}")
     (tmp_path / "beside.py").write_text("TASK = 'motion'\n")
     try:
         plugin = find(f"{path}:Mine")

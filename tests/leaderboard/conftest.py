@@ -15,7 +15,11 @@ def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     patch = pytest.MonkeyPatch()
     patch.setenv("MADANCE_CACHE", str(root / "cache"))
-    patch.setattr(soundtracks, "beats_of_file", lambda path, method: (np.arange(0.1, 6, 0.4 + path.read_bytes()[0] / 2000), 1.0))
+    patch.setattr(
+        soundtracks,
+        "beats_of_file",
+        lambda path, method: (np.arange(0.1, 6, 0.4 + path.read_bytes()[0] / 2000), 1.0),
+    )
     music = root / "music"
     music.mkdir()
     for number in range(16):
@@ -24,7 +28,14 @@ def made(tmp_path_factory):
     make_run(root, "good", seed=200, music=music)
     make_run(root, "alike", seed=500, music=music)
     make_run(root, "stiff", seed=300, movement=0.3, music=music)
-    make_run(root / "official", "good", seed=200, real=root / "real", protocol=load_protocol("mace2d-official"), music=music)
+    make_run(
+        root / "official",
+        "good",
+        seed=200,
+        real=root / "real",
+        protocol=load_protocol("mace2d-official"),
+        music=music,
+    )
     make_run(root / "part", "half", seed=400, real=root / "real", limit=8, music=music)
     patch.undo()
     return root

@@ -69,7 +69,9 @@ def test_another_split_reference_or_pose_backend_is_another_section(runs, what):
 
 def test_mixed_backends_are_never_ranked(runs):
     for name in ("good", "stiff"):
-        pose = read_result(runs / name / "result.json").pose.model_copy(update={"prediction": "other", "mixed": True})
+        pose = read_result(runs / name / "result.json").pose.model_copy(
+            update={"prediction": "other", "mixed": True}
+        )
         change(runs / name, pose=pose)
     (section,) = measured(board(runs / "good", runs / "stiff"))
     assert all(row.cells["fid_k"].unranked for row in section.rows)
@@ -116,7 +118,9 @@ def test_two_results_of_one_name_are_told_apart(runs):
 
 def test_appearance_and_motion_of_one_system_are_one_row(runs):
     result = read_result(runs / "good" / "result.json")
-    metric = result.metric("bas").model_copy(update={"name": "imaging_quality", "track": "appearance", "value": 0.66, "ci95": (0.6, 0.7)})
+    metric = result.metric("bas").model_copy(
+        update={"name": "imaging_quality", "track": "appearance", "value": 0.66, "ci95": (0.6, 0.7)}
+    )
     other = result.protocol.model_copy(update={"name": "ma-data-appearance", "sha256": "1" * 64})
     extra = result.model_copy(update={"metrics": [metric], "protocol": other, "artefacts": {}})
     write_result(runs / "more" / "result.json", seal(extra))

@@ -13,7 +13,16 @@ from click.testing import CliRunner
 from leaderboard.board import build_board
 from leaderboard.commands.table import table as command
 from leaderboard.entries import read_entries
-from leaderboard.render import FORMATS, escape_latex, escape_markdown, to_csv, to_html, to_json, to_latex, to_markdown
+from leaderboard.render import (
+    FORMATS,
+    escape_latex,
+    escape_markdown,
+    to_csv,
+    to_html,
+    to_json,
+    to_latex,
+    to_markdown,
+)
 from tests.leaderboard.runs import change_metric, change
 from evaluation.results import read_result
 
@@ -62,7 +71,9 @@ def test_numbers_of_csv_and_json_are_not_rounded(plain, runs):
     rows = list(csv.DictReader(io.StringIO(to_csv(plain))))
     assert float(next(row for row in rows if row["system"] == "good")["fid_k"]) == value
     sections = json.loads(to_json(plain))["sections"]
-    assert next(row for row in sections[1]["rows"] if row["name"] == "good")["cells"]["fid_k"]["value"] == value
+    assert (
+        next(row for row in sections[1]["rows"] if row["name"] == "good")["cells"]["fid_k"]["value"] == value
+    )
 
 
 class Tags(html.parser.HTMLParser):
@@ -79,7 +90,9 @@ class Tags(html.parser.HTMLParser):
 def test_html_holds_values_to_sort_by_and_no_foreign_element(hostile):
     found = Tags()
     found.feed(to_html(hostile))
-    assert set(found.tags) <= set("table caption thead tbody tr th td button i sub sup small span div b u a svg line circle".split())
+    assert set(found.tags) <= set(
+        "table caption thead tbody tr th td button i sub sup small span div b u a svg line circle".split()
+    )
     assert not [name for name in found.attributes if name.startswith("on")]
     assert 16.46 in found.values
 
@@ -103,10 +116,20 @@ def test_escapes():
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX")
 @pytest.mark.slow
 def test_latex_compiles(hostile, tmp_path):
-    tables = [to_latex(hostile, intervals=True), *(to_latex(build_board(task, []).table) for task in ("video", "motion", "animation"))]
+    tables = [
+        to_latex(hostile, intervals=True),
+        *(to_latex(build_board(task, []).table) for task in ("video", "motion", "animation")),
+    ]
     packages = r"\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx,xcolor}"
-    (tmp_path / "t.tex").write_text("\\documentclass{article}" + packages + "\\begin{document}" + "\n".join(tables) + "\\end{document}")
-    run = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True, timeout=120)
+    (tmp_path / "t.tex").write_text(
+        "\\documentclass{article}" + packages + "\\begin{document}" + "\n".join(tables) + "\\end{document}"
+    )
+    run = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=120,
+    )
     assert run.returncode == 0, run.stdout[-2000:]
     assert (tmp_path / "t.pdf").stat().st_size > 10_000
 
@@ -116,7 +139,13 @@ def invoke(*arguments):
 
 
 def test_the_verb_writes_each_format_by_its_suffix(runs):
-    for suffix, start in ((".md", "### "), (".tex", "% needs"), (".csv", "section,"), (".json", "{"), (".html", "<table")):
+    for suffix, start in (
+        (".md", "### "),
+        (".tex", "% needs"),
+        (".csv", "section,"),
+        (".json", "{"),
+        (".html", "<table"),
+    ):
         out = runs / f"t{suffix}"
         assert invoke(runs / "good", "--task", "video", "--out", out).exit_code == 0
         assert out.read_text().startswith(start)

@@ -6,12 +6,13 @@ import stat
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from evaluation.gather import Options
 from evaluation.results import read_result, seal, write_result
-from evaluation.score import score
+from evaluation.score import rescore, score
 from leaderboard.archive import Limits
 from leaderboard.commands.submission import submission as command
 from leaderboard.entries import read_entries
@@ -23,7 +24,12 @@ from tests.leaderboard.runs import PROTOCOL, change, change_metric
 
 @pytest.fixture
 def archive(runs):
-    return pack(runs / "good", runs / "good.zip", predictions=runs / "good-clips", card={"paper": "A paper", "licence": "MIT"})
+    return pack(
+        runs / "good",
+        runs / "good.zip",
+        predictions=runs / "good-clips",
+        card={"paper": "A paper", "licence": "MIT"},
+    )
 
 
 def codes(verdict):
@@ -38,7 +44,9 @@ def rewrite(archive, edit, *, honest=True):
     if honest and "submission.json" in files:
         manifest = json.loads(files["submission.json"])
         manifest["files"] = {
-            name: {"sha256": sha256_bytes(data), "bytes": len(data)} for name, data in files.items() if name != "submission.json"
+            name: {"sha256": sha256_bytes(data), "bytes": len(data)}
+            for name, data in files.items()
+            if name != "submission.json"
         }
         if "result.json" in files:
             manifest["result"] = json.loads(files["result.json"]).get("id", manifest["result"])
@@ -51,7 +59,9 @@ def rewrite(archive, edit, *, honest=True):
 
 def repack(runs, name="good"):
     """Put a forged run into an archive past our own packer."""
-    files = {file: (runs / name / file).read_bytes() for file in ("result.json", "features.npz", "samples.parquet")}
+    files = {
+        file: (runs / name / file).read_bytes() for file in ("result.json", "features.npz", "samples.parquet")
+    }
     files["card.json"] = b"{}"
     target = runs / "forged.zip"
     manifest = {
@@ -85,13 +95,20 @@ def test_an_honest_archive_reaches_level_1(archive, runs):
 
 
 def test_packing_twice_gives_the_same_bytes(archive, runs):
-    again = pack(runs / "good", runs / "again.zip", predictions=runs / "good-clips", card={"paper": "A paper", "licence": "MIT"})
+    again = pack(
+        runs / "good",
+        runs / "again.zip",
+        predictions=runs / "good-clips",
+        card={"paper": "A paper", "licence": "MIT"},
+    )
     assert again.read_bytes() == archive.read_bytes()
 
 
 def scorer(runs):
     def remeasure(predictions, stated):
-        return score(predictions, runs / "real", PROTOCOL, music=runs / "music", options=Options(system="again")).result
+        return score(
+            predictions, runs / "real", PROTOCOL, music=runs / "music", options=Options(system="again")
+        ).result
 
     return remeasure
 
@@ -101,7 +118,11 @@ def heard(monkeypatch, runs):
     from evaluation import soundtracks
 
     monkeypatch.setenv("MADANCE_CACHE", str(runs / "cache"))
-    monkeypatch.setattr(soundtracks, "beats_of_file", lambda path, method: (np.arange(0.1, 6, 0.4 + path.read_bytes()[0] / 2000), 1.0))
+    monkeypatch.setattr(
+        soundtracks,
+        "beats_of_file",
+        lambda path, method: (np.arange(0.1, 6, 0.4 + path.read_bytes()[0] / 2000), 1.0),
+    )
 
 
 def test_predictions_that_measure_the_same_reach_level_2_and_again_level_3(archive, runs, heard):
@@ -113,14 +134,24 @@ def test_predictions_that_measure_the_same_reach_level_2_and_again_level_3(archi
 
 
 def test_features_that_are_not_of_the_predictions_are_found_at_level_2(runs, heard):
-    forge_features(runs, lambda arrays: arrays.update({"prediction/kinetic": arrays["reference/kinetic"] + 0.01}))
-    from leaderboard.recheck import rescore
-
-    metrics = rescore(runs / "good" / "features.npz")[0].metrics
-    change(runs / "good", metrics=metrics)
-    shutil.copy(runs / "good" / "samples.parquet", runs / "s.parquet")
-    verdict = verify(repack(runs))
-    assert codes(verdict) <= {"changed_sample"}
+    """Somebody invents features, and makes samples, numbers and hashes of them: only the files can tell."""
+    forge_features(
+        runs, lambda arrays: arrays.update({"prediction/kinetic": arrays["reference/kinetic"] + 0.05})
+    )
+    run = runs / "good"
+    measurement, _ = rescore(run / "features.npz")
+    table = pd.read_parquet(run / "samples.parquet")
+    for name, values in measurement.samples.items():
+        table.loc[table["metric"] == name, "value"] = values
+    table.to_parquet(run / "samples.parquet")
+    artefacts = read_result(run / "result.json").artefacts
+    samples = artefacts["samples"].model_copy(update={"sha256": sha256_file(run / "samples.parquet")})
+    change(run, metrics=measurement.metrics, artefacts={**artefacts, "samples": samples})
+    forged = pack(run, runs / "forged.zip", predictions=runs / "good-clips")
+    assert verify(forged).level == 1
+    verdict = verify(forged, remeasure=scorer(runs))
+    assert codes(verdict) == {"changed_features"}
+    assert "when measured again" in verdict.faults[0].message
 
 
 def test_a_changed_number_is_named(runs):
@@ -133,19 +164,25 @@ def test_a_changed_number_is_named(runs):
 
 @pytest.mark.parametrize("field", ["ci95", "noise_floor", "n", "caution", "reference"])
 def test_nothing_beside_a_number_can_be_changed_either(runs, field):
-    change_metric(runs / "good", "div_k", **{field: {"ci95": (9.0, 9.1), "n": 500, "caution": "none"}.get(field, 1.0)})
+    change_metric(
+        runs / "good", "div_k", **{field: {"ci95": (9.0, 9.1), "n": 500, "caution": "none"}.get(field, 1.0)}
+    )
     assert codes(verify(repack(runs))) == {"changed_number"}
 
 
 def test_a_number_left_out_is_named(runs):
-    metrics = [metric for metric in read_result(runs / "good" / "result.json").metrics if metric.name != "fid_g"]
+    metrics = [
+        metric for metric in read_result(runs / "good" / "result.json").metrics if metric.name != "fid_g"
+    ]
     change(runs / "good", metrics=metrics)
     assert "left out" in verify(repack(runs)).faults[0].message
 
 
 def test_an_edit_by_hand_is_named(archive):
     def edit(files):
-        files["result.json"] = files["result.json"].replace(b'"fid_k"', b'"fid_k"', 1).replace(b'"unit": ""', b'"unit": "x"', 1)
+        files["result.json"] = (
+            files["result.json"].replace(b'"fid_k"', b'"fid_k"', 1).replace(b'"unit": ""', b'"unit": "x"', 1)
+        )
 
     assert codes(verify(rewrite(archive, edit))) == {"changed_number"}
 
@@ -159,19 +196,21 @@ def test_changed_features_are_named(archive):
 
 
 def test_other_features_under_right_hashes_give_other_numbers(runs):
-    forged = forge_features(runs, lambda arrays: arrays.update({"prediction/kinetic": arrays["prediction/kinetic"] * 0.5}))
+    forged = forge_features(
+        runs, lambda arrays: arrays.update({"prediction/kinetic": arrays["prediction/kinetic"] * 0.5})
+    )
     assert codes(verify(forged)) == {"changed_number"}
 
 
 def test_forged_real_clips_are_found_against_a_trusted_run(runs):
-    forged = forge_features(runs, lambda arrays: arrays.update({"reference/kinetic": arrays["reference/kinetic"] * 1.1}))
+    forged = forge_features(
+        runs, lambda arrays: arrays.update({"reference/kinetic": arrays["reference/kinetic"] * 1.1})
+    )
     verdict = verify(forged, Expected(against=read_entries([runs / "ground-truth"])[0]))
     assert "changed_features" in codes(verdict)
 
 
 def test_a_changed_sample_is_named(runs):
-    import pandas as pd
-
     path = runs / "good" / "samples.parquet"
     table = pd.read_parquet(path)
     table.loc[table["metric"] == "bas", "value"] = 0.99
@@ -206,7 +245,9 @@ def test_another_split_is_named(runs):
     change(runs / "good", dataset=dataset.model_copy(update={"split": "val"}))
     forged = repack(runs)
     assert codes(verify(forged, Expected(split="test"))) == {"other_split"}
-    assert codes(verify(forged, Expected(against=read_entries([runs / "ground-truth"])[0]))) == {"other_split"}
+    assert codes(verify(forged, Expected(against=read_entries([runs / "ground-truth"])[0]))) == {
+        "other_split"
+    }
 
 
 def test_a_missing_clip_is_named(archive, runs):
@@ -214,7 +255,7 @@ def test_a_missing_clip_is_named(archive, runs):
     verdict = verify(archive, Expected(clips=clips))
     assert codes(verdict) == {"missing_clip"}
     assert "c016" in verdict.faults[0].message
-    assert codes(verify(archive, Expected(clips=frozenset(sorted(clips)[:15])))) == {"other_split", "missing_clip"}
+    assert codes(verify(archive, Expected(clips=frozenset(sorted(clips)[:15])))) == {"other_split"}
 
     def drop(arrays):
         for name in ("clip_ids", "numbers", "starts_s", "frames", "fps", "kinetic", "geometric", "heard"):
@@ -229,8 +270,12 @@ def test_a_missing_clip_is_named(archive, runs):
 
 
 def test_a_missing_or_changed_prediction_is_named(archive):
-    assert codes(verify(rewrite(archive, lambda files: files.pop("predictions/c003.json")))) == {"missing_clip"}
-    assert codes(verify(rewrite(archive, lambda files: files.update({"predictions/c003.json": b"{}"})))) == {"changed_file"}
+    assert codes(verify(rewrite(archive, lambda files: files.pop("predictions/c003.json")))) == {
+        "missing_clip"
+    }
+    assert codes(verify(rewrite(archive, lambda files: files.update({"predictions/c003.json": b"{}"})))) == {
+        "changed_file"
+    }
 
 
 def test_nan_is_named(archive, runs):
@@ -281,7 +326,18 @@ def test_a_clip_that_counts_twice_is_a_duplicate(runs):
 
 
 @pytest.mark.parametrize(
-    "name", ["../evil", "/etc/passwd", "a/../../evil", "predictions/../../x", "..\\evil", "C:evil", "a/b/c", ".hidden", "predictions/.."]
+    "name",
+    [
+        "../evil",
+        "/etc/passwd",
+        "a/../../evil",
+        "predictions/../../x",
+        "..\\evil",
+        "C:evil",
+        "a/b/c",
+        ".hidden",
+        "predictions/..",
+    ],
 )
 def test_an_archive_cannot_leave_its_folder(archive, runs, name):
     with zipfile.ZipFile(archive, "a") as opened:
@@ -317,7 +373,9 @@ def test_features_cannot_inflate_or_lie_about_their_size(runs):
     assert codes(verify(bomb)) == {"too_large"}
     path = runs / "good" / "features.npz"
     with zipfile.ZipFile(path, "w") as opened, opened.open("prediction/kinetic.npy", "w") as stream:
-        np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 100)})
+        np.lib.format.write_array_header_1_0(
+            stream, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 100)}
+        )
     result = read_result(runs / "good" / "result.json")
     features = result.artefacts["features"].model_copy(update={"sha256": sha256_file(path)})
     change(runs / "good", artefacts={**result.artefacts, "features": features})
@@ -333,7 +391,9 @@ def test_what_is_no_archive_is_said_to_be_none(tmp_path, content):
 
 
 def test_deep_json_is_refused(archive):
-    assert codes(verify(rewrite(archive, lambda files: files.update({"result.json": b"[" * 100_000}), honest=False))) & {"changed_file", "bad_json"}
+    assert codes(
+        verify(rewrite(archive, lambda files: files.update({"result.json": b"[" * 100_000}), honest=False))
+    ) & {"changed_file", "bad_json"}
 
 
 def test_what_would_not_verify_is_not_packed(runs):
@@ -354,7 +414,9 @@ def test_what_would_not_verify_is_not_packed(runs):
 def test_the_verbs(archive, runs):
     run = CliRunner().invoke(command, ["pack", str(runs / "stiff"), "--out", str(runs / "s.zip")])
     assert run.exit_code == 0
-    good = CliRunner().invoke(command, ["verify", str(archive), str(runs / "s.zip"), "--against", str(runs / "ground-truth")])
+    good = CliRunner().invoke(
+        command, ["verify", str(archive), str(runs / "s.zip"), "--against", str(runs / "ground-truth")]
+    )
     assert good.exit_code == 0
     assert "level 1, re-scored (good)" in good.stdout
     bad = CliRunner().invoke(command, ["verify", str(archive), "--split", "test", "--json"])

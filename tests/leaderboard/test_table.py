@@ -6,7 +6,9 @@ from leaderboard.layout import columns_of
 from leaderboard.reported import reported_section
 from leaderboard.table import Cell, Row, Section, ranked, sort_rows
 
-FID, BAS = (next(column for column in columns_of("video") if column.metric == name) for name in ("fid_k", "bas"))
+FID, BAS = (
+    next(column for column in columns_of("video") if column.metric == name) for name in ("fid_k", "bas")
+)
 
 
 def never(*_):
@@ -14,7 +16,10 @@ def never(*_):
 
 
 def section(**values):
-    rows = [Row(name, name, "system", {"fid_k": value if isinstance(value, Cell) else Cell(value)}) for name, value in values.items()]
+    rows = [
+        Row(name, name, "system", {"fid_k": value if isinstance(value, Cell) else Cell(value)})
+        for name, value in values.items()
+    ]
     return Section("s", (), tuple(rows))
 
 
@@ -35,11 +40,20 @@ def test_what_cannot_be_told_from_the_best_is_marked_and_second_comes_after_it()
 
 
 def test_equal_values_share_a_mark():
-    assert marks(ranked(section(a=1.0, b=1.0, c=2.0, d=2.0), [FID], never)) == {"a": "best", "b": "best", "c": "second", "d": "second"}
+    assert marks(ranked(section(a=1.0, b=1.0, c=2.0, d=2.0), [FID], never)) == {
+        "a": "best",
+        "b": "best",
+        "c": "second",
+        "d": "second",
+    }
 
 
 def test_another_n_is_not_ranked_and_says_so():
-    found = ranked(section(a=Cell(5.0, group="n = 16"), b=Cell(6.0, group="n = 16"), c=Cell(0.1, group="n = 8")), [FID], never)
+    found = ranked(
+        section(a=Cell(5.0, group="n = 16"), b=Cell(6.0, group="n = 16"), c=Cell(0.1, group="n = 8")),
+        [FID],
+        never,
+    )
     assert marks(found) == {"a": "best", "b": "second", "c": ""}
     assert "n = 8" in found.rows[2].cells["fid_k"].unranked
 
@@ -65,7 +79,9 @@ def test_zero_has_no_minus():
     assert Cell(-0.3).text(FID) == "-0.30"
 
 
-@pytest.mark.parametrize(("task", "rows", "columns"), [("video", 6, 11), ("motion", 11, 7), ("animation", 6, 4)])
+@pytest.mark.parametrize(
+    ("task", "rows", "columns"), [("video", 6, 11), ("motion", 11, 7), ("animation", 6, 4)]
+)
 def test_the_tables_of_the_paper_are_complete(task, rows, columns):
     found = reported_section(task)
     assert found.reported
@@ -77,8 +93,14 @@ def test_the_tables_of_the_paper_are_complete(task, rows, columns):
 
 def test_the_numbers_of_the_paper_are_as_printed():
     video, motion, animation = (reported_section(task).rows for task in ("video", "motion", "animation"))
-    assert " ".join(cell.printed for cell in video[-1].cells.values()) == "65.35 51.79 93.97 94.57 98.46 97.10 16.46 0.28 9.74 6.34 0.523"
-    assert " ".join(cell.printed for cell in motion[-1].cells.values()) == "17.83 25.09 0.210 10.30 8.09 0.229 770"
+    assert (
+        " ".join(cell.printed for cell in video[-1].cells.values())
+        == "65.35 51.79 93.97 94.57 98.46 97.10 16.46 0.28 9.74 6.34 0.523"
+    )
+    assert (
+        " ".join(cell.printed for cell in motion[-1].cells.values())
+        == "17.83 25.09 0.210 10.30 8.09 0.229 770"
+    )
     assert " ".join(cell.printed for cell in animation[-1].cells.values()) == "274.94 0.739 0.066 22.40"
     assert video[0].cells["fid_k"].value is None
     assert [row.kind for row in motion].count("ablation") == 3

@@ -21,7 +21,6 @@ class Silhouette:
     def generate(self, request: Request) -> Iterator[npt.NDArray[np.uint8]]:
         """Paint every joint that is seen."""
         import cv2
-        import numpy as np
 
         picture = cv2.cvtColor(cv2.imread(str(request.image)), cv2.COLOR_BGR2RGB)
         for points, score in zip(request.pose.xy, request.pose.score, strict=True):

@@ -86,7 +86,13 @@ def test_the_whole_motion_is_in_view_and_touches_an_edge(size):
 
 
 def test_only_the_first_frame_decides_the_direction():
-    turning = np.concatenate([rest_pose(0.4), rest_pose(2.0), rest_pose(-1.0)])
+    turning = np.concatenate([rest_pose(yaw) for yaw in (0.4, 0.6, 1.2, 2.0, 2.7)])
     assert np.allclose(
         front_camera([turning], (64, 64)).rotation, front_camera([rest_pose(0.4)], (64, 64)).rotation
     )
+
+
+def test_a_calibration_pose_in_front_of_a_recording_does_not_turn_the_camera():
+    dance = np.concatenate([rest_pose(2.5)] * 5)
+    recording = np.concatenate([rest_pose(0.0), dance])
+    assert np.allclose(front_camera([recording], (64, 64)).rotation, front_camera([dance], (64, 64)).rotation)
