@@ -73,12 +73,12 @@ def naive_flow(path: Path, shots: list[tuple[int, int]]) -> list[float]:
 def naive_people(path: Path, shots: list[tuple[int, int]]) -> None:
     from madata import pose
 
-    backend = pose.load("blazepose")
+    backend = pose.load("blazepose", tile_side=1.0)
     for index, frame in enumerate(frames_of(path)):
         if any(start <= index < end for start, end in shots):
             image = frame.to_ndarray(format="rgb24")
-            people = backend.detect_whole([image])
-            backend.estimate([image], [people[0].take([0] if len(people[0]) else [])])
+            (people,) = backend.detect([image])
+            backend.estimate([image], [people.take([0] if len(people) else [])])
 
 
 def naive_cut(path: Path, shots: list[tuple[int, int]], folder: Path) -> None:

@@ -91,6 +91,8 @@ def load_run(path: Path) -> Run:
         raise MadanceError(f"{features}: not the file the result was made with (its hash differs)")
     sides, facts = read_features(features)
     protocol = Protocol.model_validate_json(facts["protocol"])
+    if not {"prediction", "reference"} <= set(sides):
+        raise MadanceError(f"{features}: holds no motion, and compare is about metrics of motion")
     return Run(result, sides["prediction"], sides["reference"], protocol)
 
 

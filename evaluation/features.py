@@ -27,7 +27,15 @@ from madata.errors import MadanceError, MediaError
 from madata.files import read_npz, write_npz
 from madata.rotations import up_axis_matrix
 
-__all__ = ["Features", "Window", "concatenate", "measure_windows", "read_features", "write_features"]
+__all__ = [
+    "Features",
+    "Window",
+    "concatenate",
+    "measure_windows",
+    "read_features",
+    "read_videos",
+    "write_features",
+]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -233,11 +241,20 @@ _LISTS = {"clip_ids", "kinetic_columns", "geometric_columns"}
 _RAGGED = {"motion_beats", "music_beats"}
 
 
-def write_features(path: Path, sides: Mapping[str, Features], **facts: str) -> None:
+def write_features(
+    path: Path,
+    sides: Mapping[str, Features],
+    videos: Mapping[str, npt.ArrayLike] | None = None,
+    **facts: str,
+) -> None:
     """Write the features of ``sides`` (``prediction``, ``reference``) and plain ``facts`` into one
     ``.npz``.
+
+    Args:
+        videos: arrays of :func:`evaluation.videos.table_arrays`, kept under ``video/``.
     """
     arrays: dict[str, npt.ArrayLike] = {f"fact/{name}": np.array(value) for name, value in facts.items()}
+    arrays |= {f"video/{name}": values for name, values in (videos or {}).items()}
     for side, features in sides.items():
         for part in fields(features):
             value = getattr(features, part.name)
@@ -262,16 +279,29 @@ def read_features(path: Path) -> tuple[dict[str, Features], dict[str, str]]:
     facts = {
         key.removeprefix("fact/"): str(value) for key, value in arrays.items() if key.startswith("fact/")
     }
-    names = sorted({key.split("/")[0] for key in arrays} - {"fact"})
+    names = sorted({key.split("/")[0] for key in arrays} - {"fact", "video"})
     try:
         sides = {side: _features_of(arrays, side) for side in names}
     except KeyError as error:
         raise MediaError(f"{path}: not a features file, {error} is absent", reason="no_features") from None
     except (ValueError, TypeError, IndexError) as error:
         raise MediaError(f"{path}: not a whole features file ({error})", reason="no_features") from error
-    if not sides:
+    if not sides and not any(key.startswith("video/") for key in arrays):
         raise MediaError(f"{path}: not a features file, it holds no features", reason="no_features")
     return sides, facts
+
+
+def read_videos(path: Path) -> dict[str, Array]:
+    """The arrays :func:`write_features` was given as ``videos``; none where it was given none.
+
+    Raises:
+        MediaError: the file cannot be read.
+    """
+    return {
+        key.removeprefix("video/"): values
+        for key, values in read_npz(path).items()
+        if key.startswith("video/")
+    }
 
 
 def _features_of(arrays: Mapping[str, Array], side: str) -> Features:

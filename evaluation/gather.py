@@ -42,10 +42,13 @@ class Options:
         allow_missing: score what is there and mark the result partial.
         mix_backends: compare keypoints of two pose backends all the same, and mark the result.
         limit: only the first clips; marks the result partial.
-        backend, device: pose backend for videos, and where it runs.
+        backend: pose backend for videos.
+        device: where networks run.
+        weights: folder of weights searched first.
         jobs: processes for the music.
         cache: folder of found keypoints and beats.
         on_clip: called after each clip of either side.
+        on_total: called with the number of clips that come next.
     """
 
     system: str | None = None
@@ -56,7 +59,9 @@ class Options:
     device: str = "cpu"
     jobs: int = 1
     cache: Path | None = None
+    weights: Path | None = None
     on_clip: Callable[[], None] = lambda: None
+    on_total: Callable[[int], None] = lambda count: None
 
 
 def refuse(problems: list[Problem], protocol: Protocol, options: Options) -> None:
@@ -79,7 +84,9 @@ def reader_for(protocol: Protocol, options: Options) -> SideReader:
     """A reader with the pose backend of ``options``, where the protocol is about pictures."""
     keypoints = None
     if protocol.input == "keypoints2d":
-        keypoints = VideoKeypoints(options.backend, options.cache or cache_dir(), options.device)
+        keypoints = VideoKeypoints(
+            options.backend, options.cache or cache_dir(), options.device, options.weights
+        )
     return SideReader(protocol, keypoints, options.on_clip)
 
 

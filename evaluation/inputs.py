@@ -52,6 +52,7 @@ AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".m4a", ".ogg", ".aac"})
 _SUFFIXES: dict[InputKind | Literal["music"], frozenset[str]] = {
     "keypoints2d": frozenset({".json", ".npz"}) | VIDEO_SUFFIXES,
     "motion3d": frozenset({".pkl", ".npy", ".npz", ".bvh"}),
+    "video": VIDEO_SUFFIXES,
     "music": AUDIO_SUFFIXES | VIDEO_SUFFIXES,
 }
 
@@ -143,6 +144,23 @@ class Match:
     expected: tuple[str, ...]
     extra: tuple[str, ...]
     problems: list[Problem]
+
+    def limited(self, limit: int | None, rule: ClipRule) -> Match:
+        """The first clips only; problems of the others are nobody's concern then."""
+        if limit is None:
+            return self
+        wanted = self.predictions[:limit]
+        among = set(wanted)
+        paired = rule.pairing != "set"
+        return Match(
+            predictions=wanted,
+            references=tuple(clip for clip in self.references if clip in among)
+            if paired
+            else self.references,
+            expected=tuple(clip for clip in self.expected if clip in among),
+            extra=(),
+            problems=[problem for problem in self.problems if problem.clip_id in among],
+        )
 
 
 def match_clips(

@@ -21,11 +21,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from evaluation.metrics.appearance.one_pass import ClipPrecision
+from evaluation.metrics.reconstruction.protocols import PROTOCOLS as PAIR_PROTOCOLS
+from evaluation.metrics.reconstruction.protocols import PairProtocol
 from madata.errors import ConfigError
 from madata.files import sha256_bytes
 
 __all__ = [
     "DEFAULTS",
+    "AppearanceRule",
     "ClipRule",
     "InputKind",
     "Protocol",
@@ -34,7 +38,7 @@ __all__ = [
     "protocol_names",
 ]
 
-InputKind = Literal["keypoints2d", "motion3d"]
+InputKind = Literal["keypoints2d", "motion3d", "video"]
 
 DEFAULTS: dict[InputKind, str] = {"keypoints2d": "ma-data-motion2d", "motion3d": "finedance-motion3d"}
 
@@ -57,7 +61,8 @@ class ClipRule(_Closed):
         windows: cut the whole clip into windows of ``duration_s`` instead of taking the first one; intervals
             then resample whole clips.
         fps: ``any`` is not looked at, ``reference`` must be that of the reference, a number must be met.
-        skeleton: joints are taken by name from the file's own; ``reference`` keeps those of the reference.
+        skeleton: joints are taken by name from the file's own; ``reference`` keeps those of the reference;
+            empty where only pictures are looked at.
     """
 
     pairing: Literal["matched", "intersection", "set"]
@@ -67,7 +72,7 @@ class ClipRule(_Closed):
     duration_s: float | None = Field(default=None, gt=0)
     windows: bool = False
     fps: Literal["any", "reference"] | float
-    skeleton: str
+    skeleton: str = ""
 
     @model_validator(mode="after")
     def _one_length(self) -> ClipRule:
@@ -94,6 +99,17 @@ class BeatAlignmentRule(_Closed):
     shuffles: int = Field(ge=10)
 
 
+class AppearanceRule(_Closed):
+    """How the networks behind the appearance dimensions run.
+
+    Attributes:
+        clip_precision: of both CLIPs; upstream is float32 on a CPU and float16 on a GPU. The other networks
+            run in float32.
+    """
+
+    clip_precision: ClipPrecision
+
+
 class StatisticsRule(_Closed):
     """How sure the numbers are.
 
@@ -115,8 +131,10 @@ class Protocol(_Closed):
 
     Attributes:
         kind: ``official`` reproduces a published script, ``corrected`` is ours.
-        definition: ``corrected``, or a published definition of :mod:`evaluation.metrics.variants`.
+        definition: ``corrected``, a published definition of motion of :mod:`evaluation.metrics.variants`, a
+            way to compare pairs of :mod:`evaluation.metrics.reconstruction.protocols`, or ``vbench``.
         beats: of the corrected definition; a published one brings its own.
+        appearance: where appearance dimensions are measured.
         metrics: version of every metric, in the order of the report; a version changes when a number would.
     """
 
@@ -129,20 +147,42 @@ class Protocol(_Closed):
     source: str
     clips: ClipRule
     beats: BeatAlignmentRule | None = None
+    appearance: AppearanceRule | None = None
     statistics: StatisticsRule
     metrics: dict[str, int]
 
     @model_validator(mode="after")
-    def _beats_rule(self) -> Protocol:
+    def _parts_fit(self) -> Protocol:
         if (self.beats is not None) != (self.definition == "corrected"):
             raise ValueError("[beats] belongs to the corrected definition, and to no other")
+        if (self.input == "video") == bool(self.clips.skeleton):
+            raise ValueError("clips.skeleton belongs to keypoints and motions, and both need it")
         return self
+
+    @property
+    def pairs(self) -> PairProtocol | None:
+        """How generated videos are compared with their references, where they are."""
+        return PAIR_PROTOCOLS.get(self.definition)
+
+    @property
+    def watches(self) -> bool:
+        """Whether pictures are measured, and not only the motion in them."""
+        return self.appearance is not None or self.pairs is not None
+
+    @property
+    def task(self) -> Literal["video", "motion", "animation"]:
+        """What a folder of predictions without further description was made for."""
+        if self.input == "motion3d":
+            return "motion"
+        return "video" if self.pairs is None else "animation"
 
     @property
     def sha256(self) -> str:
         """Hex SHA-256 of the protocol in canonical JSON, without the two texts meant for readers."""
         content = self.model_dump(mode="json", exclude={"summary", "source"})
         content["metrics"] = list(self.metrics.items())
+        if self.appearance is None:  # protocols of motion are older than this section
+            del content["appearance"]
         return sha256_bytes(json.dumps(content, sort_keys=True).encode())
 
 
@@ -200,6 +240,7 @@ def _first_error(error: ValidationError) -> str:
     model: Any = {
         "clips": ClipRule,
         "beats": BeatAlignmentRule,
+        "appearance": AppearanceRule,
         "statistics": StatisticsRule,
     }.get(path[0], Protocol)
     near = difflib.get_close_matches(path[-1], model.model_fields, n=1, cutoff=0.4)

@@ -29,12 +29,14 @@ __all__ = [
     "FileHashes",
     "Generation",
     "Metric",
+    "Network",
     "Pose",
     "Problem",
     "ProtocolRef",
     "Result",
     "System",
     "Verification",
+    "Viewing",
     "content_id",
     "json_schema",
     "read_result",
@@ -183,6 +185,37 @@ class Pose(_Closed):
     identity: dict[str, Any] = Field(default_factory=dict)
 
 
+class Network(_Closed):
+    """One network that looked at the pictures.
+
+    Attributes:
+        noncommercial: its licence forbids commercial use, of the numbers too where it says so.
+    """
+
+    name: str
+    sha256: Sha256
+    licence: str
+    noncommercial: bool = False
+
+
+class Viewing(_Closed):
+    """How the pictures were looked at.
+
+    Attributes:
+        dtype: of the networks; ``clip_dtype`` of both CLIPs, where they are asked for.
+        fps, frames: smallest and largest of the predictions' videos.
+        sizes: of the predictions' videos as shown, ``WxH``, the most frequent first.
+    """
+
+    device: str
+    dtype: str = "float32"
+    clip_dtype: str | None = None
+    fps: tuple[float, float] | None = None
+    frames: tuple[int, int] | None = None
+    sizes: list[str] = Field(default_factory=list)
+    networks: list[Network] = Field(default_factory=list)
+
+
 class Generation(_Closed):
     run_seed: int
     seeds_per_clip: int = Field(default=1, ge=1)
@@ -241,6 +274,7 @@ class Result(_Closed):
     protocol: ProtocolRef
     dataset: Dataset
     pose: Pose | None = None
+    viewing: Viewing | None = None
     generation: Generation | None = None
     metrics: list[Metric]
     artefacts: dict[str, Artefact] = Field(default_factory=dict)

@@ -1,5 +1,6 @@
 """Scoring: two folders and a protocol in, one result out.
 
+Pictures are the matter of :mod:`evaluation.videos`. Motion goes
 files -> tracks -> features (:mod:`evaluation.sides`) -> numbers (:mod:`evaluation.measure`) -> result. The
 features are kept beside the result; :func:`rescore` makes the same numbers of them again.
 
@@ -13,12 +14,14 @@ from __future__ import annotations
 import datetime
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from evaluation.features import Features, read_features, write_features
 from evaluation.gather import Listener, Options, Refused, nothing_left, reader_for, refuse
@@ -41,11 +44,26 @@ from evaluation.results import (
     write_result,
 )
 from evaluation.sides import MeasuredSide, SideReader
+from evaluation.videos.rows import VideoRow, table_arrays
 from madata.errors import MadanceError, MediaError
 from madata.files import sha256_file
 from madata.manifest import write_table
 
-__all__ = ["FEATURES_FILE", "RESULT_FILE", "SAMPLES_FILE", "Scored", "rescore", "score", "write_scored"]
+__all__ = [
+    "FEATURES_FILE",
+    "RESULT_FILE",
+    "SAMPLES_FILE",
+    "Scored",
+    "WatchedSides",
+    "environment",
+    "maker_of",
+    "rescore",
+    "run_of",
+    "score",
+    "score_motion",
+    "write_samples",
+    "write_scored",
+]
 
 RESULT_FILE, SAMPLES_FILE, FEATURES_FILE = "result.json", "samples.parquet", "features.npz"
 
@@ -63,25 +81,75 @@ _SAMPLE_COLUMNS = {
 
 
 @dataclass(frozen=True)
+class WatchedSides:
+    """What the pictures of both sides gave, and why some of it is missing.
+
+    Attributes:
+        missing: metric -> reason.
+        no_motion: why there are no metrics of motion, where the protocol has some.
+        samples: metric -> value of each video of ``generated``.
+    """
+
+    generated: list[VideoRow]
+    reference: list[VideoRow]
+    missing: Mapping[str, str]
+    no_motion: str | None
+    samples: Mapping[str, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
 class Scored:
-    """A result with what it rests on."""
+    """A result with what it rests on.
+
+    Attributes:
+        prediction, reference: features of motion; ``None`` where only pictures were looked at.
+        videos: where pictures were looked at.
+    """
 
     result: Result
-    prediction: Features
-    reference: Features
+    prediction: Features | None
+    reference: Features | None
     protocol: Protocol
     measurement: Measurement
+    videos: WatchedSides | None = None
 
 
 def score(
     predictions: Path,
-    reference: Path,
+    reference: Path | None,
     protocol: Protocol,
     *,
     music: Path | None = None,
     options: Options | None = None,
 ) -> Scored:
-    """Score a folder of predictions against a reference.
+    """Score a folder of predictions by what the protocol asks for: motion, pictures, or both.
+
+    Args:
+        reference: see :func:`score_motion`; protocols that only look at the predictions need none.
+
+    Raises:
+        Refused: files are missing or unusable, and neither the protocol nor ``options`` lets them pass.
+        MadanceError: a folder is absent or empty, a reference is needed, a package is missing.
+    """
+    options = options or Options()
+    if protocol.watches:
+        from evaluation.videos.scoring import score_videos
+
+        return score_videos(predictions, reference, protocol, music=music, options=options)
+    if reference is None:
+        raise MadanceError(f"protocol {protocol.name} compares with real clips: give --reference")
+    return score_motion(predictions, reference, protocol, music=music, options=options)
+
+
+def score_motion(
+    predictions: Path,
+    reference: Path,
+    protocol: Protocol,
+    *,
+    music: Path | None = None,
+    options: Options,
+) -> Scored:
+    """Score the motion of a folder of predictions against a reference.
 
     Args:
         predictions: folder of keypoints, videos or motions, one file per clip, or a run of ``madance
@@ -94,13 +162,13 @@ def score(
         Refused: files are missing or unusable, and neither the protocol nor ``options`` lets them pass.
         MadanceError: a folder is absent or empty, backends differ, a package is missing.
     """
-    options = options or Options()
-    predictions, run = _run_of(predictions)
+    predictions, run = run_of(predictions)
     found = find_clips(predictions, protocol.input)
     real = find_reference(reference, protocol)
     listener = Listener.of(music, real.folder, protocol)
     names = {clip: path.name for clip, path in found.files.items()}
-    match = _limited(match_clips(names, real.files, listener.names, protocol.clips), protocol, options)
+    match = match_clips(names, real.files, listener.names, protocol.clips)
+    match = match.limited(options.limit, protocol.clips)
 
     reader = reader_for(protocol, options)
     ours = real.measure(match.references, reader)
@@ -122,7 +190,7 @@ def score(
     prediction, kept = _with_music(*sides, listener)
     measurement = measure(prediction, kept, protocol)
     dataset = _dataset(real.name, match, (prediction, kept), (theirs, ours), listener, options)
-    system, generation = _maker(predictions, run, protocol, options)
+    system, generation = maker_of(predictions, run, protocol, options)
     partial = bool(dataset.missing or problems) or options.limit is not None
     result = Result(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -135,12 +203,12 @@ def score(
         dataset=dataset,
         pose=pose,
         metrics=measurement.metrics,
-        environment=_environment(),
+        environment=environment(),
     )
     return Scored(seal(result), prediction, kept, protocol, measurement)
 
 
-def _run_of(predictions: Path) -> tuple[Path, Path | None]:
+def run_of(predictions: Path) -> tuple[Path, Path | None]:
     """The folder of the clips, and that of the run of ``madance generate`` they belong to."""
     if (predictions / "run.json").is_file() and (predictions / "clips").is_dir():
         return predictions / "clips", predictions
@@ -149,33 +217,17 @@ def _run_of(predictions: Path) -> tuple[Path, Path | None]:
     return predictions, None
 
 
-def _maker(
+def maker_of(
     predictions: Path, run: Path | None, protocol: Protocol, options: Options
 ) -> tuple[System, Generation | None]:
     """What made the predictions: a run says so itself, of a folder only its name is known."""
     if run is None:
         name = options.system or predictions.resolve().name
-        return System(name=name, task="video" if protocol.input == "keypoints2d" else "motion"), None
+        return System(name=name, task=protocol.task), None
     from evaluation.generate import describe_run
 
     system, generation = describe_run(run)
     return system.model_copy(update={"name": options.system}) if options.system else system, generation
-
-
-def _limited(match: Match, protocol: Protocol, options: Options) -> Match:
-    """The first clips only; problems of the others are nobody's concern then."""
-    if options.limit is None:
-        return match
-    wanted = match.predictions[: options.limit]
-    among = set(wanted)
-    paired = protocol.clips.pairing != "set"
-    return Match(
-        predictions=wanted,
-        references=tuple(clip for clip in match.references if clip in among) if paired else match.references,
-        expected=tuple(clip for clip in match.expected if clip in among),
-        extra=(),
-        problems=[problem for problem in match.problems if problem.clip_id in among],
-    )
 
 
 def _dataset(
@@ -268,9 +320,10 @@ def _with_music(prediction: Features, reference: Features, listener: Listener) -
     return replace(prediction, music_beats=beats, heard=known), reference
 
 
-def _environment() -> Environment:
+def environment(*more: str) -> Environment:
+    """This Python and the versions of the packages that numbers depend on, ``more`` among them."""
     packages = {}
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, *more):
         try:
             packages[name] = version(name)
         except PackageNotFoundError:
@@ -285,10 +338,14 @@ def _environment() -> Environment:
 def write_scored(scored: Scored, out: Path) -> Result:
     """Write the result, its samples and its features into ``out``; return the result with their hashes."""
     facts = {"protocol": scored.protocol.model_dump_json()}
-    write_features(
-        out / FEATURES_FILE, {"prediction": scored.prediction, "reference": scored.reference}, **facts
-    )
-    write_table(out / SAMPLES_FILE, _sample_rows(scored), _SAMPLE_COLUMNS)
+    sides = {"prediction": scored.prediction, "reference": scored.reference}
+    tables: dict[str, npt.NDArray[Any]] = {}
+    if (videos := scored.videos) is not None:
+        tables = table_arrays("generated", videos.generated) | table_arrays("reference", videos.reference)
+        facts["missing"] = json.dumps([dict(videos.missing), videos.no_motion])
+    features = {name: side for name, side in sides.items() if side is not None}
+    write_features(out / FEATURES_FILE, features, tables, **facts)
+    write_samples(out / SAMPLES_FILE, _sample_rows(scored))
     artefacts = {
         kind: Artefact(file=name, sha256=sha256_file(out / name))
         for kind, name in (("features", FEATURES_FILE), ("samples", SAMPLES_FILE))
@@ -298,22 +355,44 @@ def write_scored(scored: Scored, out: Path) -> Result:
     return result
 
 
+def write_samples(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write a long table of samples: clip_id, window, start_s, seed, sha256, metric, value."""
+    write_table(path, rows, _SAMPLE_COLUMNS)
+
+
 def _sample_rows(scored: Scored) -> list[dict[str, Any]]:
-    """One row for each number of each window, in a long table."""
-    side = scored.prediction
-    return [
-        {
-            "clip_id": side.clip_ids[row],
-            "window": int(side.numbers[row]),
-            "start_s": float(side.starts_s[row]),
-            "seed": None,
-            "sha256": scored.result.dataset.files[side.clip_ids[row]].prediction,
-            "metric": name,
-            "value": float(values[row]) if np.isfinite(values[row]) else None,
-        }
-        for row in range(len(side))
-        for name, values in sorted(scored.measurement.samples.items())
+    """One row for each number of each window, and of each video, in a long table."""
+    side, videos = scored.prediction, scored.videos
+    watched = videos.samples if videos is not None else {}
+    rows = []
+    if side is not None:
+        samples = {name: values for name, values in scored.measurement.samples.items() if name not in watched}
+        windows = zip(side.clip_ids, side.numbers, side.starts_s, strict=True)
+        rows = [
+            _sample(scored, clip, int(number), float(start_s), name, float(values[row]))
+            for row, (clip, number, start_s) in enumerate(windows)
+            for name, values in sorted(samples.items())
+        ]
+    clips = [row.clip_id for row in videos.generated] if videos is not None else []
+    return rows + [
+        _sample(scored, clip, 0, 0.0, name, float(values[row]))
+        for row, clip in enumerate(clips)
+        for name, values in sorted(watched.items())
     ]
+
+
+def _sample(
+    scored: Scored, clip: str, window: int, start_s: float, metric: str, value: float
+) -> dict[str, Any]:
+    return {
+        "clip_id": clip,
+        "window": window,
+        "start_s": start_s,
+        "seed": None,
+        "sha256": scored.result.dataset.files[clip].prediction,
+        "metric": metric,
+        "value": value if np.isfinite(value) else None,
+    }
 
 
 def rescore(features: Path) -> tuple[Measurement, Protocol]:
@@ -323,7 +402,11 @@ def rescore(features: Path) -> tuple[Measurement, Protocol]:
         MediaError: the file holds no features of two sides, or no protocol.
     """
     sides, facts = read_features(features)
-    if set(sides) != {"prediction", "reference"} or "protocol" not in facts:
+    protocol = Protocol.model_validate_json(facts["protocol"]) if "protocol" in facts else None
+    if protocol is not None and protocol.watches:
+        from evaluation.videos.scoring import rescore_videos
+
+        return rescore_videos(features, sides, facts, protocol), protocol
+    if protocol is None or set(sides) != {"prediction", "reference"}:
         raise MediaError(f"{features}: holds {', '.join(sides)}, not a scored run", reason="no_features")
-    protocol = Protocol.model_validate_json(facts["protocol"])
     return measure(sides["prediction"], sides["reference"], protocol), protocol

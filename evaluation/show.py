@@ -56,9 +56,27 @@ def describe(result: Result) -> str:
     lines += _grouped((metric.name, metric.caution) for metric in result.metrics if metric.value is not None)
     lines += [f"  {_problem(problem)}" for problem in result.errors]
     lines += [f"  note: {warning}" for warning in result.warnings]
+    lines += _viewing(result)
     if result.pose is not None and result.pose.mixed:
         lines.append(f"  MIXED POSE BACKENDS: {result.pose.prediction} against {result.pose.reference}")
     return "\n".join(lines)
+
+
+def _viewing(result: Result) -> list[str]:
+    """How the pictures were looked at, and with which networks."""
+    seen = result.viewing
+    if seen is None:
+        return []
+    facts = [f"{', '.join(seen.sizes)} px" if seen.sizes else "", seen.device, seen.dtype]
+    if seen.fps is not None:
+        facts.insert(0, f"{number(seen.fps[0])} .. {number(seen.fps[1])} frames/s")
+    if seen.frames is not None:
+        facts.insert(0, f"{seen.frames[0]} .. {seen.frames[1]} frames")
+    lines = ["  videos: " + ", ".join(fact for fact in facts if fact)]
+    for network in seen.networks:
+        flag = ", NON-COMMERCIAL" if network.noncommercial else ""
+        lines.append(f"  network: {network.name} {network.sha256[:12]} ({network.licence}{flag})")
+    return lines
 
 
 def _grouped(remarks: Iterable[tuple[str, str | None]]) -> list[str]:

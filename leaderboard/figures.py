@@ -17,7 +17,7 @@ from leaderboard.table import Cell, Row, Section
 __all__ = ["Axis", "Point", "axis", "interval_plot", "pareto_front", "pareto_plot", "points_of"]
 
 _WIDTH, _LABEL, _ROW, _TOP, _RIGHT = 420, 158, 22, 8, 62
-_LETTERS = 21
+_LETTERS = 19
 _PLANE = (560, 380, 62, 20, 20, 48)
 
 

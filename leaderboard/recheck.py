@@ -7,11 +7,13 @@ algebra library moves the last few.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from evaluation.features import Features, read_features
 from evaluation.protocol import load_protocol, protocol_names
@@ -19,6 +21,7 @@ from evaluation.results import Metric, Result
 from evaluation.score import rescore
 from leaderboard.entries import Entry
 from madata.errors import MadanceError
+from madata.files import read_npz
 
 __all__ = [
     "TOLERANCE",
@@ -33,6 +36,8 @@ __all__ = [
 TOLERANCE = 1e-6
 
 _SIDES = ("prediction", "reference")
+_NO_MOTION = ("fact/", "video/")
+_VIDEO_CLIPS = "video/generated/clip_ids"
 
 
 @dataclass(frozen=True)
@@ -67,32 +72,43 @@ def check_protocol(result: Result) -> list[Fault]:
 def check_features(result: Result, features: Path) -> list[Fault]:
     """Whether the features are of the clips the result speaks of, whole and finite."""
     try:
-        sides, _ = read_features(features)
+        arrays = read_npz(features)
+        motion = any(not key.startswith(_NO_MOTION) for key in arrays)
+        sides = read_features(features)[0] if motion else {}
     except (MadanceError, ValueError, TypeError, IndexError) as error:
         return [Fault("bad_features", f"{features.name} cannot be read: {error}")]
-    if set(sides) != set(_SIDES):
-        return [
-            Fault(
-                "bad_features", f"{features.name} holds {', '.join(sides)}, not a prediction and a reference"
-            )
-        ]
-    faults = [fault for name, side in sides.items() for fault in _check_side(name, side)]
-    if faults:
+    if motion and set(sides) != set(_SIDES):
+        held = ", ".join(sides)
+        return [Fault("bad_features", f"{features.name} holds {held}, not a prediction and a reference")]
+    if faults := [fault for name, side in sides.items() for fault in _check_side(name, side)]:
         return faults
     dataset = result.dataset
     known = {clip for clip, hashes in dataset.files.items() if hashes.prediction}
-    scored = set(sides["prediction"].clip_ids)
-    if unknown := sorted(scored - known):
-        faults.append(
-            Fault("other_clips", f"the features hold clips the result does not list: {_few(unknown)}")
-        )
-    if len(scored) != dataset.n_scored:
-        message = f"the result says {dataset.n_scored} clips, the features hold {len(scored)}"
-        faults.append(Fault("missing_clip", message))
-    if len(set(sides["reference"].clip_ids)) != dataset.n_reference:
-        message = f"the result says {dataset.n_reference} real clips, the features hold another number"
-        faults.append(Fault("missing_clip", message))
+    faults = []
+    for listed in _scored_clips(arrays):
+        if len(set(listed)) != len(listed) and not motion:
+            faults.append(Fault("duplicate", "the features hold a video twice"))
+        if unknown := sorted(set(listed) - known):
+            text = f"the features hold clips the result does not list: {_few(unknown)}"
+            faults.append(Fault("other_clips", text))
+        if len(set(listed)) != dataset.n_scored:
+            text = f"the result says {dataset.n_scored} clips, the features hold {len(set(listed))}"
+            faults.append(Fault("missing_clip", text))
+    if motion and len(set(sides["reference"].clip_ids)) != dataset.n_reference:
+        text = f"the result says {dataset.n_reference} real clips, the features hold another number"
+        faults.append(Fault("missing_clip", text))
     return faults
+
+
+def _scored_clips(arrays: Mapping[str, npt.NDArray[Any]]) -> list[list[str]]:
+    """Clips of the rows of motion and of the rows of videos, where there are any."""
+    found = []
+    if "prediction/clip_ids" in arrays:
+        found.append([str(clip) for clip in arrays["prediction/clip_ids"]])
+    if _VIDEO_CLIPS in arrays:
+        whole = np.array(arrays.get("video/generated/fault", np.full(len(arrays[_VIDEO_CLIPS]), ""))) == ""
+        found.append([str(clip) for clip in arrays[_VIDEO_CLIPS][whole]])
+    return found
 
 
 def _check_side(name: str, side: Features) -> list[Fault]:
@@ -188,24 +204,25 @@ def check_samples(features: Path, scores: dict[str, dict[str, float]]) -> list[F
     """Whether the scores of single clips (metric -> clip -> mean over windows) come out of the features."""
     try:
         measurement, _ = rescore(features)
-        sides, _ = read_features(features)
+        arrays = read_npz(features)
     except (MadanceError, ValueError) as error:
         return [Fault("bad_features", f"{features.name} cannot be scored: {error}")]
     faults = []
     for name, values in sorted(measurement.samples.items()):
-        ours = _clip_means(sides["prediction"].clip_ids, values)
+        of_videos = f"video/generated/value/{name}" in arrays
+        clips = arrays[_VIDEO_CLIPS if of_videos else "prediction/clip_ids"]
+        ours = _clip_means([str(clip) for clip in clips], values)
         theirs = scores.get(name, {})
         wrong = sorted(clip for clip in {*ours, *theirs} if not _same(ours.get(clip), theirs.get(clip)))
         if wrong:
             faults.append(Fault("changed_sample", f"{name} of {_few(wrong)} is not what the features give"))
     if unknown := sorted(set(scores) - set(measurement.samples)):
-        faults.append(
-            Fault("changed_sample", f"samples hold {_few(unknown)}, which the features do not give")
-        )
+        text = f"samples hold {_few(unknown)}, which the features do not give"
+        faults.append(Fault("changed_sample", text))
     return faults
 
 
-def _clip_means(clips: Collection[str], values: np.ndarray) -> dict[str, float]:
+def _clip_means(clips: Collection[str], values: npt.NDArray[np.float64]) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for clip, value in zip(clips, values.tolist(), strict=True):
         if math.isfinite(value):

@@ -25,7 +25,7 @@ from leaderboard.entries import Entry
 from leaderboard.figures import interval_plot, pareto_plot, points_of
 from leaderboard.layout import TASKS, Column, Task
 from leaderboard.recheck import Fault, checked_level
-from leaderboard.render import LEGEND, LEVELS, html_label, level_badge, to_html
+from leaderboard.render import LEGEND, LEVELS, html_label, level_badge, to_html, to_json
 from leaderboard.reported import reported_source
 from leaderboard.table import Section, Table
 from leaderboard.ties import TieJudge
@@ -92,17 +92,11 @@ def build_site(entries: Sequence[Entry], out: Path, options: SiteOptions | None 
     options.on_step("clips")
     lanes = make_lanes(boards, options.media, out, most=options.clips)
     for board in boards:
-        write_json(out / "data" / f"{board.table.task}.json", json.loads(_table_json(board.table)))
+        write_json(out / "data" / f"{board.table.task}.json", json.loads(to_json(board.table)))
     page = _render(boards, entries, checked, viewer_data(lanes), options)
     path = out / "index.html"
     write_text(path, page)
     return path
-
-
-def _table_json(table: Table) -> str:
-    from leaderboard.render import to_json
-
-    return to_json(table)
 
 
 def _check(entry: Entry, out: Path, options: SiteOptions) -> _Checked:

@@ -96,7 +96,10 @@ class TieJudge:
         if entry.features is None:
             return None
         if entry.result.id not in self._runs:
-            self._runs[entry.result.id] = load_run(entry.file)
+            try:
+                self._runs[entry.result.id] = load_run(entry.file)
+            except (MadanceError, KeyError):  # scores of pictures alone: there is no motion to resample
+                self._runs[entry.result.id] = None
         return self._runs[entry.result.id]
 
     def _paired(self, best: Entry, other: Entry, first: Metric, second: Metric) -> bool | None:

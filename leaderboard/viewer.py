@@ -19,7 +19,7 @@ from leaderboard.ties import clip_scores
 from madata.errors import MadanceError
 from madata.files import sha256_file
 
-__all__ = ["Lane", "TRUTH", "VIDEO_SUFFIXES", "find_videos", "make_lanes", "viewer_data"]
+__all__ = ["TRUTH", "VIDEO_SUFFIXES", "Lane", "find_videos", "make_lanes", "viewer_data"]
 
 TRUTH = "ground-truth"
 VIDEO_SUFFIXES = (".mp4", ".webm", ".m4v")

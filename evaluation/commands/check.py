@@ -39,7 +39,7 @@ def check(
     cascade:MOTION+ANIMATION. Shapes, frame rate, length, finite numbers, unit and up axis of motions, the same
     clip twice and in another order, seeds, a writable output.
 
-    Exit codes: 0 all rules hold, 3 one does not.
+    Exit codes: 0 all rules hold, 2 SYSTEM is not usable at all, 3 a rule does not hold.
     """
     from dataclasses import asdict
 
@@ -56,4 +56,5 @@ def check(
             click.echo(f"{finding.status.upper():4}  {finding.rule:12} {finding.message}")
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
-    ctx.exit(3 if any(finding.status == "fail" for finding in findings) else 0)
+    failed = [finding.rule for finding in findings if finding.status == "fail"]
+    ctx.exit(2 if "load" in failed else 3 if failed else 0)

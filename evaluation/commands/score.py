@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,12 +58,20 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first clips; the result is partial.")
 @click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
-@click.option("--device", default="cpu", show_default=True, help="Where the pose backend runs.")
+@click.option("--device", default="cpu", show_default=True, help="Where networks run (cpu, cuda, ...).")
+@click.option("--weights", type=_FOLDER, help="Folder of model weights, searched first.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), help="Processes for the music (default: one for each core)."
 )
 @click.option(
     "--save-reference", type=_FOLDER, metavar="FILE", help="Measure the reference once and keep it."
+)
+@click.option(
+    "--import-vbench",
+    "vbench",
+    type=_FOLDER,
+    metavar="FILE",
+    help="Make a result of a file VBench wrote; nothing is measured.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
@@ -95,8 +104,10 @@ def score(
     limit: int | None,
     pose: str,
     device: str,
+    weights: Path | None,
     jobs: int | None,
     save_reference: Path | None,
+    vbench: Path | None,
     as_json: bool,
 ) -> None:
     """Score PREDICTIONS against real clips of the same stems.
@@ -105,6 +116,10 @@ def score(
     (.pkl, .npy, .npz, .bvh). PREDICTIONS may also be the features.npz of an earlier run: every number is then
     computed again from it alone.
 
+    Table 1 is --protocol ma-data-video, Table 3 --protocol ma-data-animation (or ma-data-animation-disco),
+    both of videos; --protocol vbench looks at the pictures alone and needs no reference. A run that was
+    stopped goes on where it stopped when the same command is given again.
+
     Exit codes: 0 done, 1 done with clips missing, 2 refused (every problem is named), 3 numbers differ on
     re-scoring.
     """
@@ -112,9 +127,16 @@ def score(
 
     if predictions is not None and predictions.is_file():
         raise SystemExit(_rescore(predictions, as_json=as_json))
-    if reference is None or (predictions is None and save_reference is None):
+    if vbench is not None:
+        _print([_import(vbench, system, out)], as_json=as_json)
+        return
+    folder = predictions or reference
+    if folder is None or (predictions is None and save_reference is None):
         raise click.UsageError("give PREDICTIONS and --reference, or --reference and --save-reference")
-    protocols = _protocols(names, predictions or reference)
+    protocols = _protocols(names, folder)
+    if reference is None and not all(protocol.watches for protocol in protocols):
+        raise click.UsageError("give --reference: these protocols compare with real clips")
+    on_clip, on_total = _progress(ctx)
     options = Options(
         system=system,
         allow_missing=allow_missing,
@@ -122,11 +144,13 @@ def score(
         limit=limit,
         backend=pose,
         device=device,
+        weights=weights,
         jobs=jobs or os.cpu_count() or 1,
-        on_clip=_progress(ctx),
+        on_clip=on_clip,
+        on_total=on_total,
     )
     try:
-        if save_reference is not None:
+        if save_reference is not None and reference is not None:
             reference = _save(reference, protocols, save_reference, music, options)
         if predictions is None:
             return
@@ -155,7 +179,7 @@ def _folder(out: Path | None, protocol: Protocol, protocols: list[Protocol]) -> 
 
 def _run(
     predictions: Path,
-    reference: Path,
+    reference: Path | None,
     protocol: Protocol,
     music: Path | None,
     options: Options,
@@ -183,15 +207,30 @@ def _save(
     return file
 
 
-def _progress(ctx: click.Context) -> Any:
-    """Count clips on standard error, on a terminal only."""
+def _import(file: Path, system: str | None, out: Path | None) -> Result:
+    from evaluation.videos.imported import import_vbench, write_imported
+
+    imported = import_vbench(file, system)
+    return imported.result if out is None else write_imported(imported, out)
+
+
+def _progress(ctx: click.Context) -> tuple[Callable[[], None], Callable[[int], None]]:
+    """Count clips on standard error, on a terminal only, with the time left where their number is known."""
     if (ctx.obj or {}).get("quiet"):
-        return lambda: None
+        return lambda: None, lambda count: None
     from tqdm import tqdm
 
-    bar = tqdm(unit=" clips", desc="measuring", disable=None, leave=False)
+    bar = tqdm(unit=" clips", desc="measuring", disable=None, leave=False, dynamic_ncols=True)
     ctx.call_on_close(bar.close)
-    return lambda: bar.update(1)
+
+    def step() -> None:
+        bar.update(1)
+
+    def expect(count: int) -> None:
+        bar.total = (bar.total or bar.n) + count
+        bar.refresh()
+
+    return step, expect
 
 
 def _plain(problem: Problem) -> dict[str, Any]:

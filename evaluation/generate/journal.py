@@ -108,6 +108,12 @@ class Journal:
         found = [path for path in self.clips.glob(f"{_literal(clip_id)}.*") if path.stem == clip_id]
         return found[0] if found else None
 
+    def sweep(self) -> None:
+        """Remove what killed processes left half written; only when every clip is done, so that nobody writes."""
+        for folder in (self.clips, self._folder, self.out / "inputs"):
+            for path in folder.glob(".tmp-*"):
+                path.unlink(missing_ok=True)
+
     @contextlib.contextmanager
     def claim(self, clip_id: str) -> Iterator[bool]:
         """Hold a clip; gives ``False`` when another process has it."""

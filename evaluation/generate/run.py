@@ -140,6 +140,8 @@ def generate(
         run.go(plugin, _fresh_first(pending, journal))
     summary = summarise(out, [clip.clip_id for clip in chosen], len(clips.clips))
     write_json(out / "report.json", asdict(summary))
+    if summary.done == len(clips.clips):
+        journal.sweep()
     return replace(
         summary, failed={clip: text for clip, text in summary.failed.items() if clip in _ids(mine)}
     )

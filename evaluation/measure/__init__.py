@@ -7,6 +7,16 @@ features file tomorrow is what it made of the files today, to the last bit.
 from evaluation.measure.clips import row_scores
 from evaluation.measure.distances import scaled_sides
 from evaluation.measure.draft import METRICS, MetricKind, clip_groups
-from evaluation.measure.run import Measurement, measure
+from evaluation.measure.run import Measurement, check_metrics, measure, metrics_of
 
-__all__ = ["METRICS", "Measurement", "MetricKind", "clip_groups", "measure", "row_scores", "scaled_sides"]
+__all__ = [
+    "METRICS",
+    "Measurement",
+    "MetricKind",
+    "check_metrics",
+    "clip_groups",
+    "measure",
+    "metrics_of",
+    "row_scores",
+    "scaled_sides",
+]

@@ -11,12 +11,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from evaluation.features import Features
+from evaluation.metrics.appearance.scores import DIMENSIONS, PAIR_WEIGHTED
 from evaluation.protocol import Protocol
 from evaluation.results import Metric
 from evaluation.statistics import half_sampling_interval, mean_interval, noise_floor
@@ -35,6 +36,7 @@ class MetricKind:
     version: int
     unit: str
     higher_is_better: bool | None
+    track: Literal["motion", "appearance"] = "motion"
 
 
 METRICS = {
@@ -47,6 +49,13 @@ METRICS = {
     "fsr": MetricKind(1, "", False),
     "pfc": MetricKind(1, "", False),
     "missing_rate": MetricKind(1, "", None),
+    **dict.fromkeys(
+        (*DIMENSIONS, *(f"{name}_video_mean" for name in sorted(PAIR_WEIGHTED)), "ssim"),
+        MetricKind(1, "", True, "appearance"),
+    ),
+    "motion_magnitude": MetricKind(1, "levels per frame", None, "appearance"),
+    **dict.fromkeys(("fvd", "lpips"), MetricKind(1, "", False, "appearance")),
+    "psnr": MetricKind(1, "dB", True, "appearance"),
 }
 
 
@@ -86,7 +95,7 @@ class Draft:
         reason = self.reason or ("not computed" if self.value is None else "the value is not finite")
         return Metric(
             name=name,
-            track="motion",
+            track=kind.track,
             value=self.value if finite else None,
             reason=None if finite else reason,
             unit=kind.unit,

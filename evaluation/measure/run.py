@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from evaluation.protocol import Protocol
 from evaluation.results import Metric
 from madata.errors import ConfigError
 
-__all__ = ["Measurement", "measure"]
+__all__ = ["Measurement", "check_metrics", "measure", "metrics_of"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class Measurement:
     notes: list[str]
 
 
-def measure(prediction: Features, reference: Features, protocol: Protocol) -> Measurement:
-    """Every metric of ``protocol`` between two sides.
+def check_metrics(protocol: Protocol) -> None:
+    """Refuse a protocol that asks for what this build does not have.
 
     Raises:
-        ConfigError: the protocol asks for a metric, or a version of one, that this build does not have.
+        ConfigError: naming the metric.
     """
     for name, version in protocol.metrics.items():
         if name not in METRICS or METRICS[name].version != version:
@@ -44,6 +45,20 @@ def measure(prediction: Features, reference: Features, protocol: Protocol) -> Me
             raise ConfigError(
                 f"protocol {protocol.name} asks for {name} version {version}; this build has {known}"
             )
+
+
+def metrics_of(protocol: Protocol, track: Literal["motion", "appearance"]) -> list[str]:
+    """Names of the protocol's metrics of one track, in its order."""
+    return [name for name in protocol.metrics if METRICS[name].track == track]
+
+
+def measure(prediction: Features, reference: Features, protocol: Protocol) -> Measurement:
+    """Every metric of motion of ``protocol`` between two sides.
+
+    Raises:
+        ConfigError: the protocol asks for a metric, or a version of one, that this build does not have.
+    """
+    check_metrics(protocol)
     statistics = Statistics.of(prediction, reference, protocol)
     notes: list[str] = []
     samples, real = row_scores(prediction, protocol), row_scores(reference, protocol)
@@ -51,4 +66,4 @@ def measure(prediction: Features, reference: Features, protocol: Protocol) -> Me
     drafts |= beats(prediction, reference, statistics, notes) | scalars(samples, real, statistics)
     if nearest is not None:
         samples["nearest_real"] = nearest
-    return Measurement([drafts[name].finish(name) for name in protocol.metrics], samples, notes)
+    return Measurement([drafts[name].finish(name) for name in metrics_of(protocol, "motion")], samples, notes)

@@ -109,7 +109,7 @@ def _read(module: str, name: str, hops: int = _HOPS) -> _Facts:
         return _Facts()
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _Unusable(f"{path.name} is not valid Python: {error}") from None
     imports = tuple(dict.fromkeys(_imports(tree)))
     node, is_open = _definition(tree, name)
@@ -241,7 +241,7 @@ def _members(dist: Distribution | None, extra: str, seen: set[str]) -> Iterator[
         match = _REQUIREMENT.match(line)
         if match is None or not re.search(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]", line):
             continue
-        if dist and match.group().lower() == dist.name.lower():
+        if dist and match.group().lower() == (dist.name or "").lower():
             inner = re.search(r"\[([^\]]*)\]", line)
             for other in inner.group(1).split(",") if inner else []:
                 if other.strip() not in seen:

@@ -95,6 +95,5 @@ def _prediction_files(result: Result, folder: Path) -> dict[str, Path | bytes]:
         else:
             files[f"{PREDICTIONS}/{clip}{path.suffix}"] = path
     if absent:
-        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
-        raise MadanceError(f"{folder}: the scored files of {', '.join(absent[:3])}{more} are not in it")
+        raise MadanceError(f"{folder}: the scored files of {few(absent)} are not in it")
     return files

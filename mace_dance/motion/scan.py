@@ -24,7 +24,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from importlib import import_module
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
@@ -39,6 +40,37 @@ _CACHE_BYTES = 1 << 20
 """What one tile of steps may take: it is read back at once, so it should not leave the second-level cache."""
 
 
+@overload
+def scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = ...,
+    z: Tensor | None = ...,
+    delta_bias: Tensor | None = ...,
+    delta_softplus: bool = ...,
+    return_last_state: Literal[False] = ...,
+) -> Tensor: ...
+
+
+@overload
+def scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = ...,
+    z: Tensor | None = ...,
+    delta_bias: Tensor | None = ...,
+    delta_softplus: bool = ...,
+    *,
+    return_last_state: Literal[True],
+) -> tuple[Tensor, Tensor]: ...
+
+
 def scan(
     u: Tensor,
     delta: Tensor,
@@ -50,7 +82,7 @@ def scan(
     delta_bias: Tensor | None = None,
     delta_softplus: bool = False,
     return_last_state: bool = False,
-) -> Any:
+) -> Tensor | tuple[Tensor, Tensor]:
     """Selective scan with the signature of ``mamba_ssm``'s ``selective_scan_fn``.
 
     Args:
@@ -75,7 +107,10 @@ def scan(
     _check(u, delta, A, B, C, D, z, delta_bias)
     kernel = _official_kernel() if u.is_cuda else None
     if kernel is not None:
-        return kernel(u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state)
+        from_kernel: Tensor | tuple[Tensor, Tensor] = kernel(
+            u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state
+        )
+        return from_kernel
     dtype = torch.promote_types(u.dtype, torch.float32)
     inputs = u.to(dtype)
     step = delta.to(dtype)
@@ -83,10 +118,12 @@ def scan(
         step = step + delta_bias.to(dtype)[:, None]
     if delta_softplus:
         step = F.softplus(step)
-    major = (_time_major(tensor.to(dtype)) for tensor in (step, inputs, B, C))
-    step_t, input_t, b_t, c_t = major
-    y_t, last = _TimeMajorScan.apply(step_t, input_t, A.to(dtype).t().contiguous(), b_t, c_t)
-    y = y_t.permute(1, 2, 0)
+    step_t, input_t, b_t, c_t = (_time_major(tensor.to(dtype)) for tensor in (step, inputs, B, C))
+    with torch.autocast(u.device.type, enabled=False):
+        y_t, last = _TimeMajorScan.apply(  # type: ignore[no-untyped-call]
+            step_t, input_t, A.to(dtype).t().contiguous(), b_t, c_t
+        )
+    y: Tensor = y_t.permute(1, 2, 0)
     if D is not None:
         y = y + inputs * D.to(dtype)[:, None]
     if z is not None:
@@ -105,12 +142,12 @@ def scan_path(device: str | torch.device = "cpu") -> str:
 def _official_kernel() -> Callable[..., Any] | None:
     """The function of ``mamba-ssm``, if the package and its compiled part import here."""
     try:
-        from mamba_ssm.ops import selective_scan_interface
+        interface = import_module("mamba_ssm.ops.selective_scan_interface")
     except (ImportError, OSError, RuntimeError):  # absent, or built for another CUDA or torch
         return None
-    if getattr(selective_scan_interface, "selective_scan_cuda", None) is None:
+    if getattr(interface, "selective_scan_cuda", None) is None:
         return None
-    kernel: Callable[..., Any] = selective_scan_interface.selective_scan_fn
+    kernel: Callable[..., Any] = interface.selective_scan_fn
     return kernel
 
 
@@ -159,9 +196,7 @@ class _TimeMajorScan(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, dt: Tensor, u: Tensor, A: Tensor, B: Tensor, C: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, dt: Tensor, u: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
         (length, batch, channels), states = dt.shape, A.shape[0]
         tile = _tile(length, batch * states * channels * dt.element_size())
         every = tile * max(1, round(math.sqrt(length) / tile))
@@ -190,7 +225,7 @@ class _TimeMajorScan(torch.autograd.Function):
         return y, h
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad_y: Tensor, _: Tensor) -> tuple[Tensor, ...]:
         dt, u, A, B, C, kept = ctx.saved_tensors
         grad_y = grad_y.contiguous()

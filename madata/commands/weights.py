@@ -47,7 +47,8 @@ def list_weights(folder: Path | None, as_json: bool) -> None:
         size = "size not recorded" if entry.size is None else f"{entry.size / 1e6:.1f} MB"
         digest = "sha256 not recorded" if entry.sha256 is None else f"sha256 {entry.sha256[:12]}"
         click.echo(f"{entry.name:24s} {'here' if path else 'missing':8s} {entry.what}")
-        click.echo(f"{'':24s} {size}, {digest}, {entry.licence}, {entry.origin}")
+        licence = entry.licence + (" (NON-COMMERCIAL)" if entry.noncommercial else "")
+        click.echo(f"{'':24s} {size}, {digest}, {licence}, {entry.origin}")
         click.echo(f"{'':24s} {path or entry.command}")
 
 

@@ -137,9 +137,8 @@ def _run(decoder: Decoder, sound: SoundTrack | None, timeline: Timeline, jobs: S
         for job in [*active, *waiting]:
             job.fail("ends_early", f"the source ends at {max(reached_s, 0.0):.3f} s, before the span does")
     except BaseException as error:
-        for job in jobs:
-            job.abandon(error)
-        raise
+        raised = [job.abandon(error) for job in jobs]
+        raise next((other for other in raised if other is not None), error) from error
 
 
 class _Job:
@@ -155,6 +154,7 @@ class _Job:
         self._next = 0
         self._seen = 0
         self._stack: ExitStack | None = None
+        self._writer: MovieWriter | None = None
         self.done = False
         self.result = CutResult(request.target, 0, float(rate), (0, 0), (request.span.start,) * 2, None, None)
 
@@ -193,12 +193,13 @@ class _Job:
         if self.done:
             return
         picture = None
+        writer = self._open_writer
         while self._next < len(self._looks) and self._looks[self._next] < frame.end_s:
             if frame.damaged:
                 self.fail("damaged_frames", f"source frame at {frame.time_s:.3f} s is damaged")
                 return
             picture = picture or self._painter.paint(frame.picture)
-            self._writer.write(picture)
+            writer.write(picture)
             self._next += 1
         if picture is not None:
             last = self._request.span.start + self._seen
@@ -207,8 +208,14 @@ class _Job:
         if self._next == len(self._looks):
             self._finish()
 
+    @property
+    def _open_writer(self) -> MovieWriter:
+        if self._writer is None:
+            raise RuntimeError("a clip takes frames only after open()")
+        return self._writer
+
     def _finish(self) -> None:
-        self._writer.close()
+        self._open_writer.close()
         digest = sha256_file(self._temporary)
         if self._stack is not None:
             self._stack.close()
@@ -221,14 +228,16 @@ class _Job:
         self.abandon(MediaError(message, reason=reason))
         self.result = replace(self.result, num_frames=0, audio=None, reason=reason, error=message)
 
-    def abandon(self, error: BaseException) -> None:
-        """Remove the unfinished file."""
+    def abandon(self, error: BaseException) -> BaseException | None:
+        """Remove the unfinished file; return what the file system makes of ``error`` if that is clearer."""
         self.done = True
-        if self._stack is not None:
+        stack, self._stack = self._stack, None
+        if stack is None:
+            return None
+        if self._writer is not None:
             self._writer.abandon()
-            stack, self._stack = self._stack, None
-            try:
-                stack.__exit__(type(error), error, error.__traceback__)
-            except BaseException as raised:
-                if raised is not error:
-                    raise
+        try:
+            stack.__exit__(type(error), error, error.__traceback__)
+        except BaseException as raised:
+            return None if raised is error else raised
+        return None

@@ -7,6 +7,7 @@ encoder threads is a setting, never the number of cores, because the bytes depen
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -282,4 +283,7 @@ class MovieWriter:
 
     def abandon(self) -> None:
         """Let go of the file without completing it."""
-        self._container.close()
+        import av
+
+        with contextlib.suppress(av.FFmpegError):
+            self._container.close()

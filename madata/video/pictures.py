@@ -189,11 +189,13 @@ class PictureReader:
         if self._last_decode_stamp is None or packet.dts is None or self._container.format.name not in _LOSSY:
             return
         gap = packet.dts - self._last_decode_stamp
-        usual, seen = (self._gaps.most_common(1) or [(gap, 0)])[0]
-        if gap > 1.5 * usual and seen > 0.9 * self._gaps.total() and not packet.is_keyframe:
+        usual = max(self._gaps, key=self._gaps.__getitem__, default=gap)
+        longer = sum(count for other, count in self._gaps.items() if other > 1.5 * usual)
+        regular = longer <= 0.1 * self._gaps.total()
+        if gap > 1.5 * usual and regular and not packet.is_keyframe:
             self._damage.bad.append(order)
             if self._end_stamp is not None:
-                self.lost_stamps.append(self._end_stamp)
+                self.lost_stamps.append(self._end_stamp + 1)
         self._gaps[gap] += 1
 
     def _lose(self, packet: Packet[Any] | None, order: int, error: Exception) -> None:

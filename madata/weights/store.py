@@ -91,6 +91,7 @@ class WeightsEntry(_Closed):
     Attributes:
         file: path below a weights folder; a folder for a hub repository without ``member``.
         size, sha256: of the file; ``None`` where they are not recorded.
+        noncommercial: the licence forbids commercial use.
     """
 
     name: str
@@ -100,6 +101,7 @@ class WeightsEntry(_Closed):
     size: int | None = None
     sha256: _Sha256 | None = None
     licence: str
+    noncommercial: bool = False
     source: Annotated[WheelSource | HubSource | UrlSource, Field(discriminator="kind")]
 
     @property

@@ -292,6 +292,21 @@ def test_a_system_that_dies_is_a_finding(tmp_path, name, words):
     assert words in last.message
 
 
+def test_the_command_tells_by_its_exit_code(tmp_path):
+    from click.testing import CliRunner
+
+    from madata.cli import madance
+
+    (tmp_path / "systems.py").write_text(SYSTEMS)
+    runs = {
+        name: CliRunner().invoke(madance, ["check", f"{tmp_path}/systems.py:{name}"])
+        for name in ("Fine", "Leave", "Gone")
+    }
+    assert {name: run.exit_code for name, run in runs.items()} == {"Fine": 0, "Leave": 3, "Gone": 2}
+    assert "PASS  order" in runs["Fine"].stdout
+    assert "FAIL  process" in runs["Leave"].stdout
+
+
 def test_a_system_that_hangs_is_ended(tmp_path):
     begin = time.monotonic()
     last = in_child(tmp_path, "Hang", limit_s=5.0)[-1]

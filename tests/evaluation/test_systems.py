@@ -190,6 +190,15 @@ def test_a_name_taken_twice_is_an_error_that_names_both(site):
     assert "first_mod" not in sys.modules
 
 
+def test_a_distribution_without_metadata_harms_nothing(site):
+    install(site, "bare", {"bare": "bare_mod:Good [x]"}, {"bare_mod.py": GOOD})
+    (site / "bare-1.0.dist-info" / "METADATA").unlink()
+    install(site, "deep", {"deep": "deep_mod:X"}, {"deep_mod.py": "x = " + "(" * 5000 + ")" * 5000})
+    assert entry("bare").tasks == ("motion", "video")
+    assert "not valid Python" in entry("deep").error
+    assert find("bare").name == "bare"
+
+
 def test_a_mistyped_name_gets_the_nearest_ones():
     with pytest.raises(MadanceError, match="did you mean 'ground-truth'"):
         find("groundtruth")

@@ -207,8 +207,10 @@ def browser(tmp_path):
     found.close()
 
 
-COLUMN = "[...document.querySelectorAll('#video tbody')].map(body => [...body.querySelectorAll('tr:not(.section)')].map(row => row.cells[{}].dataset.v ?? null))"
-NAMES_OF = "[...document.querySelectorAll('#video tbody')].map(body => [...body.querySelectorAll('tr:not(.section)')].map(row => row.dataset.row))"
+BODIES = "[...document.querySelectorAll('#video tbody')].map(body => [...body.querySelectorAll('tr:not(.section)')]"
+COLUMN = BODIES + ".map(row => row.cells[{}].dataset.v ?? null))"
+NAMES_OF = BODIES + ".map(row => row.dataset.row))"
+CHANGE = "{{ const it = document.querySelector('{}'); it.value = '{}'; it.dispatchEvent(new Event('{}')); }}"
 
 
 @needs_browser
@@ -248,18 +250,14 @@ def test_controls_in_a_browser(runs, browser):
     assert browser.run(visible.format(".board .extra")) > 0
     browser.run("document.querySelector('#video [data-show=reported]').click()")
     assert browser.run(visible.format("tbody.reported tr")) == 0
-    browser.run(
-        "{ const box = document.querySelector('#video [data-filter]'); box.value = 'sti'; box.dispatchEvent(new Event('input')); }"
-    )
+    browser.run(CHANGE.format("#video [data-filter]", "sti", "input"))
     assert browser.run(visible.format("tbody.measured tr:not(.section)")) == 1
     browser.run("document.querySelector('#video tbody.measured .note').click()")
     assert browser.run("!document.querySelector('#pop').hidden")
     browser.press("Escape", "Escape", 27)
     assert browser.run("document.querySelector('#pop').hidden")
     before = browser.run("document.querySelector('.draw').textContent")
-    browser.run(
-        "{ const choice = document.querySelector('[data-axis=up]'); choice.value = 'div_g'; choice.dispatchEvent(new Event('change')); }"
-    )
+    browser.run(CHANGE.format("[data-axis=up]", "div_g", "change"))
     after = browser.run("document.querySelector('.draw').textContent")
     assert "DIV g" in after
     assert before != after
@@ -278,7 +276,8 @@ def test_controls_in_a_browser(runs, browser):
 def test_the_script_draws_what_python_draws(runs, browser):
     make(runs)
     browser.open(runs / "site" / "index.html")
-    dots = "[...document.querySelectorAll('.draw circle')].map(dot => [Number(dot.getAttribute('cx')), Number(dot.getAttribute('cy'))])"
+    place = "['cx', 'cy'].map(name => Number(dot.getAttribute(name)))"
+    dots = f"[...document.querySelectorAll('.draw circle')].map(dot => {place})"
     ours = browser.run(dots)
     browser.run("document.querySelector('[data-axis=up]').dispatchEvent(new Event('change'))")
     theirs = browser.run(dots)

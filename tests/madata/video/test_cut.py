@@ -1,3 +1,4 @@
+import errno
 from dataclasses import replace
 from fractions import Fraction
 
@@ -372,6 +373,19 @@ def test_a_failure_leaves_no_file_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(encode.MovieWriter, "write", failing)
     with pytest.raises(MadanceError, match="disk"):
         cut_spans(path, [(0, 40), (5, 30)], tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_full_disk_is_said_in_words_and_leaves_nothing(tmp_path, monkeypatch):
+    from madata.video import encode
+
+    def full(self, picture):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(encode.MovieWriter, "write", full)
+    path = build(tmp_path / "a.mp4", Recipe(num_frames=48))
+    with pytest.raises(MadanceError, match="disk is full"):
+        cut_spans(path, [(0, 40), (0, 30)], tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 

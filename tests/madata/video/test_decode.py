@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from madata.errors import MediaError
-from madata.video import Decoder
+from madata.video import Decoder, probe, read_audio
 from madata.video.container import open_media, video_stream
 from madata.video.timeline import read_timeline
 from tests.media_builder import (
     Recipe,
     build,
     draw_barcode,
+    find_pips,
     frame_stamps_s,
     overwrite,
     picture,
@@ -297,11 +298,31 @@ def test_a_naked_stream_without_any_times(tmp_path):
 
 
 def test_transport_streams(tmp_path):
-    path = build(tmp_path / "a.ts", Recipe(num_frames=48))
+    path = build(tmp_path / "a.ts", Recipe(num_frames=48, sound_codec="mp2"))
     frames, report = decode(path)
     assert codes(frames) == list(range(48))
-    np.testing.assert_allclose(np.diff([f[1] for f in frames]), 1 / 24, atol=1e-4)
+    # their clock starts anywhere; time 0 is where the file starts
+    start_s = probe(path).start_s
+    assert 0 <= start_s < 0.02
+    np.testing.assert_allclose([f[1] for f in frames], start_s + np.arange(48) / 24, atol=1e-4)
+    music = read_audio(path)
+    np.testing.assert_allclose(find_pips(music.waveform, music.rate_hz)[1:], [start_s + 1], atol=1e-3)
     assert not report.truncated
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".flv"])
+def test_packets_that_vanish_from_a_broadcast_are_noticed(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    whole = build(tmp_path / f"whole{suffix}", Recipe(num_frames=72, gop=24, b_frames=0, sound=False))
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for index, packet in enumerate(source.demux(video=0)):
+            if packet.dts is not None and index != 35:
+                packet.stream = stream
+                target.mux(packet)
+    frames, _ = decode(path)
+    # frame 35 is lost: 34 stays on screen in its place, the rest of its group is predicted from a wrong picture
+    assert {round(frame[1] * 24) for frame in frames if frame[3]} == {34, *range(36, 48)}
 
 
 def test_a_stream_that_begins_in_the_middle_of_a_group(tmp_path):

@@ -1,0 +1,173 @@
+"""Pictures and motion of one protocol, put together into one result."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.features import Features, read_videos
+from evaluation.gather import Options, Refused
+from evaluation.measure import Measurement, check_metrics, measure, metrics_of
+from evaluation.measure.draft import Draft
+from evaluation.protocol import Protocol
+from evaluation.results import Dataset, Metric, Problem, ProtocolRef, Result, seal
+from evaluation.score import Scored, WatchedSides, environment, maker_of, run_of, score_motion
+from evaluation.videos.numbers import measure_videos, sample_values
+from evaluation.videos.rows import rows_of_arrays
+from evaluation.videos.run import watch_folders
+from madata.errors import MediaError, MissingDependencyError, WeightsError
+
+__all__ = ["rescore_videos", "score_videos"]
+
+_PACKAGES = ("torch", "opencv-python-headless", "scikit-image")
+_NO_REFERENCE = "metrics of motion compare with real clips: give --reference"
+
+
+def score_videos(
+    predictions: Path,
+    reference: Path | None,
+    protocol: Protocol,
+    *,
+    music: Path | None = None,
+    options: Options,
+) -> Scored:
+    """Score a folder of videos, its pictures and, where the protocol has metrics of it, its motion.
+
+    Args:
+        reference: folder of real videos of the same stems, where there are some.
+        music: of the motion half, see :func:`evaluation.score.score_motion`.
+
+    Raises:
+        Refused: clips are missing and ``options`` does not let that pass; no video can be scored.
+        MadanceError: a folder is absent or empty, or a reference is needed.
+    """
+    check_metrics(protocol)
+    folder, run = run_of(predictions)
+    watched = watch_folders(folder, reference, protocol, options)
+    motion, no_motion = None, None
+    if metrics_of(protocol, "motion"):
+        motion, no_motion = _motion(predictions, reference, protocol, music, options, watched.no_motion)
+    videos = WatchedSides(
+        watched.generated,
+        watched.reference,
+        watched.missing,
+        no_motion,
+        sample_values(watched.generated, protocol),
+    )
+    measurement = _measurement(
+        videos,
+        motion.measurement if motion else None,
+        motion.prediction if motion else None,
+        protocol,
+    )
+    system, generation = maker_of(folder, run, protocol, options)
+    problems = _together(watched.problems, motion.result.errors if motion else [])
+    dataset = _dataset(watched.dataset, motion.result.dataset if motion else None)
+    partial = bool(dataset.missing or problems) or options.limit is not None
+    result = Result(
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        status="partial" if partial else "complete",
+        errors=problems,
+        warnings=[*watched.notes, *(motion.result.warnings if motion else [])],
+        system=system,
+        generation=generation,
+        protocol=ProtocolRef(name=protocol.name, version=protocol.version, sha256=protocol.sha256),
+        dataset=dataset,
+        pose=motion.result.pose if motion else None,
+        viewing=watched.viewing,
+        metrics=measurement.metrics,
+        environment=environment(*_PACKAGES),
+    )
+    return Scored(
+        seal(result),
+        motion.prediction if motion else None,
+        motion.reference if motion else None,
+        protocol,
+        measurement,
+        videos,
+    )
+
+
+def _motion(
+    predictions: Path,
+    reference: Path | None,
+    protocol: Protocol,
+    music: Path | None,
+    options: Options,
+    no_keypoints: str | None,
+) -> tuple[Scored | None, str | None]:
+    """The motion half, or why there is none. Its keypoints were found when the pictures were looked at."""
+    if reference is None:
+        return None, _NO_REFERENCE
+    if no_keypoints is not None:
+        return None, no_keypoints
+    try:
+        options = replace(options, allow_missing=True)
+        return score_motion(predictions, reference, protocol, music=music, options=options), None
+    except Refused as refused:
+        first = refused.problems[0]
+        return None, f"no clip has a motion that can be used; first: {first.message} [{first.reason}]"
+    except (MissingDependencyError, WeightsError) as error:
+        return None, str(error)
+
+
+def _measurement(
+    videos: WatchedSides, motion: Measurement | None, prediction: Features | None, protocol: Protocol
+) -> Measurement:
+    """All metrics in the protocol's order; samples in the rows of the motion's features, where there are
+    some.
+    """
+    pictures = measure_videos(videos.generated, videos.reference, protocol, videos.missing)
+    moved = motion.metrics if motion else _absent(protocol, videos.no_motion or _NO_REFERENCE)
+    found = {metric.name: metric for metric in [*pictures, *moved]}
+    samples: dict[str, npt.NDArray[np.float64]] = dict(videos.samples)
+    if motion is not None and prediction is not None:
+        at = {row.clip_id: number for number, row in enumerate(videos.generated)}
+        rows = [at[clip] for clip in prediction.clip_ids]
+        samples = {**motion.samples, **{name: values[rows] for name, values in samples.items()}}
+    notes = motion.notes if motion else []
+    return Measurement([found[name] for name in protocol.metrics], samples, notes)
+
+
+def _absent(protocol: Protocol, reason: str) -> list[Metric]:
+    return [Draft(0, reason=reason).finish(name) for name in metrics_of(protocol, "motion")]
+
+
+def _together(first: list[Problem], second: list[Problem]) -> list[Problem]:
+    """Problems of both halves; a file that could not be decoded is named once."""
+    known = {(one.clip_id, one.side) for one in first}
+    return [*first, *(one for one in second if (one.clip_id, one.side) not in known)]
+
+
+def _dataset(watched: Dataset, motion: Dataset | None) -> Dataset:
+    if motion is None:
+        return watched
+    missing = sorted({*watched.missing, *motion.missing})
+    return motion.model_copy(update={"missing": missing, "ignored": watched.ignored})
+
+
+def rescore_videos(
+    path: Path, sides: Mapping[str, Features], facts: Mapping[str, str], protocol: Protocol
+) -> Measurement:
+    """Every number again from the features file of :func:`evaluation.score.write_scored`.
+
+    Raises:
+        MediaError: it holds no table of videos.
+    """
+    arrays = read_videos(path)
+    if "missing" not in facts or not arrays:
+        raise MediaError(
+            f"{path}: holds no videos, but protocol {protocol.name} needs them", reason="no_features"
+        )
+    missing, no_motion = json.loads(facts["missing"])
+    generated, reference = (rows_of_arrays(arrays, side) for side in ("generated", "reference"))
+    videos = WatchedSides(generated, reference, missing, no_motion, sample_values(generated, protocol))
+    moved = {"prediction", "reference"} <= set(sides)
+    motion = measure(sides["prediction"], sides["reference"], protocol) if moved else None
+    return _measurement(videos, motion, sides.get("prediction"), protocol)

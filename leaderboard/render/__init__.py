@@ -1,0 +1,33 @@
+"""One table in five formats. Every text of a result is escaped for the format it goes into."""
+
+from collections.abc import Callable, Mapping
+
+from leaderboard.render.data import to_csv, to_json
+from leaderboard.render.latex import escape_latex, to_latex
+from leaderboard.render.markdown import escape_markdown, to_markdown
+from leaderboard.render.notes import LEGEND
+from leaderboard.render.web import LEVELS, html_label, level_badge, to_html
+from leaderboard.table import Table
+
+__all__ = [
+    "FORMATS",
+    "LEGEND",
+    "LEVELS",
+    "escape_latex",
+    "escape_markdown",
+    "html_label",
+    "level_badge",
+    "to_csv",
+    "to_html",
+    "to_json",
+    "to_latex",
+    "to_markdown",
+]
+
+FORMATS: Mapping[str, Callable[[Table], str]] = {
+    "md": to_markdown,
+    "latex": to_latex,
+    "csv": to_csv,
+    "json": to_json,
+    "html": to_html,
+}

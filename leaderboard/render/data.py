@@ -1,0 +1,103 @@
+"""CSV and JSON: numbers unrounded, marks and reasons as words."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from leaderboard.layout import Column
+from leaderboard.table import Cell, Row, Table
+
+__all__ = ["to_csv", "to_json"]
+
+
+def to_csv(table: Table) -> str:
+    """One line a row; each metric has value, interval, n and mark. Texts cannot start a spreadsheet formula."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    parts = ("", "_low", "_high", "_n", "_mark", "_unranked")
+    names = [_csv_text(column.metric) for column in table.columns]
+    head = ["section", "conditions", "system", "kind", "venue", "level", "results"]
+    writer.writerow([*head, *(f"{name}{part}" for name in names for part in parts)])
+    for section in table.sections:
+        for row in section.rows:
+            line: list[str | float | int | None] = [
+                _csv_text(section.title),
+                _csv_text("; ".join(section.conditions)),
+                _csv_text(row.name),
+                row.kind,
+                _csv_text(row.venue or ""),
+                row.level,
+                " ".join(row.results),
+            ]
+            for column in table.columns:
+                cell = row.cells.get(column.metric, Cell())
+                unranked = _csv_text(cell.unranked or "")
+                line += [cell.value, cell.low, cell.high, cell.n, cell.mark, unranked]
+            writer.writerow(line)
+    return stream.getvalue()
+
+
+def _csv_text(text: str) -> str:
+    flat = " ".join(text.split())
+    return f"'{flat}" if flat.startswith(("=", "+", "-", "@")) else flat
+
+
+def to_json(table: Table) -> str:
+    """``madance.table/1``: everything the table holds, numbers unrounded."""
+    document = {
+        "schema": "madance.table/1",
+        "task": table.task,
+        "title": table.title,
+        "columns": [_json_column(column) for column in table.columns],
+        "sections": [
+            {
+                "title": section.title,
+                "conditions": list(section.conditions),
+                "reported": section.reported,
+                "official": section.official,
+                "notes": list(section.notes),
+                "rows": [_json_row(row) for row in section.rows],
+            }
+            for section in table.sections
+        ],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _json_column(column: Column) -> dict[str, object]:
+    return {
+        "metric": column.metric,
+        "label": column.label,
+        "title": column.title,
+        "higher_is_better": column.higher_is_better,
+        "group": column.group,
+    }
+
+
+def _json_row(row: Row) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "venue": row.venue,
+        "level": row.level,
+        "results": list(row.results),
+        "cells": {metric: _json_cell(cell) for metric, cell in row.cells.items()},
+    }
+
+
+def _json_cell(cell: Cell) -> dict[str, object]:
+    found = {
+        "value": cell.value,
+        "printed": cell.printed,
+        "ci95": None if cell.low is None else [cell.low, cell.high],
+        "n": cell.n,
+        "noise_floor": cell.floor,
+        "reference": cell.reference,
+        "mark": cell.mark or None,
+        "unranked": cell.unranked,
+        "reason": cell.reason,
+        "notes": list(cell.notes) or None,
+    }
+    return {"value": cell.value, **{key: value for key, value in found.items() if value is not None}}

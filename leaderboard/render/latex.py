@@ -1,0 +1,116 @@
+"""LaTeX in the layout of the paper's tables, with booktabs."""
+
+from __future__ import annotations
+
+from leaderboard.layout import Column
+from leaderboard.render.notes import LEGEND, Footnotes, conditions
+from leaderboard.table import Row, Table
+
+__all__ = ["escape_latex", "to_latex"]
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "→": r"$\rightarrow$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "≈": r"$\approx$",
+    "∞": r"$\infty$",
+    "–": "--",
+    "’": "'",
+}
+
+
+def escape_latex(text: str) -> str:
+    """``text`` so that LaTeX prints it and runs nothing; letters pdfLaTeX lacks become ``?``."""
+    flat = " ".join(text.split())
+    return "".join(_LATEX.get(letter) or (letter if _in_pdflatex(letter) else "?") for letter in flat)
+
+
+def _in_pdflatex(letter: str) -> bool:
+    return " " <= letter <= "~" or "\u00c0" <= letter <= "\u017e"
+
+
+def to_latex(table: Table, *, intervals: bool = False) -> str:
+    """A ``table*`` in the layout of the paper; needs booktabs, graphicx and xcolor."""
+    notes = Footnotes()
+    width = len(table.columns) + 1
+    body = [
+        r"% needs \usepackage{booktabs,graphicx,xcolor}",
+        r"\begin{table*}[t]",
+        r"\centering",
+        rf"\caption{{{escape_latex(table.title)}. {escape_latex(LEGEND)}}}",
+        r"\resizebox{\linewidth}{!}{%",
+        rf"\begin{{tabular}}{{l{'c' * len(table.columns)}}}",
+        r"\toprule",
+        *_latex_groups(table),
+        " & ".join(["", *(_latex_head(column) for column in table.columns)]) + r" \\",
+    ]
+    for section in table.sections:
+        title = rf"\multicolumn{{{width}}}{{l}}{{\textit{{{escape_latex(section.title)}}}}} \\"
+        body += [r"\midrule", title]
+        for row in section.rows:
+            cells = [_latex_cell(row, column, notes, intervals) for column in table.columns]
+            name = escape_latex(row.name) + (f" [{escape_latex(row.venue)}]" if row.venue else "")
+            grey = section.reported or row.kind != "system"
+            parts = [rf"\textcolor{{gray}}{{{part}}}" if grey and part else part for part in [name, *cells]]
+            body.append(" & ".join(parts) + r" \\")
+    body += [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip\raggedright\footnotesize"]
+    body += [rf"{escape_latex(line)}\par" for line in conditions(table)]
+    body += [rf"\textsuperscript{{{number}}}{escape_latex(text)}\par" for text, number in notes.texts.items()]
+    return "\n".join([*body, r"\end{table*}"]) + "\n"
+
+
+def _latex_groups(table: Table) -> list[str]:
+    """The headings above columns, with their rules, where the paper has more than one."""
+    spans: list[tuple[str, int, int]] = []
+    for number, column in enumerate(table.columns, start=2):
+        if spans and spans[-1][0] == column.group:
+            spans[-1] = (column.group, spans[-1][1], number)
+        else:
+            spans.append((column.group, number, number))
+    if len(spans) < 2:
+        return []
+    heads = [
+        rf"\multicolumn{{{last - first + 1}}}{{c}}{{{escape_latex(name)}}}" for name, first, last in spans
+    ]
+    rules = [rf"\cmidrule(lr){{{first}-{last}}}" for _, first, last in spans]
+    return [" & ".join(["", *heads]) + r" \\", "".join(rules)]
+
+
+def _latex_head(column: Column) -> str:
+    subscript = f"$_{{{_latex_math(column.subscript)}}}$" if column.subscript else ""
+    return f"{escape_latex(column.stem)}{subscript}{escape_latex(column.arrow)}"
+
+
+def _latex_math(text: str) -> str:
+    return rf"\mathrm{{{text}}}".replace("∞", r"\infty")
+
+
+def _latex_cell(row: Row, column: Column, notes: Footnotes, intervals: bool) -> str:
+    cell = row.cells.get(column.metric)
+    if cell is None:
+        return ""
+    text = escape_latex(cell.text(column))
+    marked = {
+        "best": rf"\textbf{{{text}}}",
+        "tied": rf"\textbf{{{text}}}$^{{\approx}}$",
+        "second": rf"\underline{{{text}}}",
+        "": text,
+    }[cell.mark]
+    if intervals and (ends := cell.interval(column)):
+        marked += rf"\,{{\scriptsize[{escape_latex(ends)}]}}"
+    numbers = ",".join(str(number) for number in notes.of(cell))
+    return marked + (rf"\textsuperscript{{{numbers}}}" if numbers else "")

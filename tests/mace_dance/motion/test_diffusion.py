@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import torch
+
+from mace_dance.motion.diffusion import cosine_schedule, ddim, ddim_times, seeded_noise
+from madata.errors import ConfigError
+
+SCHEDULE = cosine_schedule()
+
+
+def test_the_signal_fades_from_all_to_nothing():
+    left = SCHEDULE.alphas_cumprod
+    assert (left[1:] < left[:-1]).all()
+    assert left[0] > 0.9999
+    assert left[-1] < 1e-7
+    assert SCHEDULE.signal(torch.tensor([-1])).item() == 1
+
+
+def test_noise_is_found_again():
+    generator = torch.Generator().manual_seed(0)
+    clean, noise = (torch.randn(3, 5, 2, generator=generator) for _ in range(2))
+    times = torch.tensor([30, 500, 900])
+    noisy = SCHEDULE.add_noise(clean, times, noise)
+    torch.testing.assert_close(SCHEDULE.noise_in(noisy, times, clean), noise, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(SCHEDULE.add_noise(clean, torch.full((3,), -1), noise), clean)
+
+
+def test_noising_keeps_unit_variance():
+    clean, noise = (torch.randn(4, 4000, 1, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    noisy = SCHEDULE.add_noise(clean, torch.tensor([0, 300, 600, 999]), noise)
+    np.testing.assert_allclose(noisy.var((1, 2)), 1, atol=0.06)
+
+
+@pytest.mark.parametrize("steps", [1, 7, 50, 1000])
+def test_times_fall_evenly_to_the_clean_sample(steps):
+    times = [*ddim_times(steps), -1]
+    assert times[0] == 999
+    assert len(times) == steps + 1
+    assert np.ptp(-np.diff(times)) <= 1
+    with pytest.raises(ConfigError, match="1 to 1000"):
+        ddim_times(0)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_a_network_that_knows_the_answer_gives_it(eta):
+    answer = torch.rand(2, 4, 3, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    draw = seeded_noise([1, 2], 4, 3)
+    found = ddim(lambda noisy, times: answer, draw, SCHEDULE, ddim_times(5), eta)
+    assert torch.equal(found, answer)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_the_perfect_denoiser_of_a_gaussian_gives_that_gaussian(eta):
+    """For data of N(m, s^2) the best guess at x is known, and sampling with it must give N(m, s^2) back."""
+    mean, spread = 0.2, 0.15
+
+    def best(noisy, times):
+        left = SCHEDULE.signal(times)
+        gain = left.sqrt() * spread**2 / (left * spread**2 + 1 - left)
+        return mean + gain * (noisy - left.sqrt() * mean)
+
+    found = ddim(best, seeded_noise([0], 20000, 1), SCHEDULE, ddim_times(200), eta)
+    assert found.mean().item() == pytest.approx(mean, abs=0.005)
+    assert found.std().item() == pytest.approx(spread, rel=0.04)
+
+
+def test_eta_0_draws_once():
+    calls = []
+
+    def draw():
+        calls.append(1)
+        return torch.zeros(1, 2, 3)
+
+    ddim(lambda noisy, times: noisy, draw, SCHEDULE, [900, 400, 3], eta=0)
+    assert len(calls) == 1
+
+
+def test_after_step_sees_all_but_the_clean_sample():
+    seen = []
+
+    def watch(noisy):
+        seen.append(noisy)
+        return noisy
+
+    ddim(lambda noisy, times: noisy, seeded_noise([0], 2, 2), SCHEDULE, [5, 3, 1], after_step=watch)
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("times", [[], [3, 3], [3, 5], [1000, 3], [3, -1]])
+def test_times_outside_the_schedule_are_refused(times):
+    with pytest.raises(ConfigError, match=r"strictly within 999\.\.0"):
+        ddim(lambda noisy, now: noisy, seeded_noise([0], 2, 2), SCHEDULE, times)
+
+
+def test_eta_beyond_one_is_refused():
+    with pytest.raises(ConfigError, match="eta"):
+        ddim(lambda noisy, now: noisy, seeded_noise([0], 2, 2), SCHEDULE, eta=1.5)
+
+
+def test_a_song_has_its_noise_in_any_company():
+    together, alone = seeded_noise([3, 4, 5], 6, 2), seeded_noise([4], 6, 2)
+    for _ in range(3):
+        assert torch.equal(together()[1:2], alone())
+
+
+@pytest.mark.golden
+@pytest.mark.golden_files("models_motion/edge_diffusion*.npz")
+def test_golden_schedule(golden_file, golden_deviations):
+    stored = np.load(golden_file)
+    schedule = cosine_schedule(len(stored["sched/betas"]))
+    noise_share = 1 - schedule.alphas_cumprod
+    ours = {
+        "betas": schedule.betas,
+        "alphas_cumprod": schedule.alphas_cumprod,
+        "sqrt_one_minus_alphas_cumprod": noise_share.sqrt(),
+        "posterior_variance": schedule.posterior_variance,
+        "posterior_log_variance_clipped": schedule.posterior_variance.clamp(min=1e-20).log(),
+        "posterior_mean_coef1": schedule.posterior_weights[0],
+        "posterior_mean_coef2": schedule.posterior_weights[1],
+    }
+    for name, values in ours.items():
+        np.testing.assert_allclose(values, stored[f"sched/{name}"], rtol=1e-6, atol=1e-30, err_msg=name)
+        golden_deviations("schedule", np.abs(values.numpy() - stored[f"sched/{name}"]).max())
+    steps = len(stored["sched/ddim_times"]) - 1
+    assert [*ddim_times(steps, schedule.num_times), -1] == stored["sched/ddim_times"].tolist()

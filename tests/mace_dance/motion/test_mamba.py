@@ -1,0 +1,112 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mace_dance.motion.mamba import BiMamba, Mamba
+from tests.mace_dance.motion.golden import deviation, tensor, tensors
+
+
+def layer_for(shapes):
+    """A layer of the sizes that these tensors have."""
+    channels, width = shapes["A_log"][0], shapes["in_proj.weight"][1]
+    return Mamba(
+        d_model=width,
+        d_state=shapes["A_log"][1],
+        d_conv=shapes["conv1d.weight"][2],
+        expand=channels // width,
+        dt_rank=shapes["dt_proj.weight"][1],
+    )
+
+
+def loaded(stored):
+    state = tensors(stored, "sd/")
+    layer = layer_for({name: value.shape for name, value in state.items()})
+    layer.load_state_dict(state)
+    return layer
+
+
+def test_it_is_causal_and_the_pair_is_not():
+    torch.manual_seed(0)
+    x = torch.randn(2, 40, 16)
+    changed = x.clone()
+    changed[:, 25:] += 1
+    one, both = Mamba(16), BiMamba(16).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(one(x)[:, :25], one(changed)[:, :25], rtol=0, atol=0)
+        assert (both(x)[:, 20] - both(changed)[:, 20]).abs().max() > 1e-6
+
+
+def test_the_pair_treats_both_ends_of_time_alike():
+    torch.manual_seed(0)
+    pair = BiMamba(16).eval()
+    mirrored = BiMamba(16).eval()
+    mirrored.load_state_dict(pair.state_dict())
+    mirrored.mamba_forward, mirrored.mamba_backward = mirrored.mamba_backward, mirrored.mamba_forward
+    x = torch.randn(1, 30, 16)
+    torch.testing.assert_close(mirrored(x.flip(1)), pair(x).flip(1))
+
+
+def test_one_direction_has_no_backward_part():
+    one = BiMamba(16, bidirectional=False)
+    assert not [name for name in one.state_dict() if "backward" in name]
+    with torch.no_grad():
+        assert one(torch.randn(1, 3, 16)).shape == (1, 3, 16)
+
+
+@pytest.mark.parametrize("length", [1, 3, 1500])
+def test_every_length_trains(length):
+    layer = Mamba(8, d_state=4)
+    y = layer(torch.randn(2, length, 8))
+    y.square().mean().backward()
+    assert y.shape == (2, length, 8)
+    assert all(torch.isfinite(weight.grad).all() for weight in layer.parameters())
+
+
+def test_first_steps_are_between_a_thousandth_and_a_tenth():
+    steps = torch.nn.functional.softplus(Mamba(64).dt_proj.bias)
+    assert 0.9e-3 < steps.min() < 0.01
+    assert 0.03 < steps.max() < 0.11
+
+
+@pytest.mark.golden
+@pytest.mark.golden_files("models_motion/mamba_d*_s*_c*_e*.npz", "models_motion/mamba_stress_large_dt*.npz")
+def test_golden_layers(golden_file, golden_deviations):
+    stored = np.load(golden_file)
+    layer = loaded(stored)
+    width, states, taps, expand, rank = map(int, stored["cfg"])
+    assert layer.A_log.shape == (expand * width, states)
+    assert (layer.conv1d.kernel_size, layer.dt_rank) == ((taps,), rank)
+    assert Mamba(width, states, taps, expand).dt_rank == rank
+    kind = "mamba_stress_large_dt" if "stress" in golden_file.name else "mamba"
+    for length, x in tensors(stored, "in/").items():
+        with torch.no_grad():
+            golden_deviations(kind, deviation(layer(x), tensor(stored[f"out/{length}"])))
+
+
+@pytest.mark.golden
+@pytest.mark.golden_files("models_motion/mamba_grad*.npz")
+def test_golden_gradients(golden_file, golden_deviations):
+    stored = np.load(golden_file)
+    layer = loaded(stored)
+    x = tensor(stored["in/x"]).requires_grad_()
+    y = layer(x)
+    golden_deviations("mamba", deviation(y, tensor(stored["out/y"])))
+    (y * tensor(stored["in/w"])).sum().backward()
+    ours = {"x": x.grad, **{name: weight.grad for name, weight in layer.named_parameters()}}
+    theirs = tensors(stored, "grad/")
+    assert ours.keys() == theirs.keys()
+    for name, gradient in theirs.items():
+        golden_deviations("mamba_grad", deviation(ours[name], gradient))
+
+
+@pytest.mark.golden
+@pytest.mark.golden_files("models_motion/mamba_*.layout.json")
+def test_golden_layout(golden_file):
+    layout = json.loads(golden_file.read_text())
+    shapes = {name: entry["shape"] for name, entry in layout["state_dict"].items()}
+    with torch.device("meta"):
+        layer = layer_for(shapes)
+    assert {name: list(value.shape) for name, value in layer.state_dict().items()} == shapes
+    assert sum(weight.numel() for weight in layer.parameters()) == layout["parameters"]

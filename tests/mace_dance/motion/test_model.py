@@ -1,0 +1,155 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from mace_dance.motion.config import ABLATIONS, OFFICIAL, PAPER, MotionExpertConfig
+from mace_dance.motion.model import MotionExpert
+from madata.errors import ConfigError
+from tests.mace_dance.motion.golden import deviation, motion_expert, tensor, tensors, tiny
+
+WEIGHTS = "models_motion/motion_expert_weights.npz"
+
+
+def inputs(batch=2, frames=7, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        "x": torch.randn(batch, frames, 9, generator=generator),
+        "music": torch.randn(batch, frames, 5, generator=generator),
+        "genre": torch.arange(batch) % 3,
+        "times": torch.arange(batch) * 300,
+        "beta": torch.linspace(0.2, 0.9, batch),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [("gft-to-cfg", 64.58), ("bimamba-to-mamba", 49.73), ("bimamba-to-transformer", 43.29)],
+)
+def test_sizes_of_the_ablations(name, millions):
+    with torch.device("meta"):
+        network = MotionExpert(ABLATIONS[name])
+    assert sum(weight.numel() for weight in network.parameters()) / 1e6 == pytest.approx(millions, abs=0.005)
+
+
+@pytest.mark.parametrize("settings", [{}, {"mixer": "mamba"}, {"mixer": "attention"}, {"guidance": "cfg"}])
+@pytest.mark.parametrize("frames", [1, 40])
+def test_every_variant_takes_every_length_and_a_batch_of_one(settings, frames):
+    network = tiny(**settings)
+    given = inputs(batch=1, frames=frames)
+    if settings.get("guidance") == "cfg":
+        del given["beta"]
+    out = network(**given)
+    assert out.shape == given["x"].shape
+    out.sum().backward()
+    assert all(weight.grad is not None for weight in network.parameters())
+
+
+def test_samples_of_a_batch_do_not_meet():
+    network, given = tiny(), inputs(batch=3)
+    with torch.no_grad():
+        together = network(**given)
+        for index in range(3):
+            alone = network(**{name: value[index : index + 1] for name, value in given.items()})
+            torch.testing.assert_close(alone[0], together[index], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("null", ["add", "replace"])
+def test_a_condition_left_out_is_no_condition(null):
+    network, given = tiny(choices={"null": null}), inputs()
+    with torch.no_grad():
+        dropped = network.encode_music(given["music"], given["genre"], keep=torch.tensor([True, False]))
+        kept = network.encode_music(given["music"], given["genre"])
+        empty = network.without_music(2, 7)
+    torch.testing.assert_close(dropped[0], kept[0])
+    torch.testing.assert_close(dropped[1], empty[1])
+
+
+def test_the_two_readings_of_the_null_condition_differ_by_the_learnt_vector():
+    added, replaced = tiny(), tiny(choices={"null": "replace"})
+    given = inputs()
+    with torch.no_grad():
+        difference = added.encode_music(given["music"], given["genre"]) - replaced.encode_music(
+            given["music"], given["genre"]
+        )
+    torch.testing.assert_close(difference, added.null_cond_embed.expand_as(difference))
+
+
+def test_without_genre_there_is_no_genre():
+    network, given = tiny(choices={"genre": "off"}), inputs()
+    assert not [name for name in network.state_dict() if "genre" in name]
+    with pytest.raises(ConfigError, match="takes no genre"):
+        network(**given)
+    given["genre"] = None
+    assert network(**given).shape == given["x"].shape
+    with pytest.raises(ConfigError, match="needs genre"):
+        tiny()(**given)
+
+
+def test_inputs_of_another_network_are_refused():
+    network, given = tiny(), inputs()
+    with pytest.raises(ConfigError, match=r"music must be \(B, T, 5\), got \(2, 7, 9\)"):
+        network(**{**given, "music": given["x"]})
+    with pytest.raises(ConfigError, match=r"motion must be \(B, T, 9\), got \(2, 7, 5\)"):
+        network(**{**given, "x": given["music"]})
+    with pytest.raises(ConfigError, match="needs beta"):
+        network(**{**given, "beta": None})
+    with pytest.raises(ConfigError, match="takes no beta"):
+        tiny(guidance="cfg")(**given)
+
+
+def test_settings_are_closed():
+    with pytest.raises(ValidationError, match="mixxer"):
+        MotionExpertConfig(mixxer="mamba")
+    with pytest.raises(ValidationError, match="multiple of heads"):
+        MotionExpertConfig(latent=36, heads=8)
+    assert all(value != getattr(OFFICIAL.choices, name) for name, value in PAPER.choices)
+
+
+@pytest.mark.golden
+@pytest.mark.golden_files("models_motion/motion_expert_weights*.npz")
+def test_golden_weights_load_strictly(golden_file):
+    stored = tensors(np.load(golden_file), "sd/")
+    ours = motion_expert(golden_file).state_dict()
+    assert ours.keys() == stored.keys()
+    assert all(torch.equal(ours[name], stored[name]) for name in stored)
+
+
+@pytest.mark.golden
+@pytest.mark.golden_files("models_motion/motion_expert_net*.npz")
+def test_golden_network(golden_file, golden_companion, golden_deviations):
+    stored = np.load(golden_file)
+    holds_weights = any(name.startswith("sd/") for name in stored.files)
+    network = motion_expert(golden_file if holds_weights else golden_companion(WEIGHTS))
+    for case in sorted({name.split("/")[0] for name in stored.files if "/in/" in name}):
+        given = tensors(stored, f"{case}/in/")
+        x, music, genre, times = (given[name] for name in ("x", "cond", "genre", "t"))
+        none = torch.zeros(len(x), dtype=torch.bool)
+        ones = torch.ones(len(x))
+        runs = {
+            "cond": (given["beta"], None),
+            "uncond_same_beta": (given["beta"], none),
+            "uncond_beta1": (ones, none),
+            "infer_beta0.75": (0.75 * ones, None),
+        }
+        for name, (beta, keep) in runs.items():
+            with torch.no_grad():
+                ours = network(x, music, genre, times, beta, keep)
+            golden_deviations("motion_expert_net", deviation(ours, tensor(stored[f"{case}/out/{name}"])))
+
+
+@pytest.mark.golden
+@pytest.mark.golden_files("models_motion/motion_expert*.layout.json")
+def test_golden_layout(golden_file):
+    layout = json.loads(golden_file.read_text())
+    with torch.device("meta"):
+        network = MotionExpert(OFFICIAL)
+    ours = {
+        name: {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch.")}
+        for name, value in network.state_dict().items()
+    }
+    assert ours == layout["state_dict"]
+    assert len(ours) == layout["entries"] == 373
+    assert sum(weight.numel() for weight in network.parameters()) == layout["parameters"] == 66_680_983
