@@ -96,8 +96,7 @@ def naive_cut(path: Path, shots: list[tuple[int, int]], folder: Path) -> None:
                 stream = writer.add_stream("libx264", rate=24)
                 stream.codec_context.thread_count = 1
                 stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
-            frame.pts = index - start
-            frame.time_base = None
+            frame.pts = None
             writer.mux(stream.encode(frame))
         if writer is not None:
             writer.mux(stream.encode(None))

@@ -13,6 +13,11 @@ DATA = {
     "madata/configs/ma-data.toml",
     "madata/templates/report.html",
     "madata/weights.toml",
+    "evaluation/protocols/mace2d-official.toml",
+    "leaderboard/reported.json",
+    "leaderboard/templates/page.html",
+    "leaderboard/templates/page.css",
+    "leaderboard/templates/page.js",
     "madata/py.typed",
 }
 

@@ -63,7 +63,7 @@ def frechet_distance(first: Array, second: Array) -> float:
     mean_2, root_2, trace_2 = _root(second)
     overlap = linalg.svdvals(root_1 @ root_2.T, check_finite=False).sum()
     shift = mean_1 - mean_2
-    return float(shift @ shift + trace_1 + trace_2 - 2.0 * overlap)
+    return max(0.0, float(shift @ shift + trace_1 + trace_2 - 2.0 * overlap))
 
 
 def _root(features: Array) -> tuple[Features, Features, float]:

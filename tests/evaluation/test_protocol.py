@@ -5,6 +5,7 @@ from importlib import resources
 import pytest
 
 from evaluation.measure import METRICS
+from evaluation.metrics.reconstruction.protocols import PROTOCOLS as PAIR_PROTOCOLS
 from evaluation.metrics.variants import VARIANTS
 from evaluation.protocol import DEFAULTS, load_protocol, protocol_names
 from madata.errors import ConfigError
@@ -17,14 +18,14 @@ def test_a_protocol_asks_for_what_this_build_has(name):
     protocol = load_protocol(name)
     assert protocol.name == name
     assert all(METRICS[metric].version == version for metric, version in protocol.metrics.items())
-    assert protocol.definition in {"corrected", "edge", *VARIANTS}
+    assert protocol.definition in {"corrected", "edge", "vbench", *VARIANTS, *PAIR_PROTOCOLS}
     assert (protocol.kind == "corrected") == (protocol.definition == "corrected")
     assert len(protocol.summary.split()) > 10
 
 
 def test_every_published_definition_has_a_protocol_and_the_corrected_ones_are_the_default():
     definitions = {load_protocol(name).definition for name in protocol_names()}
-    assert set(VARIANTS) <= definitions
+    assert set(VARIANTS) | set(PAIR_PROTOCOLS) <= definitions
     assert {load_protocol(name).kind for name in DEFAULTS.values()} == {"corrected"}
     assert {kind: load_protocol(name).input for kind, name in DEFAULTS.items()} == {
         kind: kind for kind in DEFAULTS
@@ -69,6 +70,8 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, says):
         ("[beats]\nsigma_ms = 100.0\nmin_confidence = 0.2\nshuffles = 200", "", "beats"),
         ("duration_s = 4.0", "duration_s = 4.0\nmax_frames = 64", "not both"),
         ('name = "', "name = ", "TOML"),
+        ('skeleton = "coco-17"\n', "", "skeleton"),
+        ("[statistics]", '[appearance]\nclip_precision = "int8"\n\n[statistics]', "clip_precision"),
     ],
 )
 def test_what_is_no_protocol_is_refused_by_key(tmp_path, old, new, says):

@@ -1,0 +1,129 @@
+"""Both halves of Table 1 from one decode of each video."""
+
+import numpy as np
+import pytest
+
+from evaluation import keypoints as keypoints_module
+from evaluation import soundtracks
+from evaluation.features import read_features
+from evaluation.gather import Options
+from evaluation.metrics.appearance.scores import DIMENSIONS
+from evaluation.protocol import load_protocol
+from evaluation.score import FEATURES_FILE, rescore, score, write_scored
+from madata import pose
+from madata.errors import WeightsError
+from madata.manifest import read_table
+from madata.pose.base import Poses
+from tests.evaluation.dancers import dance
+from tests.evaluation.videos.makers import write
+
+TABLE_ONE, MOTION_ALONE = load_protocol("ma-data-video"), load_protocol("ma-data-motion2d")
+FPS, COUNT = 16, 66
+
+
+def film(seed):
+    """A clip whose colour tells the backend who dances; black: nobody."""
+    clip = np.full((COUNT, 32, 48, 3), 0, np.uint8)
+    if seed is not None:
+        clip[:] = 20 + 10 * seed
+        for number in range(COUNT):
+            clip[number, 8:16, number % 40 : number % 40 + 8] = 255
+    return clip
+
+
+class Dancers:
+    """A backend that knows each film by its colour."""
+
+    skeleton = "coco-25"
+
+    @property
+    def identity(self):
+        return {"name": "dancers"}
+
+    def follow(self, images):
+        for number, image in enumerate(images):
+            seed = round((float(image[-4:].mean()) - 20) / 10)
+            if seed < 0:
+                yield Poses(*(np.zeros(shape, np.float32) for shape in ((0, 25, 2), (0, 25), (0,))))
+                continue
+            clip = dance(seed, COUNT)[number]
+            yield Poses(
+                clip[None, :, :2].astype(np.float32),
+                clip[None, :, 2].astype(np.float32),
+                np.ones(1, np.float32),
+            )
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(pose, "load", lambda *names, **options: Dancers())
+    monkeypatch.setattr(soundtracks, "beats_of_file", lambda path, method: (np.arange(0.1, 4.0, 0.5), 1.0))
+    for number in range(5):
+        write(tmp_path / "real" / f"c{number}.mp4", film(number), FPS)
+        write(tmp_path / "made" / f"c{number}.mp4", film(number + 6), FPS)
+        (tmp_path / "songs").mkdir(exist_ok=True)
+        (tmp_path / "songs" / f"c{number}.wav").write_bytes(bytes([number]))
+    return tmp_path / "made", tmp_path / "real", tmp_path / "songs"
+
+
+def test_every_column_from_one_decode(folders, decodes, tmp_path):
+    made, real, songs = folders
+    scored = score(made, real, TABLE_ONE, music=songs)
+    assert len(decodes) == 10 and set(decodes.values()) == {1}
+    result = scored.result
+    alone = score(made, real, MOTION_ALONE, music=songs).result
+    assert set(decodes.values()) == {1}
+    assert [metric.name for metric in result.metrics] == list(TABLE_ONE.metrics)
+    for metric in alone.metrics:
+        assert result.metric(metric.name) == metric
+    flickering = result.metric("temporal_flickering")
+    assert flickering.n == flickering.n_reference == 5 and flickering.reference is not None
+    assert all(result.metric(name).reason for name in set(DIMENSIONS) - {"temporal_flickering"})
+    assert result.status == "complete" and result.pose.prediction == result.pose.reference
+
+    written = write_scored(scored, tmp_path / "out")
+    measurement, _ = rescore(tmp_path / "out" / FEATURES_FILE)
+    assert measurement.metrics == written.metrics
+    assert set(read_features(tmp_path / "out" / FEATURES_FILE)[0]) == {"prediction", "reference"}
+    table = read_table(tmp_path / "out" / "samples.parquet")
+    means = table.groupby(["metric", "clip_id"]).value.mean()
+    for name, values in measurement.samples.items():
+        assert means[name].to_dict() == pytest.approx(
+            dict(zip(scored.prediction.clip_ids, values.tolist(), strict=True)), nan_ok=True
+        )
+
+
+def test_a_video_of_nobody_has_pictures_but_no_motion(folders, decodes):
+    made, real, songs = folders
+    write(made / "c1.mp4", film(None), FPS)
+    result = score(made, real, TABLE_ONE, music=songs).result
+    assert set(decodes.values()) == {1}
+    assert (result.metric("temporal_flickering").n, result.metric("missing_rate").n) == (5, 4)
+    assert [(one.clip_id, one.reason) for one in result.errors] == [("c1", "no_person")]
+    assert (result.status, result.dataset.missing) == ("partial", ["c1"])
+
+
+def test_a_broken_video_is_named_once(folders):
+    made, real, songs = folders
+    (made / "c1.mp4").write_text("no video")
+    result = score(made, real, TABLE_ONE, music=songs).result
+    assert [(one.clip_id, one.reason) for one in result.errors] == [("c1", "not_media")]
+    assert (result.metric("temporal_flickering").n, result.metric("div_k").n) == (4, 4)
+
+
+def test_without_a_reference_motion_has_a_reason(folders):
+    result = score(folders[0], None, TABLE_ONE).result
+    assert result.metric("temporal_flickering").n == 5
+    assert "give --reference" in result.metric("fid_k").reason
+
+
+def test_without_a_pose_backend_pictures_are_scored(folders, monkeypatch):
+    def absent(*names, **options):
+        raise WeightsError("the weights are in none of /home/me; run: madance weights fetch blazepose")
+
+    monkeypatch.setattr(pose, "load", absent)
+    monkeypatch.setattr(keypoints_module, "performer_of", None)
+    result = score(folders[0], folders[1], TABLE_ONE, options=Options(backend="blazepose")).result
+    assert result.metric("temporal_flickering").n == 5
+    reason = result.metric("fid_k").reason
+    assert "madance weights fetch blazepose" in reason and "/home/me" not in reason
