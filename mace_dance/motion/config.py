@@ -30,9 +30,29 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["ABLATIONS", "OFFICIAL", "PAPER", "Choices", "MotionExpertConfig"]
+__all__ = ["ABLATIONS", "GENRES", "OFFICIAL", "PAPER", "Choices", "MotionExpertConfig"]
 
 Switch = Literal["on", "off"]
+
+GENRES = (
+    "Dai",
+    "ShenYun",
+    "Wei",
+    "Korean",
+    "Urban",
+    "Hiphop",
+    "Popping",
+    "Miao",
+    "HanTang",
+    "Breaking",
+    "Kun",
+    "Locking",
+    "Jazz",
+    "Choreography",
+    "Chinese",
+    "DunHuang",
+)
+"""Names of the official genre labels 0..15, the second-level styles of FineDance."""
 
 
 class _Closed(BaseModel):
@@ -81,7 +101,7 @@ class MotionExpertConfig(_Closed):
     heads: int = Field(default=8, ge=1)
     dance_layers: int = Field(default=8, ge=1)
     music_layers: int = Field(default=2, ge=1)
-    genres: int = Field(default=16, ge=1)
+    genres: int = Field(default=len(GENRES), ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     d_state: int = Field(default=16, ge=1)
     d_conv: int = Field(default=4, ge=1)

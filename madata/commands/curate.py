@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def curate(
             device=device,
             on_start=progress.start,
             on_progress=progress.advance,
+            on_source=progress.say,
         )
     finally:
         progress.close()
@@ -83,7 +85,7 @@ def curate(
 
 
 class Progress:
-    """A bar on stderr that counts seconds of video; silent with ``--quiet`` or where stderr is no terminal."""
+    """Seconds of video as a bar where stderr is a terminal, and a line for each source; nothing with ``--quiet``."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
@@ -103,6 +105,10 @@ class Progress:
     def advance(self, seconds: float) -> None:
         if self._bar is not None:
             self._bar.update(seconds)
+
+    def say(self, line: str) -> None:
+        if not self._quiet:
+            self._bar.write(line, file=sys.stderr)
 
     def close(self) -> None:
         if self._bar is not None:

@@ -88,7 +88,9 @@ def doctor(as_json: bool) -> None:
         click.echo(json.dumps(found, indent=1))
     else:
         device = found["device"] or "none (no torch)"
-        click.echo(f"python {found['python']} on {found['platform']}, {found['cores']} cores, device {device}")
+        click.echo(
+            f"python {found['python']} on {found['platform']}, {found['cores']} cores, device {device}"
+        )
         for name, installed in found["packages"].items():
             click.echo(f"  {name:28s} {installed or '-'}")
         for extra, names in found["missing"].items():

@@ -71,6 +71,7 @@ def curate(
     device: str = "cpu",
     on_start: Callable[[float], None] = lambda seconds: None,
     on_progress: Callable[[float], None] = lambda seconds: None,
+    on_source: Callable[[str], None] = lambda line: None,
 ) -> CurationSummary:
     """Curate every video of ``paths`` into the data set folder ``out``; finished work is never done twice.
 
@@ -80,6 +81,7 @@ def curate(
         weights: folder of model weights, searched first.
         on_start: receives the seconds of video there are to do, where the files declare them.
         on_progress: receives seconds of video as they are decoded.
+        on_source: receives a line about each source as it is finished.
 
     Raises:
         MadanceError: nothing to do, other settings than those ``out`` was made with, a full disk, missing weights.
@@ -98,11 +100,19 @@ def curate(
     for outcome in run(work, pending, jobs=jobs, on_progress=on_progress):
         if outcome.fatal:
             raise MadanceError(outcome.error or "a worker failed")
-        entries[outcome.item.source_id] = outcome.value or _crashed(
-            outcome.item, outcome.error or "no result"
-        )
+        entry = outcome.value or _crashed(outcome.item, outcome.error or "no result")
+        entries[outcome.item.source_id] = entry
+        done = sum(one is not None for one in entries.values())
+        on_source(f"{done}/{len(sources)}  {found.names[outcome.item.source_id]!r}: {_outcome(entry)}")
     finished = [(source, entry) for source in sources if (entry := entries[source.source_id]) is not None]
     return _publish(out, finished, found, config)
+
+
+def _outcome(entry: Entry) -> str:
+    if entry.source["status"] == "failed":
+        return str(entry.source["message"])
+    problem = f" ({entry.source['message']})" if entry.source["message"] else ""
+    return f"{len(entry.clips)} clips, {len(entry.dropped)} dropped{problem}"
 
 
 def _settle_settings(out: Path, config: CurationConfig) -> None:
