@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,7 @@ def plain_flickering(frames: list[np.ndarray]) -> float:
     import cv2
 
     means = [
-        np.mean(cv2.absdiff(np.array(a, np.float32), np.array(b, np.float32)))
-        for a, b in zip(frames[:-1], frames[1:], strict=True)
+        np.mean(cv2.absdiff(np.array(a, np.float32), np.array(b, np.float32))) for a, b in pairwise(frames)
     ]
     return (255.0 - float(np.mean(means))) / 255.0
 
@@ -78,7 +78,7 @@ def plain_smoothness(frames: list[np.ndarray]) -> float:
     pad = (extra_w // 2, extra_w - extra_w // 2, extra_h // 2, extra_h - extra_h // 2)
     padded = [F.pad(end, pad, mode="replicate") for end in ends]
     means = []
-    for number, (before, after) in enumerate(zip(padded[:-1], padded[1:], strict=True)):
+    for number, (before, after) in enumerate(pairwise(padded)):
         between = blend(before, after)[..., pad[2] : pad[2] + height, pad[0] : pad[0] + width]
         picture = (between[0].permute(1, 2, 0).numpy() * 255.0).clip(0, 255).astype(np.uint8)[..., ::-1]
         true = frames[2 * number + 1]
@@ -99,7 +99,9 @@ def plain_consistency(features: np.ndarray) -> float:
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     total = 0.0
     for number in range(1, len(unit)):
-        total += (max(0.0, float(unit[number] @ unit[0])) + max(0.0, float(unit[number] @ unit[number - 1]))) / 2
+        total += (
+            max(0.0, float(unit[number] @ unit[0])) + max(0.0, float(unit[number] @ unit[number - 1]))
+        ) / 2
     return total / (len(unit) - 1)
 
 
@@ -243,7 +245,9 @@ def time_networks(path: Path, device: str, frames: int) -> None:
             for chunk in chunked(pictures, 16, device):
                 accumulator.update(chunk)
             accumulator.compute()
-        print(f"  {name:24s} {frames / (time.perf_counter() - begin):8.2f} frames/s on {device}, decode included")
+        print(
+            f"  {name:24s} {frames / (time.perf_counter() - begin):8.2f} frames/s on {device}, decode included"
+        )
 
 
 def main() -> int:
@@ -265,7 +269,9 @@ def main() -> int:
         ratios["memory"] = memory(path)
         if chosen.networks:
             time_networks(path, chosen.device, 8 if chosen.device == "cpu" else chosen.frames)
-    missed = [f"{name} {ratios[name]:.1f}x of {goal:g}x" for name, goal in GOALS.items() if ratios[name] < goal]
+    missed = [
+        f"{name} {ratios[name]:.1f}x of {goal:g}x" for name, goal in GOALS.items() if ratios[name] < goal
+    ]
     print("all goals met" if not missed else "goals missed: " + "; ".join(missed))
     return 1 if missed else 0
 
@@ -274,21 +280,13 @@ def compare(path: Path) -> dict[str, float]:
     """Ratios of CPU time, after both ways were found to agree."""
     import torch
 
-    from evaluation.metrics.appearance.temporal_flickering import mean_absolute_difference
-
     torch.set_num_threads(1)
-    frames = plain_frames(path)
     cpu_seconds(lambda: our_scores(path, ["temporal_flickering"]))
-    slow, plain_tf = cpu_seconds(lambda: plain_flickering(frames))
-    fast, _ = cpu_seconds(
-        lambda: [mean_absolute_difference(a, b) for a, b in zip(frames[:-1], frames[1:], strict=True)]
-    )
-    ratios = {"TF score": report("TF score", slow, fast, len(frames))}
-    del frames
+    count, plain_tf, ratio = compare_flickering(plain_frames(path))
+    ratios = {"TF score": ratio}
     slow, _ = cpu_seconds(lambda: plain_flickering(plain_frames(path)))
     fast, ours = cpu_seconds(lambda: our_scores(path, ["temporal_flickering"]))
     check("temporal_flickering", plain_tf, ours["temporal_flickering"])
-    count = len(plain_frames(path))
     ratios["TF decode + score"] = report("TF decode + score", slow, fast, count)
     slow, plain = cpu_seconds(lambda: plain_scores(path))
     fast, ours = cpu_seconds(lambda: our_scores(path))
@@ -299,9 +297,20 @@ def compare(path: Path) -> dict[str, float]:
     return ratios
 
 
+def compare_flickering(frames: list[np.ndarray]) -> tuple[int, float, float]:
+    """Number of frames, the plain score, and the ratio of scoring frames that are in memory."""
+    from evaluation.metrics.appearance.temporal_flickering import mean_absolute_difference
+
+    slow, plain = cpu_seconds(lambda: plain_flickering(frames))
+    fast, _ = cpu_seconds(lambda: [mean_absolute_difference(a, b) for a, b in pairwise(frames)])
+    return len(frames), plain, report("TF score", slow, fast, len(frames))
+
+
 def report(name: str, slow: float, fast: float, count: int) -> float:
     per = 1000 / count
-    print(f"  {name:44s} plain {slow * per:7.2f} s   ours {fast * per:6.2f} s per 1000 frames   {slow / fast:5.1f}x")
+    print(
+        f"  {name:44s} plain {slow * per:7.2f} s   ours {fast * per:6.2f} s per 1000 frames   {slow / fast:5.1f}x"
+    )
     return slow / fast
 
 

@@ -48,7 +48,9 @@ def run_upstream(python: Path, videos: Path, device: str, out: Path) -> dict[str
     found = {}
     for dimension in DIMENSIONS:
         arguments = [str(videos), str(out), dimension, device, f"{info}/VBench_full_info.json"]
-        done = subprocess.run([python, "-c", UPSTREAM, *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [python, "-c", UPSTREAM, *arguments], capture_output=True, text=True, check=False
+        )
         file = out / f"{dimension}_eval_results.json"
         if done.returncode or not file.is_file():
             last = (done.stderr.strip().splitlines() or ["no output"])[-1]

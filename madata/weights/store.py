@@ -1,9 +1,9 @@
 """The manifest of known networks and the search for their files.
 
 Folders are searched in this order: the one given, ``$MADANCE_WEIGHTS``, the user's cache
-(``$XDG_CACHE_HOME/madance/weights``), and, for networks of the Hugging Face hub, the hub's own cache. The
-first file found counts; one of another size or with other bytes than the manifest records is an error,
-never skipped over.
+(``$XDG_CACHE_HOME/madance/weights``), and then where others put the same files: the hub's own cache, and, for
+files behind an address, the caches of torch, pyiqa and OpenAI's CLIP. The first file found counts; one of
+another size or with other bytes than the manifest records is an error, never skipped over.
 """
 
 from __future__ import annotations
@@ -251,7 +251,19 @@ def locate(entry: WeightsEntry, weights_dir: Path | None = None) -> Path | None:
     for folder in folders(weights_dir):
         if (folder / entry.file).exists():
             return folder / entry.file
-    return _in_hub_cache(entry.source) if isinstance(entry.source, HubSource) else None
+    if isinstance(entry.source, HubSource):
+        return _in_hub_cache(entry.source)
+    if isinstance(entry.source, UrlSource):
+        return next((folder / entry.file for folder in _caches() if (folder / entry.file).is_file()), None)
+    return None
+
+
+def _caches() -> tuple[Path, ...]:
+    """Folders in which other programs keep files they downloaded, under their published names."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    torch_home = os.environ.get("TORCH_HOME")
+    hub = (Path(torch_home).expanduser() if torch_home else base / "torch") / "hub"
+    return (hub / "checkpoints", hub / "pyiqa", base / "clip")
 
 
 def _in_hub_cache(source: HubSource) -> Path | None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -363,3 +364,42 @@ def test_the_verb_itself_loads_nothing_heavy():
     code = "import sys, madata.commands.weights; print({'numpy', 'pydantic', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({}, "cache/torch/hub/checkpoints"),
+        ({}, "cache/torch/hub/pyiqa"),
+        ({}, "cache/clip"),
+        ({"TORCH_HOME": "own"}, "own/hub/checkpoints"),
+    ],
+)
+def test_files_that_others_downloaded_are_found(variables, place, tmp_path, monkeypatch):
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, str(tmp_path / value))
+    network = entry("c", source=UrlSource(kind="url", url="https://example.org/c.tflite"))
+    assert locate(network) is None
+    path = tmp_path / place / "c.tflite"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(PAYLOAD)
+    assert locate(network) == path
+
+
+def test_a_licence_that_forbids_commercial_use_is_shown(monkeypatch):
+    flagged = entry("c", licence="CC-BY-NC-4.0", noncommercial=True)
+    monkeypatch.setattr(store, "_manifest", lambda: ({"c": flagged}, {"pkg": PINNED}))
+    assert "CC-BY-NC-4.0 (NON-COMMERCIAL)" in CliRunner().invoke(weights, ["list"]).output
+    row = json.loads(CliRunner().invoke(weights, ["list", "--json"]).output)[0]
+    assert row["noncommercial"] is True
+
+
+def test_the_manifest_flags_every_licence_with_nc_in_it():
+    text = resources.files("madata").joinpath("weights.toml").read_text("utf-8")
+    entries, _ = store.parse_manifest(text)
+    restricted = {
+        name for name, one in entries.items() if "NC" in one.licence or "Noncommercial" in one.licence
+    }
+    assert restricted == {name for name, one in entries.items() if one.noncommercial} != set()
+    assert {"appearance", "reconstruction"} <= {one.group for one in entries.values()}

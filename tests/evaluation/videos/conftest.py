@@ -12,6 +12,7 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
 
 @pytest.fixture
