@@ -57,7 +57,9 @@ def test_the_package_is_listed_with_what_it_needs(site):
         assert rows[name]["state"] == "ready"
 
 
-@pytest.mark.parametrize("system", [ONE_FILE, "stepdance", "silhouette", "cascade:stepdance+silhouette"], ids=Path)
+@pytest.mark.parametrize(
+    "system", [ONE_FILE, "stepdance", "silhouette", "cascade:stepdance+silhouette"], ids=Path
+)
 def test_an_example_keeps_the_contract(site, system):
     run = command("check", system, "--json", site=site)
     findings = json.loads(run.stdout)
@@ -87,7 +89,9 @@ def test_the_cascade_of_the_package_makes_videos(site, data, tmp_path):
 
 
 def test_an_option_the_system_does_not_know_is_named(site, data, tmp_path):
-    run = command("generate", "stepdance", "--data", data, "--out", tmp_path, "--set", "hieght_m=1", site=site)
+    run = command(
+        "generate", "stepdance", "--data", data, "--out", tmp_path, "--set", "hieght_m=1", site=site
+    )
     assert run.returncode == 2
     assert "its options are: height_m" in run.stderr
 

@@ -52,7 +52,9 @@ def read_by_tests() -> set[str]:
                     if isinstance(argument, ast.Constant):
                         patterns.add(argument.value)
                     elif literals:
-                        patterns.add("*".join(str(part.value) for part in literals if isinstance(part.value, str)))
+                        patterns.add(
+                            "*".join(str(part.value) for part in literals if isinstance(part.value, str))
+                        )
     return patterns
 
 

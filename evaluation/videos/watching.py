@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["watch", "watch_pair"]
 
-_CHUNK_ON_CPU, _CHUNK = 2, 16
+_CHUNK_ON_CPU, _CHUNK = 4, 16
 """Frames per chunk. A CPU's chunk is small: it stays in reach of its caches and of the allocator's pool."""
 
 

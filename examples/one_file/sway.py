@@ -1,7 +1,7 @@
 """A complete third-party system in one file: a body that sways to the loudness of the music.
 
-    madance check examples/one_file/sway.py
-    madance generate examples/one_file/sway.py --data DATA --out runs/sway
+madance check examples/one_file/sway.py
+madance generate examples/one_file/sway.py --data DATA --out runs/sway
 """
 
 import numpy as np

@@ -136,7 +136,9 @@ def test_the_noise_floor_is_above_nothing_and_far_below_a_bad_system(judge, rows
     floor, worst = judge.fid(rows["noise-floor"]), judge.fid(rows["mean-pose"])
     for low, high in zip(floor, worst, strict=True):
         assert 0.01 < low < high / 3
-    assert judge.diversity(rows["noise-floor"]) == pytest.approx(judge.diversity(rows["ground-truth"]), rel=0.2)
+    assert judge.diversity(rows["noise-floor"]) == pytest.approx(
+        judge.diversity(rows["ground-truth"]), rel=0.2
+    )
 
 
 def test_the_noise_floor_takes_each_outside_clip_once(data, rows):

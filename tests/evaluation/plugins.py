@@ -28,7 +28,10 @@ def install_example(site):
     source = ROOT / "examples" / "package"
     project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].items()
-    requires = [*project["dependencies"], *(f"{need}; extra == '{name}'" for name, needs in extras for need in needs)]
+    requires = [
+        *project["dependencies"],
+        *(f"{need}; extra == '{name}'" for name, needs in extras for need in needs),
+    ]
     points = project["entry-points"]["madance.systems"]
     install(site, project["name"], points, version=project["version"], requires=requires)
     shutil.copytree(source / "stepdance", site / "stepdance")

@@ -64,11 +64,23 @@ def test_a_system_that_keeps_the_contract_passes(tmp_path):
     [
         (lambda self, request: dance(request, fps=25.0), "25 frames per second, 30 were asked for"),
         (lambda self, request: changed(dance(request), fps=60.0), "60 frames per second, 30 were asked for"),
-        (lambda self, request: changed(dance(request), rotation=dance(request).rotation[:-1]), "translation has shape"),
+        (
+            lambda self, request: changed(dance(request), rotation=dance(request).rotation[:-1]),
+            "translation has shape",
+        ),
         (lambda self, request: make_dance(1.0, fps=request.fps).motion, "30 frames, 60 were asked for"),
-        (lambda self, request: changed(dance(request), translation=dance(request).translation * np.nan), "NaN"),
-        (lambda self, request: changed(dance(request), rotation=dance(request).rotation[:, :22]), "rotation has shape"),
-        (lambda self, request: changed(dance(request), rotation=dance(request).rotation.tolist()), "got list"),
+        (
+            lambda self, request: changed(dance(request), translation=dance(request).translation * np.nan),
+            "NaN",
+        ),
+        (
+            lambda self, request: changed(dance(request), rotation=dance(request).rotation[:, :22]),
+            "rotation has shape",
+        ),
+        (
+            lambda self, request: changed(dance(request), rotation=dance(request).rotation.tolist()),
+            "got list",
+        ),
         (lambda self, request: changed(dance(request), up="x"), "up"),
         (lambda self, request: changed(dance(request), skeleton="smpl-25"), "smpl-25"),
         (lambda self, request: dance(request).rotation, "expected a Motion3D, got ndarray"),
@@ -102,7 +114,9 @@ def test_a_body_upside_down_is_found():
 
 
 def test_centimetres_are_found():
-    cm = plugin_of(lambda self, request: changed(dance(request), translation=dance(request).translation * 100))
+    cm = plugin_of(
+        lambda self, request: changed(dance(request), translation=dance(request).translation * 100)
+    )
     assert "is it in metres?" in failures(cm)[0]
 
 
@@ -116,7 +130,9 @@ def test_a_generator_made_in_setup_is_found():
     def start(self):
         self.rng = np.random.default_rng(0)
 
-    found = failures(plugin_of(lambda self, request: dance(request, seed=int(self.rng.integers(99))), setup=start))
+    found = failures(
+        plugin_of(lambda self, request: dance(request, seed=int(self.rng.integers(99))), setup=start)
+    )
     assert found[0].startswith("determinism")
 
 
@@ -281,11 +297,22 @@ def in_child(tmp_path, name, limit_s=60.0):
 
 def test_the_child_says_the_same(tmp_path):
     found = in_child(tmp_path, "Fine")
-    assert [f.rule for f in found] == ["load", "task", "setup", "contract", "body", "determinism", "order", "seeds"]
+    assert [f.rule for f in found] == [
+        "load",
+        "task",
+        "setup",
+        "contract",
+        "body",
+        "determinism",
+        "order",
+        "seeds",
+    ]
     assert {f.status for f in found} == {"pass"}
 
 
-@pytest.mark.parametrize(("name", "words"), [("Crash", "SIGSEGV"), ("Leave", "exit code 9"), ("Gone", "has no 'Gone'")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("Crash", "SIGSEGV"), ("Leave", "exit code 9"), ("Gone", "has no 'Gone'")]
+)
 def test_a_system_that_dies_is_a_finding(tmp_path, name, words):
     last = in_child(tmp_path, name)[-1]
     assert last.status == "fail"

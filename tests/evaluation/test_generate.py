@@ -191,7 +191,9 @@ def test_a_clip_that_fails_is_recorded_tried_again_and_stops_nothing(data, tmp_p
 
 
 def test_a_broken_contract_leaves_no_file(data, tmp_path):
-    summary = generate(plugin_of(lambda request: dance(request).rotation), data, tmp_path, Settings(retries=0))
+    summary = generate(
+        plugin_of(lambda request: dance(request).rotation), data, tmp_path, Settings(retries=0)
+    )
     assert len(summary.failed) == CLIPS
     assert content(tmp_path) == {}
     assert read_json(tmp_path / "journal" / "c0.json")["reason"] == "type"
@@ -221,7 +223,13 @@ def test_a_file_changed_by_hand_is_made_again(data, tmp_path):
 def test_a_file_whose_process_died_before_the_journal_is_kept(data, tmp_path):
     generate(plugin_of(dance), data, tmp_path, Settings())
     path = tmp_path / "journal" / "c2.json"
-    entry = read_json(path) | {"state": "started", "file": None, "sha256": None, "frames": None, "generate_s": None}
+    entry = read_json(path) | {
+        "state": "started",
+        "file": None,
+        "sha256": None,
+        "frames": None,
+        "generate_s": None,
+    }
     path.write_text(json.dumps(entry))
     again = plugin_of(dance)
     summary = generate(again, data, tmp_path, Settings())
@@ -319,7 +327,9 @@ def test_killed_at_random_it_ends_the_same_and_does_no_finished_clip_twice(tmp_p
         run = start(tmp_path, data, out)
         had = len(log.read_text().split()) if log.exists() else 0
         begin = time.monotonic()
-        while run.poll() is None and (not log.exists() or len(log.read_text().split()) < had + rng.randint(2, 4)):
+        while run.poll() is None and (
+            not log.exists() or len(log.read_text().split()) < had + rng.randint(2, 4)
+        ):
             assert time.monotonic() - begin < 60
             time.sleep(0.001)
         time.sleep(rng.uniform(0, 0.03))
@@ -365,8 +375,17 @@ def test_the_command_reports_on_both_streams(tmp_path):
 
 def test_failed_clips_make_exit_code_1_and_are_named(tmp_path):
     silence(tmp_path / "data" / "a.wav", 0.5)
-    (tmp_path / "bad.py").write_text("class Bad:\n    task = 'motion'\n    def generate(self, request): return 5\n")
-    arguments = ["generate", f"{tmp_path}/bad.py:Bad", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
+    (tmp_path / "bad.py").write_text(
+        "class Bad:\n    task = 'motion'\n    def generate(self, request): return 5\n"
+    )
+    arguments = [
+        "generate",
+        f"{tmp_path}/bad.py:Bad",
+        "--data",
+        str(tmp_path / "data"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
     run = CliRunner().invoke(madance, arguments)
     assert run.exit_code == 1
     assert "failed  a: expected a Motion3D, got int" in run.stderr
@@ -546,5 +565,7 @@ def test_finding_a_sanity_row_and_running_it(data, tmp_path):
     summary = generate(find("ground-truth"), data, tmp_path, Settings(task="motion"))
     assert summary.done == CLIPS
     for number in range(CLIPS):
-        real, made = (read_motion(folder / f"c{number}.npz") for folder in (data / "motions", tmp_path / "clips"))
+        real, made = (
+            read_motion(folder / f"c{number}.npz") for folder in (data / "motions", tmp_path / "clips")
+        )
         np.testing.assert_array_equal(made.rotation, real.rotation)

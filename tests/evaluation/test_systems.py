@@ -363,7 +363,12 @@ def test_a_cascade_hands_the_dance_on(tmp_path):
     assert len(joined.generate(request)) == 16
     asked, painted = dancer.request, painter.request
     assert (asked.task, asked.fps, asked.image, asked.music) == ("motion", 60.0, None, request.music)
-    assert (painted.task, painted.fps, painted.music, painted.image) == ("animation", 16.0, None, request.image)
+    assert (painted.task, painted.fps, painted.music, painted.image) == (
+        "animation",
+        16.0,
+        None,
+        request.image,
+    )
     assert painted.pose.xy.shape == (16, 24, 2)
     assert (painted.pose.score == 1).all()
     assert (painted.pose.xy.min() >= 0) and (painted.pose.xy.max() <= 64)
