@@ -171,6 +171,7 @@ def score_motion(
     match = match.limited(options.limit, protocol.clips)
 
     reader = reader_for(protocol, options)
+    options.on_total(len(match.predictions) + (len(match.references) if real.folder else 0))
     ours = real.measure(match.references, reader)
     theirs = reader.measure(
         {clip: found.files[clip] for clip in match.predictions},

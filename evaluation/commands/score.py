@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,28 +137,30 @@ def score(
     protocols = _protocols(names, folder)
     if reference is None and not all(protocol.watches for protocol in protocols):
         raise click.UsageError("give --reference: these protocols compare with real clips")
-    on_clip, on_total = _progress(ctx)
-    options = Options(
-        system=system,
-        allow_missing=allow_missing,
-        mix_backends=mix_backends,
-        limit=limit,
-        backend=pose,
-        device=device,
-        weights=weights,
-        jobs=jobs or os.cpu_count() or 1,
-        on_clip=on_clip,
-        on_total=on_total,
-    )
+    if save_reference is not None and reference is None:
+        raise click.UsageError("--save-reference keeps what --reference gives: give both")
     try:
-        if save_reference is not None and reference is not None:
-            reference = _save(reference, protocols, save_reference, music, options)
-        if predictions is None:
-            return
-        results = [
-            _run(predictions, reference, protocol, music, options, _folder(out, protocol, protocols))
-            for protocol in protocols
-        ]
+        with _progress(ctx) as (on_clip, on_total):
+            options = Options(
+                system=system,
+                allow_missing=allow_missing,
+                mix_backends=mix_backends,
+                limit=limit,
+                backend=pose,
+                device=device,
+                weights=weights,
+                jobs=jobs or os.cpu_count() or 1,
+                on_clip=on_clip,
+                on_total=on_total,
+            )
+            if save_reference is not None and reference is not None:
+                reference = _save(reference, protocols, save_reference, music, options)
+            if predictions is None:
+                return
+            results = [
+                _run(predictions, reference, protocol, music, options, _folder(out, protocol, protocols))
+                for protocol in protocols
+            ]
     except Refused as refused:
         if as_json:
             click.echo(json.dumps({"errors": [_plain(problem) for problem in refused.problems]}, indent=1))
@@ -202,6 +205,8 @@ def _save(
 
     if len(protocols) != 1:
         raise click.UsageError("--save-reference takes one --protocol")
+    if protocols[0].input == "video":
+        raise click.UsageError(f"--save-reference keeps motion, and {protocols[0].name} has none")
     for problem in save_reference(reference, protocols[0], file, music=music, options=options):
         click.echo(f"reference {problem.file}: {problem.message} [{problem.reason}]", err=True)
     return file
@@ -214,23 +219,25 @@ def _import(file: Path, system: str | None, out: Path | None) -> Result:
     return imported.result if out is None else write_imported(imported, out)
 
 
-def _progress(ctx: click.Context) -> tuple[Callable[[], None], Callable[[int], None]]:
-    """Count clips on standard error, on a terminal only, with the time left where their number is known."""
-    if (ctx.obj or {}).get("quiet"):
-        return lambda: None, lambda count: None
+@contextlib.contextmanager
+def _progress(ctx: click.Context) -> Iterator[tuple[Callable[[], None], Callable[[int], None]]]:
+    """Count clips on standard error, on a terminal only, with the time left where their number is known.
+
+    Yields what is called after each clip, and what is told how many come next.
+    """
     from tqdm import tqdm
 
-    bar = tqdm(unit=" clips", desc="measuring", disable=None, leave=False, dynamic_ncols=True)
-    ctx.call_on_close(bar.close)
+    quiet = True if (ctx.obj or {}).get("quiet") else None
+    with tqdm(unit=" clips", desc="measuring", disable=quiet, leave=False, dynamic_ncols=True) as bar:
 
-    def step() -> None:
-        bar.update(1)
+        def step() -> None:
+            bar.update(1)
 
-    def expect(count: int) -> None:
-        bar.total = (bar.total or bar.n) + count
-        bar.refresh()
+        def expect(count: int) -> None:
+            bar.total = (bar.total or bar.n) + count
+            bar.refresh()
 
-    return step, expect
+        yield step, expect
 
 
 def _plain(problem: Problem) -> dict[str, Any]:

@@ -32,6 +32,7 @@ __all__ = ["measure_videos", "sample_values"]
 Floats = npt.NDArray[np.float64]
 
 _FEW_VIDEOS = 256
+"""As ``metrics.reconstruction.fvd.FEW_VIDEOS``, which needs torch; numbers are computed again without it."""
 _SCALE = {"imaging_quality": 0.01}
 _LIMITS = {"psnr": (-np.inf, np.inf), "ssim": (-1.0, 1.0), "motion_magnitude": (0.0, 255.0)}
 _LIMITS["lpips"] = (0.0, np.inf)

@@ -303,5 +303,5 @@ def resample(waveform: FloatArray, rate_hz: int, to_hz: int) -> FloatArray:
         ratio = Fraction(to_hz, rate_hz).limit_denominator(_LONGEST_FILTER // 20)
         up, down = ratio.numerator, ratio.denominator
     count = round(waveform.shape[-1] * to_hz / rate_hz)
-    resampled = resample_poly(waveform, up, down, axis=-1).astype(np.float32)
+    resampled: FloatArray = resample_poly(waveform, up, down, axis=-1).astype(np.float32)
     return resampled[..., :count]

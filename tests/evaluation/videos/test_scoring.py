@@ -221,3 +221,18 @@ def test_the_command(tmp_path):
     assert "give --reference" in str(refused.exception)
     no_gpu = CliRunner().invoke(command, [str(folder), "--protocol", "vbench", "--device", "nowhere"])
     assert "cannot be used here" in str(no_gpu.exception)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--protocol", "ma-data-motion2d"], "give --reference"),
+        (["--protocol", "vbench", "--save-reference", "r.npz"], "give both"),
+        (["--protocol", "vbench", "--reference", "{folder}", "--save-reference", "r.npz"], "has none"),
+    ],
+)
+def test_what_the_command_cannot_do_is_said(tmp_path, arguments, says):
+    folder = write_folder(tmp_path / "system", range(1))
+    filled = [argument.format(folder=folder) for argument in arguments]
+    run = CliRunner().invoke(command, [str(folder), *filled])
+    assert run.exit_code == 2 and says in run.output
