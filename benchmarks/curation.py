@@ -158,6 +158,46 @@ def run_ours(paths: list[Path]) -> dict[str, object]:
     return {"kept": kept, "clips_s": seconds}
 
 
+def run_stages(paths: list[Path]) -> dict[str, object]:
+    """Where our CPU seconds go, models loaded beforehand."""
+    from madata import pose
+    from madata.config import load_config
+    from madata.curate import source, verdicts
+    from madata.files import sha256_file
+    from madata.shots import load_transnet
+    from madata.shots.transnet import ShotStream
+    from madata.types import Source
+
+    stages = dict.fromkeys(("TransNet V2", "flow", "people", "cut and encode"), 0.0)
+    load_transnet()
+    backend = pose.load("blazepose")
+
+    def timed(name, function):
+        def run(*arguments, **options):
+            start = time.process_time()
+            try:
+                return function(*arguments, **options)
+            finally:
+                stages[name] += time.process_time() - start
+
+        return run
+
+    ShotStream.feed = timed("TransNet V2", ShotStream.feed)
+    ShotStream.close = timed("TransNet V2", ShotStream.close)
+    verdicts._flow_of = timed("flow", verdicts._flow_of)
+    verdicts.examine = timed("people", verdicts.examine)
+    verdicts.pose.load = lambda name, **options: backend
+    source.cut = timed("cut and encode", source.cut)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        for path in paths:
+            item = Source(path.stem, path, sha256_file(path))
+            source.curate_source(item, lambda seconds: None, out=Path(folder), config=load_config())
+        total = time.process_time() - start
+    stages["decode, scale and the rest"] = total - sum(stages.values())
+    return {"stages": stages}
+
+
 def run_decode(paths: list[Path]) -> dict[str, object]:
     seconds = 0.0
     for path in paths:
@@ -179,10 +219,12 @@ def measured(what: str, paths: list[Path]) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("videos", nargs="*", type=Path)
-    parser.add_argument("--side", choices=["naive", "ours", "decode"])
+    parser.add_argument("--side", choices=["naive", "ours", "stages", "decode"])
     arguments = parser.parse_args()
     if arguments.side:
-        side = {"naive": run_naive, "ours": run_ours, "decode": run_decode}[arguments.side]
+        side = {"naive": run_naive, "ours": run_ours, "stages": run_stages, "decode": run_decode}[
+            arguments.side
+        ]
         print(json.dumps(side(arguments.videos)))
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -192,20 +234,24 @@ def main() -> None:
 
             make_crawl(Path(folder), seed=0)
             paths = sorted(Path(folder).glob("*.mp4"))
-        results = {side: measured(side, paths) for side in ("decode", "ours", "naive")}
+        results = {side: measured(side, paths) for side in ("decode", "ours", "stages", "naive")}
     seconds = results["decode"]["seconds"]
     print(
         f"{seconds:.1f} s of video in {len(paths)} files; CPU seconds, one thread, start of the process included"
     )
-    for side, result in results.items():
+    for side in ("decode", "ours", "naive"):
+        result = results[side]
         print(
             f"  {side:7s} {result['cpu_s']:8.1f} CPU s   {result['cpu_s'] / seconds:6.3f} per s of video   "
             f"{result['cpu_s'] / results['decode']['cpu_s']:6.1f} x one decode"
         )
-    print(
-        "  naive by stage: "
-        + ", ".join(f"{name} {value:.1f}" for name, value in results["naive"]["stages"].items())
-    )
+    for side in ("stages", "naive"):
+        stages = results[side]["stages"]
+        print(f"  {'ours' if side == 'stages' else side} by stage, CPU s per s of video:")
+        print("    " + ", ".join(f"{name} {value / seconds:.3f}" for name, value in stages.items()))
+    ours = results["stages"]["stages"]
+    others = sum(value for name, value in ours.items() if name not in ("TransNet V2", "cut and encode"))
+    print(f"  ours without TransNet V2 and encoding: {others / seconds:.3f} CPU s per s of video")
     print(f"ratio naive / ours: {results['naive']['cpu_s'] / results['ours']['cpu_s']:.2f}")
     for side in ("ours", "naive"):
         print(f"kept by {side}: {results[side]['kept']}")
