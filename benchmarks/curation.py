@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -96,7 +97,8 @@ def naive_cut(path: Path, shots: list[tuple[int, int]], folder: Path) -> None:
                 stream = writer.add_stream("libx264", rate=24)
                 stream.codec_context.thread_count = 1
                 stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
-            frame.pts = None
+            frame.pts, frame.time_base = index - start, Fraction(1, 24)
+            frame.pict_type = 0
             writer.mux(stream.encode(frame))
         if writer is not None:
             writer.mux(stream.encode(None))

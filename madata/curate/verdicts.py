@@ -6,10 +6,11 @@ same thresholds with the samples inside it, so that a second dancer who enters l
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from madata import pose
 from madata.config import CurationConfig, WindowsConfig
 from madata.curate.observe import Piece, Sample
 from madata.files import write_bytes, write_npz
-from madata.flow import Box, FlowMeter, FlowSample, MotionSummary, summarize
+from madata.flow import Box, FlowMeter, FlowSample, MotionSummary, is_static, summarize
 from madata.manifest import split_of
 from madata.people import PeopleRule, Verdict, examine
 from madata.pose import PoseBackend
@@ -37,6 +38,18 @@ _SMALLEST_PERSON = 0.1
 
 _THUMBNAIL_PX = 200
 _TOLERANCE_S = 1e-6
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a span is dropped: the measured ``value`` met the ``threshold``; ``measured`` is all that is known of it."""
+
+    stage: str
+    reason: str
+    value: float | None
+    threshold: float
+    message: str
+    measured: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -76,69 +89,61 @@ class PieceJudge:
         self.pieces = 0
         self.decisions = Decisions()
 
-    @cached_property
     def _backend(self) -> PoseBackend:
         people = self._config.people
-        return pose.load(people.backend, weights=self._weights, device=self._device, **people.options)
+        return _load_backend(people.backend, self._weights, self._device, tuple(people.options.items()))
 
     def __call__(self, piece: Piece) -> None:
         self.pieces += 1
-        shots = self._config.shots
-        if piece.span.duration_s < shots.min_s - _TOLERANCE_S:
-            message = f"{piece.span.duration_s:.2f} s is shorter than {shots.min_s:g} s"
-            self._drop(piece, piece.span, "shots", "short", piece.span.duration_s, shots.min_s, message, {})
-            return
-        flow = _flow_of(piece.grey, self._config.motion.pairs_per_s)
-        people = _PeopleOf(piece, self._backend_for, self._rule)
-        if (found := self._motion_problem(flow, people, piece.span)) is not None:
-            self._drop(piece, piece.span, *found)
-            return
-        if (found := self._people_problem(flow, people, piece.span)) is not None:
-            self._drop(piece, piece.span, *found)
+        flow: list[FlowSample] = []
+        people = _PeopleOf(piece, self._backend, self._rule)
+        rejection = self._length_problem(piece)
+        if rejection is None:
+            flow = _flow_of(piece.grey, self._config.motion.pairs_per_s)
+            rejection = self._problem(flow, people, piece.span)
+        if rejection is not None:
+            self._drop(piece, piece.span, rejection)
             return
         for window in self._windows(piece):
-            found = self._motion_problem(flow, people, window) or self._people_problem(flow, people, window)
-            if found is not None:
-                self._drop(piece, window, "windows", *found[1:])
-            else:
+            rejection = self._problem(flow, people, window)
+            if rejection is None:
                 self._keep(piece, window, flow, people)
+            else:
+                self._drop(piece, window, replace(rejection, stage="windows"))
 
-    def _backend_for(self) -> PoseBackend:
-        return self._backend
+    def _length_problem(self, piece: Piece) -> Rejection | None:
+        seconds, shortest = piece.span.duration_s, self._config.shots.min_s
+        if seconds >= shortest - _TOLERANCE_S:
+            return None
+        return Rejection(
+            "shots", "short", seconds, shortest, f"{seconds:.2f} s is shorter than {shortest:g} s"
+        )
 
-    def _motion_problem(
-        self, flow: Sequence[FlowSample], people: _PeopleOf, span: Span
-    ) -> tuple[str, str, float | None, float, str, dict[str, Any]] | None:
+    def _problem(self, flow: Sequence[FlowSample], people: _PeopleOf, span: Span) -> Rejection | None:
+        return self._motion_problem(flow, people, span) or self._people_problem(flow, people, span)
+
+    def _motion_problem(self, flow: Sequence[FlowSample], people: _PeopleOf, span: Span) -> Rejection | None:
         threshold = self._config.motion.static_below
         summary = summarize(flow, span.start_s, span.end_s)
         if (summary.value or 0.0) < threshold and _could_move(flow, span, threshold):
-            summary = summarize(flow, span.start_s, span.end_s, boxes=people.boxes(self._info.size))
-        value = summary.value
-        if value is not None and value >= threshold:
+            summary = summarize(flow, span.start_s, span.end_s, boxes=people.boxes())
+        judgement = is_static(summary, threshold)
+        if not judgement.static:
             return None
-        said = (
-            "nothing to compare"
-            if value is None
-            else f"{value:.2f} % of the diagonal per s is below {threshold:g}"
+        return Rejection(
+            "motion", "static", judgement.value, threshold, judgement.reason, _motion_row(summary)
         )
-        return "motion", "static", value, threshold, said, _motion_row(summary)
 
-    def _people_problem(
-        self, flow: Sequence[FlowSample], people: _PeopleOf, span: Span
-    ) -> tuple[str, str, float | None, float, str, dict[str, Any]] | None:
-        shares = people.shares(span)
-        rule = self._rule
-        row = {
-            **_motion_row(summarize(flow, span.start_s, span.end_s, boxes=people.boxes(self._info.size))),
-            **shares,
-        }
+    def _people_problem(self, flow: Sequence[FlowSample], people: _PeopleOf, span: Span) -> Rejection | None:
+        shares, rule = people.shares(span), self._rule
         two, none = shares["share_two_or_more"], shares["share_none"]
+        measured = {**_motion_row(summarize(flow, span.start_s, span.end_s, boxes=people.boxes())), **shares}
         if two >= rule.multi_share:
             said = f"two or more performers in {two:.0%} of {shares['samples']} samples"
-            return "people", "multi_person", two, rule.multi_share, said, row
+            return Rejection("people", "multi_person", two, rule.multi_share, said, measured)
         if none >= rule.none_share:
             said = f"no performer in {none:.0%} of {shares['samples']} samples"
-            return "people", "no_person", none, rule.none_share, said, row
+            return Rejection("people", "no_person", none, rule.none_share, said, measured)
         return None
 
     def _windows(self, piece: Piece) -> list[Span]:
@@ -156,9 +161,9 @@ class PieceJudge:
 
     def _keep(self, piece: Piece, window: Span, flow: Sequence[FlowSample], people: _PeopleOf) -> None:
         clip_id = f"{self._source_id}-{window.start:06d}"
-        summary = summarize(flow, window.start_s, window.end_s, boxes=people.boxes(self._info.size))
+        summary = summarize(flow, window.start_s, window.end_s, boxes=people.boxes())
         keypoints = Path("keypoints") / f"{clip_id}.npz"
-        people.write_keypoints(self._out / keypoints, window, self._info.size, self._framing)
+        people.write_keypoints(self._out / keypoints, window, self._framing)
         output = self._config.output
         self.decisions.clips.append(
             {
@@ -188,29 +193,18 @@ class PieceJudge:
             fit=clip.fit,
         )
 
-    def _drop(
-        self,
-        piece: Piece,
-        span: Span,
-        stage: str,
-        reason: str,
-        value: float | None,
-        threshold: float,
-        message: str,
-        measured: dict[str, Any],
-    ) -> None:
-        name = f"{self._source_id}-{span.start:06d}-dropped"
+    def _drop(self, piece: Piece, span: Span, rejection: Rejection) -> None:
         self.decisions.dropped.append(
             {
                 "source_id": self._source_id,
                 **_span_row(span),
-                "stage": stage,
-                "reason": reason,
-                "value": value,
-                "threshold": threshold,
-                "message": message,
-                **measured,
-                "thumbnail": self._thumbnail(piece, span, name),
+                "stage": rejection.stage,
+                "reason": rejection.reason,
+                "value": rejection.value,
+                "threshold": rejection.threshold,
+                "message": rejection.message,
+                **rejection.measured,
+                "thumbnail": self._thumbnail(piece, span, f"{self._source_id}-{span.start:06d}-dropped"),
             }
         )
 
@@ -230,10 +224,18 @@ class PieceJudge:
         return str(path)
 
 
+@functools.cache
+def _load_backend(
+    name: str, weights: Path | None, device: str, options: tuple[tuple[str, Any], ...]
+) -> PoseBackend:
+    """A backend, loaded once per process whatever the number of sources."""
+    return pose.load(name, weights=weights, device=device, **dict(options))
+
+
 class _PeopleOf:
     """The people of one piece, looked for when first asked about."""
 
-    def __init__(self, piece: Piece, backend: Any, rule: PeopleRule) -> None:
+    def __init__(self, piece: Piece, backend: Callable[[], PoseBackend], rule: PeopleRule) -> None:
         self._samples = piece.pictures
         self._backend = backend
         self._rule = rule
@@ -256,7 +258,7 @@ class _PeopleOf:
             "samples": len(rows),
         }
 
-    def boxes(self, shown: tuple[int, int]) -> list[tuple[float, Box]]:
+    def boxes(self) -> list[tuple[float, Box]]:
         """(time, box as fractions of the picture) of the performer, where he is."""
         if self._verdict is None:
             return []
@@ -268,7 +270,7 @@ class _PeopleOf:
                 found.append((sample.time_s, (left, top, right, bottom)))
         return found
 
-    def write_keypoints(self, path: Path, window: Span, shown: tuple[int, int], framing: Framing) -> None:
+    def write_keypoints(self, path: Path, window: Span, framing: Framing) -> None:
         """The performer's keypoints in pixels of the clip, at the sampled times of a window."""
         verdict, rows = self._verdict, self._rows(window)
         if verdict is None or not rows:
