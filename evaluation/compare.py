@@ -3,50 +3,54 @@
 Both systems danced to the same clips, so the difference is resampled by clip: what is hard for both cancels.
 Beside the interval of the difference stands a permutation test (how often is the difference as large when the
 two systems change places clip by clip?), corrected for the number of metrics looked at. A difference whose
-interval holds 0, or that chance gives more often than once in twenty, is a tie.
-
-Legend: N rows, C clips.
+interval holds 0, or that chance gives more often than once in twenty, is a tie. Metrics of motion and of pictures
+are treated alike (:mod:`evaluation.contrasts`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from evaluation.features import Features, concatenate, read_features
-from evaluation.measure import clip_groups, row_scores, scaled_sides
-from evaluation.measure.distances import Part, Scaled
-from evaluation.measure.draft import Rows, RowStatistic, on_clips
-from evaluation.metrics.distances import diversity, frechet_distance
+from evaluation.contrasts import Contrast, motion_contrasts, picture_contrasts
+from evaluation.features import Features, read_features, read_videos
 from evaluation.protocol import Protocol
 from evaluation.results import Metric, Result, read_result
 from evaluation.statistics import holm, label_swap_test, paired_difference
+from evaluation.videos.rows import VideoRow
 from madata.errors import MadanceError
 from madata.files import sha256_file
 
-__all__ = ["Difference", "Run", "compare", "incomparable", "load_run"]
+__all__ = ["Difference", "Run", "compare", "incomparable", "load_run", "unpaired"]
 
 Verdict = Literal["tie", "first", "second", "differ"]
 
-_PARTS: tuple[Part, ...] = ("k", "g")
-_SET_METRICS = ("fid_k", "fid_g", "div_k", "div_g")
-_ROW_METRICS = ("bas", "fsr", "pfc", "missing_rate")
 _SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
 class Run:
-    """A scored run, read from its folder."""
+    """A scored run, read from its folder.
+
+    Attributes:
+        prediction, reference: features of motion; ``None`` where only pictures were looked at.
+        videos: rows of ``generated`` and ``reference`` videos; empty where only motion was measured.
+    """
 
     result: Result
-    prediction: Features
-    reference: Features
     protocol: Protocol
+    prediction: Features | None
+    reference: Features | None
+    videos: Mapping[str, list[VideoRow]]
+
+    @property
+    def seen(self) -> set[str]:
+        """Clips whose pictures were scored."""
+        return {row.clip_id for row in self.videos.get("generated", []) if row.fault is None}
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Difference:
         first, second: the values; ``difference`` is first minus second.
         low, high: 95 % interval of the difference.
         p, p_holm: of the label-swap test, plain and corrected for all metrics compared.
-        n: clips.
+        n: clips that have a value in both.
         verdict: the better system, ``tie``, or ``differ`` where the metric has no better side.
     """
 
@@ -90,10 +94,18 @@ def load_run(path: Path) -> Run:
     if sha256_file(features) != artefact.sha256:
         raise MadanceError(f"{features}: not the file the result was made with (its hash differs)")
     sides, facts = read_features(features)
-    protocol = Protocol.model_validate_json(facts["protocol"])
-    if not {"prediction", "reference"} <= set(sides):
-        raise MadanceError(f"{features}: holds no motion, and compare is about metrics of motion")
-    return Run(result, sides["prediction"], sides["reference"], protocol)
+    try:
+        protocol = Protocol.model_validate_json(facts.get("protocol", ""))
+    except ValueError as error:
+        raise MadanceError(f"{features}: does not say by which protocol it was measured") from error
+    both = {"prediction", "reference"} <= set(sides)
+    return Run(
+        result,
+        protocol,
+        sides["prediction"] if both else None,
+        sides["reference"] if both else None,
+        read_videos(features),
+    )
 
 
 def incomparable(first: Run, second: Run) -> list[str]:
@@ -102,24 +114,54 @@ def incomparable(first: Run, second: Run) -> list[str]:
     if first.result.protocol.sha256 != second.result.protocol.sha256:
         names = [f"{run.result.protocol.name} {run.result.protocol.sha256[:12]}" for run in (first, second)]
         reasons.append(f"different protocols: {names[0]} and {names[1]}")
-    if first.result.dataset.reference_sha256 != second.result.dataset.reference_sha256:
+    dances = first.prediction is not None and second.prediction is not None
+    needs_reference = dances or any(run.protocol.pairs is not None for run in (first, second))
+    references = {run.result.dataset.reference_sha256 for run in (first, second)}
+    if needs_reference and len(references) > 1:
         reasons.append("different references")
     backends = [run.result.pose.prediction if run.result.pose else None for run in (first, second)]
-    if backends[0] != backends[1]:
+    if dances and backends[0] != backends[1]:
         reasons.append(f"keypoints of different pose backends: {backends[0]} and {backends[1]}")
     if any(run.result.pose is not None and run.result.pose.mixed for run in (first, second)):
         reasons.append("a run that mixes pose backends")
-    lists = [set(run.prediction.clip_ids) for run in (first, second)]
-    if lists[0] != lists[1]:
-        common = len(lists[0] & lists[1])
-        reasons.append(f"different clips: {len(lists[0])} and {len(lists[1])}, {common} in both")
+    if different := _other_networks(first.result, second.result):
+        reasons.append(f"other weights of {', '.join(different)}")
+    if dances:
+        reasons += _other_clips(*(set(run.prediction.clip_ids) for run in (first, second) if run.prediction))
+    seen = [run.seen for run in (first, second)]
+    if all(seen) and (texts := _other_clips(*seen)) and texts[0] not in reasons:
+        reasons += texts
     return reasons
+
+
+def _other_clips(first: Set[str], second: Set[str]) -> list[str]:
+    if first == second:
+        return []
+    return [f"different clips: {len(first)} and {len(second)}, {len(first & second)} in both"]
+
+
+def _other_networks(first: Result, second: Result) -> list[str]:
+    """Networks of pictures both runs used, in different versions."""
+    mine, theirs = (
+        {network.name: network.sha256 for network in (run.viewing.networks if run.viewing else [])}
+        for run in (first, second)
+    )
+    return sorted(name for name in mine if theirs.get(name, mine[name]) != mine[name])
+
+
+def unpaired(first: Run, second: Run) -> list[str]:
+    """Metrics that only one of the runs has a value of, and that are therefore not compared."""
+    measured = [
+        {metric.name: None for metric in run.result.metrics if metric.value is not None}
+        for run in (first, second)
+    ]
+    return [name for name in {**measured[0], **measured[1]} if not all(name in one for one in measured)]
 
 
 def compare(
     first: Run, second: Run, *, replicates: int = 400, permutations: int = 500, force: bool = False
 ) -> list[Difference]:
-    """Compare two runs metric by metric, in the order of the protocol.
+    """Compare two runs metric by metric, in the order of the protocol: motion, pictures, or both.
 
     Args:
         force: compare what :func:`incomparable` speaks against, on the clips both have.
@@ -131,66 +173,37 @@ def compare(
         raise MadanceError(
             "these results do not compare: " + "; ".join(reasons) + " (--force compares them all the same)"
         )
-    mine, theirs = _aligned(first.prediction, second.prediction)
-    if mine.kinetic.shape[1] != theirs.kinetic.shape[1] or set(mine.scalars) != set(theirs.scalars):
-        raise MadanceError("these results do not compare: their features are of different kinds")
-    groups = clip_groups(mine)
-    count = len(groups)
-    if count < 3:
-        raise MadanceError(f"a comparison needs at least three clips in common, there are {count}")
-    both = concatenate([mine, theirs])
-    pairs = [*groups, *(rows + len(mine) for rows in groups)]
-    clips = np.arange(count, dtype=np.float64)
-    real = np.arange(len(clip_groups(first.reference)), dtype=np.float64)
     found: list[Difference] = []
-    for name, statistic in _statistics(both, first.reference, first.protocol).items():
-        of_clips = on_clips(statistic, pairs, clip_groups(first.reference))
-        arguments = (of_clips, clips, clips + count, real)
+    for name, contrast in _contrasts(first, second).items():
+        arguments = (contrast.statistic, *contrast.sides)
         seed = first.protocol.statistics.seed
         interval = paired_difference(*arguments, np.random.default_rng(seed), replicates=replicates)
         p = label_swap_test(*arguments, np.random.default_rng(seed), permutations=permutations)
-        left, right = of_clips(clips, real), of_clips(clips + count, real)
+        mine, theirs, real = contrast.sides
+        left, right = contrast.statistic(mine, real), contrast.statistic(theirs, real)
         found.append(
-            Difference(name, left, right, left - right, interval.low, interval.high, p, p, count, "tie")
+            Difference(
+                name, left, right, left - right, interval.low, interval.high, p, p, contrast.count, "tie"
+            )
         )
     corrected = holm({one.metric: one.p for one in found})
     return [_judged(one, corrected[one.metric], first.result.metric(one.metric)) for one in found]
 
 
-def _aligned(first: Features, second: Features) -> tuple[Features, Features]:
-    """The rows both sides have, in the order of the first."""
-    at = {key: row for row, key in enumerate(zip(second.clip_ids, second.numbers.tolist(), strict=True))}
-    keys = list(zip(first.clip_ids, first.numbers.tolist(), strict=True))
-    kept = [row for row, key in enumerate(keys) if key in at]
-    return first.take(kept), second.take([at[keys[row]] for row in kept])
-
-
-def _statistics(both: Features, reference: Features, protocol: Protocol) -> dict[str, RowStatistic]:
-    """Metric -> function of rows of both systems (one above the other) and rows of the reference."""
-    statistics: dict[str, RowStatistic] = {}
-    for part in _PARTS:
-        if f"fid_{part}" in protocol.metrics:
-            sides = scaled_sides(both, reference, protocol, part)
-            statistics[f"fid_{part}"] = partial(_frechet, sides)
-            statistics[f"div_{part}"] = partial(_diversity, sides)
-    for name, values in row_scores(both, protocol).items():
-        if name in _ROW_METRICS and np.isfinite(values).any():
-            statistics[name] = partial(_mean, values)
-    order = [name for name in protocol.metrics if name in (*_SET_METRICS, *_ROW_METRICS)]
-    return {name: statistics[name] for name in order if name in statistics}
-
-
-def _frechet(sides: Scaled, rows: Rows, real: Rows) -> float:
-    return frechet_distance(*sides.between(rows, real))
-
-
-def _diversity(sides: Scaled, rows: Rows, real: Rows) -> float:
-    return diversity(sides.between(rows, real)[0])
-
-
-def _mean(values: npt.NDArray[np.float64], rows: Rows, real: Rows) -> float:
-    there = values[rows][np.isfinite(values[rows])]
-    return float(there.mean()) if len(there) else float("nan")
+def _contrasts(first: Run, second: Run) -> dict[str, Contrast]:
+    """Every metric both runs can be compared by, in the order of the protocol."""
+    protocol = first.protocol
+    found: dict[str, Contrast] = {}
+    if first.prediction is not None and second.prediction is not None and first.reference is not None:
+        found |= motion_contrasts(first.prediction, second.prediction, first.reference, protocol)
+    mine, theirs = (run.videos.get("generated", []) for run in (first, second))
+    if mine and theirs:
+        found |= picture_contrasts(mine, theirs, first.videos["reference"], protocol)
+    if not found:
+        raise MadanceError(
+            f"these results do not compare: no metric of {protocol.name} has a value for three clips in both"
+        )
+    return {name: found[name] for name in protocol.metrics if name in found}
 
 
 def _judged(one: Difference, p_holm: float, metric: Metric) -> Difference:

@@ -23,6 +23,7 @@ from evaluation.metrics.geometric import limb_angle_columns, limb_angles
 from evaluation.metrics.kinetic import log_energies, log_energy_columns
 from evaluation.metrics.variants import VARIANTS, align_axis, official_features, official_motion_beats
 from evaluation.tracks import Track
+from evaluation.videos.rows import VideoRow, rows_of_arrays
 from madata.errors import MadanceError, MediaError
 from madata.files import read_npz, write_npz
 from madata.rotations import up_axis_matrix
@@ -251,7 +252,7 @@ def write_features(
     ``.npz``.
 
     Args:
-        videos: arrays of :func:`evaluation.videos.table_arrays`, kept under ``video/``.
+        videos: arrays of :func:`evaluation.videos.rows.table_arrays`, kept under ``video/``.
     """
     arrays: dict[str, npt.ArrayLike] = {f"fact/{name}": np.array(value) for name, value in facts.items()}
     arrays |= {f"video/{name}": values for name, values in (videos or {}).items()}
@@ -291,17 +292,18 @@ def read_features(path: Path) -> tuple[dict[str, Features], dict[str, str]]:
     return sides, facts
 
 
-def read_videos(path: Path) -> dict[str, Array]:
-    """The arrays :func:`write_features` was given as ``videos``; none where it was given none.
+def read_videos(path: Path) -> dict[str, list[VideoRow]]:
+    """The videos of a features file by side (``generated``, ``reference``); empty where it holds none.
 
     Raises:
-        MediaError: the file cannot be read.
+        MediaError: the file cannot be read, or its videos are not whole.
     """
-    return {
+    tables = {
         key.removeprefix("video/"): values
         for key, values in read_npz(path).items()
         if key.startswith("video/")
     }
+    return {side: rows_of_arrays(tables, side) for side in ("generated", "reference")} if tables else {}
 
 
 def _features_of(arrays: Mapping[str, Array], side: str) -> Features:

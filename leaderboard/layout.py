@@ -6,7 +6,7 @@ is shown. Directions are ours: a result file cannot turn one around.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from evaluation.results import Metric
@@ -102,9 +102,10 @@ _COLUMNS: dict[Task, tuple[Column, ...]] = {
     ),
 }
 
-_EXTRA = {
+_KNOWN = {
     column.metric: column
     for column in (
+        *(column for columns in _COLUMNS.values() for column in columns),
         Column("fid_k_infinity", "FID_k,∞", "FID_k extrapolated to infinitely many clips", False, 2),
         Column("fid_g_infinity", "FID_g,∞", "FID_g extrapolated to infinitely many clips", False, 2),
         Column("kid_k", "KID_k", "Kernel distance of kinetic features, unbiased", False, 3),
@@ -118,8 +119,16 @@ _EXTRA = {
         Column("bas_music_to_motion", "BAS_music", "Music beats met by the motion", True, 3),
         Column("bas_motion_to_music", "BAS_motion", "Motion beats met by the music", True, 3),
         Column("pfc", "PFC", "Physical foot contact score", False, 3),
-        Column("fsr", "FSR", "Foot sliding ratio", False, 3),
         Column("missing_rate", "Missing", "Share of keypoints that are not seen", None, 3),
+        _appearance(
+            "subject_consistency_video_mean", "SC_video", "Subject consistency, every video counting the same"
+        ),
+        _appearance(
+            "background_consistency_video_mean",
+            "BC_video",
+            "Background consistency, every video counting the same",
+        ),
+        Column("motion_magnitude", "Change", "Mean absolute change from frame to frame, 0..255", None, 2),
     )
 }
 
@@ -130,19 +139,11 @@ def columns_of(task: Task) -> tuple[Column, ...]:
 
 
 def extra_column(metric: Metric) -> Column:
-    """A column for a metric that is not in the paper's table."""
-    known = _EXTRA.get(metric.name)
+    """A column for a metric that is not in the paper's table of a task; one of another task keeps its unit."""
+    known = _KNOWN.get(metric.name)
     if known is None:
         known = Column(metric.name, metric.name, metric.name, metric.higher_is_better, 3)
-    return Column(
-        known.metric,
-        known.label,
-        known.title,
-        known.higher_is_better,
-        known.digits,
-        f"More {metric.track}",
-        extra=True,
-    )
+    return replace(known, group=f"More {metric.track}", extra=True)
 
 
 def in_shown_unit(value: float, column: Column, unit: str) -> float:

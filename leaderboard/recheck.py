@@ -7,21 +7,20 @@ algebra library moves the last few.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features import Features, read_features
+from evaluation.features import Features, read_features, read_videos
 from evaluation.protocol import load_protocol, protocol_names
 from evaluation.results import Metric, Result
 from evaluation.score import rescore
 from leaderboard.entries import Entry
 from madata.errors import MadanceError
-from madata.files import read_npz
 
 __all__ = [
     "TOLERANCE",
@@ -36,8 +35,6 @@ __all__ = [
 TOLERANCE = 1e-6
 
 _SIDES = ("prediction", "reference")
-_NO_MOTION = ("fact/", "video/")
-_VIDEO_CLIPS = "video/generated/clip_ids"
 
 
 @dataclass(frozen=True)
@@ -70,45 +67,72 @@ def check_protocol(result: Result) -> list[Fault]:
 
 
 def check_features(result: Result, features: Path) -> list[Fault]:
-    """Whether the features are of the clips the result speaks of, whole and finite."""
+    """Whether the features are of the clips the result speaks of, whole and finite.
+
+    Features of motion are of two sides. Where pictures were looked at there are rows of videos, beside the motion
+    or alone.
+    """
     try:
-        arrays = read_npz(features)
-        motion = any(not key.startswith(_NO_MOTION) for key in arrays)
-        sides = read_features(features)[0] if motion else {}
+        sides, videos = read_features(features)[0], read_videos(features)
     except (MadanceError, ValueError, TypeError, IndexError) as error:
         return [Fault("bad_features", f"{features.name} cannot be read: {error}")]
-    if motion and set(sides) != set(_SIDES):
+    if sides and set(sides) != set(_SIDES):
         held = ", ".join(sides)
         return [Fault("bad_features", f"{features.name} holds {held}, not a prediction and a reference")]
     if faults := [fault for name, side in sides.items() for fault in _check_side(name, side)]:
         return faults
-    dataset = result.dataset
+    listed: list[tuple[str, Hashes]] = []
+    for side, rows in videos.items():
+        clips = [row.clip_id for row in rows]
+        if len(set(clips)) != len(clips):
+            return [Fault("duplicate", f"{side} videos are held twice: {_few(_twice(clips))}")]
+        listed.append((side, {row.clip_id: None if row.fault else row.sha256 for row in rows}))
+    faults = _check_hashes(result, listed)
+    danced = {name: set(side.clip_ids) for name, side in sides.items()}
+    whole = {side: {clip for clip, digest in hashes.items() if digest is not None} for side, hashes in listed}
+    scored = danced.get("prediction", whole.get("generated", set()))
+    real = danced.get("reference", whole.get("reference", set()))
+    return faults + _check_clips(result, scored, real)
+
+
+def _check_clips(result: Result, scored: set[str], real: set[str]) -> list[Fault]:
+    """Whether these are the clips the result counts."""
+    dataset, faults = result.dataset, []
     known = {clip for clip, hashes in dataset.files.items() if hashes.prediction}
-    faults = []
-    for listed in _scored_clips(arrays):
-        if len(set(listed)) != len(listed) and not motion:
-            faults.append(Fault("duplicate", "the features hold a video twice"))
-        if unknown := sorted(set(listed) - known):
-            text = f"the features hold clips the result does not list: {_few(unknown)}"
-            faults.append(Fault("other_clips", text))
-        if len(set(listed)) != dataset.n_scored:
-            text = f"the result says {dataset.n_scored} clips, the features hold {len(set(listed))}"
-            faults.append(Fault("missing_clip", text))
-    if motion and len(set(sides["reference"].clip_ids)) != dataset.n_reference:
+    if unknown := sorted(scored - known):
+        faults.append(
+            Fault("other_clips", f"the features hold clips the result does not list: {_few(unknown)}")
+        )
+    if len(scored) != dataset.n_scored:
+        text = f"the result says {dataset.n_scored} clips, the features hold {len(scored)}"
+        faults.append(Fault("missing_clip", text))
+    if len(real) != dataset.n_reference:
         text = f"the result says {dataset.n_reference} real clips, the features hold another number"
         faults.append(Fault("missing_clip", text))
     return faults
 
 
-def _scored_clips(arrays: Mapping[str, npt.NDArray[Any]]) -> list[list[str]]:
-    """Clips of the rows of motion and of the rows of videos, where there are any."""
-    found = []
-    if "prediction/clip_ids" in arrays:
-        found.append([str(clip) for clip in arrays["prediction/clip_ids"]])
-    if _VIDEO_CLIPS in arrays:
-        whole = np.array(arrays.get("video/generated/fault", np.full(len(arrays[_VIDEO_CLIPS]), ""))) == ""
-        found.append([str(clip) for clip in arrays[_VIDEO_CLIPS][whole]])
-    return found
+Hashes = Mapping[str, str | None]
+"""Clip -> hash of its video; ``None`` for one that could not be scored."""
+
+
+def _check_hashes(result: Result, listed: Sequence[tuple[str, Hashes]]) -> list[Fault]:
+    """Whether the videos that were looked at are those the result lists."""
+    files, faults = result.dataset.files, []
+    for side, hashes in listed:
+        stated = {
+            clip: own.prediction if side == "generated" else own.reference for clip, own in files.items()
+        }
+        if other := sorted(
+            clip for clip, digest in hashes.items() if digest is not None and stated.get(clip) != digest
+        ):
+            text = f"the features hold {side} videos the result does not list: {_few(other)}"
+            faults.append(Fault("other_clips", text))
+    return faults
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def _check_side(name: str, side: Features) -> list[Fault]:
@@ -127,7 +151,7 @@ def _check_side(name: str, side: Features) -> list[Fault]:
             faults.append(Fault("not_finite", f"{name} {kind} features are NaN or infinite in {_few(bad)}"))
     keys = list(zip(side.clip_ids, np.asarray(side.numbers).tolist(), strict=True))
     if len(set(keys)) != len(keys):
-        twice = sorted({clip for clip, number in keys if keys.count((clip, number)) > 1})
+        twice = sorted({clip for (clip, _), count in Counter(keys).items() if count > 1})
         faults.append(Fault("duplicate", f"{name} features hold clips twice: {_few(twice)}"))
     return faults
 
@@ -140,7 +164,7 @@ def _few(names: list[str]) -> str:
 def check_numbers(result: Result, features: Path) -> list[Fault]:
     """Whether every number of ``result`` comes out of ``features`` again.
 
-    Frames per second and other numbers of another kind than motion are not in the features and are not looked at
+    Frames per second and other numbers of how the clips were made are not in the features and are not looked at
     here.
     """
     try:
@@ -204,14 +228,13 @@ def check_samples(features: Path, scores: dict[str, dict[str, float]]) -> list[F
     """Whether the scores of single clips (metric -> clip -> mean over windows) come out of the features."""
     try:
         measurement, _ = rescore(features)
-        arrays = read_npz(features)
+        sides, videos = read_features(features)[0], read_videos(features)
     except (MadanceError, ValueError) as error:
         return [Fault("bad_features", f"{features.name} cannot be scored: {error}")]
+    clips = sides["prediction"].clip_ids if sides else [row.clip_id for row in videos["generated"]]
     faults = []
     for name, values in sorted(measurement.samples.items()):
-        of_videos = f"video/generated/value/{name}" in arrays
-        clips = arrays[_VIDEO_CLIPS if of_videos else "prediction/clip_ids"]
-        ours = _clip_means([str(clip) for clip in clips], values)
+        ours = _clip_means(clips, values)
         theirs = scores.get(name, {})
         wrong = sorted(clip for clip in {*ours, *theirs} if not _same(ours.get(clip), theirs.get(clip)))
         if wrong:

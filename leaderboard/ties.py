@@ -98,7 +98,7 @@ class TieJudge:
         if entry.result.id not in self._runs:
             try:
                 self._runs[entry.result.id] = load_run(entry.file)
-            except (MadanceError, KeyError):  # scores of pictures alone: there is no motion to resample
+            except MadanceError:
                 self._runs[entry.result.id] = None
         return self._runs[entry.result.id]
 

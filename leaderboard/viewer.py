@@ -134,7 +134,7 @@ def _rows(boards: Sequence[Board]) -> list[tuple[Board, Row]]:
 
 def _scores(board: Board, key: str) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
-    columns = {column.metric: column for column in columns_of(board.table.task)}
+    columns = {column.metric: column for column in board.table.columns}
     for entry in board.entries[key]:
         if entry.samples is None:
             continue

@@ -135,8 +135,14 @@ def _death(worker: _Worker) -> str:
     return f"the worker process ended with exit code {code}"
 
 
+def _leave(number: int, frame: object) -> None:
+    """End by an exception, so that what is half written is cleared away."""
+    raise SystemExit(128 + number)
+
+
 def _work(function: Callable[..., Any], connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             item = connection.recv()

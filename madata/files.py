@@ -29,6 +29,7 @@ __all__ = [
     "read_json",
     "read_npz",
     "read_pickle",
+    "remove_leftovers",
     "sha256_bytes",
     "sha256_file",
     "write_bytes",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
+_TEMPORARY = ".tmp-"
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -51,7 +53,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         MadanceError: the disk is full or the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_TEMPORARY, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -64,6 +66,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise _storage_error(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that killed processes left below ``folder``."""
+    for path in folder.rglob(f"{_TEMPORARY}*"):
+        path.unlink(missing_ok=True)
 
 
 def _storage_error(error: OSError, path: Path) -> Exception:

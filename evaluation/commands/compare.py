@@ -34,10 +34,11 @@ def compare(
     """Compare the scored runs FIRST and SECOND (folders of "madance score --out").
 
     The difference of each metric has a 95 % interval from a paired bootstrap over clips and a p-value from a
-    label-swap test, corrected (Holm) for the number of metrics. What chance explains is called a tie.
+    label-swap test, corrected (Holm) for the number of metrics, those of motion and of pictures together. What
+    chance explains is called a tie.
     """
     from evaluation.compare import compare as compare_runs
-    from evaluation.compare import incomparable, load_run
+    from evaluation.compare import incomparable, load_run, unpaired
     from evaluation.show import columns, interval, number
 
     runs = load_run(first), load_run(second)
@@ -51,6 +52,7 @@ def compare(
             "first": names[0],
             "second": names[1],
             "forced": marks,
+            "unpaired": unpaired(*runs),
             "metrics": [asdict(one) for one in found],
         }
         click.echo(json.dumps(document, indent=1))
@@ -59,12 +61,14 @@ def compare(
     for mark in marks:
         click.echo(f"NOT COMPARABLE, FORCED: {mark}")
     rows: list[tuple[str, ...]] = [
-        ("metric", "first", "second", "difference", "95 % interval", "p", "p (Holm)", "verdict")
+        ("metric", "first", "second", "difference", "95 % interval", "p", "p (Holm)", "n", "verdict")
     ]
     for one in found:
         verdict = {"tie": "tie", "differ": "they differ"}.get(one.verdict, f"{one.verdict} is better")
         values = (number(value) for value in (one.first, one.second, one.difference))
         ends = interval((one.low, one.high))
-        rows.append((one.metric, *values, ends, f"{one.p:.3f}", f"{one.p_holm:.3f}", verdict))
+        rows.append((one.metric, *values, ends, f"{one.p:.3f}", f"{one.p_holm:.3f}", str(one.n), verdict))
     click.echo("\n".join(columns(rows)))
-    click.echo(f"n = {found[0].n} clips; a tie: the interval holds 0, or p (Holm) is 0.05 or more")
+    click.echo("n: clips with a value in both; a tie: the interval holds 0, or p (Holm) is 0.05 or more")
+    if single := unpaired(*runs):
+        click.echo(f"not compared, measured in one run only: {', '.join(single)}")

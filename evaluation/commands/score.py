@@ -189,7 +189,7 @@ def _run(
     out: Path | None,
 ) -> Result:
     from evaluation.score import score as score_folders
-    from evaluation.score import write_scored
+    from evaluation.scored import write_scored
     from madata.files import write_json
 
     if out is not None:  # before any work: hours of it must not end at a folder that cannot be written

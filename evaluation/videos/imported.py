@@ -21,7 +21,7 @@ from evaluation.metrics.appearance.scores import PAIR_WEIGHTED, VideoScore
 from evaluation.metrics.appearance.vbench_file import VBenchScores, read_vbench
 from evaluation.protocol import Protocol, load_protocol
 from evaluation.results import Artefact, Dataset, Metric, ProtocolRef, Result, System, seal, write_result
-from evaluation.score import RESULT_FILE, SAMPLES_FILE, environment, write_samples
+from evaluation.scored import RESULT_FILE, SAMPLES_FILE, environment, write_samples
 from evaluation.videos.instruments import DERIVED
 from evaluation.videos.numbers import measure_videos
 from evaluation.videos.rows import VideoRow

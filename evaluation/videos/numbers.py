@@ -27,7 +27,7 @@ from evaluation.statistics import mean_interval
 from evaluation.videos.instruments import DERIVED
 from evaluation.videos.rows import VideoRow
 
-__all__ = ["measure_videos", "sample_values"]
+__all__ = ["Column", "measure_videos", "sample_values", "value_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,8 +72,7 @@ def _metric(
         return Draft(0, reason=missing[source]).finish(name)
     if name == "fvd":
         return _fvd(generated, reference, protocol).finish(name)
-    pooled = protocol.pairs is not None and protocol.pairs.pooled
-    column = _Column.of(generated, name, pooled=pooled)
+    column = Column.of(generated, name, protocol)
     draft = Draft(column.n)
     if not column.n:
         draft.reason = _why_none(generated, source)
@@ -85,7 +84,7 @@ def _metric(
     if name in _STILL:
         draft.cautions.append(_FAVOURS_STILLNESS)
     if protocol.pairs is None:
-        real = _Column.of(reference, name, pooled=pooled)
+        real = Column.of(reference, name, protocol)
         if real.n:
             beside = Draft(real.n, value=real.mean)
             _give_interval(beside, real, name, protocol)
@@ -94,27 +93,31 @@ def _metric(
 
 
 @dataclass(frozen=True)
-class _Column:
-    """The values of one metric, (n,) each, of the videos that have one."""
+class Column:
+    """The values of one metric, (n,) each, of the videos that have one, and what each weighs in the mean."""
 
     values: Floats
     weights: Floats
 
     @classmethod
-    def of(cls, rows: Sequence[VideoRow], name: str, *, pooled: bool) -> _Column:
+    def of(cls, rows: Sequence[VideoRow], name: str, protocol: Protocol) -> Column:
+        """Frame pairs or frames weigh where the metric or the protocol says so; else videos count alike."""
         found = [(value_of(row, name), _score(row, name)) for row in rows]
         there = [(value, score.num_samples) for value, score in found if value is not None and score]
         values = np.array([value for value, _ in there], np.float64)
+        pooled = protocol.pairs is not None and protocol.pairs.pooled
         weighted = pooled or name in PAIR_WEIGHTED
         weights = [float(samples) if weighted else 1.0 for _, samples in there]
         return cls(values, np.array(weights, np.float64))
 
     @property
     def n(self) -> int:
+        """How many videos have a value."""
         return len(self.values)
 
     @property
     def mean(self) -> float:
+        """The weighted mean."""
         return float((self.values * self.weights).sum() / self.weights.sum())
 
     @property
@@ -138,7 +141,7 @@ def value_of(row: VideoRow, name: str) -> float | None:
     return score.value * _SCALE.get(name, 1.0)
 
 
-def _give_interval(draft: Draft, column: _Column, name: str, protocol: Protocol) -> None:
+def _give_interval(draft: Draft, column: Column, name: str, protocol: Protocol) -> None:
     rng = np.random.default_rng([protocol.statistics.seed, *name.encode()])
     try:
         found = mean_interval(column.influence, rng)

@@ -121,8 +121,12 @@ def rows_of_arrays(arrays: Mapping[str, npt.NDArray[Any]], side: str) -> list[Vi
     prefix = f"{side}/value/"
     names = [key.removeprefix(prefix) for key in arrays if key.startswith(prefix)]
     try:
-        return [_row_of(arrays, side, names, row) for row in range(len(arrays[f"{side}/clip_ids"]))]
-    except (KeyError, IndexError, ValueError, TypeError) as error:
+        count = len(arrays[f"{side}/clip_ids"])
+        sizes = {len(values) for key, values in arrays.items() if key.startswith(f"{side}/")}
+        if sizes != {count}:
+            raise ValueError(f"{count} videos, but columns of {sorted(sizes)} rows")
+        return [_row_of(arrays, side, names, row) for row in range(count)]
+    except (KeyError, IndexError, ValueError, TypeError, OverflowError) as error:
         raise MediaError(f"not a whole table of videos ({error!r})", reason="no_features") from error
 
 
@@ -138,6 +142,8 @@ def _row_of(arrays: Mapping[str, npt.NDArray[Any]], side: str, names: list[str],
             samples = int(at(f"samples/{name}"))
             scores[name] = VideoScore(name, value if reason is None else None, frames, samples, reason)
     logits = at("logits") if f"{side}/logits" in arrays else None
+    if logits is not None and logits.ndim != 1:
+        raise ValueError("the logits are not one row for each video")
     return VideoRow(
         clip_id=str(at("clip_ids")),
         sha256=str(at("sha256")),

@@ -15,11 +15,11 @@ from evaluation.features import Features, read_videos
 from evaluation.gather import Options, Refused
 from evaluation.measure import Measurement, check_metrics, measure, metrics_of
 from evaluation.measure.draft import Draft
+from evaluation.motion import score_motion
 from evaluation.protocol import Protocol
 from evaluation.results import Dataset, Metric, Problem, ProtocolRef, Result, seal
-from evaluation.score import Scored, WatchedSides, environment, maker_of, run_of, score_motion
+from evaluation.scored import Scored, WatchedSides, environment, maker_of, run_of
 from evaluation.videos.numbers import measure_videos, sample_values
-from evaluation.videos.rows import rows_of_arrays
 from evaluation.videos.run import watch_folders
 from madata.errors import MediaError, MissingDependencyError, WeightsError
 
@@ -41,7 +41,7 @@ def score_videos(
 
     Args:
         reference: folder of real videos of the same stems, where there are some.
-        music: of the motion half, see :func:`evaluation.score.score_motion`.
+        music: of the motion half, see :func:`evaluation.motion.score_motion`.
 
     Raises:
         Refused: clips are missing and ``options`` does not let that pass; no video can be scored.
@@ -155,19 +155,25 @@ def _dataset(watched: Dataset, motion: Dataset | None) -> Dataset:
 def rescore_videos(
     path: Path, sides: Mapping[str, Features], facts: Mapping[str, str], protocol: Protocol
 ) -> Measurement:
-    """Every number again from the features file of :func:`evaluation.score.write_scored`.
+    """Every number again from the features file of :func:`evaluation.scored.write_scored`.
 
     Raises:
         MediaError: it holds no table of videos.
     """
-    arrays = read_videos(path)
-    if "missing" not in facts or not arrays:
+    rows = read_videos(path)
+    if "missing" not in facts or not rows:
         raise MediaError(
             f"{path}: holds no videos, but protocol {protocol.name} needs them", reason="no_features"
         )
-    missing, no_motion = json.loads(facts["missing"])
-    generated, reference = (rows_of_arrays(arrays, side) for side in ("generated", "reference"))
+    try:
+        missing, no_motion = json.loads(facts["missing"])
+        missing = {str(name): str(reason) for name, reason in missing.items()}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise MediaError(f"{path}: does not say what was not measured", reason="no_features") from error
+    generated, reference = rows["generated"], rows["reference"]
     videos = WatchedSides(generated, reference, missing, no_motion, sample_values(generated, protocol))
     moved = {"prediction", "reference"} <= set(sides)
     motion = measure(sides["prediction"], sides["reference"], protocol) if moved else None
+    if moved and not {row.clip_id for row in generated} >= set(sides["prediction"].clip_ids):
+        raise MediaError(f"{path}: holds motion of clips whose videos it does not hold", reason="no_features")
     return _measurement(videos, motion, sides.get("prediction"), protocol)

@@ -43,8 +43,12 @@ def reached(
     checked.append("the predictions are the files that were scored")
     if remeasure is None:
         return Levels(1, tuple(checked), ("level 2: give --reference to measure the predictions again",))
-    if texts := _compare(result, remeasure(predictions, result)):
+    again = remeasure(predictions, result)
+    if texts := _compare(result, again):
         return Levels(0, tuple(checked), (), tuple(Fault("changed_features", text) for text in texts))
+    if names := _out_of_reach(result, again):
+        why = f"level 2: {', '.join(names)} cannot be measured here: {again.metric(names[0]).reason}"
+        return Levels(1, tuple(checked), (why,))
     checked.append("every number comes out of the predictions again")
     if regenerated is None:
         return Levels(
@@ -78,7 +82,10 @@ def _compare(stated: Result, found: Result, *, within_interval: bool = False) ->
         texts.append(
             f"{found.dataset.n_scored} clips could be scored, the result says {stated.dataset.n_scored}"
         )
+    out_of_reach = _out_of_reach(stated, found)
     for metric in stated.metrics:
+        if metric.name in out_of_reach:
+            continue
         again = next((other for other in found.metrics if other.name == metric.name), None)
         if again is None or (again.value is None) != (metric.value is None):
             texts.append(f"{metric.name} cannot be measured again")
@@ -91,6 +98,17 @@ def _compare(stated: Result, found: Result, *, within_interval: bool = False) ->
                     f"{metric.name} is {again.value:.6g} when measured again, the result says {metric.value:.6g}"
                 )
     return texts
+
+
+def _out_of_reach(stated: Result, found: Result) -> list[str]:
+    """Metrics without a value in ``found`` because the verifier lacks the weights of a network that was used."""
+    used, here = (
+        {network.name for network in (result.viewing.networks if result.viewing else [])}
+        for result in (stated, found)
+    )
+    measured = {metric.name for metric in stated.metrics if metric.value is not None}
+    absent = [metric.name for metric in found.metrics if metric.value is None and metric.n == 0]
+    return [name for name in absent if name in measured] if used - here else []
 
 
 def _regeneration(result: Result, folder: Path, remeasure: Remeasure) -> str | None:

@@ -19,7 +19,7 @@ from madata.curate.source import curate_source
 from madata.curate.sources import Collection, collect
 from madata.engine import run
 from madata.errors import MadanceError, MediaError
-from madata.files import write_json, write_text
+from madata.files import remove_leftovers, write_json, write_text
 from madata.manifest import (
     CLIP_COLUMNS,
     DROPPED_COLUMNS,
@@ -87,6 +87,7 @@ def curate(
         MadanceError: nothing to do, other settings than those ``out`` was made with, a full disk, missing weights.
     """
     out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
     _settle_settings(out, config)
     found = collect(paths, out=out, cache=out / "journal" / ".digests.json")
     sources = found.sources[:limit]

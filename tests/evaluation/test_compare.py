@@ -9,9 +9,10 @@ from evaluation.commands.compare import compare as command
 from evaluation.compare import compare, incomparable, load_run
 from evaluation.gather import Options
 from evaluation.protocol import load_protocol
+from evaluation.results import seal, write_result
 from evaluation.score import FEATURES_FILE, score, write_scored
 from madata.errors import MadanceError
-from madata.files import read_npz, write_npz
+from madata.files import read_npz, sha256_file, write_npz
 from tests.evaluation.dancers import write_motion_set, write_set
 
 CORRECTED = load_protocol("ma-data-motion2d")
@@ -124,3 +125,33 @@ def test_windows_of_one_dance_change_places_together(tmp_path):
     found = differences(tmp_path / "out", "a", "b")
     assert found["fsr"].n == 6
     assert {"fid_k", "fid_g", "div_k", "div_g", "fsr", "pfc"} == set(found)
+
+
+def test_a_run_that_names_no_protocol_is_refused(runs, tmp_path):
+    result = load_run(runs / "one").result
+    arrays = read_npz(runs / "one" / FEATURES_FILE)
+    write_npz(tmp_path / FEATURES_FILE, **{key: arrays[key] for key in arrays if key != "fact/protocol"})
+    features = result.artefacts["features"].model_copy(
+        update={"sha256": sha256_file(tmp_path / FEATURES_FILE)}
+    )
+    changed = seal(result.model_copy(update={"artefacts": {**result.artefacts, "features": features}}))
+    write_result(tmp_path / "result.json", changed)
+    with pytest.raises(MadanceError, match="by which protocol"):
+        load_run(tmp_path)
+
+
+def test_what_only_one_run_measured_is_said(runs, tmp_path):
+    result = load_run(runs / "other").result
+    metrics = [
+        metric.model_copy(update={"value": None, "ci95": None, "ci_method": None, "reason": "no"})
+        if metric.name == "missing_rate"
+        else metric
+        for metric in result.metrics
+    ]
+    write_result(tmp_path / "result.json", seal(result.model_copy(update={"metrics": metrics})))
+    (tmp_path / FEATURES_FILE).write_bytes((runs / "other" / FEATURES_FILE).read_bytes())
+    arguments = [str(runs / "one"), str(tmp_path), "--permutations", "100", "--replicates", "100"]
+    shown = CliRunner().invoke(command, arguments, catch_exceptions=False).stdout
+    assert "measured in one run only: missing_rate" in shown
+    document = json.loads(CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False).stdout)
+    assert document["unpaired"] == ["missing_rate"]

@@ -1,10 +1,8 @@
 """Both halves of Table 1 from one decode of each video."""
 
-import numpy as np
 import pytest
 
 from evaluation import keypoints as keypoints_module
-from evaluation import soundtracks
 from evaluation.features import read_features
 from evaluation.gather import Options
 from evaluation.metrics.appearance.scores import DIMENSIONS
@@ -13,57 +11,15 @@ from evaluation.score import FEATURES_FILE, rescore, score, write_scored
 from madata import pose
 from madata.errors import WeightsError
 from madata.manifest import read_table
-from madata.pose.base import Poses
-from tests.evaluation.dancers import dance
+from tests.evaluation.videos.filmed import FPS, film, film_dancers
 from tests.evaluation.videos.makers import write
 
 TABLE_ONE, MOTION_ALONE = load_protocol("ma-data-video"), load_protocol("ma-data-motion2d")
-FPS, COUNT = 16, 66
-
-
-def film(seed):
-    """A clip whose colour tells the backend who dances; black: nobody."""
-    clip = np.full((COUNT, 32, 48, 3), 0, np.uint8)
-    if seed is not None:
-        clip[:] = 20 + 10 * seed
-        for number in range(COUNT):
-            clip[number, 8:16, number % 40 : number % 40 + 8] = 255
-    return clip
-
-
-class Dancers:
-    """A backend that knows each film by its colour."""
-
-    skeleton = "coco-25"
-
-    @property
-    def identity(self):
-        return {"name": "dancers"}
-
-    def follow(self, images):
-        for number, image in enumerate(images):
-            seed = round((float(image[-4:].mean()) - 20) / 10)
-            if seed < 0:
-                yield Poses(*(np.zeros(shape, np.float32) for shape in ((0, 25, 2), (0, 25), (0,))))
-                continue
-            clip = dance(seed, COUNT)[number]
-            yield Poses(
-                clip[None, :, :2].astype(np.float32),
-                clip[None, :, 2].astype(np.float32),
-                np.ones(1, np.float32),
-            )
 
 
 @pytest.fixture
 def folders(tmp_path, monkeypatch):
-    monkeypatch.setattr(pose, "load", lambda *names, **options: Dancers())
-    monkeypatch.setattr(soundtracks, "beats_of_file", lambda path, method: (np.arange(0.1, 4.0, 0.5), 1.0))
-    for number in range(5):
-        write(tmp_path / "real" / f"c{number}.mp4", film(number), FPS)
-        write(tmp_path / "made" / f"c{number}.mp4", film(number + 6), FPS)
-        (tmp_path / "songs").mkdir(exist_ok=True)
-        (tmp_path / "songs" / f"c{number}.wav").write_bytes(bytes([number]))
-    return tmp_path / "made", tmp_path / "real", tmp_path / "songs"
+    return film_dancers(tmp_path, monkeypatch)
 
 
 def test_every_column_from_one_decode(folders, decodes, tmp_path):

@@ -100,7 +100,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(curated, two_sources, tmp_path, 
     marks = {
         "looking": "journal/.digests.json",
         "cutting": "journal/a-*.json",
-        "second source": "clips/*.mp4",
+        "second source": "clips/[!.]*.mp4",
     }
     command = [
         sys.executable,
@@ -122,9 +122,10 @@ def test_a_killed_run_goes_on_to_the_same_bytes(curated, two_sources, tmp_path, 
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("clips/*.mp4")}
+    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("clips/[!.]*.mp4")}
     assert madance("curate", two_sources, "--out", tmp_path, *QUICK).returncode == 0
     assert contents(tmp_path) == contents(reference)
+    assert not list(tmp_path.rglob(".tmp-*"))
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in done.items())
 
 
