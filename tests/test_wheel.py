@@ -1,5 +1,6 @@
 """A wheel holds exactly the five packages, and the base dependencies alone read results and build tables."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -24,20 +25,15 @@ DATA = {
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
+    """A wheel built from a copy of the sources, so that no earlier build can leave anything in it."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "-w",
-        folder,
-        ROOT,
-    ]
-    subprocess.run([str(part) for part in command], check=True, timeout=300, cwd=folder)
+    sources = folder / "sources"
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, sources / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, sources / name)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "-w", str(folder), str(sources)], check=True, timeout=300, cwd=folder)
     return zipfile.ZipFile(next(folder.glob("*.whl")))
 
 
