@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from madata.errors import MadanceError
 from madata.files import atomic_path
+from madata.types import Span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,7 @@ __all__ = [
     "SHOT_COLUMNS",
     "SOURCE_COLUMNS",
     "read_table",
+    "span_row",
     "split_of",
     "write_table",
 ]
@@ -118,6 +120,16 @@ SHOT_COLUMNS: Columns = {
     "single": "float64",
     "many_hot": "float64",
 }
+
+
+def span_row(span: Span) -> dict[str, Any]:
+    """The columns of a table that say where a span lies in its source."""
+    return {
+        "start_frame": span.start,
+        "end_frame": span.end,
+        "start_s": span.start_s,
+        "end_s": span.end_s,
+    }
 
 
 def split_of(source_id: str, *, val_share: float, test_share: float) -> str:

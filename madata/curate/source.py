@@ -12,6 +12,7 @@ from madata.curate.observe import SourceObserver
 from madata.curate.verdicts import PieceJudge
 from madata.errors import MediaError
 from madata.files import sha256_file
+from madata.manifest import span_row
 from madata.types import Source, Span
 from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, cut, probe
 
@@ -73,7 +74,15 @@ def _analyse(
     try:
         with Decoder(source.path) as decoder:
             info = decoder.info
-            judge = PieceJudge(source.source_id, info, out=out, config=config, weights=weights, device=device)
+            judge = PieceJudge(
+                source.source_id,
+                info,
+                out=out,
+                config=config,
+                encoding=encode_settings(config),
+                weights=weights,
+                device=device,
+            )
             observer = SourceObserver(config, load_transnet(device).stream(), info.size, judge)
             end_s = info.start_s
             for frame in decoder:
@@ -107,7 +116,7 @@ def _analyse(
         decisions.dropped.append(_damaged(source.source_id, observer.span(start, end)))
     decisions.dropped.sort(key=lambda dropped: dropped["start_frame"])
     shots = [
-        {"source_id": source.source_id, **_span_row(shot.span), "begins_with": shot.begins_with}
+        {"source_id": source.source_id, **span_row(shot.span), "begins_with": shot.begins_with}
         | {"single": shot.single, "many_hot": shot.many_hot}
         for shot in observer.shots
     ]
@@ -134,19 +143,10 @@ def _condition(decoded: DecodeReport) -> dict[str, str | None]:
     return {"status": "done", "reason": None, "message": None}
 
 
-def _span_row(span: Span) -> dict[str, Any]:
-    return {
-        "start_frame": span.start,
-        "end_frame": span.end,
-        "start_s": span.start_s,
-        "end_s": span.end_s,
-    }
-
-
 def _damaged(source_id: str, span: Span) -> dict[str, Any]:
     return {
         "source_id": source_id,
-        **_span_row(span),
+        **span_row(span),
         "stage": "decode",
         "reason": "damaged",
         "value": float(span.end - span.start),

@@ -22,13 +22,13 @@ from madata.config import CurationConfig, WindowsConfig
 from madata.curate.observe import Piece, Sample
 from madata.files import write_bytes, write_npz
 from madata.flow import Box, FlowMeter, FlowSample, MotionSummary, is_static, summarize
-from madata.manifest import split_of
+from madata.manifest import span_row, split_of
 from madata.people import PeopleRule, Verdict, examine
 from madata.pose import PoseBackend
 from madata.report import contact_sheet
 from madata.types import Span, VideoInfo
-from madata.video import encode_jpeg
-from madata.video.geometry import Framing, frame_clip
+from madata.video import EncodeSettings, encode_jpeg
+from madata.video.geometry import Framing
 from madata.windows import LengthLaw, draw_windows, window_seed
 
 __all__ = ["Decisions", "PieceJudge"]
@@ -73,6 +73,7 @@ class PieceJudge:
         *,
         out: Path,
         config: CurationConfig,
+        encoding: EncodeSettings,
         weights: Path | None,
         device: str,
     ) -> None:
@@ -80,6 +81,7 @@ class PieceJudge:
         self._info = info
         self._out = out
         self._config = config
+        self._encoding = encoding
         self._weights = weights
         self._device = device
         people = config.people
@@ -163,13 +165,13 @@ class PieceJudge:
         clip_id = f"{self._source_id}-{window.start:06d}"
         summary = summarize(flow, window.start_s, window.end_s, boxes=people.boxes())
         keypoints = Path("keypoints") / f"{clip_id}.npz"
-        people.write_keypoints(self._out / keypoints, window, self._framing)
+        people.write_keypoints(self._out / keypoints, window, self._encoding.framing(self._info.size))
         output = self._config.output
         self.decisions.clips.append(
             {
                 "clip_id": clip_id,
                 "source_id": self._source_id,
-                **_span_row(window),
+                **span_row(window),
                 "split": split_of(self._source_id, val_share=output.val_share, test_share=output.test_share),
                 "subset": output.subset,
                 "segment_start_frame": piece.span.start,
@@ -183,21 +185,11 @@ class PieceJudge:
             }
         )
 
-    @property
-    def _framing(self) -> Framing:
-        clip = self._config.clip
-        return frame_clip(
-            self._info.size,
-            long_side=None if clip.size else clip.long_side or None,
-            size=clip.size or None,
-            fit=clip.fit,
-        )
-
     def _drop(self, piece: Piece, span: Span, rejection: Rejection) -> None:
         self.decisions.dropped.append(
             {
                 "source_id": self._source_id,
-                **_span_row(span),
+                **span_row(span),
                 "stage": rejection.stage,
                 "reason": rejection.reason,
                 "value": rejection.value,
@@ -323,12 +315,3 @@ def _motion_row(summary: MotionSummary) -> dict[str, Any]:
         "flow_camera": summary.camera,
     }
     return {"flow": summary.value, **{name: part and part.median for name, part in parts.items()}}
-
-
-def _span_row(span: Span) -> dict[str, Any]:
-    return {
-        "start_frame": span.start,
-        "end_frame": span.end,
-        "start_s": span.start_s,
-        "end_s": span.end_s,
-    }

@@ -22,7 +22,6 @@ from madata.video.audio import SoundTrack, resample
 from madata.video.container import open_media, video_stream
 from madata.video.decode import Decoder, Frame
 from madata.video.encode import ColourTags, EncodeSettings, MovieWriter, Painter
-from madata.video.geometry import frame_clip
 from madata.video.timeline import KeyFrame, Timeline, as_rate, choose_frames, read_timeline
 
 __all__ = ["ClipSound", "CutRequest", "CutResult", "cut"]
@@ -166,9 +165,7 @@ class _Job:
     def open(self, frame: Frame, decoder: Decoder, sound: SoundTrack | None) -> None:
         """Prepare the writer; ``frame`` is the first one shown."""
         settings = self._settings
-        framing = frame_clip(
-            decoder.info.size, long_side=settings.long_side, size=settings.size, fit=settings.fit
-        )
+        framing = settings.framing(decoder.info.size)
         tags = ColourTags.of(frame.picture)
         self._painter = Painter(framing, frame.orientation, tags)
         waveform = None

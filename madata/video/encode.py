@@ -19,7 +19,7 @@ import numpy.typing as npt
 from madata.errors import ConfigError
 from madata.types import FloatArray
 from madata.video.container import media_url
-from madata.video.geometry import Fit, Framing, Orientation
+from madata.video.geometry import Fit, Framing, Orientation, frame_clip
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
@@ -85,6 +85,10 @@ class EncodeSettings:
         for problem, holds in problems.items():
             if holds:
                 raise ConfigError(f"encoding: {problem}")
+
+    def framing(self, shown: tuple[int, int]) -> Framing:
+        """Where a shown picture of this size comes to lie in a clip."""
+        return frame_clip(shown, long_side=self.long_side, size=self.size, fit=self.fit)
 
     def rate_for(self, source_hz: int) -> int:
         """Sample rate to write for a source of ``source_hz``: its own if AAC knows it, else the next higher one."""

@@ -16,7 +16,7 @@ from madata.files import atomic_path
 from madata.types import Music
 from madata.video.audio import resample
 from madata.video.encode import BT709, EncodeSettings, MovieWriter, Painter
-from madata.video.geometry import Orientation, frame_clip
+from madata.video.geometry import Orientation
 from madata.video.timeline import as_rate
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ def write_video(
     if first is None:
         raise MediaError(f"{path}: no frames to write", reason="no_frames")
     shape = first.shape
-    framing = frame_clip(
-        (shape[1], shape[0]), long_side=settings.long_side, size=settings.size, fit=settings.fit
-    )
+    framing = settings.framing((shape[1], shape[0]))
     painter = Painter(framing, Orientation(), BT709)
     with atomic_path(path) as temporary:
         writer = MovieWriter(temporary, framing.out, rate, BT709, _sound(audio, settings), settings)
