@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = {
     "madata": set(),
     "evaluation": {"madata"},
-    "mace_dance": {"madata", "evaluation.systems"},
+    "mace_dance": {"madata", "evaluation.systems", "evaluation.metrics"},
     "baselines": {"madata", "mace_dance", "evaluation.systems"},
     "leaderboard": {
         "evaluation.results",
