@@ -20,7 +20,7 @@ from madata.errors import MediaError
 from madata.files import atomic_path, read_npz, write_bytes
 from madata.types import Keypoints2D
 
-__all__ = ["RequestMaker", "Wanted"]
+__all__ = ["RequestMaker", "Wanted", "read_keypoints", "read_still"]
 
 _MOTION_FPS = 30.0
 _SIZE = (512, 512)
@@ -40,7 +40,8 @@ class RequestMaker:
 
     Attributes:
         inputs: folder of extracted music and pictures.
-        fps, duration_s: as the user wants them; ``None`` is as the clip is.
+        fps, duration_s, size: as the user wants them; ``None`` is as the system or the clip has them.
+        parts: folder in which every clip may keep its pieces in a folder of its own; ``None``: nothing is kept.
     """
 
     data: ClipSet
@@ -50,6 +51,8 @@ class RequestMaker:
     inputs: Path
     fps: float | None = None
     duration_s: float | None = None
+    size: tuple[int, int] | None = None
+    parts: Path | None = None
 
     def wanted(self, clip: DataClip) -> Wanted:
         """What the finished clip must be."""
@@ -66,12 +69,12 @@ class RequestMaker:
         """
         wanted = self.wanted(clip)
         native = self.declaration.fps if self.task == "motion" else None
-        size = self.declaration.size or clip.size or _SIZE
+        size = self.size or self.declaration.size or clip.size or _SIZE
         duration_s = wanted.num_frames / wanted.fps
         fps = native or wanted.fps
         pose = None
         if self.task == "animation" and clip.keypoints is not None:
-            pose = _pose(clip.keypoints, fps, round(duration_s * fps), size)
+            pose = read_keypoints(clip.keypoints, fps, round(duration_s * fps), size)
         return Request(
             clip_id=clip.clip_id,
             task=self.task,
@@ -85,6 +88,7 @@ class RequestMaker:
             seed=clip_seed(self.run_seed, clip.clip_id),
             scratch=scratch,
             truth=self._truth() if self.declaration.needs_truth else None,
+            keep=None if self.parts is None else self.parts / clip.clip_id,
         )
 
     def sound(self, clip: DataClip) -> Path | None:
@@ -128,7 +132,7 @@ def _extract_picture(source: Path, target: Path, size: tuple[int, int]) -> None:
     from madata.video import encode_png
     from madata.video.geometry import frame_clip
 
-    read = _first_frame if source.suffix.lower() in VIDEO_SUFFIXES else _still
+    read = _first_frame if source.suffix.lower() in VIDEO_SUFFIXES else read_still
     shown, scaled = read(source)
     framing = frame_clip(shown, size=size, fit="crop")
     left, top = (max(0, -side) for side in framing.offset)
@@ -151,8 +155,12 @@ def _first_frame(video: Path) -> tuple[_Size, _Scaled]:
         return decoder.info.size, frame.scaled
 
 
-def _still(path: Path) -> tuple[_Size, _Scaled]:
-    """Size, and the picture at any size."""
+def read_still(path: Path) -> tuple[_Size, _Scaled]:
+    """Size (width, height) of a picture file, and a function that gives it at any size, RGB.
+
+    Raises:
+        MediaError: it cannot be read as a picture.
+    """
     import cv2
 
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
@@ -168,10 +176,13 @@ def _still(path: Path) -> tuple[_Size, _Scaled]:
     return (width, height), scaled
 
 
-def _pose(path: Path, fps: float, count: int, size: tuple[int, int]) -> Keypoints2D:
+def read_keypoints(path: Path, fps: float, count: int, size: tuple[int, int]) -> Keypoints2D:
     """Stored keypoints on the grid of the request, pixels of ``size``: on a line between the rows around a time.
 
     A joint is as sure as the less sure of the two rows.
+
+    Raises:
+        MediaError: the file holds no keypoints.
     """
     arrays = read_npz(path)
     clock = "times_s" if "times_s" in arrays else "fps"

@@ -16,6 +16,7 @@ from evaluation.systems.contract import (
     Task,
     Truth,
     clip_seed,
+    optional_method,
     tasks_of,
 )
 from evaluation.systems.entries import GROUP, Entry, installed
@@ -45,6 +46,7 @@ __all__ = [
     "find",
     "fit_motion",
     "installed",
+    "optional_method",
     "project_motion",
     "system",
     "tasks_of",

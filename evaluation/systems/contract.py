@@ -10,12 +10,18 @@ A video is a file, or the frames themselves: uint8 (H, W, 3) RGB, an array or an
 and size must be those of the request. Weights load in ``setup`` only; ``generate`` depends on the request and
 the weights alone, so that neither the order of the clips nor the sharding of a run changes anything. This
 module imports nothing heavy: arrays are named in annotations only.
+
+Two methods are optional:
+
+* ``plan(request, device)`` -> lines of text: what the clip will take (memory, time), told without weights; it
+  raises a :class:`~madata.errors.MadanceError` where the request cannot be met, before anything is spent.
+* ``release()``: give back the memory of the accelerator; the next ``generate`` takes it again by itself.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, Union
@@ -36,6 +42,7 @@ __all__ = [
     "Task",
     "Truth",
     "clip_seed",
+    "optional_method",
     "tasks_of",
 ]
 
@@ -87,6 +94,10 @@ class Truth:
     run_seed: int
 
 
+def _unheard(doing: str, share: float) -> None:
+    """Nobody listens."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What a system is asked to make.
@@ -103,6 +114,10 @@ class Request:
         seed: the only source of randomness, 0 .. 2**32 - 1.
         scratch: an empty folder that is removed after the clip.
         truth: the real clips, ``None`` unless the system declares ``needs_truth``.
+        keep: folder (made by whoever writes into it) for intermediates and finished pieces, found again when the
+            same request is made to the same system, so that it can go on where it was killed; ``None``: nothing
+            is kept, use ``scratch``.
+        report: tell what is being done and the share of the clip that is done, 0..1; for show only.
     """
 
     clip_id: str
@@ -117,6 +132,8 @@ class Request:
     seed: int
     scratch: Path
     truth: Truth | None = None
+    keep: Path | None = None
+    report: Callable[[str, float], None] = _unheard
 
     @property
     def num_frames(self) -> int:
@@ -144,6 +161,12 @@ class System(Protocol):
     def generate(self, request: Request) -> Output:
         """Make one clip."""
         ...
+
+
+def optional_method(system: System, name: str) -> Callable[..., Any] | None:
+    """``plan`` or ``release`` of a system, itself or wrapped, where it has such a method."""
+    method = getattr(getattr(system, "instance", system), name, None)
+    return method if callable(method) else None
 
 
 def clip_seed(run_seed: int, clip_id: str) -> int:

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from evaluation.systems.cascade import Cascade, joint_card
+from evaluation.systems.cascade import Cascade, joint_card, stage_options
 from evaluation.systems.contract import Task
 from evaluation.systems.entries import Entry, installed
 from evaluation.systems.folder import FolderSystem
@@ -198,18 +198,7 @@ def _cascade(spec: str) -> Plugin:
 
     def make(**options: Any) -> Cascade:
         """Options are those of the stages, with ``motion.`` or ``animation.`` in front."""
-        stages = {
-            stage: {
-                key.removeprefix(f"{stage}."): value
-                for key, value in options.items()
-                if key.startswith(f"{stage}.")
-            }
-            for stage in ("motion", "animation")
-        }
-        if stray := [key for key in options if key.partition(".")[0] not in stages]:
-            raise MadanceError(
-                f"{spec}: options of a cascade begin with motion. or animation., not {stray[0]!r}"
-            )
+        stages = stage_options(options)
         return Cascade(
             motion.make(stages["motion"]),
             animation.make(stages["animation"]),

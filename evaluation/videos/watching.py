@@ -68,15 +68,13 @@ def _chunk_size(device: str) -> int:
 
 
 class _Viewer:
-    """Collects frames into one buffer and scores it whenever it is full; no accumulator keeps a part of
-    it.
-    """
+    """Collects frames and scores them a chunk at a time; no accumulator keeps a chunk."""
 
     def __init__(self, instruments: Instruments) -> None:
         self.frames = 0
         self._device = instruments.device
         self._scorer = VideoScorer(instruments.panel)
-        self._buffer: UInt8Array | None = None
+        self._waiting: list[UInt8Array] = []
         self._decoder: Decoder | None = None
         self._stored: tuple[int, int] | None = None
 
@@ -84,17 +82,15 @@ class _Viewer:
         """Take the next frame."""
         self._decoder = decoder
         self._stored = _same_size(frame, self._stored)
-        picture = frame.scaled(decoder.info.size)
-        if self._buffer is None:
-            self._buffer = np.empty((_chunk_size(self._device), *picture.shape), np.uint8)
-        self._buffer[self.frames % len(self._buffer)] = picture
+        self._waiting.append(frame.scaled(decoder.info.size))
         self.frames += 1
-        if self.frames % len(self._buffer) == 0:
-            self._scorer.update(FrameChunk(self._buffer, self._device))
+        if len(self._waiting) == _chunk_size(self._device):
+            self._flush()
 
     def _flush(self) -> None:
-        if self._buffer is not None and (rest := self.frames % len(self._buffer)):
-            self._scorer.update(FrameChunk(self._buffer[:rest], self._device))
+        if self._waiting:
+            self._scorer.update(FrameChunk(self._waiting, self._device))
+            self._waiting = []
 
     def row(self, clip_id: str, sha256: str) -> VideoRow:
         """The scores after the last frame.

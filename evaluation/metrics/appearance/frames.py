@@ -9,7 +9,7 @@ Legend: B frames, H and W pixels. "Planar" tensors are (B, 3, H, W) float32 RGB 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -34,28 +34,40 @@ def planar(rgb: UInt8Array, device: str = "cpu") -> torch.Tensor:
 
 
 class FrameChunk:
-    """Consecutive frames of one video.
+    """Consecutive frames of one video, as they were decoded. Nothing is copied: nobody changes a frame afterwards.
 
     Args:
-        rgb: (B, H, W, 3) uint8 RGB, as the video is shown (rotation applied), B >= 1.
-        device: where the tensors derived from it live.
+        frames: B >= 1 uint8 RGB pictures (H, W, 3) of one size, as the video is shown (rotation applied).
+        device: where the tensors derived from them live.
+
+    Attributes:
+        size: (height, width) px.
     """
 
-    def __init__(self, rgb: UInt8Array, device: str = "cpu") -> None:
-        if rgb.ndim != 4 or not len(rgb) or rgb.shape[-1] != 3 or rgb.dtype != np.uint8:
-            raise ValueError(f"frames must be uint8 of shape (B, H, W, 3), got {rgb.dtype} {rgb.shape}")
-        self.rgb = np.ascontiguousarray(rgb)
+    def __init__(self, frames: UInt8Array | Sequence[UInt8Array], device: str = "cpu") -> None:
+        shapes = {frame.shape for frame in frames}
+        size = next(iter(shapes), ())
+        if len(shapes) != 1 or len(size) != 3 or size[-1] != 3 or any(f.dtype != np.uint8 for f in frames):
+            dtype, shape = np.asarray(frames).dtype, (len(frames), *size)
+            raise ValueError(f"frames must be uint8 of shape (B, H, W, 3), got {dtype} {shape}")
+        self.frames: Sequence[UInt8Array] = list(frames)
+        self.size: tuple[int, int] = size[0], size[1]
         self.device = device
 
     def __len__(self) -> int:
-        return len(self.rgb)
+        return len(self.frames)
+
+    def planar(self, start: int, stop: int) -> torch.Tensor:
+        """Some of the frames as floats (B, 3, H, W) in 0..255."""
+        chosen = self.frames[start:stop]
+        return planar(chosen[0][None] if len(chosen) == 1 else np.stack(chosen), self.device)
 
     def transformed(self, transform: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """``transform`` of the planar frames, (B, ...) contiguous."""
         import torch
 
         step = 1 if self.device == "cpu" else len(self)
-        parts = [transform(planar(self.rgb[i : i + step], self.device)) for i in range(0, len(self), step)]
+        parts = [transform(self.planar(start, start + step)) for start in range(0, len(self), step)]
         return torch.cat(parts).contiguous()
 
     @cached_property
@@ -84,7 +96,7 @@ def chunked(frames: Iterable[UInt8Array], size: int, device: str = "cpu") -> Ite
             )
         waiting.append(frame)
         if len(waiting) == size:
-            yield FrameChunk(np.stack(waiting), device)
+            yield FrameChunk(waiting, device)
             waiting = []
     if waiting:
-        yield FrameChunk(np.stack(waiting), device)
+        yield FrameChunk(waiting, device)

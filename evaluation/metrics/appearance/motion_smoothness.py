@@ -65,12 +65,12 @@ class MotionSmoothness:
         """Add the next frames."""
         first = self._frames
         self._frames += len(chunk)
-        self._padded_side = min(_MULTIPLE * math.ceil(side / _MULTIPLE) for side in chunk.rgb.shape[1:3])
+        self._padded_side = min(_MULTIPLE * math.ceil(side / _MULTIPLE) for side in chunk.size)
         if self._padded_side < self._minimum_side:
             return
-        batch = self._pairs_per_call(*chunk.rgb.shape[1:3])
+        batch = self._pairs_per_call(*chunk.size)
         waiting: list[_Triple] = []
-        for index, frame in enumerate(chunk.rgb, start=first):
+        for index, frame in enumerate(chunk.frames, start=first):
             if index % 2:
                 self._odd = frame
                 continue
@@ -83,7 +83,6 @@ class MotionSmoothness:
                 waiting = []
         if waiting:
             self._compare(waiting)
-        self._odd = None if self._odd is None else self._odd.copy()
 
     def _compare(self, triples: list[_Triple]) -> None:
         import torch

@@ -9,8 +9,6 @@ upstream averages in float32, which moves its score by up to 1.2e-8.
 
 from __future__ import annotations
 
-import numpy as np
-
 from evaluation.metrics.appearance.frames import FrameChunk, UInt8Array
 from evaluation.metrics.appearance.scores import VideoScore
 
@@ -27,7 +25,8 @@ def mean_absolute_difference(first: UInt8Array, second: UInt8Array) -> float:
     """
     import cv2
 
-    return float(cv2.norm(first, second, cv2.NORM_L1)) / first.size
+    rows = len(first)  # one channel is quicker than three
+    return float(cv2.norm(first.reshape(rows, -1), second.reshape(rows, -1), cv2.NORM_L1)) / first.size
 
 
 class TemporalFlickering:
@@ -43,11 +42,11 @@ class TemporalFlickering:
     def update(self, chunk: FrameChunk) -> None:
         """Add the next frames."""
         previous = self._last
-        for frame in chunk.rgb:
+        for frame in chunk.frames:
             if previous is not None:
                 self._total += mean_absolute_difference(previous, frame)
             previous = frame
-        self._last = np.array(chunk.rgb[-1])
+        self._last = previous
         self._frames += len(chunk)
 
     @property

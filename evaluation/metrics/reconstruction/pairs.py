@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.metrics.appearance.frames import FrameChunk, UInt8Array, planar
+from evaluation.metrics.appearance.frames import FrameChunk, UInt8Array
 from evaluation.metrics.appearance.scores import VideoScore
 from evaluation.metrics.reconstruction.protocols import PairProtocol
 from evaluation.metrics.reconstruction.psnr import psnr_db
@@ -59,7 +59,7 @@ class PairQuality:
         if self._problem:
             return
         rule = self._protocol
-        for true, made in zip(reference.rgb, generated.rgb, strict=True):
+        for true, made in zip(reference.frames, generated.frames, strict=True):
             self._totals["psnr"] += psnr_db(true, made, rule.same_below)
             self._totals["ssim"] += ssim(true, made, rule.ssim)
         if self._lpips is not None:
@@ -67,7 +67,7 @@ class PairQuality:
         self._frames += len(reference)
 
     def _fitted(self, reference: FrameChunk, generated: FrameChunk) -> FrameChunk:
-        size, other = reference.rgb.shape[1:3], generated.rgb.shape[1:3]
+        size, other = reference.size, generated.size
         if size == other:
             return generated
         if not self._protocol.resize:
@@ -77,7 +77,7 @@ class PairQuality:
             )
             return generated
         self.resized = True
-        return FrameChunk(np.stack([_stretched(frame, size) for frame in generated.rgb]), generated.device)
+        return FrameChunk([_stretched(frame, size) for frame in generated.frames], generated.device)
 
     def _distance(self, lpips: Perceptual, reference: FrameChunk, generated: FrameChunk) -> float:
         import torch
@@ -87,8 +87,7 @@ class PairQuality:
         with torch.inference_mode():
             for start in range(0, len(reference), self._batch):
                 made, true = (
-                    planar(chunk.rgb[start : start + self._batch], chunk.device) / 255.0 * (1.0 - lowest)
-                    + lowest
+                    chunk.planar(start, start + self._batch) / 255.0 * (1.0 - lowest) + lowest
                     for chunk in (generated, reference)
                 )
                 total += float(lpips(made, true).double().sum())

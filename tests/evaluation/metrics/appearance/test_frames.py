@@ -15,7 +15,7 @@ def test_chunks_hold_every_frame_once(size):
     frames = noise(7)
     chunks = list(chunked(iter(frames), size))
     assert [len(chunk) for chunk in chunks[:-1]] == [size] * (len(chunks) - 1)
-    np.testing.assert_array_equal(np.concatenate([chunk.rgb for chunk in chunks]), frames)
+    np.testing.assert_array_equal(np.concatenate([chunk.frames for chunk in chunks]), frames)
 
 
 def test_chunks_outlive_a_decoder_that_reuses_its_buffer():
@@ -27,7 +27,7 @@ def test_chunks_outlive_a_decoder_that_reuses_its_buffer():
             yield buffer.copy()
 
     (chunk,) = chunked(decode(), 8)
-    assert chunk.rgb[:, 0, 0, 0].tolist() == [0, 1, 2]
+    assert [frame[0, 0, 0] for frame in chunk.frames] == [0, 1, 2]
 
 
 def test_a_change_of_size_is_refused():
@@ -52,5 +52,5 @@ def test_planar_floats_are_the_bytes():
 
 def test_transforms_see_the_same_whatever_the_batch():
     chunk = FrameChunk(noise(5))
-    whole = planar(chunk.rgb)[:, :, ::2].contiguous()
+    whole = chunk.planar(0, 5)[:, :, ::2].contiguous()
     assert torch.equal(chunk.transformed(lambda x: x[:, :, ::2]), whole)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.metrics.appearance.frames import FrameChunk, chunked
+from evaluation.metrics.appearance.frames import chunked
 from evaluation.metrics.appearance.motion_smoothness import MotionSmoothness
 
 
@@ -88,12 +88,3 @@ def test_one_nan_makes_the_score_undefined():
     score = smoothness(noise(9), interpolate=interpolate)
     assert score.value is None
     assert "not numbers" in score.reason
-
-
-def test_nothing_of_a_chunk_is_kept_alive():
-    metric = MotionSmoothness(blend, 0)
-    buffer = np.zeros((2, 16, 16, 3), np.uint8)
-    metric.update(FrameChunk(buffer))
-    buffer[:] = 255
-    metric.update(FrameChunk(np.zeros((1, 16, 16, 3), np.uint8)))
-    assert metric.compute().value == 1.0

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation.metrics.appearance.frames import FrameChunk, chunked
+from evaluation.metrics.appearance.frames import chunked
 from evaluation.metrics.appearance.temporal_flickering import TemporalFlickering, mean_absolute_difference
 
 
@@ -47,12 +47,3 @@ def test_bytes_do_not_wrap_around():
 def test_a_large_frame_sums_exactly():
     dark = np.zeros((2160, 3840, 3), np.uint8)
     assert mean_absolute_difference(dark, np.full_like(dark, 255)) == 255.0
-
-
-def test_the_last_frame_of_a_chunk_is_kept_apart_from_it():
-    metric = TemporalFlickering()
-    buffer = np.zeros((2, 4, 4, 3), np.uint8)
-    metric.update(FrameChunk(buffer))
-    buffer[:] = 255
-    metric.update(FrameChunk(np.zeros((1, 4, 4, 3), np.uint8)))
-    assert metric.compute().value == 1.0
