@@ -66,9 +66,12 @@ def _document(path: Path) -> dict[str, Any]:
 @click.option(
     "--board", multiple=True, type=_PATH, help="Results already on the board; duplicates are refused."
 )
-@click.option("--reference", type=_PATH, help="Real clips, to measure the predictions again (level 2).")
+@click.option("--remeasure", is_flag=True, help="Measure the scored files again (level 2).")
+@click.option("--reference", type=_PATH, help="Real clips to measure them against; means --remeasure.")
 @click.option("--music", type=_PATH, help="Their music.")
 @click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
+@click.option("--device", default="cpu", show_default=True, help="Where networks run (cpu, cuda, ...).")
+@click.option("--weights", type=_PATH, help="Folder of model weights, searched first.")
 @click.option("--regenerated", type=_PATH, help="Predictions made again from code and weights (level 3).")
 @click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
 @click.pass_context
@@ -79,9 +82,12 @@ def verify(
     split: str | None,
     clips: Path | None,
     board: tuple[Path, ...],
+    remeasure: bool,
     reference: Path | None,
     music: Path | None,
     pose: str,
+    device: str,
+    weights: Path | None,
     regenerated: Path | None,
     as_json: bool,
 ) -> None:
@@ -90,17 +96,18 @@ def verify(
     \b
     0 reported       the numbers are stated
     1 re-scored      every number comes out of the features again
-    2 re-measured    the features come out of the scored files again (--reference)
+    2 re-measured    the features come out of the scored files again (--remeasure)
     3 re-generated   code and weights make the scored files again (--regenerated)
 
     Exit codes: 0 all accepted, 3 one or more rejected.
     """
     from leaderboard.submission import verify_all
 
+    scorer = _Scorer(reference, music, pose, device, weights)
     verdicts = verify_all(
         archives,
         _expected(against, split, clips, board),
-        remeasure=None if reference is None else _Scorer(reference, music, pose),
+        remeasure=scorer if remeasure or reference is not None else None,
         regenerated=regenerated,
     )
     if as_json:
@@ -129,19 +136,24 @@ def _expected(
 
 
 class _Scorer:
-    """Scores predictions against the verifier's reference, by the protocol named in the first result."""
+    """Scores predictions, against the verifier's reference where there is one, by the protocol of the result."""
 
-    def __init__(self, reference: Path, music: Path | None, pose: str) -> None:
-        self.reference, self.music, self.pose = reference, music, pose
+    def __init__(
+        self, reference: Path | None, music: Path | None, pose: str, device: str, weights: Path | None
+    ) -> None:
+        self._reference, self._music, self._pose = reference, music, pose
+        self._device, self._weights = device, weights
 
     def __call__(self, predictions: Path, stated: Result) -> Result:
         from evaluation.gather import Options
         from evaluation.protocol import load_protocol
         from evaluation.score import score
 
-        options = Options(system=stated.system.name, backend=self.pose)
         protocol = load_protocol(stated.protocol.name)
-        return score(predictions, self.reference, protocol, music=self.music, options=options).result
+        options = Options(
+            system=stated.system.name, backend=self._pose, device=self._device, weights=self._weights
+        )
+        return score(predictions, self._reference, protocol, music=self._music, options=options).result
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:

@@ -42,7 +42,9 @@ def reached(
         return Levels(0, tuple(checked), (), tuple(faults))
     checked.append("the predictions are the files that were scored")
     if remeasure is None:
-        return Levels(1, tuple(checked), ("level 2: give --reference to measure the predictions again",))
+        return Levels(
+            1, tuple(checked), ("level 2: --remeasure, or --reference, measures the predictions again",)
+        )
     again = remeasure(predictions, result)
     if texts := _compare(result, again):
         return Levels(0, tuple(checked), (), tuple(Fault("changed_features", text) for text in texts))

@@ -6,12 +6,14 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from evaluation.gather import Options
 from evaluation.protocol import load_protocol
 from evaluation.results import Network, read_result
 from evaluation.score import rescore, score, write_scored
 from leaderboard.board import build_board
+from leaderboard.commands.submission import submission
 from leaderboard.entries import read_entries
 from leaderboard.layout import columns_of, extra_column, in_shown_unit
 from leaderboard.recheck import check_features, check_numbers, checked_level
@@ -227,3 +229,11 @@ def test_ties_are_judged_on_the_same_videos(runs):
     judge = TieJudge()
     assert not judge.tied(first, second, "psnr")
     assert judge._compared(first, second)["psnr"].n == len(CLIPS)
+
+
+def test_a_score_of_pictures_alone_is_measured_again_without_a_reference(runs):
+    archive = pack(runs / "vbench" / "blurred", runs / "z.zip", predictions=runs / "blurred")
+    options = ["--remeasure", "--device", "cpu", "--weights", str(runs / "nowhere"), "--json"]
+    done = CliRunner().invoke(submission, ["verify", str(archive), *options])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)[0]["level"] == 2
