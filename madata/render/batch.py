@@ -17,7 +17,7 @@ from madata.config import WindowsConfig, load_config
 from madata.curate.journal import Entry, Journal
 from madata.engine import run
 from madata.errors import ConfigError, MadanceError
-from madata.files import read_json, write_json
+from madata.files import read_json, remove_leftovers, write_json
 from madata.manifest import CLIP_COLUMNS, DROPPED_COLUMNS, SOURCE_COLUMNS, write_table
 from madata.render.backdrop import BACKDROPS
 from madata.render.clips import MIXED, RenderSettings, make_renderer, render_source
@@ -112,6 +112,7 @@ def render_motions(
     make_renderer(settings.renderer, settings.model)
     sources = find_motions(paths, out=out, music=settings.music)[:limit]
     out.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(out)
     _settle_settings(out, settings)
     journal = Journal(out / "journal", settings.hash)
     entries = {source.source_id: journal.read(source.source_id) for source in sources}

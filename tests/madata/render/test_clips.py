@@ -83,7 +83,10 @@ def test_a_clip_that_is_missing_is_made_again_with_the_same_bytes(motions, tmp_p
     files = snapshot(tmp_path)
     for path in [*(tmp_path / "clips").iterdir(), *(tmp_path / "journal").iterdir()]:
         path.unlink()
+    torn = tmp_path / "clips" / ".tmp-killed.mp4"
+    torn.write_bytes(b"half")
     assert render_motions([motions / "second.npz"], tmp_path, settings=settings()) == first
+    assert not torn.exists()
     after = snapshot(tmp_path)
     assert after.keys() == files.keys()
     assert all(after[name][1] == files[name][1] for name in files)
