@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import click
+
+from madata.errors import ConfigError
 
 __all__ = ["weights"]
 
@@ -24,13 +27,16 @@ def weights() -> None:
 
 
 @weights.command("list")
+@click.option(
+    "--for", "users", multiple=True, help="Only what this system, metric or pose backend needs (repeatable)."
+)
 @_DIR
 @_JSON
-def list_weights(folder: Path | None, as_json: bool) -> None:
-    """Show every known network: size, licence, origin, and whether it is here."""
+def list_weights(users: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
+    """Show every known network: what needs it, size, licence, origin, and whether it is here."""
     from madata.weights import known, locate
 
-    paths = {entry: locate(entry, folder) for entry in known()}
+    paths = {entry: locate(entry, folder) for entry in known(users)}
     if as_json:
         rows = [
             {
@@ -47,6 +53,8 @@ def list_weights(folder: Path | None, as_json: bool) -> None:
         size = "size not recorded" if entry.size is None else f"{entry.size / 1e6:.1f} MB"
         digest = "sha256 not recorded" if entry.sha256 is None else f"sha256 {entry.sha256[:12]}"
         click.echo(f"{entry.name:24s} {'here' if path else 'missing':8s} {entry.what}")
+        if entry.used_by:
+            click.echo(f"{'':24s} for {', '.join(entry.used_by)}")
         licence = entry.licence + (" (NON-COMMERCIAL)" if entry.noncommercial else "")
         click.echo(f"{'':24s} {size}, {digest}, {licence}, {entry.origin}")
         click.echo(f"{'':24s} {path or entry.command}")
@@ -57,8 +65,8 @@ def list_weights(folder: Path | None, as_json: bool) -> None:
 @_DIR
 @_JSON
 def check_weights(names: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
-    """Compare the files that are here with their recorded SHA-256 (all networks, or NAMES: networks or
-    groups).
+    """Compare the files that are here with their recorded SHA-256 (all networks, or NAMES: networks, groups,
+    systems or metrics).
 
     Exit code 0: all right, 1: some named are missing, 3: a file has other bytes than recorded.
     """
@@ -83,10 +91,35 @@ def check_weights(names: tuple[str, ...], folder: Path | None, as_json: bool) ->
 )
 @_JSON
 def fetch_weights(names: tuple[str, ...], folder: Path | None, local: Path | None, as_json: bool) -> None:
-    """Download NAMES (networks or groups, e.g. blazepose) into the weights folder and verify them."""
+    """Download NAMES into the weights folder and verify them.
+
+    NAMES are networks or groups (e.g. blazepose), or systems and metrics (then all that they need).
+    """
     from madata.weights import fetch, known
 
     _show([state.model_dump(mode="json") for state in fetch(known(names), folder, local)], as_json)
+
+
+@weights.command("tiny")
+@click.argument("name", required=False)
+@click.option(
+    "--out", "folder", type=click.Path(path_type=Path), required=True, help="New folder for the network."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the random weights.")
+def tiny_weights(name: str | None, folder: Path, seed: int) -> None:
+    """Make a tiny network with random weights in the layout of the real NAME (no download).
+
+    It runs on a CPU in seconds, for trying out commands and for tests. What it generates is noise, and every
+    result made with it carries the label of the folder.
+    """
+    makers = {point.name: point for point in entry_points(group="madance.tiny")}
+    if name is None and len(makers) == 1:
+        (name,) = makers
+    if name not in makers:
+        said = "NAME is missing" if name is None else f"no tiny network called {name!r}"
+        raise ConfigError(f"{said}; there are: {', '.join(sorted(makers)) or 'none installed'}")
+    makers[name].load()(folder, seed)
+    click.echo(f"{folder}: {name} with random weights, seed {seed}")
 
 
 def _show(states: list[dict[str, str | None]], as_json: bool) -> None:

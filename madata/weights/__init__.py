@@ -4,8 +4,10 @@ Finding never downloads (:func:`find`); fetching is an explicit command (:func:`
 fetch``). The list of networks is ``madata/weights.toml``.
 """
 
+from madata.weights.digests import remembered_sha256
 from madata.weights.fetch import fetch
 from madata.weights.store import (
+    HandSource,
     HubSource,
     State,
     UrlSource,
@@ -22,6 +24,7 @@ from madata.weights.store import (
 )
 
 __all__ = [
+    "HandSource",
     "HubSource",
     "State",
     "UrlSource",
@@ -35,5 +38,6 @@ __all__ = [
     "folders",
     "known",
     "locate",
+    "remembered_sha256",
     "sha256_of",
 ]

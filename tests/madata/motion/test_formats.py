@@ -44,9 +44,34 @@ def test_our_own_file_gives_everything_back(dancer, tmp_path, own_bones):
     assert path.read_bytes() == first
 
 
+def test_a_pickle_is_that_of_edge_and_read_by_anyone(dancer, tmp_path):
+    motion = dancer(fps=30.0)
+    path = tmp_path / "clip.pkl"
+    write_motion(path, motion)
+    with path.open("rb") as stream:
+        theirs = pickle.load(stream)
+    upright = with_up(motion, "z")
+    for key, expected in edge(motion).items():
+        assert (theirs[key].dtype, theirs[key].flags.writeable) == (np.float32, True)
+        np.testing.assert_allclose(theirs[key], expected, atol=1e-6)
+    # numpy 1 knows no numpy._core, numpy 2 no numpy.core
+    assert b"_core" not in path.read_bytes()
+    found = read_motion(path)
+    assert (found.up, found.fps, found.skeleton) == ("z", 30.0, "smpl-24")
+    np.testing.assert_array_equal(found.rotation, upright.rotation)
+    np.testing.assert_array_equal(found.translation, upright.translation)
+    first = path.read_bytes()
+    write_motion(path, found)
+    assert path.read_bytes() == first
+
+
 def test_write_refuses_what_it_could_not_read(dancer, tmp_path):
-    with pytest.raises(ConfigError, match=r"clip\.pkl: motions are written as \.npz"):
-        write_motion(tmp_path / "clip.pkl", dancer())
+    with pytest.raises(ConfigError, match=r"clip\.bvh: motions are written as \.npz or \.pkl"):
+        write_motion(tmp_path / "clip.bvh", dancer())
+    with pytest.raises(ConfigError, match="read at 30 frames per second and the motion has 60"):
+        write_motion(tmp_path / "clip.pkl", dancer(fps=60.0))
+    with pytest.raises(ConfigError, match="bone lengths of its own"):
+        write_motion(tmp_path / "clip.pkl", dancer(fps=30.0, own_bones=True))
     with pytest.raises(MediaError, match="no frames"):
         write_motion(tmp_path / "clip.npz", dancer(frames=0))
     assert not list(tmp_path.iterdir())
