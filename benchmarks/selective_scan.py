@@ -1,5 +1,6 @@
-"""Our selective scan against three others, on this CPU, in one run.
+"""Our selective scan, compiled and in torch, against three others, on this CPU, in one run.
 
+    madance doctor --build-kernels
     python benchmarks/selective_scan.py [--long]
 
 * reference: a loop over time on tensors that hold the states of all steps, as ``selective_scan_ref`` of mamba-ssm;
@@ -7,13 +8,15 @@
   (the usual "parallel" form without a compiler; it overflows for large steps, which is why nothing uses it);
 * associative: Hillis-Steele doubling, log2(L) passes over all states.
 
-CPU seconds (user + system), one thread, median of 3 after a warm-up, and how many times ours is faster. Slow
-rivals are skipped where one run would take minutes; ``--long`` runs them once.
+CPU seconds (user + system), one thread, median of 3 after a warm-up (what takes many seconds: once), and in
+brackets how many times our two are faster. ``--long`` also runs one layer at L = 1200, where autograd through the
+reference takes minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 
@@ -21,7 +24,7 @@ import torch
 from torch.nn import functional as F
 
 from mace_dance.motion.mamba import Mamba
-from mace_dance.motion.scan import scan
+from mace_dance.motion.scan import scan, scan_path
 
 CHANNELS, STATES = 1024, 16
 
@@ -120,9 +123,21 @@ def reference_layer(layer):
     return forward
 
 
+def by_path(measure):
+    """What ``measure()`` gives with each of our implementations that this machine has, fastest first."""
+    found = {}
+    for path in ("compiled", "torch"):
+        os.environ["MADANCE_SCAN"] = "auto" if path == "compiled" else path
+        if scan_path("cpu") == path:
+            found[path] = measure()
+    return found
+
+
 def row(name, ours, others):
-    cells = [f"{name:28s} ours {ours:8.3f} s"]
-    cells += [f"{rival} {taken:8.3f} s ({taken / ours:6.1f}x)" for rival, taken in others.items()]
+    cells = [f"{name:28s}", *(f"{path} {taken:8.4f} s" for path, taken in ours.items())]
+    for rival, taken in others.items():
+        times = ", ".join(f"{taken / mine:.1f}x" for mine in ours.values())
+        cells.append(f"{rival} {taken:8.3f} s ({times})")
     print("   ".join(cells), flush=True)
 
 
@@ -137,24 +152,25 @@ def main():
     for batch, length in ((1, 240), (1, 1024), (8, 240), (8, 1024)):
         given = inputs(batch, length)
         with torch.no_grad():
-            ours, y = seconds(lambda given=given: scan(*given))
+            measured = by_path(lambda given=given: seconds(lambda: scan(*given)))
+            y = measured["torch"][1]
             others = {}
             for name, rival in rivals.items():
                 repeats = 1 if batch * length > 4000 else 3
-                others[name], theirs = seconds(lambda rival=rival, given=given: rival(*given), repeats)
-                if not torch.allclose(y, theirs, rtol=1e-3, atol=1e-3):
-                    others[f"{name} (WRONG)"] = others.pop(name)
-        row(f"forward B={batch} L={length}", ours, others)
-    for batch, length in ((1, 240), (4, 240), *([(1, 1200)] if long else [])):
+                taken, theirs = seconds(lambda rival=rival, given=given: rival(*given), repeats)
+                right = torch.allclose(y, theirs, rtol=1e-3, atol=1e-3)
+                others[name if right else f"{name} (WRONG)"] = taken
+        row(f"forward B={batch} L={length}", {path: taken for path, (taken, _) in measured.items()}, others)
+    for batch, length in ((1, 240), (4, 240)):
         given = inputs(batch, length)
-        ours, _ = seconds(training(scan, given))
+        ours = by_path(lambda given=given: seconds(training(scan, given))[0])
         repeats = 1 if batch * length > 500 else 3
         others = {name: seconds(training(rival, given), repeats)[0] for name, rival in rivals.items()}
         row(f"scan fwd+bwd B={batch} L={length}", ours, others)
     for batch, length in ((1, 240), *([(1, 1200)] if long else [])):
         layer = Mamba(512)
         x = torch.randn(batch, length, 512)
-        ours, _ = seconds(layer_training(layer, x))
+        ours = by_path(lambda layer=layer, x=x: seconds(layer_training(layer, x))[0])
         theirs, _ = seconds(layer_training(reference_layer(layer), x), 1)
         row(f"layer fwd+bwd B={batch} L={length}", ours, {"autograd": theirs})
 

@@ -67,14 +67,14 @@ class Mamba(nn.Module):
 
     def _convolve(self, x: Tensor) -> Tensor:
         """Each channel's causal convolution, (L, B, D) -> (L, B, D)."""
-        taps = self.conv1d.weight[:, 0]
-        width = taps.shape[1]
-        padded = F.pad(x, (0, 0, 0, 0, width - 1, 0))
-        total = padded[: len(x)] * taps[:, 0]
-        for tap in range(1, width):
-            total = torch.addcmul(total, padded[tap : tap + len(x)], taps[:, tap])
+        # Summed in place and without padding: this is bound by memory, and conv1d would turn the array around.
+        taps = self.conv1d.weight[:, 0].t().contiguous()
+        steps, width = len(x), len(taps)
         bias = self.conv1d.bias
-        return total if bias is None else total + bias
+        total = x * taps[-1] if bias is None else torch.addcmul(bias, x, taps[-1])
+        for back in range(1, min(width, steps)):
+            total[back:].addcmul_(x[: steps - back], taps[-1 - back])
+        return total
 
 
 class BiMamba(nn.Module):

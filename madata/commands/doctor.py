@@ -1,16 +1,29 @@
-"""``madance doctor``: what this machine has, what is missing, and the command that brings it."""
+"""``madance doctor``: what this machine has, what is missing, and the command that brings it.
+
+Other packages have a word, too, through two entry-point groups of callables that take nothing and return lines of
+text: ``madance.doctor`` says which implementation runs here and why, ``madance.kernels`` builds an optional one.
+A callable that fails is named and harms nothing else.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+from importlib.metadata import (
+    PackageNotFoundError,
+    entry_points,
+    packages_distributions,
+    requires,
+    version,
+)
 from typing import Any
 
 import click
 
-__all__ = ["doctor", "examine"]
+from madata.errors import MadanceError
+
+__all__ = ["ask", "doctor", "examine"]
 
 _OPENCV_WHEELS = {
     "opencv-python",
@@ -21,7 +34,8 @@ _OPENCV_WHEELS = {
 
 
 def examine() -> dict[str, Any]:
-    """Versions of every package an extra names, compute devices, and problems with their remedy."""
+    """Versions of every package an extra names, compute devices, what packages report of themselves, and problems
+    with their remedy."""
     packages: dict[str, str | None] = {}
     extras: dict[str, list[str]] = {}
     for requirement in requires("madance") or []:
@@ -36,6 +50,7 @@ def examine() -> dict[str, Any]:
         for extra, names in extras.items()
         if extra not in ("all", "dev") and (absent := [name for name in names if packages[name] is None])
     }
+    reports, failed = ask("madance.doctor")
     return {
         "python": platform.python_version(),
         "platform": platform.system(),
@@ -43,8 +58,27 @@ def examine() -> dict[str, Any]:
         "device": _device() if packages.get("torch") else None,
         "packages": dict(sorted(packages.items())),
         "missing": missing,
-        "problems": _problems(),
+        "reports": reports,
+        "problems": [*_problems(), *failed],
     }
+
+
+def ask(group: str) -> tuple[list[str], list[str]]:
+    """Call every entry point of a group.
+
+    Returns:
+        The lines they returned; and one line for each that failed.
+    """
+    lines, failed = [], []
+    for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
+        try:
+            lines += [str(line) for line in entry.load()()]
+        except ModuleNotFoundError as error:  # a missing extra, which is listed as such
+            lines.append(f"{entry.name}: needs {error.name}")
+        except Exception as error:  # someone else's code: whatever it raises must not end this command
+            reason = str(error) if isinstance(error, MadanceError) else f"{type(error).__name__}: {error}"
+            failed.append(f"{entry.name} ({entry.value}): {reason}")
+    return lines, failed
 
 
 def _parse(requirement: str) -> tuple[str, str | None]:
@@ -80,10 +114,17 @@ def _problems() -> list[str]:
 
 
 @click.command(short_help="What is installed, what is missing, what would mend it.")
+@click.option(
+    "--build-kernels", is_flag=True, help="First build the optional fast kernels; needs a C++ compiler."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def doctor(as_json: bool) -> None:
-    """Show versions, devices, missing extras and model weights."""
+def doctor(build_kernels: bool, as_json: bool) -> None:
+    """Show versions, devices, missing extras, which implementations run, and model weights."""
+    built, failed = ask("madance.kernels") if build_kernels else ([], [])
+    for line in built:
+        click.echo(line, err=True)
     found = examine()
+    found["problems"] += failed
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
@@ -95,6 +136,8 @@ def doctor(as_json: bool) -> None:
             click.echo(f"  {name:28s} {installed or '-'}")
         for extra, names in found["missing"].items():
             click.echo(f"missing for extra {extra!r}: {', '.join(names)}; pip install 'madance[{extra}]'")
+        for line in found["reports"]:
+            click.echo(line)
         for problem in found["problems"]:
             click.echo(f"problem: {problem}")
         click.echo("model weights: madance weights list")

@@ -56,7 +56,7 @@ def test_one_direction_has_no_backward_part():
 
 
 @pytest.mark.parametrize("length", [1, 3, 1500])
-def test_every_length_trains(length):
+def test_every_length_trains(length, each_scan):
     layer = Mamba(8, d_state=4)
     y = layer(torch.randn(2, length, 8))
     y.square().mean().backward()
@@ -72,14 +72,14 @@ def test_first_steps_are_between_a_thousandth_and_a_tenth():
 
 @pytest.mark.golden
 @pytest.mark.golden_files("models_motion/mamba_d*_s*_c*_e*.npz", "models_motion/mamba_stress_large_dt*.npz")
-def test_golden_layers(golden_file, golden_deviations):
+def test_golden_layers(golden_file, golden_deviations, each_scan):
     stored = np.load(golden_file)
     layer = loaded(stored)
     width, states, taps, expand, rank = map(int, stored["cfg"])
     assert layer.A_log.shape == (expand * width, states)
     assert (layer.conv1d.kernel_size, layer.dt_rank) == ((taps,), rank)
     assert Mamba(width, states, taps, expand).dt_rank == rank
-    kind = "mamba_stress_large_dt" if "stress" in golden_file.name else "mamba"
+    kind = f"{'mamba_stress_large_dt' if 'stress' in golden_file.name else 'mamba'} ({each_scan})"
     for length, x in tensors(stored, "in/").items():
         with torch.no_grad():
             golden_deviations(kind, deviation(layer(x), tensor(stored[f"out/{length}"])))
@@ -87,18 +87,18 @@ def test_golden_layers(golden_file, golden_deviations):
 
 @pytest.mark.golden
 @pytest.mark.golden_files("models_motion/mamba_grad*.npz")
-def test_golden_gradients(golden_file, golden_deviations):
+def test_golden_gradients(golden_file, golden_deviations, each_scan):
     stored = np.load(golden_file)
     layer = loaded(stored)
     x = tensor(stored["in/x"]).requires_grad_()
     y = layer(x)
-    golden_deviations("mamba", deviation(y, tensor(stored["out/y"])))
+    golden_deviations(f"mamba ({each_scan})", deviation(y, tensor(stored["out/y"])))
     (y * tensor(stored["in/w"])).sum().backward()
     ours = {"x": x.grad, **{name: weight.grad for name, weight in layer.named_parameters()}}
     theirs = tensors(stored, "grad/")
     assert ours.keys() == theirs.keys()
     for name, gradient in theirs.items():
-        golden_deviations("mamba_grad", deviation(ours[name], gradient))
+        golden_deviations(f"mamba_grad ({each_scan})", deviation(ours[name], gradient))
 
 
 @pytest.mark.golden

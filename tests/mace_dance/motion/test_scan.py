@@ -81,7 +81,7 @@ def test_gradients_are_those_of_autograd_through_the_plain_loop(shape):
         torch.testing.assert_close(mine, yours, rtol=1e-9, atol=1e-10, msg=name)
 
 
-def test_steps_that_underflow_forget_and_do_no_harm():
+def test_steps_that_underflow_forget_and_do_no_harm(each_scan):
     inputs = made(length=200, dtype=torch.float32)
     inputs["delta"] = 300 + 100 * inputs["delta"].abs()
     for value in inputs.values():
@@ -92,8 +92,8 @@ def test_steps_that_underflow_forget_and_do_no_harm():
     assert all(torch.isfinite(value.grad).all() for value in inputs.values())
 
 
-def test_the_past_alone_decides():
-    inputs = made(length=50)
+def test_the_past_alone_decides(each_scan):
+    inputs = made(length=50, dtype=torch.float32)
     changed = {name: value.clone() for name, value in inputs.items()}
     for name in ("u", "delta", "B", "C", "z"):
         changed[name][..., 30:] += 1
@@ -115,7 +115,7 @@ class _Largest(TorchDispatchMode):
         return result
 
 
-def test_no_array_holds_the_states_of_all_steps():
+def test_no_array_holds_the_states_of_all_steps(each_scan):
     batch, channels, length, states = 2, 64, 1024, 16
     inputs = made(batch, channels, length, states, torch.float32)
     for value in inputs.values():
@@ -129,7 +129,7 @@ def test_no_array_holds_the_states_of_all_steps():
     assert largest.numel <= everything / 4
 
 
-def test_half_precision_is_summed_in_single():
+def test_half_precision_is_summed_in_single(each_scan):
     inputs = made(length=300, dtype=torch.float32)
     rounded = {name: value.bfloat16() for name, value in inputs.items()}
     y = scan(**rounded, delta_softplus=True)
@@ -138,7 +138,7 @@ def test_half_precision_is_summed_in_single():
     torch.testing.assert_close(y.double(), exact, rtol=1e-2, atol=1e-2)
 
 
-def test_autocast_leaves_the_sums_alone():
+def test_autocast_leaves_the_sums_alone(each_scan):
     inputs = made(length=100, dtype=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
         within = scan(**inputs, delta_softplus=True)
@@ -153,22 +153,25 @@ def test_shapes_that_do_not_fit_are_named(name):
         scan(**inputs)
 
 
-def test_nothing_to_scan_is_an_error():
+def test_nothing_to_scan_is_an_error(each_scan):
     with pytest.raises(ConfigError, match="no steps"):
         scan(**made(length=0))
 
 
-def test_a_cpu_takes_our_own_path():
-    assert scan_path("cpu") == "torch"
+def test_what_has_no_kernel_goes_through_torch(each_scan):
+    assert scan_path("cpu") == each_scan
+    assert scan_path("meta") == "torch"
 
 
 @pytest.mark.golden
 @pytest.mark.golden_files("models_motion/selective_scan*.npz")
-def test_golden_selective_scan(golden_file, golden_deviations):
+def test_golden_selective_scan(golden_file, golden_deviations, each_scan):
     stored = np.load(golden_file)
     for case in sorted({name.split("/")[0] for name in stored.files}):
         inputs = {name: tensor(stored[f"{case}/in/{name}"]) for name in NAMES}
         y, last = scan(**inputs, delta_softplus=True, return_last_state=True)
         plain = scan(inputs["u"], F.softplus(inputs["delta"]), inputs["A"], inputs["B"], inputs["C"])
         for ours, key in ((y, "y"), (last, "last_state"), (plain, "y_plain")):
-            golden_deviations("selective_scan", deviation(ours, tensor(stored[f"{case}/out/{key}"])))
+            golden_deviations(
+                f"selective_scan ({each_scan})", deviation(ours, tensor(stored[f"{case}/out/{key}"]))
+            )
