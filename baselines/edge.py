@@ -15,19 +15,21 @@ Legend: B batch or windows, T frames, F motion features, K music features, M wid
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mace_dance.motion.checkpoint import load_strictly, read_checkpoint
 from mace_dance.motion.diffusion import NoiseSource, Schedule, ddim, ddim_times
 from mace_dance.motion.layers import FiLM, SinusoidalEmbedding
-from mace_dance.motion.normaliser import Normaliser
+from mace_dance.motion.pretrained import Kind, ModelInfo, Pretrained, read_model
 from madata.errors import ConfigError
 from madata.motion import decode
 from madata.rotations import axis_angle_to_quaternion, quaternion_to_axis_angle, slerp
@@ -36,6 +38,7 @@ from madata.types import FloatArray, Motion3D
 __all__ = [
     "EDGE",
     "EDGE_JUKEBOX",
+    "EDGE_KIND",
     "Edge",
     "EdgeCondition",
     "EdgeConfig",
@@ -51,14 +54,15 @@ GUIDANCE_WEIGHT = 2.0
 _UNGUIDED_BELOW = 0.1
 
 
-@dataclass(frozen=True)
-class EdgeConfig:
+class EdgeConfig(BaseModel):
     """Size of an EDGE network.
 
     Attributes:
         frames: length of a window; the learnt empty condition has one vector for each.
         positions: ``"rotary"`` turns queries and keys by their time; ``"absolute"`` adds sines, 500 frames at most.
     """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     features: int = 151
     music_features: int = 35
@@ -312,7 +316,9 @@ def sample_edge(network: Edge, music: Tensor, draw: NoiseSource, schedule: Sched
     return ddim(lambda noisy, now: guided(network, noisy, condition, now), draw, schedule)
 
 
-def sample_edge_long(network: Edge, music: Tensor, draw: NoiseSource, schedule: Schedule) -> Tensor:
+def sample_edge_long(
+    network: Edge, music: Tensor, draw: NoiseSource, schedule: Schedule, windows_at_once: int = 64
+) -> Tensor:
     """(B, T, F) normalised windows of one dance, each overlapping the next by half; see :func:`stitch`.
 
     The guidance weight rises from 0 to 2 over the first half of the steps.
@@ -322,6 +328,7 @@ def sample_edge_long(network: Edge, music: Tensor, draw: NoiseSource, schedule: 
         music: (B, T, K) features of windows that begin every T / 2 frames.
         draw: source of (B, T, F) noise.
         schedule: as in training.
+        windows_at_once: that go through the network together; a long song has more.
     """
     if len(music) == 1:
         return sample_edge(network, music, draw, schedule)
@@ -329,17 +336,29 @@ def sample_edge_long(network: Edge, music: Tensor, draw: NoiseSource, schedule: 
     times = ddim_times(num_times=schedule.num_times)
     rising = np.linspace(0, 2 * GUIDANCE_WEIGHT, len(times)).clip(max=GUIDANCE_WEIGHT)
     weights = dict(zip(times, rising.tolist(), strict=True))
+    parts = list(_parts(len(music), windows_at_once))
     with torch.no_grad():
-        condition = network.encode_music(music)
+        conditions = [network.encode_music(music[part]) for part in parts]
 
     def predict(noisy: Tensor, now: Tensor) -> Tensor:
-        return guided(network, noisy, condition, now, weights[int(now[0])])
+        weight = weights[int(now[0])]
+        return torch.cat(
+            [
+                guided(network, noisy[part], condition, now[part], weight)
+                for part, condition in zip(parts, conditions, strict=True)
+            ]
+        )
 
     def agree(noisy: Tensor) -> Tensor:
         noisy[1:, :half] = noisy[:-1, half:]
         return noisy
 
     return ddim(predict, draw, schedule, times, after_step=agree)
+
+
+def _parts(count: int, size: int) -> Iterator[slice]:
+    for first in range(0, count, size):
+        yield slice(first, first + size)
 
 
 def stitch(windows: FloatArray) -> Motion3D:
@@ -384,13 +403,27 @@ def _half(frames: int) -> int:
     return frames // 2
 
 
-def load_edge(path: Path, config: EdgeConfig = EDGE_JUKEBOX) -> tuple[Edge, Normaliser]:
-    """The averaged weights of an official ``checkpoint.pt``, in ``eval`` mode, and its normaliser.
+EDGE_KIND: Kind[Edge, EdgeConfig] = Kind("edge", EdgeConfig, Edge)
+"""EDGE as a model folder."""
+
+
+def load_edge(path: Path, config: EdgeConfig | None = None) -> Pretrained[Edge, EdgeConfig]:
+    """EDGE from an official ``checkpoint.pt``, whose averaged weights it takes, or from a model folder.
+
+    Args:
+        path: the file or the folder.
+        config: of the network in a file; by default the published size for the music features it was trained on.
 
     Raises:
-        WeightsError: it is not a checkpoint of this network.
+        WeightsError: it is neither, or the model of another network.
     """
+    if path.is_dir():
+        return read_model(path, EDGE_KIND)
     checkpoint = read_checkpoint(path, "ema")
+    if config is None:
+        projection = checkpoint.state.get("cond_projection.weight")
+        on_features = projection is not None and projection.shape[-1] == EDGE.music_features
+        config = EDGE if on_features else EDGE_JUKEBOX
     network = Edge(config)
     load_strictly(network, checkpoint.state, path)
-    return network.eval(), checkpoint.normaliser
+    return Pretrained(network.eval(), config, checkpoint.normaliser, ModelInfo())

@@ -21,6 +21,7 @@ from __future__ import annotations
 import importlib
 import re
 import warnings
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.errors import MediaError, MissingDependencyError
+from madata.files import atomic_path
 from madata.types import FloatArray, Music, MusicFeatures
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "music_features",
     "official_beats",
     "track_beats",
+    "write_wav",
 ]
 
 Layout = Literal["edge", "megadance"]
@@ -292,3 +295,13 @@ def _periodicity(envelope: npt.NDArray[np.floating[Any]], lag: int) -> float:
         if centred[near:].any() and centred[:-near].any()
     ]
     return float(np.clip(max(values, default=0.0), 0.0, 1.0))
+
+
+def write_wav(path: Path, music: Music) -> None:
+    """Write music as 16-bit mono, atomically; what is beyond -1..1 is clipped."""
+    samples = np.clip(np.rint(music.waveform * 32767.0), -32768, 32767).astype("<i2")
+    with atomic_path(path) as temporary, wave.open(str(temporary), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(music.rate_hz)
+        file.writeframes(samples.tobytes())

@@ -5,12 +5,11 @@ Two seconds of made-up music each, a made-up dancer on its beats, and the dance 
 
 from __future__ import annotations
 
-import wave
 from pathlib import Path
 
 import numpy as np
 
-from madata.files import atomic_path, write_npz
+from madata.files import write_npz
 
 __all__ = ["make_clips"]
 
@@ -35,16 +34,13 @@ def make_clips(folder: Path, *, videos: bool) -> None:
 def _make_clip(folder: Path, clip_id: str, tempo: float, style: str, seed: int, videos: bool) -> None:
     from evaluation.systems import project_motion
     from madata.motion import write_motion
+    from madata.music import write_wav
     from madata.synthetic.dance import make_dance
     from madata.synthetic.music import make_music
 
     music = make_music(_DURATION_S, tempo_bpm=tempo, seed=seed, rate_hz=22050).music
     motion = make_dance(_DURATION_S, tempo_bpm=tempo, fps=_FPS, style=style, seed=seed).motion
-    with atomic_path(folder / "music" / f"{clip_id}.wav") as path, wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(music.rate_hz)
-        file.writeframes((music.waveform * 32767).astype("<i2").tobytes())
+    write_wav(folder / "music" / f"{clip_id}.wav", music)
     write_motion(folder / "motions" / f"{clip_id}.npz", motion)
     if not videos:
         return

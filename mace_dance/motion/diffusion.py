@@ -162,7 +162,9 @@ def ddim(
                 return clean
             left, left_next = schedule.alphas_cumprod[time], schedule.alphas_cumprod[following]
             sigma = eta * ((1 - left / left_next) * (1 - left_next) / (1 - left)).sqrt()
-            direction = (1 - left_next - sigma**2).sqrt() * schedule.noise_in(noisy, now, clean)
+            # Never below 0 but by rounding, where almost nothing of the signal is left.
+            kept = (1 - left_next - sigma**2).clamp(min=0).sqrt()
+            direction = kept * schedule.noise_in(noisy, now, clean)
             noisy = clean * left_next.sqrt() + direction
             if eta > 0:
                 noisy = noisy + sigma * draw()

@@ -20,11 +20,18 @@ import torch
 from torch import Tensor
 
 from mace_dance.motion.config import MotionExpertConfig
-from mace_dance.motion.diffusion import NoiseSource, Schedule, ddim
-from mace_dance.motion.model import MotionExpert
+from mace_dance.motion.diffusion import NoiseSource, Predict, Schedule, ddim
+from mace_dance.motion.model import MotionExpert, Recall
 from madata.errors import ConfigError
 
-__all__ = ["TrainingDraws", "draw_training", "gft_prediction", "sample_motion", "training_prediction"]
+__all__ = [
+    "TrainingDraws",
+    "conditioned",
+    "draw_training",
+    "gft_prediction",
+    "sample_motion",
+    "training_prediction",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,22 +138,37 @@ def sample_motion(
     Raises:
         ConfigError: beta is outside 0..1, or the network is in training mode.
     """
+    return ddim(conditioned(network, music, genre, beta), draw, schedule, times, eta)
+
+
+def conditioned(
+    network: MotionExpert, music: Tensor, genre: Tensor | None, beta: float = 0.75, *, recall: bool = True
+) -> Predict:
+    """The network with its music, as a sampler asks it; the arguments are those of :func:`sample_motion`.
+
+    Args:
+        recall: keep the keys and values of every block, ``16 T M`` numbers for eight blocks, instead of computing
+            them at every step: exact, and about a twentieth faster.
+
+    Raises:
+        ConfigError: beta is outside 0..1, or the network is in training mode.
+    """
     if not 0 <= beta <= 1:
         raise ConfigError(f"beta must be in 0..1, got {beta}")
     if network.training:
         raise ConfigError("the network is in training mode and would drop activations: call eval() first")
     batch, frames = music.shape[:2]
     with torch.no_grad():
-        memory = network.encode_music(music, genre)
-    empty = network.without_music(batch, frames)
-    betas = torch.full((batch,), beta, device=music.device)
-
-    def guidance_free(noisy: Tensor, now: Tensor) -> Tensor:
-        return network.denoise(noisy, memory, now, betas)
+        encoded = network.encode_music(music, genre)
+        memory: Tensor | Recall = network.recall(encoded) if recall else encoded
+        if network.config.guidance == "gft":
+            betas = torch.full((batch,), beta, device=music.device)
+            return lambda noisy, now: network.denoise(noisy, memory, now, betas)
+        nothing = network.without_music(batch, frames)
+        empty: Tensor | Recall = network.recall(nothing) if recall else nothing
 
     def classifier_free(noisy: Tensor, now: Tensor) -> Tensor:
         without = network.denoise(noisy, empty, now)
         return without + network.config.guidance_weight * (network.denoise(noisy, memory, now) - without)
 
-    predict = guidance_free if network.config.guidance == "gft" else classifier_free
-    return ddim(predict, draw, schedule, times, eta)
+    return classifier_free

@@ -1,7 +1,8 @@
 """The network of the Motion Expert (section 3.2.2): noisy motion, music, time and beta -> clean motion.
 
 Music goes through ``music_layers`` of BiMamba, each modulated by the genre; it does not depend on the noise, so a
-sampler encodes it once (:meth:`MotionExpert.encode_music`) and denoises fifty times (:meth:`MotionExpert.denoise`).
+sampler encodes it once (:meth:`MotionExpert.encode_music`), takes the keys and values every block attends to from it
+once (:meth:`MotionExpert.recall`), and denoises fifty times (:meth:`MotionExpert.denoise`).
 A generator block is::
 
     x = x + FiLM(BiMamba(x), e)                            within the dance
@@ -15,6 +16,8 @@ Legend: B batch, T frames, F motion features, K music features, M width.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,7 +27,18 @@ from mace_dance.motion.layers import FiLM, SinusoidalEmbedding
 from mace_dance.motion.mamba import BiMamba
 from madata.errors import ConfigError
 
-__all__ = ["MotionExpert"]
+__all__ = ["MotionExpert", "Recall"]
+
+
+@dataclass(frozen=True, eq=False)
+class Recall:
+    """What the blocks attend to, computed ahead.
+
+    Attributes:
+        layers: keys and values of each block, (B, heads, T, M / heads).
+    """
+
+    layers: tuple[tuple[Tensor, Tensor], ...]
 
 
 class _SelfAttention(nn.Module):
@@ -89,12 +103,30 @@ class _CrossModal(nn.Module):
         self.dropout1 = nn.Dropout(config.dropout)
         self.dropout2 = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, memory: Tensor) -> Tensor:
-        music = self.norm_music(memory)
-        x = self.dropout_cross(self.cross_attn(self.norm_dance(x), music, music, need_weights=False)[0])
+    def recall(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of the music."""
+        width = memory.shape[-1]
+        weight, bias = self.cross_attn.in_proj_weight[width:], self.cross_attn.in_proj_bias[width:]
+        keys, values = F.linear(self.norm_music(memory), weight, bias).chunk(2, dim=-1)
+        return self._by_head(keys), self._by_head(values)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        x = self.dropout_cross(self._attend(self.norm_dance(x), keys, values))
         x = self.dropout1(F.gelu(self.linear1(self.norm(x))))
         out: Tensor = self.dropout2(self.linear2(x))
         return out
+
+    def _attend(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        attention, width = self.cross_attn, x.shape[-1]
+        queries = self._by_head(F.linear(x, attention.in_proj_weight[:width], attention.in_proj_bias[:width]))
+        dropped = attention.dropout if self.training else 0.0
+        attended = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropped)
+        out: Tensor = attention.out_proj(attended.transpose(1, 2).flatten(2))
+        return out
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        """(B, T, M) -> (B, heads, T, M / heads)."""
+        return x.reshape(*x.shape[:2], self.cross_attn.num_heads, -1).transpose(1, 2)
 
 
 class _DanceLayer(nn.Module):
@@ -105,9 +137,9 @@ class _DanceLayer(nn.Module):
         self.film1 = FiLM(config.latent)
         self.film2 = FiLM(config.latent)
 
-    def forward(self, x: Tensor, memory: Tensor, embedding: Tensor) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, embedding: Tensor) -> Tensor:
         x = x + self.film1(self.bimamba(x), embedding)
-        out: Tensor = x + self.film2(self.transformer(x, memory), embedding)
+        out: Tensor = x + self.film2(self.transformer(x, keys, values), embedding)
         return out
 
 
@@ -178,12 +210,18 @@ class MotionExpert(nn.Module):
         """(B, T, M): :meth:`encode_music` with no condition kept, at no cost."""
         return self.null_cond_embed.expand(batch, frames, -1)
 
-    def denoise(self, x: Tensor, memory: Tensor, times: Tensor, beta: Tensor | None = None) -> Tensor:
+    def recall(self, memory: Tensor) -> Recall:
+        """(B, T, M) from :meth:`encode_music` -> what :meth:`denoise` needs of it at every step."""
+        return Recall(tuple(layer.transformer.recall(memory) for layer in self.dancelayerstack))  # type: ignore[operator, union-attr]
+
+    def denoise(
+        self, x: Tensor, memory: Tensor | Recall, times: Tensor, beta: Tensor | None = None
+    ) -> Tensor:
         """Clean motion from noisy motion.
 
         Args:
             x: (B, T, F) noisy motion, normalised.
-            memory: (B, T, M) from :meth:`encode_music`.
+            memory: (B, T, M) from :meth:`encode_music`, or its :meth:`recall`.
             times: (B,) diffusion times.
             beta: (B,) in 0..1; ``None`` exactly when guidance is ``"cfg"``.
 
@@ -201,8 +239,9 @@ class MotionExpert(nn.Module):
         embedding: Tensor = self.time_mlp(times)
         if beta is not None:
             embedding = embedding + self.beta_mlp(beta * 1000)
+        recalled = memory if isinstance(memory, Recall) else self.recall(memory)
         x = self.input_projection(x)
-        for layer in self.dancelayerstack:
-            x = layer(x, memory, embedding)
+        for layer, (keys, values) in zip(self.dancelayerstack, recalled.layers, strict=True):
+            x = layer(x, keys, values, embedding)
         out: Tensor = self.final_layer(x)
         return out

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from mace_dance.motion.data.settings import MusicSource, WindowSettings
-from mace_dance.motion.data.takes import MadeDance, Take
+from mace_dance.motion.data.takes import Take
 from madata.errors import MadanceError
 from madata.files import read_json, sha256_bytes, sha256_file, write_json
+from madata.synthetic.dances import DanceRecipe
 
 __all__ = ["FileHashes", "Identity", "digest_of"]
 
@@ -117,11 +118,11 @@ class Identity:
 
 
 def _fingerprint(take: Take, hashes: FileHashes) -> str:
-    made = isinstance(take.motion, MadeDance)
+    made = isinstance(take.motion, DanceRecipe)
     return digest_of(
         {
             **asdict(take),
-            "motion": asdict(take.motion) if isinstance(take.motion, MadeDance) else hashes(take.motion),
+            "motion": asdict(take.motion) if isinstance(take.motion, DanceRecipe) else hashes(take.motion),
             "music": hashes(take.music) if take.music is not None and not made else None,
         }
     )

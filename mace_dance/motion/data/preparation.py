@@ -28,7 +28,7 @@ from mace_dance.motion.data.settings import (
 from mace_dance.motion.data.sources import find_takes
 from mace_dance.motion.data.split import given_sides, sides_of, spans_of
 from mace_dance.motion.data.store import CacheFolder, Content, StoredTake, extremes
-from mace_dance.motion.data.takes import MadeDance, Take
+from mace_dance.motion.data.takes import Take
 from mace_dance.motion.data.windows import MotionWindows
 from mace_dance.motion.normaliser import Normaliser
 from madata.engine import run
@@ -36,6 +36,7 @@ from madata.errors import ConfigError, MadanceError
 from madata.files import remove_leftovers
 from madata.motion import layout
 from madata.music import aist_tempo
+from madata.synthetic.dances import DanceRecipe, dance_recipes
 
 __all__ = ["Prepared", "prepare", "prepare_synthetic"]
 
@@ -137,8 +138,6 @@ def prepare_synthetic(
         ConfigError: there is to be nothing.
         MadanceError: see :func:`prepare`.
     """
-    if clips < 1 or not seconds > 0:
-        raise ConfigError(f"{clips} clips of {seconds} s: both must be positive")
     takes = _made(clips, seconds, seed, settings)
     progress = _Progress(jobs, on_start, on_take)
     return _prepare(Path(cache), settings, "synthetic", settings.styles, takes, [], rebuild, progress)
@@ -159,19 +158,11 @@ def _with_music(takes: Sequence[Take]) -> tuple[list[Take], list[Drop]]:
 
 
 def _made(clips: int, seconds: float, seed: int, settings: SyntheticSettings) -> list[Take]:
-    """Recipes whose tempi fill the range evenly in a random order, styles in turn."""
-    rng = np.random.default_rng([seed, 0xDA7A])
-    slow, fast = settings.tempi_bpm
-    place = (rng.permutation(clips) + rng.uniform(size=clips)) / clips
-    takes = []
-    for number in range(clips):
-        tempo_bpm = round(float(slow + (fast - slow) * place[number]), 2)
-        first_beat_s = round(float(rng.uniform(0, 60 / tempo_bpm)), 3)
-        style = settings.styles[number % len(settings.styles)]
-        recipe = MadeDance(seconds, tempo_bpm, style, int(rng.integers(2**31)), first_beat_s)
-        name = f"made-{number:05d}"
-        takes.append(Take(name, recipe, genre=style, group=name))
-    return takes
+    recipes = dance_recipes(clips, seconds, seed, tempi_bpm=settings.tempi_bpm, styles=settings.styles)
+    return [
+        Take(name := f"made-{number:05d}", recipe, genre=recipe.style, group=name)
+        for number, recipe in enumerate(recipes)
+    ]
 
 
 def _prepare(
@@ -238,7 +229,7 @@ def _read_all(
     jobs = {}
     for take in takes:
         features = songs[song_of[take.name]].out if music == "audio" else None
-        made = isinstance(take.motion, MadeDance)
+        made = isinstance(take.motion, DanceRecipe)
         part = digest_of(
             [
                 digest_of(vars(take.motion)) if made else hashes(cast(Path, take.motion)),

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mace_dance.motion.data.settings import FPS, MusicSource
-from mace_dance.motion.data.takes import MadeDance, Span, Take
+from mace_dance.motion.data.takes import Span, Take
 from madata.errors import ConfigError, MediaError
 from madata.files import atomic_path, read_pickle
 from madata.motion import (
@@ -31,8 +31,9 @@ from madata.motion import (
     with_skeleton,
     with_up,
 )
-from madata.music import beat_vector, music_features
+from madata.music import beat_vector, music_features, write_wav
 from madata.skeletons import skeleton
+from madata.synthetic.dances import DanceRecipe
 from madata.types import FloatArray, Motion3D
 
 __all__ = [
@@ -114,7 +115,7 @@ def _shipped(path: Path) -> FloatArray:
 def read_take(job: TakeJob, report: Callable[[float], None]) -> TakeResult:
     """Write a take."""
     try:
-        if isinstance(job.take.motion, MadeDance):
+        if isinstance(job.take.motion, DanceRecipe):
             motion, music = _make(job.take.motion)
         else:
             motion, music = resample(_read(job.take, job.take.motion), FPS), None
@@ -200,17 +201,9 @@ def motion_beat_features(motion: Motion3D) -> FloatArray:
     return values
 
 
-def _make(recipe: MadeDance) -> tuple[Motion3D, FloatArray]:
+def _make(recipe: DanceRecipe) -> tuple[Motion3D, FloatArray]:
     """A made-up dance, and the features of its music as they are heard in a sound file."""
-    import soundfile
-
-    from madata.synthetic.dance import make_dance
-    from madata.synthetic.music import make_music
-
-    timing = {"tempo_bpm": recipe.tempo_bpm, "first_beat_s": recipe.first_beat_s}
-    dance = make_dance(recipe.seconds, fps=FPS, style=recipe.style, seed=recipe.seed, **timing)
-    track = make_music(recipe.seconds, seed=recipe.seed, rate_hz=_MADE_RATE_HZ, **timing)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "music.wav"
-        soundfile.write(path, track.music.waveform, track.music.rate_hz)
-        return dance.motion, music_features(path).values
+        write_wav(path, recipe.track(_MADE_RATE_HZ).music)
+        return recipe.dance(FPS).motion, music_features(path).values

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from mace_dance.motion.data.report import Drop
+from madata.synthetic.dances import DanceRecipe
 
-__all__ = ["MUSIC_SUFFIXES", "Found", "MadeDance", "Side", "Span", "Take", "music_of", "stem_of"]
+__all__ = ["MUSIC_SUFFIXES", "DanceRecipe", "Found", "Side", "Span", "Take", "music_of", "stem_of"]
 
 Side = Literal["train", "held-out"]
 
@@ -27,17 +28,6 @@ class Span:
     start: int
     frames: int
     fps: float
-
-
-@dataclass(frozen=True)
-class MadeDance:
-    """The recipe of a made-up dance with its music."""
-
-    seconds: float
-    tempo_bpm: float
-    style: str
-    seed: int
-    first_beat_s: float
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,7 @@ class Take:
     """
 
     name: str
-    motion: Path | MadeDance
+    motion: Path | DanceRecipe
     music: Path | None = None
     genre: str | None = None
     group: str = ""
