@@ -1,0 +1,36 @@
+"""``madance train``: the trainers, each loaded when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+import click
+
+__all__ = ["train"]
+
+_TRAINERS = {
+    "motion": ("mace_dance.commands.train_motion", "motion"),
+    "kinematic": ("mace_dance.commands.train_appearance", "kinematic"),
+    "aesthetic": ("mace_dance.commands.train_appearance", "aesthetic"),
+}
+
+
+class _Trainers(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name, (module, _) in _TRAINERS.items() if find_spec(module)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module, name = _TRAINERS[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=_Trainers, short_help="Train the Motion Expert, EDGE or a stage of the Appearance Expert.")
+def train() -> None:
+    """Train a model; the same command goes on where an interrupted one stopped.
+
+    Several GPUs: accelerate launch --num_processes N -m madata.cli train ...
+    """

@@ -1,0 +1,159 @@
+"""``madance train motion``: a motion network on a folder of dances and music."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from mace_dance.motion.train import MotionTask
+
+__all__ = ["motion"]
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.command(short_help="Train the Motion Expert, an ablation of it, or EDGE.")
+@click.argument("data", type=_FOLDER)
+@click.option("--out", required=True, type=_FOLDER, help="Run folder; what is in it goes on.")
+@click.option(
+    "--preset",
+    default="official",
+    show_default=True,
+    help="official, paper, tiny, gft-to-cfg, bimamba-to-mamba, bimamba-to-transformer or edge.",
+)
+@click.option("--config", type=_FOLDER, help="TOML of settings, over the preset.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One setting: loop.clip_norm=1.")
+@click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps in all.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the windows.")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Windows of a step, on all devices together.")
+@click.option("--precision", type=click.Choice(["no", "bf16", "fp16"]), help="Mixed precision.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of everything random.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
+@click.option("--cache", type=_FOLDER, help="Where the prepared data is kept [default: OUT/data].")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that prepare it."
+)
+@click.option("--dry-run", is_flag=True, help="Prepare the data, say what would be trained, and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.pass_context
+def motion(
+    ctx: click.Context,
+    data: Path,
+    out: Path,
+    preset: str,
+    config: Path | None,
+    overrides: tuple[str, ...],
+    steps: int | None,
+    epochs: int | None,
+    batch_size: int | None,
+    precision: str | None,
+    seed: int | None,
+    device: str,
+    cache: Path | None,
+    jobs: int,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Train on DATA: FineDance, AIST++, EDGE or MA-Data as their authors ship them, or a folder of motions.
+
+    The same command goes on from the newest checkpoint in OUT, to the same bits. OUT/metrics.csv has the losses,
+    OUT/samples.csv what held-out music makes of it, OUT/model the finished model. Ctrl-C saves first.
+
+    Exit codes: 0 done, 130 interrupted.
+    """
+    if steps is not None and epochs is not None:
+        raise click.UsageError("give either --steps or --epochs", ctx)
+    from mace_dance.motion.train import train_motion
+    from mace_dance.training.progress import ProgressLine, is_speaker
+
+    loop = {"steps": steps, "epochs": epochs, "batch_size": batch_size, "precision": precision, "seed": seed}
+    flags = {"loop": {name: value for name, value in loop.items() if value is not None}}
+    quiet = bool((ctx.obj or {}).get("quiet"))
+    task = _task(data, cache or out / "data", (preset, config, overrides, flags), device, jobs)
+    if dry_run:
+        _show_plan(task, as_json=as_json)
+        return
+    line = ProgressLine(quiet=quiet)
+    try:
+        trained = train_motion(task, out, device, line.show)
+    finally:
+        line.close()
+    if not is_speaker():
+        return
+    if as_json:
+        told = {"finished": trained.finished, "step": trained.step, "steps": trained.steps}
+        model = str(trained.model) if trained.model else None
+        found = {"begun_at": trained.begun_at, "model": model, "losses": line.values, "samples": line.judged}
+        click.echo(json.dumps({**told, **found}, indent=1))
+    elif trained.finished:
+        click.echo(f"{trained.step} steps are done; the model is in {trained.model}")
+    if not trained.finished:
+        click.echo(
+            f"interrupted at step {trained.step} of {trained.steps}, which is saved; the same command goes on there",
+            err=True,
+        )
+        ctx.exit(130)
+
+
+def _task(
+    data: Path,
+    cache: Path,
+    layers: tuple[str, Path | None, tuple[str, ...], dict[str, Any]],
+    device: str,
+    jobs: int,
+) -> MotionTask:
+    from mace_dance.motion.data import prepare
+    from mace_dance.motion.train import MotionTask, resolve_training
+    from mace_dance.motion.train_settings import settings_layers
+    from mace_dance.training.acceleration import main_process_first
+    from mace_dance.training.progress import is_speaker
+
+    settings, family = resolve_training(settings_layers(*layers))
+    with main_process_first(device):
+        prepared = prepare(data, cache, settings.data, jobs=jobs)
+    for drop in prepared.report.drops if is_speaker() else ():
+        click.echo(f"left out  {drop.take}: {drop.message}", err=True)
+    return MotionTask(settings, family, prepared, data.resolve().name)
+
+
+def _show_plan(task: MotionTask, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from mace_dance.training.average import trained_parameters
+    from mace_dance.training.memory import estimate_memory
+
+    loop = task.settings.loop
+    per_epoch = len(task.epoch_batches(0, loop.batch_size, loop.seed))
+    steps = loop.total_steps(per_epoch)
+    parameters = sum(value.numel() for value in trained_parameters(task.network).values())
+    memory = estimate_memory(task, loop)
+    plan = {
+        "family": task.name,
+        "parameters": parameters,
+        **task.windows(),
+        "steps_per_epoch": per_epoch,
+        "steps": steps,
+        "epochs": steps / per_epoch,
+        "batch_size": loop.batch_size,
+        "memory_bytes": asdict(memory),
+    }
+    if as_json:
+        click.echo(json.dumps(plan, indent=1))
+        return
+    mebibyte = 2**20
+    click.echo(f"{task.name}, {parameters:,} parameters")
+    click.echo(
+        f"{plan['windows']} windows ({plan['seconds']:.0f} s), {plan['held_out_windows']} held out; music from "
+        f"{plan['music_source']}"
+    )
+    click.echo(
+        f"{steps} steps of {loop.batch_size} windows, {per_epoch} an epoch, {steps / per_epoch:.1f} epochs"
+    )
+    click.echo(
+        f"about {memory.total / mebibyte:,.0f} MiB on one device: network {memory.network / mebibyte:,.0f}, "
+        f"training {memory.training / mebibyte:,.0f}, {memory.sample / mebibyte:,.1f} for each window it holds"
+    )
