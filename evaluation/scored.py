@@ -101,8 +101,7 @@ def maker_of(
         return System(name=name, task=protocol.task), None
     from evaluation.generate import describe_run
 
-    system, generation = describe_run(run)
-    return system.model_copy(update={"name": options.system}) if options.system else system, generation
+    return describe_run(run, options.system)
 
 
 def environment(*more: str) -> Environment:

@@ -10,19 +10,20 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import IO, TYPE_CHECKING, Any
 
 from madata.errors import MadanceError, MediaError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = [
     "atomic_path",
@@ -35,6 +36,7 @@ __all__ = [
     "write_bytes",
     "write_json",
     "write_npz",
+    "write_pickle",
     "write_text",
 ]
 
@@ -126,6 +128,8 @@ def write_npz(path: Path, **arrays: npt.ArrayLike) -> None:
     Raises:
         ValueError: an array holds Python objects.
     """
+    import numpy as np
+
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in sorted(arrays.items()):
             entry = zipfile.ZipInfo(f"{name}.npy", _ZIP_EPOCH)
@@ -140,6 +144,8 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     Raises:
         MediaError: the file is absent, damaged, or holds Python objects.
     """
+    import numpy as np
+
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
@@ -188,6 +194,31 @@ def read_pickle(path: Path) -> Any:
             f"{path}: refused, only plain containers and numpy arrays are read from a pickle ({error})",
             reason="unsafe_pickle",
         ) from error
+
+
+class _PlainPickler(pickle.Pickler):
+    """Arrays name only ``numpy.ndarray`` and ``numpy.dtype``, which every numpy has under that name."""
+
+    def reducer_override(self, value: Any) -> Any:
+        import numpy as np
+
+        if type(value) is not np.ndarray:
+            return NotImplemented
+        if value.dtype.hasobject:
+            raise ValueError("the array holds Python objects")
+        state = (1, value.shape, value.dtype, False, np.ascontiguousarray(value).tobytes())
+        return np.ndarray, ((0,),), state
+
+
+def write_pickle(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write a dict of arrays as a pickle atomically: for tools that read nothing else, whatever their numpy.
+
+    Raises:
+        ValueError: an array holds Python objects.
+    """
+    stream = io.BytesIO()
+    _PlainPickler(stream, protocol=4).dump(dict(arrays))
+    write_bytes(path, stream.getvalue())
 
 
 def _load_plain(stream: IO[bytes]) -> Any:

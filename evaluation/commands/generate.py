@@ -1,70 +1,140 @@
-"""``madance generate``: a system over a split of a data set."""
+"""``madance generate``: a system over a split of a data set, or on a user's own song and picture."""
 
 from __future__ import annotations
 
 import json
-import sys
-import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaluation.commands.status_line import StatusLine
+
 if TYPE_CHECKING:
-    from evaluation.generate import Progress, Summary
-    from evaluation.systems import Task
+    from evaluation.generate import Summary
 
 __all__ = ["generate"]
 
-_FOLDER = click.Path(path_type=Path)
-_LINE_EVERY_S = 30.0
+_PATH = click.Path(path_type=Path)
 
 
-@click.command(short_help="Run a system over a split, with seeds, resume and a journal.")
+@click.command(short_help="Run a system: over a split, or on one song and one picture.")
 @click.argument("system")
-@click.option(
-    "--data", required=True, type=_FOLDER, help="Data set of `curate`, or a folder of music and clips."
-)
-@click.option("--split", help="Split to make [default: test where there are splits].")
-@click.option("--out", required=True, type=_FOLDER, help="Run folder; what is finished in it is kept.")
+@click.option("--out", required=True, type=_PATH, help="Run folder; or the clip: .npz, .pkl, .mp4.")
 @click.option("--task", type=click.Choice(["motion", "animation", "video"]), help="Where it does several.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the run; clips have their own by it.")
+@click.option("--seed", default=0, show_default=True, help="Clips of a split have their own by it.")
 @click.option("--device", default="cpu", show_default=True, help="Where the system runs.")
-@click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate [default: of the clip].")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first clips.")
-@click.option(
-    "--shard", "shard_text", default="1/1", metavar="I/N", help="Only every N-th clip, from the I-th."
-)
-@click.option(
-    "--retries", type=click.IntRange(min=0), default=1, show_default=True, help="For clips that fail."
-)
+@click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="[default: of system or clip]")
+@click.option("--size", metavar="WxH", help="Size of videos [default: of system, clip or picture].")
+@click.option("--duration", "duration_s", type=click.FloatRange(min=0, min_open=True), metavar="S",
+              help="Seconds, from the start [default: all].")  # fmt: skip
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Option of the system.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--music", type=_PATH, help="One clip: the song.")
+@click.option("--image", type=_PATH, help="One clip: the person.")
+@click.option("--pose", type=_PATH, help="One clip: keypoints or a motion to follow.")
+@click.option("--preview", type=_PATH, help="One motion: also show it in this .mp4.")
+@click.option("--keep", type=_PATH, help="One clip: folder of its pieces [default: OUT's name with .parts].")
+@click.option("--dry-run", is_flag=True, help="One clip: only say what it will take.")
+@click.option("--data", type=_PATH, help="A split: data set of `curate`, or a folder of music and clips.")
+@click.option("--split", help="A split: its name [default: test where there are splits].")
+@click.option("--limit", type=click.IntRange(min=1), help="A split: only the first clips.")
+@click.option("--shard", metavar="I/N", help="A split: only every N-th clip, from the I-th.")
+@click.option("--retries", type=click.IntRange(min=0), help="A split: for clips that fail [default: 1].")
+@click.option("--keep-parts", is_flag=True, default=None, help="A split: keep the pieces, in OUT/parts.")
 @click.pass_context
-def generate(
-    ctx: click.Context,
-    system: str,
-    data: Path,
-    split: str | None,
-    out: Path,
-    task: Task | None,
-    seed: int,
-    device: str,
-    fps: float | None,
-    limit: int | None,
-    shard_text: str,
-    retries: int,
-    overrides: tuple[str, ...],
-    as_json: bool,
-) -> None:
-    """Make every clip of a split with SYSTEM; the same command goes on where an interrupted one stopped.
+def generate(ctx: click.Context, /, system: str, as_json: bool, **given: Any) -> None:
+    """Make every clip of a split with SYSTEM, or one clip of your own.
+
+    \b
+    madance generate motion-expert --data DATA --out runs/mine
+    madance generate motion-expert --music song.wav --out dance.npz --preview dance.mp4
+    madance generate mace-dance --music song.wav --image person.png --out clip.mp4
 
     SYSTEM is an installed name (see `systems`), ./my_method.py:MyMethod, a folder of finished clips, or
-    cascade:MOTION+ANIMATION. Clips appear in OUT/clips, ready for `score`. Several processes may fill one
-    folder.
+    cascade:MOTION+ANIMATION. The same command goes on where an interrupted one stopped. Clips of a split appear
+    in OUT/clips, ready for `score`; several processes may fill one folder. One clip has its record beside it
+    (clip.json) and its pieces in clip.parts.
 
-    Exit codes: 0 done, 1 some clips of this process failed (each is named).
+    Exit codes: 0 done, 1 some clips of a split failed (each is named).
     """
+    _one_mode(given)
+    quiet = bool((ctx.obj or {}).get("quiet"))
+    if given["data"] is None:
+        _one_clip(system, given, as_json, quiet)
+    else:
+        ctx.exit(_split(system, given, as_json, quiet))
+
+
+_ONE_CLIP = ("music", "image", "pose", "preview", "keep", "dry_run")
+_A_SPLIT = ("split", "limit", "shard", "retries", "keep_parts")
+
+
+def _one_mode(given: Mapping[str, Any]) -> None:
+    """Refuse options of the other mode: exactly one of --data and a user's own files is given."""
+    if given["data"] is None and not any(given[name] for name in ("music", "image", "pose")):
+        raise click.UsageError("give --data DATA for a split, or --music, --image, --pose for one clip")
+    mode, foreign = ("--data", _ONE_CLIP) if given["data"] is not None else ("one clip", _A_SPLIT)
+    for name in foreign:
+        if given[name]:
+            raise click.UsageError(f"--{name.replace('_', '-')} does not go with {mode}")
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    from madata.errors import ConfigError
+
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ConfigError(f"--size {text}: expected WIDTHxHEIGHT, for example 720x1280")
+    return int(width), int(height)
+
+
+def _one_clip(system: str, given: Mapping[str, Any], as_json: bool, quiet: bool) -> None:
+    from evaluation.generate.options import parse_options
+    from evaluation.generate.single import Inputs, SingleSettings, make_clip, plan_clip
+    from evaluation.systems import find
+
+    settings = SingleSettings(
+        task=given["task"],
+        seed=given["seed"],
+        device=given["device"],
+        fps=given["fps"],
+        duration_s=given["duration_s"],
+        size=_size(given["size"]),
+        options=parse_options(given["overrides"]),
+    )
+    inputs = Inputs(given["music"], given["image"], given["pose"])
+    plugin, out = find(system), given["out"]
+    if given["dry_run"]:
+        lines = plan_clip(plugin, inputs, out, settings)
+        click.echo(json.dumps(lines, indent=1) if as_json else "\n".join(lines))
+        return
+    line = StatusLine(quiet=quiet)
+    try:
+        record = make_clip(
+            plugin,
+            inputs,
+            out,
+            settings,
+            preview=given["preview"],
+            keep=given["keep"],
+            on_plan=line.plan,
+            on_report=line.report,
+        )
+    finally:
+        line.close()
+    if as_json:
+        click.echo(json.dumps(record, indent=1))
+        return
+    seconds = record["num_frames"] / record["fps"]
+    label = f" [{record['label']}]" if record.get("label") else ""
+    click.echo(f"{out}: {record['num_frames']} frames, {seconds:.2f} s by {record['system']['name']}{label}")
+
+
+def _split(system: str, given: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
     from dataclasses import asdict
 
     from evaluation.generate import Settings, Shard
@@ -73,26 +143,30 @@ def generate(
     from evaluation.systems import find
 
     settings = Settings(
-        task=task,
-        split=split,
-        seed=seed,
-        device=device,
-        fps=fps,
-        options=parse_options(overrides),
-        limit=limit,
-        shard=Shard.parse(shard_text),
-        retries=retries,
+        task=given["task"],
+        split=given["split"],
+        seed=given["seed"],
+        device=given["device"],
+        fps=given["fps"],
+        duration_s=given["duration_s"],
+        size=_size(given["size"]),
+        options=parse_options(given["overrides"]),
+        limit=given["limit"],
+        shard=Shard.parse(given["shard"] or "1/1"),
+        retries=1 if given["retries"] is None else given["retries"],
+        keep_parts=bool(given["keep_parts"]),
     )
-    progress = _Line(quiet=bool((ctx.obj or {}).get("quiet")))
+    line = StatusLine(quiet=quiet)
+    out = given["out"]
     try:
-        summary = run(find(system), data, out, settings, on_progress=progress.show)
+        summary = run(find(system), given["data"], out, settings, on_progress=line.clip)
     finally:
-        progress.close()
+        line.close()
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
     else:
         _show(summary, out)
-    ctx.exit(1 if summary.failed else 0)
+    return 1 if summary.failed else 0
 
 
 def _show(summary: Summary, out: Path) -> None:
@@ -104,46 +178,3 @@ def _show(summary: Summary, out: Path) -> None:
         click.echo(f"{summary.frames_per_s:.1f} frames/s of generation ({warm}){memory}{gpu}")
     for clip_id, error in summary.failed.items():
         click.echo(f"failed  {clip_id}: {error}", err=True)
-
-
-class _Line:
-    """One line on standard error: rewritten on a terminal, a new one now and then in a log."""
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._terminal = sys.stderr.isatty()
-        self._begin = self._last = time.monotonic()
-        self._open = False
-
-    def show(self, progress: Progress) -> None:
-        """Show where the run stands."""
-        now = time.monotonic()
-        if self._quiet or progress.total == 0:
-            return
-        last = progress.done == progress.total
-        if not (self._terminal or last or progress.error or now - self._last >= _LINE_EVERY_S):
-            return
-        self._last = now
-        left_s = (now - self._begin) / progress.done * (progress.total - progress.done)
-        rate = progress.frames / progress.generate_s if progress.generate_s else 0.0
-        text = f"{progress.done}/{progress.total} clips, {rate:.1f} frames/s, {_clock(left_s)} left"
-        if progress.error:
-            self._write(f"{progress.clip_id} failed: {progress.error}", keep=True)
-        self._write(text, keep=not self._terminal)
-
-    def _write(self, text: str, *, keep: bool) -> None:
-        stream: Any = sys.stderr
-        stream.write(("\r\x1b[K" if self._terminal else "") + text + ("\n" if keep else ""))
-        stream.flush()
-        self._open = not keep
-
-    def close(self) -> None:
-        """End the line."""
-        if self._open:
-            sys.stderr.write("\n")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"

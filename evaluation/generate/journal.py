@@ -1,6 +1,6 @@
 """What is finished in a run folder, per clip, so that a killed run goes on where it stopped.
 
-    run.json            what the run is: system, data, seed; another run is refused
+    run.json            what the run is: system, data, seed, the model loaded; another run is refused
     clips/<clip_id>.*   finished clips, each whole
     journal/<clip_id>.json   state, seed, times, memory, error
     inputs/             music and pictures taken out of the data set
@@ -21,10 +21,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from evaluation.systems import Loaded
 from madata.errors import MadanceError
 from madata.files import read_json, sha256_file, write_json
 
-__all__ = ["RUN_SCHEMA", "Entry", "Journal", "settle_run"]
+__all__ = ["RUN_SCHEMA", "Entry", "Journal", "describe_loaded", "settle_loaded", "settle_run"]
 
 RUN_SCHEMA = "madance.run/1"
 
@@ -144,10 +145,48 @@ def settle_run(out: Path, identity: Mapping[str, Any]) -> None:
         write_json(path, wanted)
         return
     before = read_json(path)
+    before.pop("loaded", None)
     changed = sorted(_changes(before, wanted))
     if changed:
         raise MadanceError(
             f"{out} holds another run; different are: {'; '.join(changed)}. Choose another --out"
+        )
+
+
+def describe_loaded(loaded: Loaded) -> dict[str, Any]:
+    """A model as ``run.json`` holds it: label, card, and names, hashes and sizes of the weights."""
+    from madata.weights import sha256_of
+
+    return {
+        "label": loaded.label,
+        "card": None if loaded.card is None else asdict(loaded.card),
+        "weights": [
+            {"name": path.name, "sha256": sha256_of(path), "bytes": _size(path)} for path in loaded.weights
+        ],
+    }
+
+
+def _size(path: Path) -> int:
+    parts = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
+    return sum(part.stat().st_size for part in parts)
+
+
+def settle_loaded(out: Path, loaded: Loaded | None) -> None:
+    """Write the model that is loaded into ``run.json``, or compare it with the one the run began with.
+
+    Raises:
+        MadanceError: the run began with another model.
+    """
+    if loaded is None:
+        return
+    wanted = json.loads(json.dumps(describe_loaded(loaded)))
+    run = read_json(out / "run.json")
+    before = run.get("loaded")
+    if before is None:
+        write_json(out / "run.json", {**run, "loaded": wanted})
+    elif changed := sorted(_changes(before, wanted)):
+        raise MadanceError(
+            f"{out} was begun with another model; different are: {'; '.join(changed)}. Choose another --out"
         )
 
 

@@ -78,8 +78,13 @@ def _most(values: Any) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def describe_run(out: Path) -> tuple[System, Generation]:
+def describe_run(out: Path, name: str | None = None) -> tuple[System, Generation]:
     """What made the clips of a run folder and how fast, in the words of a result file.
+
+    The label of a model that does not stand for its system is part of the name: it goes wherever the name goes.
+
+    Args:
+        name: what to call the system, in place of its own name.
 
     Raises:
         MadanceError: ``out`` is no run folder, or nothing in it is finished.
@@ -91,17 +96,21 @@ def describe_run(out: Path) -> tuple[System, Generation]:
     if not entries:
         raise MadanceError(f"{out}: no clip of this run is finished")
     totals = summarise(out, [entry.clip_id for entry in entries], run["data"]["clips"])
-    system = run["system"]
+    system, loaded = run["system"], run.get("loaded") or {}
     origin = system["origin"]
+    label = f" ({loaded['label']})" if loaded.get("label") else ""
     return System(
-        name=system["name"],
+        name=f"{name or system['name']}{label}",
         version=origin["version"],
         task=run["task"],
         origin={key: origin[key] for key in ("kind", "where", "distribution", "version")},
         code={"sha256": origin["sha256"]},
         config=system["options"],
-        checkpoints=_checkpoints(system["weights"]),
-        card=system["card"],
+        checkpoints=[
+            *_checkpoints(system["weights"]),
+            *(Checkpoint.model_validate(each) for each in loaded.get("weights", ())),
+        ],
+        card=loaded.get("card") or system["card"],
     ), Generation(
         run_seed=run["seed"],
         device="+".join(sorted({entry.device for entry in entries})),

@@ -20,7 +20,7 @@ from madata.errors import MediaError
 from madata.files import atomic_path, read_npz, write_bytes
 from madata.types import Keypoints2D
 
-__all__ = ["RequestMaker", "Wanted", "read_keypoints", "read_still"]
+__all__ = ["RequestMaker", "Wanted", "extract_sound", "read_keypoints", "read_still"]
 
 _MOTION_FPS = 30.0
 _SIZE = (512, 512)
@@ -104,7 +104,7 @@ class RequestMaker:
             return clip.music
         target = self.inputs / f"{clip.clip_id}.wav"
         if not target.is_file():
-            _extract_sound(clip.music, target)
+            extract_sound(clip.music, target)
         return target
 
     def _picture(self, clip: DataClip, size: tuple[int, int]) -> Path | None:
@@ -115,7 +115,8 @@ class RequestMaker:
         return target
 
 
-def _extract_sound(video: Path, target: Path) -> None:
+def extract_sound(video: Path, target: Path) -> None:
+    """Write the sound of a video as a mono WAV file of 16 bits."""
     from madata.video import read_audio
 
     sound = read_audio(video)

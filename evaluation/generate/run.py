@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.generate.clips import ClipSet, DataClip, read_clips
-from evaluation.generate.journal import RUN_SCHEMA, Entry, Journal, settle_run
+from evaluation.generate.journal import RUN_SCHEMA, Entry, Journal, settle_loaded, settle_run
 from evaluation.generate.measuring import peak_gpu_mib, peak_rss_mib, seed_everything, timed
 from evaluation.generate.output import BrokenContractError, store
 from evaluation.generate.report import Summary, summarise
@@ -69,11 +69,13 @@ class Shard:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run is made. ``limit``, ``shard``, ``device`` and ``retries`` do not change what a clip looks like.
+    """How a run is made. ``limit``, ``shard``, ``device``, ``retries`` and ``keep_parts`` do not
+    change what a clip looks like.
 
     Attributes:
         options: keyword arguments of the system's constructor.
         limit: only the first clips.
+        keep_parts: keep what systems leave of each clip (:attr:`Request.keep`) in ``parts/<clip_id>``.
         retries: how often a clip that fails is tried again in this run.
     """
 
@@ -83,10 +85,12 @@ class Settings:
     device: str = "cpu"
     fps: float | None = None
     duration_s: float | None = None
+    size: tuple[int, int] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     limit: int | None = None
     shard: Shard = Shard()
     retries: int = 1
+    keep_parts: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,15 @@ def generate(
     journal = Journal(out)
     settle_run(out, _identity(plugin, clips, task, settings))
     maker = RequestMaker(
-        clips, task, plugin.declaration, settings.seed, out / "inputs", settings.fps, settings.duration_s
+        clips,
+        task,
+        plugin.declaration,
+        settings.seed,
+        out / "inputs",
+        settings.fps,
+        settings.duration_s,
+        settings.size,
+        out / "parts" if settings.keep_parts else None,
     )
     chosen = list(clips.clips)[: settings.limit]
     mine = settings.shard.of(chosen)
@@ -182,6 +194,7 @@ def _identity(plugin: Plugin, clips: ClipSet, task: Task, settings: Settings) ->
         "seed": settings.seed,
         "fps": settings.fps,
         "duration_s": settings.duration_s,
+        "size": None if settings.size is None else list(settings.size),
     }
 
 
@@ -214,6 +227,7 @@ class _Run:
                     if system is None:  # only when there is something to do: weights may take minutes
                         system = plugin.make(self._settings.options)
                         system.setup(self._settings.device)
+                        settle_loaded(self._journal.out, system.loaded)
                     error = self._make(system, clip)
                 if error is not None and attempt < self._settings.retries:
                     again.append(clip)

@@ -5,7 +5,7 @@ installed without importing it, ``finding`` turns what a user types into a syste
 ``folder`` is the system that needs no code.
 """
 
-from evaluation.systems.cascade import Cascade, project_motion
+from evaluation.systems.cascade import Cascade, project_motion, stage_options
 from evaluation.systems.contract import (
     TASKS,
     Card,
@@ -22,7 +22,7 @@ from evaluation.systems.contract import (
 from evaluation.systems.entries import GROUP, Entry, installed
 from evaluation.systems.finding import choose_task, find
 from evaluation.systems.folder import FolderSystem, fit_motion
-from evaluation.systems.plugin import Declaration, Origin, Plugin, Running, system
+from evaluation.systems.plugin import Declaration, Loaded, Origin, Plugin, Running, system
 
 __all__ = [
     "GROUP",
@@ -32,6 +32,7 @@ __all__ = [
     "Declaration",
     "Entry",
     "FolderSystem",
+    "Loaded",
     "Origin",
     "Output",
     "Plugin",
@@ -48,6 +49,7 @@ __all__ = [
     "installed",
     "optional_method",
     "project_motion",
+    "stage_options",
     "system",
     "tasks_of",
 ]

@@ -30,6 +30,7 @@ from evaluation.systems.contract import (
     tasks_of,
 )
 from evaluation.systems.folder import fit_motion
+from evaluation.systems.plugin import Loaded
 from madata.errors import MadanceError, MediaError
 
 if TYPE_CHECKING:
@@ -67,6 +68,18 @@ class Cascade:
         """Load the weights of both."""
         self.motion.setup(device)
         self.animation.setup(device)
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """The models of both stages, where one says which it has."""
+        stages = zip(STAGES, (self.motion, self.animation), strict=True)
+        told = [(stage, system.card, getattr(system, "loaded", None)) for stage, system in stages]
+        if not any(isinstance(loaded, Loaded) for _, _, loaded in told):
+            return None
+        labels = [f"{stage} {loaded.label}" for stage, _, loaded in told if loaded and loaded.label]
+        cards = [(loaded.card if loaded else None) or card for _, card, loaded in told]
+        weights = tuple(path for _, _, loaded in told if loaded for path in loaded.weights)
+        return Loaded(", ".join(labels) or None, joint_card(*cards), weights)
 
     def plan(self, request: Request, device: str) -> list[str]:
         """What both stages say of themselves."""
@@ -198,7 +211,7 @@ def joint_card(motion: Card, animation: Card) -> Card:
     """The card of both together."""
     sizes = [card.n_parameters for card in (motion, animation)]
     return Card(
-        paper=" + ".join(card.paper for card in (motion, animation) if card.paper) or None,
+        paper=" + ".join(dict.fromkeys(card.paper for card in (motion, animation) if card.paper)) or None,
         licence=" + ".join(dict.fromkeys(card.licence for card in (motion, animation) if card.licence))
         or None,
         n_parameters=None if None in sizes else sum(size or 0 for size in sizes),

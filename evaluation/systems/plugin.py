@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from evaluation.systems.contract import Card, Output, Request, Task, tasks_of
 from madata.errors import MadanceError
 
-__all__ = ["DECORATED", "Declaration", "Origin", "Plugin", "Running", "declaration_of", "system"]
+__all__ = ["DECORATED", "Declaration", "Loaded", "Origin", "Plugin", "Running", "declaration_of", "system"]
 
 Target = TypeVar("Target", bound=Callable[..., Any])
 
@@ -189,6 +189,21 @@ class _Function:
         self.generate = function
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """Which model a system has loaded: its optional attribute ``loaded`` after ``setup``.
+
+    Attributes:
+        label: marks every result made with it; ``None`` for the model that the system's name stands for.
+        card: of this model, in place of the declared one.
+        weights: the files or folders it was read from.
+    """
+
+    label: str | None = None
+    card: Card | None = None
+    weights: tuple[Path, ...] = ()
+
+
 class Running:
     """A system made; a missing ``setup`` is an empty one. What it prints goes to standard error."""
 
@@ -197,6 +212,12 @@ class Running:
         self.instance = instance
         self.task = declaration.tasks if len(declaration.tasks) > 1 else declaration.tasks[0]
         self.card = declaration.card
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """Which model is loaded; ``None`` before ``setup``, or where the system does not say."""
+        loaded = getattr(self.instance, "loaded", None)
+        return loaded if isinstance(loaded, Loaded) else None
 
     def setup(self, device: str) -> None:
         """Load the weights.

@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.errors import ConfigError, MediaError
-from madata.files import read_npz, read_pickle, write_npz
+from madata.files import read_npz, read_pickle, write_npz, write_pickle
 from madata.motion.bvh import read_bvh
-from madata.motion.kinematics import check_motion
+from madata.motion.kinematics import check_motion, joint_positions, with_up
 from madata.motion.retarget import bvh_to_motion
 from madata.motion.vectors import LAYOUTS, decode, layout, layout_of_width
 from madata.types import FloatArray, Motion3D
@@ -34,6 +34,7 @@ __all__ = ["MOTION_FORMATS", "read_motion", "write_motion"]
 
 MOTION_FORMATS = ("madance", "aist++", "edge", "amass", "bvh", *LAYOUTS)
 _VERSION = 1
+_PICKLED_FPS = 30.0
 
 
 def read_motion(
@@ -76,15 +77,21 @@ def read_motion(
 
 
 def write_motion(path: Path, motion: Motion3D) -> None:
-    """Write a motion as ``.npz``; :func:`read_motion` gives the same arrays back.
+    """Write a motion; :func:`read_motion` gives the same arrays back.
+
+    ``.npz`` is our own format. ``.pkl`` is that of EDGE and MACE-Dance: smpl_poses (T, 72) radians, smpl_trans
+    (T, 3) metres, full_pose (T, 24, 3) joint positions, z up. It stores no frame rate: readers take 30 per second.
 
     Raises:
         MediaError: the motion is not whole.
-        ConfigError: the suffix is not ``.npz``.
+        ConfigError: the suffix is neither, or the motion is not what a ``.pkl`` can say.
     """
-    if path.suffix != ".npz":
-        raise ConfigError(f"{path}: motions are written as .npz")
+    if path.suffix not in (".npz", ".pkl"):
+        raise ConfigError(f"{path}: motions are written as .npz or .pkl")
     check_motion(motion, path)
+    if path.suffix == ".pkl":
+        _write_pickled(path, motion)
+        return
     arrays: dict[str, npt.ArrayLike] = {
         "version": _VERSION,
         "rotation": np.asarray(motion.rotation, np.float32),
@@ -96,6 +103,26 @@ def write_motion(path: Path, motion: Motion3D) -> None:
     if motion.offsets is not None:
         arrays["offsets"] = np.asarray(motion.offsets, np.float32)
     write_npz(path, **arrays)
+
+
+def _write_pickled(path: Path, motion: Motion3D) -> None:
+    if motion.skeleton != "smpl-24" or motion.offsets is not None:
+        own = " with bone lengths of its own" if motion.offsets is not None else ""
+        raise ConfigError(f"{path}: a .pkl holds SMPL's mean body, not {motion.skeleton}{own}; write .npz")
+    if motion.fps != _PICKLED_FPS:
+        raise ConfigError(
+            f"{path}: a .pkl is read at {_PICKLED_FPS:g} frames per second and the motion has {motion.fps:g}; "
+            "resample it, or write .npz"
+        )
+    motion = with_up(motion, "z")
+    write_pickle(
+        path,
+        {
+            "smpl_poses": np.asarray(motion.rotation, np.float32).reshape(-1, 72),
+            "smpl_trans": np.asarray(motion.translation, np.float32),
+            "full_pose": np.asarray(joint_positions(motion, up="z"), np.float32),
+        },
+    )
 
 
 def _rated(motion: Motion3D, fps: float | None) -> Motion3D:
@@ -232,7 +259,7 @@ def _read_pickled(path: Path, format: str | None, fps: float | None) -> Motion3D
         if not scaling > 0:
             raise MediaError(f"{path}: smpl_scaling must be positive, found {scaling}", reason="bad_value")
         translation = translation / np.float32(scaling)
-    up, rate = ("y", 60.0) if format == "aist++" else ("z", 30.0)
+    up, rate = ("y", 60.0) if format == "aist++" else ("z", _PICKLED_FPS)
     return check_motion(Motion3D(rotation, translation, float(fps or rate), up, "smpl-24"), path)
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,7 @@ from evaluation.generate.options import parse_options
 from evaluation.generate.output import Frames
 from evaluation.generate.requests import RequestMaker
 from evaluation.inputs import find_clips
-from evaluation.systems import Card, Plugin, Request, clip_seed, find
+from evaluation.systems import Card, Cascade, Loaded, Plugin, Request, clip_seed, find
 from evaluation.systems.plugin import Declaration, Origin
 from madata.cli import madance
 from madata.errors import ConfigError, MadanceError, WeightsError
@@ -287,6 +288,57 @@ def test_what_a_run_was_goes_into_the_result(data, tmp_path):
     assert generation.frames_per_s > 0
     with pytest.raises(MadanceError):
         describe_run(data)
+
+
+class Marked:
+    """Made of whatever model lies in ``path``, and says so."""
+
+    task = "motion"
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def setup(self, device):
+        label = self.path.read_text()
+        self.loaded = Loaded(label or None, Card(n_parameters=len(label), notes="own"), (self.path,))
+
+    def generate(self, request):
+        return dance(request)
+
+
+def test_the_model_loaded_is_told_and_its_label_is_part_of_the_name(data, tmp_path):
+    plugin = Plugin(Declaration("made", ("motion",), Card()), Origin("decorator", "here"), Marked)
+    (tmp_path / "w").write_text("tiny")
+    settings = Settings(options={"path": str(tmp_path / "w")}, limit=1)
+    generate(plugin, data, tmp_path / "run", settings)
+    system, _ = describe_run(tmp_path / "run")
+    assert (system.name, system.card["n_parameters"]) == ("made (tiny)", 4)
+    assert [(one.name, one.bytes) for one in system.checkpoints] == [("w", 4)]
+    assert describe_run(tmp_path / "run", "mine")[0].name == "mine (tiny)"
+    more = replace(settings, limit=2)
+    assert generate(plugin, data, tmp_path / "run", more).done == 2
+    (tmp_path / "w").write_text("")
+    with pytest.raises(MadanceError, match=r"begun with another model; different are: card\.n_parameters"):
+        generate(plugin, data, tmp_path / "run", replace(settings, limit=3))
+    generate(plugin, data, tmp_path / "plain", settings)
+    assert describe_run(tmp_path / "plain")[0].name == "made"
+
+
+def test_a_cascade_tells_the_models_of_its_stages(tmp_path):
+    class Painter:
+        task, card = "animation", Card(n_parameters=5, paper="Paint")
+
+        def setup(self, device):
+            pass
+
+    (tmp_path / "w").write_text("tiny")
+    motion = Marked(tmp_path / "w")
+    motion.card = Card(paper="Dance")
+    both = Cascade(motion, Painter())
+    assert both.loaded is None
+    both.setup("cpu")
+    assert (both.loaded.label, both.loaded.card.n_parameters) == ("motion tiny", 9)
+    assert both.loaded.weights == (tmp_path / "w",)
 
 
 LOGGING_SYSTEM = """

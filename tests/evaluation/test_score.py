@@ -216,7 +216,7 @@ def test_a_run_says_what_made_its_clips(tmp_path, monkeypatch):
     generate = pytest.importorskip("evaluation.generate")
     system = System(name="edge", version="1.2", task="motion", config={"steps": 50})
     how = Generation(run_seed=3, device="cpu", dtype="float32", wall_s=2.0, frames_per_s=100.0)
-    monkeypatch.setattr(generate, "describe_run", lambda run: (system, how))
+    monkeypatch.setattr(generate, "describe_run", lambda run, name: (system, how))
     real = write_motion_set(tmp_path / "real", range(6), frames=160)
     write_motion_set(tmp_path / "run" / "clips", range(20, 26), frames=160)
     (tmp_path / "run" / "run.json").write_text("{}")

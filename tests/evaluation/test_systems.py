@@ -19,6 +19,7 @@ from evaluation.systems import (
     find,
     fit_motion,
     installed,
+    stage_options,
     system,
     tasks_of,
 )
@@ -26,6 +27,7 @@ from evaluation.systems.plugin import DECORATED
 from madata.errors import MadanceError, MediaError
 from madata.motion import write_motion
 from madata.synthetic.dance import make_dance
+from madata.types import Motion3D
 from madata.video import write_video
 from tests.evaluation.plugins import install
 
@@ -405,6 +407,75 @@ def test_a_cascade_by_name(site, tmp_path):
         find("cascade:dancer")
     with pytest.raises(MadanceError, match="did you mean 'painter'"):
         find("cascade:dancer+paintr")
+
+
+@pytest.mark.parametrize("fps", [15.0, 16.0, 24.0, 30.0])
+def test_a_cascade_keeps_the_beat_at_any_rate(tmp_path, fps):
+    """A metronome of two minutes: the pelvis jumps on each beat of the music."""
+    beats_s = np.arange(0.25, 120, 0.5)
+
+    class Metronome(Dancer):
+        def generate(self, request):
+            times_s = np.arange(request.num_frames) / request.fps
+            height = np.maximum(0, 1 - np.abs(times_s[:, None] - beats_s).min(1) * 5)
+            place = np.stack([0 * height, height, 0 * height], 1).astype(np.float32)
+            return Motion3D(np.zeros((len(place), 24, 3), np.float32), place, request.fps, "y", "smpl-24")
+
+    painter = Painter()
+    request = request_of(tmp_path, task="video", fps=fps, duration_s=120.0)
+    Cascade(Metronome(), painter, motion_fps=30.0).generate(request)
+    danced = painter.request.motion
+    assert (danced.fps, len(danced.rotation)) == (fps, round(120 * fps))
+    times_s, height = np.arange(len(danced.translation)) / fps, danced.translation[:, 1]
+    for beat_s in (beats_s[0], beats_s[-1]):
+        near = np.flatnonzero(np.abs(times_s - beat_s) < 0.24)
+        assert abs(times_s[near[height[near].argmax()]] - beat_s) <= 1 / fps
+
+
+def test_a_cascade_keeps_the_dance_and_gives_the_device_back(tmp_path):
+    class Counted(Dancer):
+        calls = released = 0
+
+        def generate(self, request):
+            self.calls += 1
+            return super().generate(request)
+
+        def release(self):
+            self.released += 1
+
+    def made(folder):
+        (tmp_path / folder).mkdir()
+        return replace(request_of(tmp_path, task="video", keep=tmp_path / "keep"), scratch=tmp_path / folder)
+
+    dancer, painter = Counted(), Painter()
+    joined = Cascade(dancer, painter, motion_fps=60.0)
+    joined.generate(made("first"))
+    assert (dancer.calls, dancer.released) == (1, 1)
+    assert (dancer.request.keep, painter.request.keep) == (
+        tmp_path / "keep/motion",
+        tmp_path / "keep/animation",
+    )
+    fresh = painter.request.motion
+    joined.generate(made("second"))
+    assert dancer.calls == 1
+    np.testing.assert_array_equal(painter.request.motion.rotation, fresh.rotation)
+    (tmp_path / "keep" / "motion.npz").write_bytes(b"half a file")
+    joined.generate(made("third"))
+    joined.generate(replace(made("fourth"), duration_s=0.5))
+    assert dancer.calls == 3
+
+
+def test_options_of_a_cascade_go_to_their_stage():
+    shortcuts = {"beta": ("motion.beta",), "fast": ("motion.steps", "animation.steps")}
+    assert stage_options({"beta": 1, "fast": 2, "animation.face": "none"}, shortcuts=shortcuts) == {
+        "motion": {"beta": 1, "steps": 2},
+        "animation": {"steps": 2, "face": "none"},
+    }
+    with pytest.raises(MadanceError, match=r"option motion\.beta is given twice"):
+        stage_options({"beta": 1, "motion.beta": 2}, shortcuts=shortcuts)
+    for stray in ("steps", "motion.", "music.beta"):
+        with pytest.raises(MadanceError, match=f"not '{stray}'"):
+            stage_options({stray: 1})
 
 
 def test_a_cascade_refuses_systems_of_the_wrong_task():

@@ -1,0 +1,213 @@
+"""From a request to what drives the backbone: the person's picture, a drawn pose and a face for every frame.
+
+A 3D motion is drawn from the front, aligned to where the person of the picture stands, or filling the canvas.
+Keypoints are drawn as seen, or on the person's own limbs. The face is that of the picture, held; or none; or a
+video's, taken by time.
+
+Everything is on the grid of the request: frame i shows time i / fps. Poses are drawn when they are asked for, so that a
+long clip needs no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.systems import Request
+from madata.errors import ConfigError, MadanceError, MediaError
+
+if TYPE_CHECKING:
+    from mace_dance.appearance.pose_video import PosePoints, ReferencePose
+
+__all__ = [
+    "ControlOptions",
+    "Controls",
+    "DrawnPoses",
+    "find_person",
+    "make_controls",
+    "read_faces",
+    "read_picture",
+]
+
+Image = npt.NDArray[np.uint8]
+Style = Literal["wan", "mace"]
+
+_FACE_PX = 512
+_SLACK = 1e-6
+
+
+@dataclass(frozen=True)
+class ControlOptions:
+    """How the controls are made.
+
+    Attributes:
+        style: drawing style, see :mod:`mace_dance.appearance.pose_video`.
+        align: put the pose on the person of the picture; ``None`` does so for 3D motions alone, since keypoints
+            were usually seen on the same person.
+        face: ``reference``, ``none``, or a video of faces.
+        people: where several are in the picture, insist on ``one``, or take the ``largest``.
+        pose_backend: what finds the person in the picture, see :mod:`madata.pose`.
+    """
+
+    style: Style = "wan"
+    align: bool | None = None
+    face: str = "reference"
+    people: Literal["one", "largest"] = "one"
+    pose_backend: str = "blazepose"
+
+    def __post_init__(self) -> None:
+        """Refuse what there is not.
+
+        Raises:
+            ConfigError: a value is none of those above.
+        """
+        for name, value, known in (
+            ("style", self.style, ("wan", "mace")),
+            ("align", self.align, (None, True, False)),
+            ("people", self.people, ("one", "largest")),
+        ):
+            if value not in known:
+                raise ConfigError(f"{name}: expected {' or '.join(map(repr, known))}, got {value!r}")
+        if self.face not in ("reference", "none") and not Path(self.face).is_file():
+            raise ConfigError(f"face: expected 'reference', 'none' or a video file, got {self.face!r}")
+
+    def needs_person(self, *, is_motion: bool) -> bool:
+        """Whether the person has to be found in the picture."""
+        return self.face == "reference" or self.aligned(is_motion=is_motion)
+
+    def aligned(self, *, is_motion: bool) -> bool:
+        """Whether the pose is put on the person."""
+        return is_motion if self.align is None else self.align
+
+
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """What drives a clip: one pose and one face (H, W, 3) per frame."""
+
+    picture: Image
+    poses: DrawnPoses
+    faces: Sequence[Image]
+
+
+class DrawnPoses(Sequence[Image]):
+    """The frames of a pose video, drawn when asked for."""
+
+    def __init__(self, points: PosePoints, style: Style) -> None:
+        self.points, self.style = points, style
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, index: int) -> Image:  # type: ignore[override]
+        from mace_dance.appearance.pose_video import draw
+
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return next(draw(self.points.take([index]), self.style))
+
+    def __iter__(self) -> Iterator[Image]:
+        from mace_dance.appearance.pose_video import draw
+
+        return draw(self.points, self.style)
+
+
+def make_controls(request: Request, options: ControlOptions) -> Controls:
+    """Draw the poses and take the faces of an ``animation`` request.
+
+    Raises:
+        MadanceError: the request has no picture or no pose, or nobody (or several people) are in the picture.
+        MediaError: a file cannot be read, or a face video is shorter than the clip.
+    """
+    if request.image is None or request.pose is None:
+        raise MadanceError(f"{request.clip_id}: an animation needs a picture and a pose")
+    picture = read_picture(request.image)
+    is_motion = request.motion is not None
+    person = find_person(picture, options) if options.needs_person(is_motion=is_motion) else None
+    aligned = person if options.aligned(is_motion=is_motion) else None
+    poses = DrawnPoses(_points(request, aligned, options.style), options.style)
+    return Controls(picture, poses, _faces(request, picture, person, options.face))
+
+
+def _points(request: Request, person: ReferencePose | None, style: Style) -> PosePoints:
+    from mace_dance.appearance.pose_video import points_of, pose_points, retarget
+
+    size, frames = request.size, request.num_frames
+    if request.motion is not None:
+        return pose_points(request.motion, size, request.fps, frames, style=style, align=person)
+    if request.pose is None or len(request.pose.xy) != frames:
+        rows = 0 if request.pose is None else len(request.pose.xy)
+        raise MadanceError(f"{request.clip_id}: the pose has {rows} rows, {frames} frames are wanted")
+    points = points_of(request.pose).letterboxed(size)
+    return points if person is None else retarget(points, person.on_canvas(size).points)
+
+
+def _faces(request: Request, picture: Image, person: ReferencePose | None, face: str) -> Sequence[Image]:
+    from mace_dance.appearance.faces import no_face, repeat_face
+    from mace_dance.appearance.pose_video import face_crop
+
+    if face == "none":
+        return no_face(request.num_frames)
+    if face == "reference" and person is not None:
+        return repeat_face(face_crop(picture, person), request.num_frames)
+    return read_faces(Path(face), request.num_frames, request.fps)
+
+
+def find_person(picture: Image, options: ControlOptions) -> ReferencePose:
+    """The person of the reference picture.
+
+    Raises:
+        MadanceError: there is nobody, or there are several and ``people`` is ``one``.
+        WeightsError: the pose backend's weights are not on this machine.
+    """
+    from mace_dance.appearance.pose_video import ReferencePose
+
+    return ReferencePose.from_image(picture, options.pose_backend, people=options.people)
+
+
+def read_picture(path: Path) -> Image:
+    """(H, W, 3) RGB of a picture file.
+
+    Raises:
+        MediaError: it cannot be read as a picture.
+    """
+    import cv2
+
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise MediaError(f"{path}: cannot be read as a picture", reason="unreadable")
+    return np.ascontiguousarray(image[..., ::-1], np.uint8)
+
+
+def read_faces(path: Path, num_frames: int, fps: float) -> list[Image]:
+    """The face that a video shows at i / fps, for every frame, 512 x 512.
+
+    Raises:
+        MediaError: the video cannot be read, or ends more than a frame before the clip does.
+    """
+    from mace_dance.appearance.faces import fit_face
+    from madata.video import Decoder
+
+    faces: list[Image] = []
+    lasts_s = 0.0
+    with Decoder(path) as decoder:
+        size = decoder.info.size
+        for frame in decoder:
+            lasts_s = frame.end_s
+            # frames of the clip whose time lies before the moment the next face appears
+            due = min(num_frames, int(np.ceil(frame.end_s * fps - _SLACK)))
+            if due > len(faces):
+                faces += [fit_face(frame.scaled(size), _FACE_PX)] * (due - len(faces))
+            if len(faces) == num_frames:
+                return faces
+    if not faces or num_frames - len(faces) > 1:
+        raise MediaError(
+            f"{path}: the face video lasts {lasts_s:.2f} s, the clip {num_frames / fps:.2f} s: give one as long, or "
+            "face=reference",
+            reason="too_short",
+        )
+    return [*faces, *faces[-1:] * (num_frames - len(faces))]
