@@ -293,7 +293,8 @@ class WanAnimator:
             placement = Placement.where_it_is(pipeline)
         else:
             segments = plan_segments(num_frames, settings.segment_frames, settings.overlap)
-            plan = choose_plan(estimate(settings, segments, model_sizes(pipeline)), free_memory(self._device))
+            counted = estimate(settings, segments, model_sizes(pipeline))
+            plan = choose_plan(counted, free_memory(self._device), free_memory("cpu"))
             placement = place(pipeline, plan, self._device)
         self._placed = (shape, plan, placement)
         return plan, placement

@@ -27,11 +27,11 @@ def integrate(sampler, start, steps):
 def test_samplers_take_upstreams_steps(golden_file, golden_deviations):
     with np.load(golden_file) as archive:
         for case in cases(archive):
-            steps, shift = (int(part) for part in case.removeprefix("steps").split("_shift"))
+            steps, shift = (float(part) for part in case.removeprefix("steps").split("_shift"))
             for name, key in (("euler", "euler"), ("unipc", "unipc"), ("dpm++", "dpmpp")):
                 sampler = make_sampler(name, shift)
                 for _ in range(2):
-                    path = integrate(sampler, archive[f"{case}/x0"], steps)
+                    path = integrate(sampler, archive[f"{case}/x0"], int(steps))
                     sigmas = archive[f"{case}/{key}_sigmas"]
                     times = archive[f"{case}/{key}_timesteps"]
                     np.testing.assert_allclose(
@@ -55,6 +55,8 @@ def test_training_schedule_is_that_of_the_release(golden_file, golden_deviations
         ids = torch.from_numpy(archive["ids"])
         np.testing.assert_allclose(schedule.timesteps, archive["all_timesteps"], rtol=0, atol=2e-4)
         np.testing.assert_allclose(schedule.weights, archive["all_weights"], rtol=0, atol=1e-4)
+        np.testing.assert_allclose(schedule.timesteps[ids], archive["timesteps"], rtol=0, atol=2e-4)
+        np.testing.assert_allclose(schedule.weights[ids], archive["weights"], rtol=0, atol=1e-4)
         np.testing.assert_allclose(schedule.sigmas[ids], archive["sigmas"], rtol=0, atol=1e-5)
         np.testing.assert_array_equal(rounded.timesteps[ids], archive["timesteps_bf16"])
         clean, noise = torch.from_numpy(archive["x0"]), torch.from_numpy(archive["noise"])
@@ -72,6 +74,13 @@ def test_rounded_times_take_the_level_nearest_to_them():
     index = torch.tensor([0, 400])
     clean, noise = torch.zeros(2, 3, 1), torch.ones(2, 3, 1)
     assert torch.equal(plain.add_noise(clean, noise, index)[:, 0, 0], plain.sigmas[index])
+
+
+def test_whole_times_of_unipc_are_cut_as_in_single_precision():
+    """A first level of 0.999 in double precision gives 665 and 332, upstream's first level 666 and 333."""
+    sampler = make_sampler("unipc", 1)
+    sampler.set_timesteps(3)
+    assert sampler.timesteps.tolist() == [999, 666, 333]
 
 
 def test_a_linear_field_is_integrated_exactly_by_every_sampler():

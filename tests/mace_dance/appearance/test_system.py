@@ -157,7 +157,7 @@ def test_missing_weights_are_never_replaced(tiny, tmp_path):
     for path in tiny.iterdir():
         if path.name != MARKER:
             (real / path.name).symlink_to(path)
-    with pytest.raises(WeightsError, match="mace-dance-adapter|appearance-weights"):
+    with pytest.raises(WeightsError, match="madance weights fetch appearance-weights"):
         AppearanceExpert(str(real)).setup("cpu")
     plain = AppearanceExpert(str(real), adapter="none", lora="none", **SMALL)
     plain.setup("cpu")

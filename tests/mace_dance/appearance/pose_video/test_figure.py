@@ -16,6 +16,7 @@ from mace_dance.appearance.pose_video import (
     points_of,
     pose_points,
     retarget,
+    wholebody_points,
 )
 from mace_dance.appearance.pose_video.frame_size import resize_by_area, size_by_area
 from mace_dance.appearance.pose_video.masks import fill_grid
@@ -104,6 +105,50 @@ def test_joints_behind_a_missing_one_are_left_out(driving):
     gone = {BODY[k] for k in np.flatnonzero(ours.body[4, :, 2] == 0)}
     assert gone == {"left_elbow", "left_wrist"}
     assert (ours.body[5, :, 2] == 1).all()
+
+
+def test_upstreams_hands_trade_places_and_carry_the_others_root(driving):
+    """They do where the right hand's root lies nearer to the left wrist; ours hang each hand on its own wrist."""
+    frame = driving.take([0])
+    wrists = [BODY.index("left_wrist"), BODY.index("right_wrist")]
+    hands = np.ones((1, 2, 21, 3))
+    hands[..., :2] = frame.body[0, wrists[0], :2] + np.array([[3.0, 0.0], [0.0, 5.0]])[:, None]
+    hands[0, :, 1, :2] += [[7.0, 0.0], [0.0, 9.0]]
+    crossed = replace(frame, hands=hands)
+    for options, expected in (
+        ({}, [[[0, 0], [7, 0]], [[0, 0], [0, 9]]]),
+        ({"as_upstream": True}, [[[-3, 5], [-3, 14]], [[3, -5], [10, -5]]]),
+    ):
+        ours = retarget(crossed, frame, **options)
+        on_wrist = ours.hands[0, :, :2, :2] - ours.body[0, wrists, None, :2]
+        np.testing.assert_allclose(on_wrist, expected, atol=1e-9)
+
+
+def test_an_unseen_root_leaves_upstreams_hand_where_it_was(driving):
+    frame = driving.take([0])
+    wrist = BODY.index("left_wrist")
+    hands = np.ones((1, 2, 21, 3))
+    hands[..., :2] = frame.body[0, [wrist, BODY.index("right_wrist")], None, :2]
+    hands[0, 0, :, :2] += [4.0, 2.0]
+    hands[0, 0, 0, 2] = 0.3
+    for options, expected in (({}, [0, 0]), ({"as_upstream": True}, [4, 2])):
+        ours = retarget(replace(frame, hands=hands), frame, **options)
+        on_wrist = ours.hands[0, 0, 1, :2] - ours.body[0, wrist, :2]
+        np.testing.assert_allclose(on_wrist, expected, atol=1e-9)
+
+
+def test_upstreams_points_are_half_means_and_hold_a_body_that_left_the_picture():
+    keypoints = np.full((2, 133, 3), 0.9)
+    keypoints[0, :, :2], keypoints[1, :, :2] = [38.0, 74.0], -5.0
+    keypoints[:, 6, 2] = 0
+    ours = wholebody_points(keypoints, (591, 182), as_upstream=True)
+    neck = BODY.index("neck")
+    assert ours.body[0, neck, 2] == 0.45
+    assert wholebody_points(keypoints, (591, 182)).body[0, neck, 2] == 0
+    np.testing.assert_array_equal(ours.body[1], ours.body[0])
+    assert (ours.hands[1, ..., 0] == -5).all()
+    # 38 of 591 px, as a share and back, ends just below 38: such a point is drawn in px 37.
+    assert int(ours.body[0, 0, 0]) == 37
 
 
 def face(centre, half=20.0):

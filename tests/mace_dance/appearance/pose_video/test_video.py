@@ -5,6 +5,7 @@ import pytest
 
 from mace_dance.appearance.pose_video import (
     BODY,
+    MaceStyle,
     PosePoints,
     ReferencePose,
     draw,
@@ -178,6 +179,19 @@ def test_points_given_directly_may_be_no_numbers(draw_one):
     body, hands = np.ones((20, 3)) * 50, np.ones((2, 21, 3)) * 50
     body[3:, 0], hands[:, 5:, 1], hands[0, 1, 2] = np.nan, np.inf, np.nan
     assert draw_one(body, hands, SIZE).any()
+
+
+def test_lines_are_at_least_one_px_of_the_averaged_canvas_wide(dance):
+    points = pose_points(dance.motion, SIZE, 1, 1, style="mace")
+    body, hands = points.body[0], points.hands[0]
+    drawn = [
+        draw_mace(
+            body, hands, SIZE, MaceStyle(line_width=width, hand_line_width=width, limb_brightness=light)
+        )
+        for width, light in ((0, 1.4), (1, 1.0))
+    ]
+    np.testing.assert_array_equal(*drawn)
+    assert drawn[0].max() == 255
 
 
 def test_nothing_is_drawn_that_was_not_found():

@@ -1,0 +1,239 @@
+"""``madance train kinematic`` and ``madance train aesthetic``: the two stages of the Appearance Expert."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from mace_dance.appearance.training.clips import Drop
+    from mace_dance.appearance.training.plan import TrainingPlan
+    from mace_dance.appearance.training.preparation import Prepared
+    from mace_dance.appearance.training.settings import Stage
+
+__all__ = ["aesthetic", "kinematic"]
+
+_FOLDER = click.Path(path_type=Path)
+_LINES = 100
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_SHARED = (
+    click.argument("data", type=_FOLDER),
+    click.option("--model", required=True, type=_FOLDER, help="Folder of the Wan-Animate pipeline."),
+    click.option("--out", required=True, type=_FOLDER, help="Run folder; what is in it goes on."),
+    click.option("--config", type=_FOLDER, help="TOML of settings, over the defaults."),
+    click.option(
+        "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One setting: data.width=720."
+    ),
+    click.option(
+        "--layout",
+        type=click.Choice(["wan", "diffsynth"]),
+        help="Of target and pose: as generation has it [default], or as the release was trained.",
+    ),
+    click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps in all."),
+    click.option("--epochs", type=click.IntRange(min=1), help="Passes over the samples."),
+    click.option("--precision", type=click.Choice(["no", "bf16"]), help="Of the weights and the passes."),
+    click.option("--seed", type=click.IntRange(min=0), help="Of everything random."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1."),
+    click.option("--cache", type=_FOLDER, help="Where encoded samples are kept [default: OUT/encoded]."),
+    click.option(
+        "--dry-run", is_flag=True, help="Say what would be trained on what, load nothing, and stop."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+)
+
+
+def _shared(command: _Command) -> _Command:
+    for decorate in reversed(_SHARED):
+        command = decorate(command)
+    return command
+
+
+@click.command(short_help="Train the Body Adapter of the Appearance Expert.")
+@_shared
+def kinematic(**options: Any) -> None:
+    """Train pose_patch_embedding, and nothing else, on DATA.
+
+    DATA is a MA-Data folder, folders with video.mp4 and pose_video.mp4, or a table that names such videos. Samples are
+    encoded once. The same command goes on from the newest checkpoint in OUT, to the same bits. OUT/adapter.safetensors
+    is the result. Ctrl-C saves first.
+
+    Exit codes: 0 done, 1 done with samples left out, 130 interrupted.
+    """
+    _train("kinematic", None, {}, **options)
+
+
+@click.command(short_help="Train the LoRA of the Appearance Expert.")
+@_shared
+@click.option(
+    "--adapter", type=_FOLDER, help="Body Adapter of the kinematic stage: its file, or its run folder."
+)
+@click.option("--no-kinematic", is_flag=True, help="Start from the stock adapter (ablation).")
+@click.option("--rank", type=click.IntRange(min=1), help="Of the LoRA [default: 32].")
+@click.option("--alpha", type=float, help="Of the LoRA [default: its rank].")
+@click.option("--no-pose", is_flag=True, help="Without pose and face, as the scripts of the release.")
+def aesthetic(
+    adapter: Path | None,
+    no_kinematic: bool,
+    rank: int | None,
+    alpha: float | None,
+    no_pose: bool,
+    **options: Any,
+) -> None:
+    """Train a LoRA on every block, the Body Adapter frozen, on DATA.
+
+    DATA is a MA-Data folder, folders with video.mp4 and pose_video.mp4, or a table that names such videos. Samples are
+    encoded once. The same command goes on from the newest checkpoint in OUT, to the same bits. OUT/lora.safetensors is
+    the result. Ctrl-C saves first.
+
+    Exit codes: 0 done, 1 done with samples left out, 130 interrupted.
+    """
+    if (adapter is None) is not no_kinematic:
+        raise click.UsageError("give either --adapter (of the kinematic stage) or --no-kinematic")
+    flags: dict[str, Any] = {"pose": False} if no_pose else {}
+    lora = {"rank": rank, "alpha": alpha}
+    flags["lora"] = {name: value for name, value in lora.items() if value is not None}
+    _train("aesthetic", adapter, flags, **options)
+
+
+def _train(
+    stage: Stage,
+    adapter: Path | None,
+    flags: dict[str, Any],
+    data: Path,
+    model: Path,
+    out: Path,
+    config: Path | None,
+    overrides: tuple[str, ...],
+    layout: str | None,
+    steps: int | None,
+    epochs: int | None,
+    precision: str | None,
+    seed: int | None,
+    device: str,
+    cache: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    ctx = click.get_current_context()
+    if steps is not None and epochs is not None:
+        raise click.UsageError("give either --steps or --epochs", ctx)
+    from mace_dance.appearance.training.preparation import prepare_training
+    from mace_dance.appearance.training.settings import training_settings
+    from mace_dance.appearance.training.task import train_appearance
+    from mace_dance.training.progress import ProgressLine, is_speaker
+
+    loop = {"steps": steps, "epochs": epochs, "precision": precision, "seed": seed}
+    flags["loop"] = {name: value for name, value in loop.items() if value is not None}
+    if layout is not None:
+        flags["layout"] = layout
+    settings = training_settings(stage, config, overrides, flags)
+    prepared = prepare_training(settings, data, model, out, adapter=adapter, cache=cache)
+    if dry_run:
+        _show_plan(stage, prepared.plan(), prepared.drops(), as_json=as_json)
+        return
+    speaks = is_speaker()
+    quiet = not speaks or bool((ctx.obj or {}).get("quiet"))
+    if not quiet:
+        click.echo(prepared.selection.describe(), err=True)
+    line = ProgressLine(quiet=quiet)
+    try:
+        task = prepared.task(device, _encoding_line(quiet))
+        if speaks:
+            _show_drops(prepared.drops())
+        trained = train_appearance(task, out, device, line.show)
+    finally:
+        line.close()
+    if not speaks:
+        return
+    _show_result(ctx, prepared, trained, line, out, as_json=as_json)
+
+
+def _encoding_line(quiet: bool) -> Callable[[int, int, str], None]:
+    def show(done: int, of: int, name: str) -> None:
+        if not quiet and done % max(1, of // _LINES) == 0:
+            click.echo(f"encoding sample {done + 1} of {of}: {name}", err=True)
+
+    return show
+
+
+def _show_drops(drops: list[Drop]) -> None:
+    for drop in drops:
+        click.echo(f"left out  {drop.name}: {drop.message}", err=True)
+
+
+def _show_result(
+    ctx: click.Context, prepared: Prepared, trained: Any, line: Any, out: Path, *, as_json: bool
+) -> None:
+    from mace_dance.appearance.training.outputs import OUTPUTS
+
+    drops = prepared.drops()
+    made = out / OUTPUTS[prepared.settings.stage]
+    if as_json:
+        told = {
+            "finished": trained.finished,
+            "step": trained.step,
+            "steps": trained.steps,
+            "begun_at": trained.begun_at,
+            "output": str(made) if trained.finished else None,
+            "losses": line.values,
+            "samples": line.judged,
+            "left_out": {drop.name: drop.reason for drop in drops},
+        }
+        click.echo(json.dumps(told, indent=1))
+    elif trained.finished:
+        click.echo(f"{trained.step} steps are done; the result is {made}")
+    if not trained.finished:
+        click.echo(
+            f"interrupted at step {trained.step} of {trained.steps}, which is saved; the same command goes on there",
+            err=True,
+        )
+        ctx.exit(130)
+    if drops:
+        ctx.exit(1)
+
+
+def _show_plan(stage: str, plan: TrainingPlan, drops: list[Drop], *, as_json: bool) -> None:
+    memory = plan.memory
+    if as_json:
+        told = {
+            "stage": stage,
+            "parameters": plan.selection.numbers,
+            "tensors": len(plan.selection.names),
+            "layers": plan.selection.layers,
+            "samples": plan.windows,
+            "encoded": plan.encoded,
+            "disk_bytes": plan.disk,
+            "steps": plan.steps,
+            "steps_per_epoch": plan.per_epoch,
+            "tokens": plan.tokens,
+            "memory_bytes": {
+                "device": memory.device,
+                "weights": memory.weights,
+                "training": memory.training,
+                "activations": memory.activations,
+                "host": memory.host,
+            },
+            "left_out": {drop.name: drop.reason for drop in drops},
+        }
+        click.echo(json.dumps(told, indent=1))
+        return
+    _show_drops(drops)
+    click.echo(f"{stage}: {plan.selection.describe()}")
+    click.echo(
+        f"samples      {plan.windows}, {plan.encoded} encoded, {_size(plan.disk)} of disk for the others"
+    )
+    click.echo(f"work         {plan.steps} steps, {plan.per_epoch} an epoch, {plan.tokens:,} tokens a sample")
+    click.echo(
+        f"memory       about {_size(memory.device)} on each device: weights {_size(memory.weights)}, training "
+        f"{_size(memory.training)}, activations {_size(memory.activations)}"
+        + (f"; {_size(memory.host)} in the machine" if memory.host else "")
+    )
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
