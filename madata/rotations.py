@@ -83,11 +83,8 @@ def _dot(first: Any, second: Any) -> Any:
 def _normalise(vector: Any) -> Any:
     """Unit vectors; a zero vector stays zero."""
     xp = _namespace(vector)
-    squared = _dot(vector, vector)
-    zero = squared == 0
-    return xp.where(
-        zero, xp.zeros_like(vector), vector / xp.sqrt(xp.where(zero, xp.ones_like(squared), squared))
-    )
+    length = xp.linalg.vector_norm(vector, axis=-1, keepdims=True)
+    return vector / xp.where(length == 0, xp.ones_like(length), length)
 
 
 def axis_angle_to_quaternion(axis_angle: Array) -> Array:
@@ -133,8 +130,9 @@ def quaternion_to_matrix(quaternion: Array) -> Array:
 def matrix_to_quaternion(matrix: Array) -> Array:
     """(..., 3, 3) rotation matrix -> (..., 4) unit quaternion with w >= 0.
 
-    The entries of the matrix give all products 4 q_i q_j; the row of the largest q_i^2 (at least 1/4) is the
-    quaternion up to a factor, so there is no division by a small number at any angle.
+    The entries of the matrix give all products 4 q_i q_j; the column of the largest q_i^2 (at least 1/4) over
+    2 q_i is the quaternion, so there is no division by a small number at any angle. That of a matrix which is no
+    rotation has another length; it is pytorch3d's.
     """
     _check(matrix, (3, 3), "rotation matrix")
     xp = _namespace(matrix)
@@ -149,13 +147,15 @@ def matrix_to_quaternion(matrix: Array) -> Array:
         axis=-2,
     )
     diagonal = xp.stack([products[..., k, k] for k in range(4)], axis=-1)
-    best: Any = diagonal.argmax(-1)[..., None, None]
-    index = xp.broadcast_to(best, (*best.shape[:-1], 4))
-    row = (np.take_along_axis(products, index, axis=-2) if xp is np else products.gather(-2, index))[
-        ..., 0, :
-    ]
-    row = _normalise(row)
-    return xp.where(row[..., :1] < 0, -row, row)
+    best: Any = diagonal.argmax(-1)[..., None]
+    column = _take(products, xp.broadcast_to(best[..., None], (*best.shape[:-1], 4, 1)))[..., 0]
+    quaternion = column / (2 * xp.sqrt(_take(column, best)))
+    return xp.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+
+
+def _take(array: Any, index: Any) -> Any:
+    """Entries along the last axis."""
+    return np.take_along_axis(array, index, -1) if _namespace(array) is np else array.gather(-1, index)
 
 
 def axis_angle_to_matrix(axis_angle: Array) -> Array:

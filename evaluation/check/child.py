@@ -31,6 +31,7 @@ def check_in_child(
     options: Mapping[str, Any],
     out: Path | None,
     limit_s: float,
+    size: tuple[int, int] | None = None,
 ) -> Iterator[Finding]:
     """As :func:`check`, in a process of its own: a system that crashes, exits or hangs gives a finding.
 
@@ -48,6 +49,7 @@ def check_in_child(
                 "device": device,
                 "options": dict(options),
                 "out": None if out is None else str(out),
+                "size": size,
             },
         )
         reading, writing = os.pipe()
@@ -119,7 +121,10 @@ def _report(content: Mapping[str, Any], say: Callable[[Finding], None]) -> None:
         task = choose_task(plugin, content["task"])
         say(Finding("load", "pass", f"{plugin.name} from {plugin.origin.kind} {plugin.origin.where}"))
         out = None if content["out"] is None else Path(content["out"])
-        for finding in check(plugin, task, device=content["device"], options=content["options"], out=out):
+        size = None if content["size"] is None else tuple(content["size"])
+        for finding in check(
+            plugin, task, device=content["device"], options=content["options"], out=out, size=size
+        ):
             say(finding)
     except MadanceError as error:
         say(Finding("load", "fail", str(error)))

@@ -50,11 +50,13 @@ def check(
     device: str = "cpu",
     options: Mapping[str, Any] | None = None,
     out: Path | None = None,
+    size: tuple[int, int] | None = None,
 ) -> Iterator[Finding]:
     """Check a system; findings come as they are made, and a failure that forbids the next step ends them.
 
     Args:
         out: folder the results are to go to later; checked for being writable.
+        size: (width, height) px of videos; that of the system by default.
     """
     with tempfile.TemporaryDirectory(prefix="madance-check-") as scratch:
         root = Path(scratch)
@@ -74,7 +76,7 @@ def check(
             yield Finding("setup", "fail", str(error))
             return
         yield Finding("setup", "pass", f"ready on {device} after {time.perf_counter() - begin:.1f} s")
-        yield from _Trial(plugin, system, task, data, root).findings()
+        yield from _Trial(plugin, system, task, data, root, size).findings()
 
 
 def _writable(out: Path) -> Finding:
@@ -116,8 +118,17 @@ def _finished_files(folder: FolderSystem) -> Iterator[Finding]:
 class _Trial:
     """The clips, made several times."""
 
-    def __init__(self, plugin: Plugin, system: Running, task: Task, data: ClipSet, root: Path) -> None:
+    def __init__(
+        self,
+        plugin: Plugin,
+        system: Running,
+        task: Task,
+        data: ClipSet,
+        root: Path,
+        size: tuple[int, int] | None,
+    ) -> None:
         self._plugin, self._system, self._task, self._data, self._root = plugin, system, task, data, root
+        self._size = size
         self._runs = 0
 
     def findings(self) -> Iterator[Finding]:
@@ -150,8 +161,8 @@ class _Trial:
 
     def _maker(self, run_seed: int) -> RequestMaker:
         return RequestMaker(
-            self._data, self._task, self._plugin.declaration, run_seed, self._root / "inputs",
-        )  # fmt: skip
+            self._data, self._task, self._plugin.declaration, run_seed, self._root / "inputs", size=self._size
+        )
 
     def _make(self, clip: DataClip, run_seed: int) -> tuple[Path, float]:
         self._runs += 1

@@ -18,6 +18,7 @@ __all__ = ["check"]
 @click.argument("system")
 @click.option("--task", type=click.Choice(["motion", "animation", "video"]), help="Where it does several.")
 @click.option("--device", default="cpu", show_default=True, help="Where it runs.")
+@click.option("--size", metavar="WxH", help="Size of videos [default: of the system].")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Option of the system.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder the clips are to go to later.")
 @click.option("--limit-s", default=600.0, show_default=True, help="Give up after so many seconds.")
@@ -28,6 +29,7 @@ def check(
     system: str,
     task: Task | None,
     device: str,
+    size: str | None,
     overrides: tuple[str, ...],
     out: Path | None,
     limit_s: float,
@@ -44,11 +46,17 @@ def check(
     from dataclasses import asdict
 
     from evaluation.check import check_in_child
-    from evaluation.generate.options import parse_options
+    from evaluation.generate.options import parse_options, parse_size
 
     findings = []
     found = check_in_child(
-        system, task, device=device, options=parse_options(overrides), out=out, limit_s=limit_s
+        system,
+        task,
+        device=device,
+        options=parse_options(overrides),
+        out=out,
+        limit_s=limit_s,
+        size=parse_size(size),
     )
     for finding in found:
         findings.append(finding)

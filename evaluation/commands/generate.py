@@ -81,19 +81,8 @@ def _one_mode(given: Mapping[str, Any]) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} does not go with {mode}")
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
-    from madata.errors import ConfigError
-
-    if text is None:
-        return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"--size {text}: expected WIDTHxHEIGHT, for example 720x1280")
-    return int(width), int(height)
-
-
 def _one_clip(system: str, given: Mapping[str, Any], as_json: bool, quiet: bool) -> None:
-    from evaluation.generate.options import parse_options
+    from evaluation.generate.options import parse_options, parse_size
     from evaluation.generate.single import Inputs, SingleSettings, make_clip, plan_clip
     from evaluation.systems import find
 
@@ -103,7 +92,7 @@ def _one_clip(system: str, given: Mapping[str, Any], as_json: bool, quiet: bool)
         device=given["device"],
         fps=given["fps"],
         duration_s=given["duration_s"],
-        size=_size(given["size"]),
+        size=parse_size(given["size"]),
         options=parse_options(given["overrides"]),
     )
     inputs = Inputs(given["music"], given["image"], given["pose"])
@@ -139,7 +128,7 @@ def _split(system: str, given: Mapping[str, Any], as_json: bool, quiet: bool) ->
 
     from evaluation.generate import Settings, Shard
     from evaluation.generate import generate as run
-    from evaluation.generate.options import parse_options
+    from evaluation.generate.options import parse_options, parse_size
     from evaluation.systems import find
 
     settings = Settings(
@@ -149,7 +138,7 @@ def _split(system: str, given: Mapping[str, Any], as_json: bool, quiet: bool) ->
         device=given["device"],
         fps=given["fps"],
         duration_s=given["duration_s"],
-        size=_size(given["size"]),
+        size=parse_size(given["size"]),
         options=parse_options(given["overrides"]),
         limit=given["limit"],
         shard=Shard.parse(given["shard"] or "1/1"),

@@ -155,13 +155,14 @@ def settle_run(out: Path, identity: Mapping[str, Any]) -> None:
 
 def describe_loaded(loaded: Loaded) -> dict[str, Any]:
     """A model as ``run.json`` holds it: label, card, and names, hashes and sizes of the weights."""
-    from madata.weights import sha256_of
+    from madata.weights import remembered_sha256
 
     return {
         "label": loaded.label,
         "card": None if loaded.card is None else asdict(loaded.card),
         "weights": [
-            {"name": path.name, "sha256": sha256_of(path), "bytes": _size(path)} for path in loaded.weights
+            {"name": path.name, "sha256": remembered_sha256(path), "bytes": _size(path)}
+            for path in loaded.weights
         ],
     }
 

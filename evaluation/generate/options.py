@@ -1,4 +1,4 @@
-"""Options of a system from the command line: ``--set steps=50``, ``--set motion.steps=50`` for a cascade."""
+"""From the command line: options of a system (``--set steps=50``, ``motion.steps=50`` of a cascade), sizes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from madata.errors import ConfigError
 
-__all__ = ["parse_options"]
+__all__ = ["parse_options", "parse_size"]
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:
@@ -33,3 +33,21 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             options[key.strip()] = value
     return options
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Read ``WIDTHxHEIGHT``.
+
+    Raises:
+        ConfigError: it is something else.
+
+    Example:
+        >>> parse_size("720x1280")
+        (720, 1280)
+    """
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ConfigError(f"--size {text}: expected WIDTHxHEIGHT, for example 720x1280")
+    return int(width), int(height)

@@ -86,6 +86,8 @@ class MotionExpertConfig(_Closed):
         genres: labels the genre embedding knows.
         dropout: share of activations dropped in training.
         d_state, d_conv, expand: of every Mamba.
+        attention_time: ``"none"`` as published: dance finds its place in the music through Mamba alone, which takes
+            long training to learn; ``"relative"`` tells the attention how many frames lie between the two.
         mixer: what relates the frames of one stream: Mamba both ways, one way, or self-attention.
         guidance: ``"gft"`` (guidance-free training, one pass a step) or ``"cfg"`` (classifier-free guidance, two
             passes, no beta).
@@ -106,6 +108,7 @@ class MotionExpertConfig(_Closed):
     d_state: int = Field(default=16, ge=1)
     d_conv: int = Field(default=4, ge=1)
     expand: int = Field(default=2, ge=1)
+    attention_time: Literal["none", "relative"] = "none"
     mixer: Literal["bimamba", "mamba", "attention"] = "bimamba"
     guidance: Literal["gft", "cfg"] = "gft"
     condition_drop: float = Field(default=0.25, ge=0, le=1)
@@ -116,6 +119,8 @@ class MotionExpertConfig(_Closed):
     def _divisible(self) -> MotionExpertConfig:
         if self.latent % self.heads or self.latent % 2:
             raise ValueError(f"latent ({self.latent}) must be even and a multiple of heads ({self.heads})")
+        if self.attention_time == "relative" and (self.latent // self.heads) % 2:
+            raise ValueError(f"relative time needs an even width of heads, not {self.latent // self.heads}")
         return self
 
 

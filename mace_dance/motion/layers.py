@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-__all__ = ["FiLM", "SinusoidalEmbedding"]
+__all__ = ["FiLM", "SinusoidalEmbedding", "turned_by_time"]
 
 
 class SinusoidalEmbedding(nn.Module):
@@ -39,3 +39,16 @@ class FiLM(nn.Module):
         scale, shift = self.block(embedding)[:, None].chunk(2, dim=-1)
         modulated: Tensor = (scale + 1) * x + shift
         return modulated
+
+
+def turned_by_time(x: Tensor) -> Tensor:
+    """Rotary position (arXiv:2104.09864): (B, heads, T, N), frame t turned by angles t / 10000^(2 i / N).
+
+    Products of queries and keys turned so depend on how many frames lie between them, not on where they are.
+    """
+    frames, half = x.shape[-2], x.shape[-1] // 2
+    rate = torch.exp(torch.arange(half, device=x.device) * (-math.log(10000) / half))
+    angle = torch.arange(frames, device=x.device)[:, None] * rate
+    cosine, sine = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    first, second = x[..., :half], x[..., half:]
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)

@@ -19,12 +19,20 @@ from mace_dance.motion.normaliser import Normaliser
 from madata.errors import ConfigError
 from madata.motion import FEET
 from madata.motion.vectors import layout
-from madata.rotations import forward_kinematics, rot6d_to_matrix
+from madata.rotations import (
+    axis_angle_to_matrix,
+    forward_kinematics,
+    matrix_to_quaternion,
+    quaternion_to_axis_angle,
+    rot6d_to_matrix,
+)
 from madata.skeletons import skeleton
 
 __all__ = ["LossWeights", "MotionLosses", "motion_losses"]
 
 _CONTACT = 0.95
+_FLAT = 1 - 1e-6
+"""Squared length of the third row below which Gram-Schmidt has made no rotation, beyond rounding."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +127,25 @@ def _positions(values: Tensor, layout_name: str, choices: Choices, normaliser: N
     offsets = torch.tensor(body.offsets, dtype=values.dtype, device=values.device)
     rot6d = values[..., form.columns["rot6d"]].reshape(*values.shape[:-1], body.num_joints, 6)
     positions: Tensor = forward_kinematics(
-        rot6d_to_matrix(rot6d), values[..., form.columns["root"]], offsets, body.parents
+        _rotations(rot6d), values[..., form.columns["root"]], offsets, body.parents
     )
     return positions
+
+
+def _rotations(rot6d: Tensor) -> Tensor:
+    """(..., 6) -> (..., 3, 3) rotation matrices, where the two rows of the 6D are parallel, too.
+
+    Such rows are no rotation, but common in normalised data: all six values lie at an end of -1..1, always so for
+    a joint that never moves. The official code goes by quaternion and axis-angle, which makes some rotation of
+    them; its angle bears the length of the quaternion.
+    """
+    matrix = rot6d_to_matrix(rot6d)
+    flat = matrix[..., 2, :].square().sum(-1) < _FLAT
+    if not flat.any():
+        return matrix
+    quaternion = matrix_to_quaternion(matrix[flat])
+    axis_angle = quaternion_to_axis_angle(quaternion) * quaternion.norm(dim=-1, keepdim=True)
+    return matrix.index_put((flat,), axis_angle_to_matrix(axis_angle))
 
 
 def _sliding(feet: Tensor, contact: Tensor, choices: Choices) -> Tensor:

@@ -9,7 +9,8 @@ A generator block is::
     x = x + FiLM(FFN(LN(Attention(LN x, LN music))), e)    from the music
 
 with ``e`` the sum of the embeddings of t and beta. There is no residual inside the second line and no positional
-code: order enters through Mamba, so any length works. Modules bear the names of the official checkpoint.
+code: order enters through Mamba, so any length works (``attention_time="relative"`` adds rotary time to the attention,
+which the published network does not have). Modules bear the names of the official checkpoint.
 
 Legend: B batch, T frames, F motion features, K music features, M width.
 """
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mace_dance.motion.config import MotionExpertConfig
-from mace_dance.motion.layers import FiLM, SinusoidalEmbedding
+from mace_dance.motion.layers import FiLM, SinusoidalEmbedding, turned_by_time
 from mace_dance.motion.mamba import BiMamba
 from madata.errors import ConfigError
 
@@ -94,6 +95,7 @@ class _CrossModal(nn.Module):
         super().__init__()
         width = config.latent
         self.cross_attn = nn.MultiheadAttention(width, config.heads, dropout=config.dropout, batch_first=True)
+        self.knows_time = config.attention_time == "relative"
         self.dropout_cross = nn.Dropout(config.dropout)
         self.norm_dance = nn.LayerNorm(width)
         self.norm_music = nn.LayerNorm(width)
@@ -108,7 +110,7 @@ class _CrossModal(nn.Module):
         width = memory.shape[-1]
         weight, bias = self.cross_attn.in_proj_weight[width:], self.cross_attn.in_proj_bias[width:]
         keys, values = F.linear(self.norm_music(memory), weight, bias).chunk(2, dim=-1)
-        return self._by_head(keys), self._by_head(values)
+        return self._placed(self._by_head(keys)), self._by_head(values)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         x = self.dropout_cross(self._attend(self.norm_dance(x), keys, values))
@@ -120,9 +122,12 @@ class _CrossModal(nn.Module):
         attention, width = self.cross_attn, x.shape[-1]
         queries = self._by_head(F.linear(x, attention.in_proj_weight[:width], attention.in_proj_bias[:width]))
         dropped = attention.dropout if self.training else 0.0
-        attended = F.scaled_dot_product_attention(queries, keys, values, dropout_p=dropped)
+        attended = F.scaled_dot_product_attention(self._placed(queries), keys, values, dropout_p=dropped)
         out: Tensor = attention.out_proj(attended.transpose(1, 2).flatten(2))
         return out
+
+    def _placed(self, x: Tensor) -> Tensor:
+        return turned_by_time(x) if self.knows_time else x
 
     def _by_head(self, x: Tensor) -> Tensor:
         """(B, T, M) -> (B, heads, T, M / heads)."""

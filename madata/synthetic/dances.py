@@ -28,12 +28,13 @@ _RATE_HZ = 22050
 
 @dataclass(frozen=True)
 class DanceRecipe:
-    """A dance of one tempo and style; ``seed`` chooses its steps and its tune, ``first_beat_s`` is on a beat."""
+    """A dance of one tempo and style; ``seed`` chooses its steps, ``tune`` its music; ``first_beat_s`` is a beat."""
 
     seconds: float
     tempo_bpm: float
     style: str
     seed: int
+    tune: int
     first_beat_s: float
 
     def dance(self, fps: float = _FPS) -> Dance:
@@ -52,7 +53,7 @@ class DanceRecipe:
         return make_music(
             self.seconds,
             tempo_bpm=self.tempo_bpm,
-            seed=self.seed,
+            seed=self.tune,
             first_beat_s=self.first_beat_s,
             rate_hz=rate_hz,
         )
@@ -65,8 +66,12 @@ def dance_recipes(
     *,
     tempi_bpm: tuple[float, float] = (80.0, 160.0),
     styles: Sequence[str] = STYLES,
+    choreographies: int | None = None,
 ) -> list[DanceRecipe]:
     """Recipes whose tempi fill a range evenly in a random order, styles in turn.
+
+    Args:
+        choreographies: of each style, in turn; every dance has its own by default.
 
     Raises:
         ConfigError: there is to be nothing.
@@ -81,7 +86,9 @@ def dance_recipes(
         tempo_bpm = round(float(slow + (fast - slow) * place[number]), 2)
         first_beat_s = round(float(rng.uniform(0, 60 / tempo_bpm)), 3)
         style = styles[number % len(styles)]
-        recipes.append(DanceRecipe(seconds, tempo_bpm, style, int(rng.integers(2**31)), first_beat_s))
+        tune = int(rng.integers(2**31))
+        steps = tune if choreographies is None else number // len(styles) % choreographies
+        recipes.append(DanceRecipe(seconds, tempo_bpm, style, steps, tune, first_beat_s))
     return recipes
 
 

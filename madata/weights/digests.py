@@ -13,7 +13,7 @@ from typing import Any
 
 from madata.errors import MadanceError
 from madata.files import read_json, sha256_file, write_json
-from madata.weights.store import cache_folder
+from madata.weights.store import cache_folder, sha256_of_folder
 
 __all__ = ["remembered_sha256"]
 
@@ -23,10 +23,12 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def remembered_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file.
+    """Hex SHA-256 of a file, or of the names and hashes of a folder's files.
 
     A file of the hub's cache is a link to a blob that the hub names by its SHA-256; that name is taken.
     """
+    if path.is_dir():
+        return sha256_of_folder(path, remembered_sha256)
     target = path.resolve()
     if path.is_symlink() and target.parent.name == "blobs" and _SHA256.fullmatch(target.name):
         return target.name

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -38,6 +38,7 @@ __all__ = [
     "known",
     "locate",
     "sha256_of",
+    "sha256_of_folder",
 ]
 
 _HASHED_ON_USE = 256 << 20
@@ -321,14 +322,21 @@ def _lacking_part(folder: Path) -> str | None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file, or of the names and hashes of a folder's files; remembered while they do not
-    change."""
-    if path.is_file():
-        stat = path.stat()
-        return _sha256_cached(path, stat.st_size, stat.st_mtime_ns)
-    parts = sorted(part for part in path.rglob("*") if part.is_file() and not part.name.startswith("."))
-    lines = [f"{sha256_of(part)}  {part.relative_to(path).as_posix()}" for part in parts]
+    """Hex SHA-256 of a file, or of the names and hashes of a folder's files; this process reads a file once
+    while it does not change."""
+    return _sha256_of_file(path) if path.is_file() else sha256_of_folder(path, _sha256_of_file)
+
+
+def sha256_of_folder(folder: Path, of_file: Callable[[Path], str]) -> str:
+    """Hex SHA-256 of the names and hashes of a folder's files, hidden ones aside."""
+    parts = sorted(part for part in folder.rglob("*") if part.is_file() and not part.name.startswith("."))
+    lines = [f"{of_file(part)}  {part.relative_to(folder).as_posix()}" for part in parts]
     return sha256_bytes("\n".join(lines).encode())
+
+
+def _sha256_of_file(path: Path) -> str:
+    stat = path.stat()
+    return _sha256_cached(path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=64)

@@ -158,7 +158,14 @@ def _with_music(takes: Sequence[Take]) -> tuple[list[Take], list[Drop]]:
 
 
 def _made(clips: int, seconds: float, seed: int, settings: SyntheticSettings) -> list[Take]:
-    recipes = dance_recipes(clips, seconds, seed, tempi_bpm=settings.tempi_bpm, styles=settings.styles)
+    recipes = dance_recipes(
+        clips,
+        seconds,
+        seed,
+        tempi_bpm=settings.tempi_bpm,
+        styles=settings.styles,
+        choreographies=settings.choreographies,
+    )
     return [
         Take(name := f"made-{number:05d}", recipe, genre=recipe.style, group=name)
         for number, recipe in enumerate(recipes)

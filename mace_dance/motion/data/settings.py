@@ -92,11 +92,13 @@ class SyntheticSettings(WindowSettings):
     Attributes:
         tempi_bpm: slowest and fastest tempo; the clips are spread evenly between them.
         styles: styles of :mod:`madata.synthetic`, in turn; their order is that of the genre labels.
+        choreographies: different dances of each style; as many as there are clips by default.
     """
 
     origin: Literal["recorded", "window"] = "window"
     tempi_bpm: tuple[float, float] = (80.0, 160.0)
     styles: tuple[str, ...] = STYLES
+    choreographies: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _makeable(self) -> SyntheticSettings:
