@@ -5,18 +5,19 @@ Every refusal names the file, what is wrong with it and what to do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.generate.requests import read_keypoints, read_still
+from evaluation.generate.requests import read_still
 from evaluation.systems import fit_motion, project_motion
 from evaluation.systems.folder import MOTION_SUFFIXES
 from madata.errors import MadanceError, MediaError
 from madata.files import read_npz, write_bytes
+from madata.keypoints import read_keypoints
 
 if TYPE_CHECKING:
     from madata.types import Keypoints2D, Motion3D
@@ -135,7 +136,7 @@ def read_pose(path: Path, fps: float, size: tuple[int, int], duration_s: float |
         _same_shape(path, arrays, size)
         length_s = _keypoints_length_s(path, arrays)
         count = _frames(path, length_s, duration_s, fps)
-        return Pose(read_keypoints(path, fps, count, size), None)
+        return Pose(replace(read_keypoints(path, np.arange(count) / fps, size), fps=fps), None)
     from madata.motion import read_motion
 
     motion = read_motion(path)

@@ -5,9 +5,8 @@ A system never sees the real video: music and first frame are taken out of it in
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +16,10 @@ from evaluation.generate.clips import ClipSet, DataClip
 from evaluation.systems import Declaration, Request, Task, Truth, clip_seed
 from evaluation.systems.folder import VIDEO_SUFFIXES
 from madata.errors import MediaError
-from madata.files import atomic_path, read_npz, write_bytes
-from madata.types import Keypoints2D
+from madata.files import write_bytes
+from madata.keypoints import read_keypoints
 
-__all__ = ["RequestMaker", "Wanted", "extract_sound", "read_keypoints", "read_still"]
+__all__ = ["RequestMaker", "Wanted", "extract_sound", "read_still"]
 
 _MOTION_FPS = 30.0
 _SIZE = (512, 512)
@@ -74,7 +73,8 @@ class RequestMaker:
         fps = native or wanted.fps
         pose = None
         if self.task == "animation" and clip.keypoints is not None:
-            pose = read_keypoints(clip.keypoints, fps, round(duration_s * fps), size)
+            times_s = np.arange(round(duration_s * fps)) / fps
+            pose = replace(read_keypoints(clip.keypoints, times_s, size), fps=fps)
         return Request(
             clip_id=clip.clip_id,
             task=self.task,
@@ -117,15 +117,10 @@ class RequestMaker:
 
 def extract_sound(video: Path, target: Path) -> None:
     """Write the sound of a video as a mono WAV file of 16 bits."""
+    from madata.music import write_wav
     from madata.video import read_audio
 
-    sound = read_audio(video)
-    samples = np.clip(np.rint(sound.waveform * 32767.0), -32768, 32767).astype("<i2")
-    with atomic_path(target) as temporary, wave.open(str(temporary), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(sound.rate_hz)
-        file.writeframes(samples.tobytes())
+    write_wav(target, read_audio(video))
 
 
 def _extract_picture(source: Path, target: Path, size: tuple[int, int]) -> None:
@@ -175,34 +170,3 @@ def read_still(path: Path) -> tuple[_Size, _Scaled]:
         return np.asarray(resized[..., ::-1], np.uint8)
 
     return (width, height), scaled
-
-
-def read_keypoints(path: Path, fps: float, count: int, size: tuple[int, int]) -> Keypoints2D:
-    """Stored keypoints on the grid of the request, pixels of ``size``: on a line between the rows around a time.
-
-    A joint is as sure as the less sure of the two rows.
-
-    Raises:
-        MediaError: the file holds no keypoints.
-    """
-    arrays = read_npz(path)
-    clock = "times_s" if "times_s" in arrays else "fps"
-    if absent := [key for key in ("xy", "score", "skeleton", "size", clock) if key not in arrays]:
-        raise MediaError(f"{path}: lacks {', '.join(absent)}", reason="no_keypoints")
-    rows = len(arrays["xy"])
-    if rows == 0:
-        raise MediaError(f"{path}: holds no row", reason="no_keypoints")
-    times_s = arrays[clock] if clock == "times_s" else np.arange(rows) / float(arrays[clock])
-    place = np.interp(np.arange(count) / fps, times_s, np.arange(rows))
-    before, after = np.floor(place).astype(np.intp), np.ceil(place).astype(np.intp)
-    share = (place - before)[:, None, None]
-    scale = np.array(size) / arrays["size"]
-    xy = (arrays["xy"][before] * (1 - share) + arrays["xy"][after] * share) * scale
-    score = np.minimum(arrays["score"][before], arrays["score"][after])
-    return Keypoints2D(
-        np.ascontiguousarray(xy, np.float32),
-        np.ascontiguousarray(score, np.float32),
-        str(arrays["skeleton"]),
-        fps,
-        size,
-    )

@@ -21,7 +21,7 @@ from mace_dance.appearance.faces import fit_face
 from mace_dance.appearance.training.clips import Window
 from mace_dance.appearance.training.settings import AppearanceTraining, ClipSettings
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
-from madata.files import read_npz
+from madata.keypoints import read_keypoints
 from madata.types import Keypoints2D
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from madata.video import Frame
     from madata.video.geometry import Framing
 
-__all__ = ["Footage", "read_footage", "read_frames", "read_keypoints"]
+__all__ = ["Footage", "read_footage", "read_frames"]
 
 Image = npt.NDArray[np.uint8]
 Frames = npt.NDArray[np.uint8]
@@ -125,39 +125,6 @@ def _framed(frame: Frame, framing: Framing) -> Image:
     rows, columns = cut.shape[:2]
     canvas[max(0, top) : max(0, top) + rows, max(0, left) : max(0, left) + columns] = cut
     return canvas
-
-
-def read_keypoints(path: Path, times_s: npt.NDArray[np.float64]) -> Keypoints2D:
-    """Stored keypoints at given times, on a line between the rows around each; as sure as the less sure row.
-
-    The same rule as in generating from a data set's keypoints.
-
-    Raises:
-        MediaError: the file holds no keypoints.
-    """
-    arrays = read_npz(path)
-    clock = "times_s" if "times_s" in arrays else "fps"
-    absent = [key for key in ("xy", "score", "skeleton", "size", clock) if key not in arrays]
-    if absent:
-        raise MediaError(f"{path}: lacks {', '.join(absent)}", reason="no_keypoints")
-    xy, score = arrays["xy"], arrays["score"]
-    rows = len(xy)
-    if rows == 0 or xy.ndim != 3 or score.shape != xy.shape[:2] or arrays["size"].shape != (2,):
-        raise MediaError(
-            f"{path}: holds no keypoints (xy {xy.shape}, score {score.shape})", reason="no_keypoints"
-        )
-    known_s = arrays[clock] if clock == "times_s" else np.arange(rows) / float(arrays[clock])
-    place = np.interp(times_s, known_s, np.arange(rows))
-    before, after = np.floor(place).astype(np.intp), np.ceil(place).astype(np.intp)
-    share = (place - before)[:, None, None]
-    width, height = (int(side) for side in arrays["size"])
-    return Keypoints2D(
-        np.ascontiguousarray(xy[before] * (1 - share) + xy[after] * share, np.float32),
-        np.minimum(score[before], score[after]).astype(np.float32),
-        str(arrays["skeleton"]),
-        float(1 / np.diff(times_s).mean()) if len(times_s) > 1 else 1.0,
-        (width, height),
-    )
 
 
 def _points(window: Window, data: ClipSettings) -> PosePoints:

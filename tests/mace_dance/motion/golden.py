@@ -1,10 +1,12 @@
 """Reading golden files of the motion models."""
 
 import numpy as np
+import pytest
 import torch
 
 from mace_dance.motion.config import Choices, MotionExpertConfig
 from mace_dance.motion.model import MotionExpert
+from tests.conftest import default_golden_root
 
 
 def tensor(array):
@@ -19,6 +21,17 @@ def tensors(stored, prefix):
     }
 
 
+def weights_of(golden_file, default=None):
+    """The file that holds a case's weights: itself, the one of its name without ``_b``, or ``default``."""
+    names = [golden_file.name, f"{golden_file.stem.rpartition('_')[0]}.npz", default]
+    for name in filter(None, names):
+        for folder in (golden_file.parent, default_golden_root() / "models_motion"):
+            path = folder / name
+            if path.is_file() and any(key.startswith("sd/") for key in np.load(path).files):
+                return path
+    pytest.fail(f"no weights for {golden_file.name}")
+
+
 def deviation(ours, theirs, rtol=1e-4, atol=2e-5):
     """Largest difference, after checking every number against the tolerance."""
     ours, theirs = torch.as_tensor(ours).detach(), torch.as_tensor(theirs)
@@ -26,9 +39,9 @@ def deviation(ours, theirs, rtol=1e-4, atol=2e-5):
     return float((ours - theirs).abs().max())
 
 
-def motion_expert(weights_file, **choices):
-    """The narrow network of the golden files."""
-    stored = np.load(weights_file)
+def motion_expert(golden_file, **choices):
+    """The narrow network of a golden file."""
+    stored = np.load(weights_of(golden_file, "motion_expert_weights.npz"))
     features, latent, feed_forward, heads, music = map(int, stored["cfg"])
     network = MotionExpert(
         MotionExpertConfig(

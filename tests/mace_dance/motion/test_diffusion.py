@@ -121,5 +121,7 @@ def test_golden_schedule(golden_file, golden_deviations):
     for name, values in ours.items():
         np.testing.assert_allclose(values, stored[f"sched/{name}"], rtol=1e-6, atol=1e-30, err_msg=name)
         golden_deviations("schedule", np.abs(values.numpy() - stored[f"sched/{name}"]).max())
+    # The weight of a time in the losses, which we therefore leave out.
+    assert (stored["sched/p2_loss_weight"] == 1).all()
     steps = len(stored["sched/ddim_times"]) - 1
     assert [*ddim_times(steps, schedule.num_times), -1] == stored["sched/ddim_times"].tolist()

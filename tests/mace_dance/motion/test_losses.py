@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -56,6 +57,29 @@ def test_a_body_that_slides_is_charged_where_it_says_it_stands():
     assert half["foot"] == pytest.approx(per_foot / 2, rel=1e-4)
     product = parts(motion_losses(sliding, standing(frames), weights=EQUAL, choices=Choices(foot="product")))
     assert product["foot"] == pytest.approx(per_foot * (1 + 0.81) / 2, rel=1e-4)
+
+
+def pose(row, frames=2):
+    """A body at the origin, upright but for the root, whose 6D is ``row``."""
+    values = standing(frames, batch=1)
+    values[..., 7:13] = torch.tensor(row)
+    return values
+
+
+def test_parallel_rows_are_the_rotation_the_official_code_makes_of_them():
+    # No turn at all, and one of pi / 2 about -z, short by the length of the quaternion (1, 0, 0, -1) / 2.
+    angle = math.pi / 2 / math.sqrt(2)
+    turned = (math.cos(angle), math.sin(angle), 0.0, -math.sin(angle), math.cos(angle), 0.0)
+    for row, meant in (
+        ((0.0,) * 6, (1.0, 0, 0, 0, 1, 0)),
+        ((1.0, 0, 0, -1, 0, 0), (1.0, 0, 0, 0, 1, 0)),
+        ((0.0, 1, 0, 0, 1, 0), turned),
+    ):
+        values = pose(row).requires_grad_()
+        losses = motion_losses(values, pose(meant), weights=EQUAL)
+        assert losses.joints.item() == pytest.approx(0, abs=1e-12)
+        losses.total.backward()
+        assert torch.isfinite(values.grad).all()
 
 
 def test_velocity_of_joints_counts_joints():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mace_dance.motion.mamba import BiMamba, Mamba
-from tests.mace_dance.motion.golden import deviation, tensor, tensors
+from tests.mace_dance.motion.golden import deviation, tensor, tensors, weights_of
 
 
 def layer_for(shapes):
@@ -17,11 +17,13 @@ def layer_for(shapes):
         d_conv=shapes["conv1d.weight"][2],
         expand=channels // width,
         dt_rank=shapes["dt_proj.weight"][1],
+        conv_bias="conv1d.bias" in shapes,
+        bias="in_proj.bias" in shapes,
     )
 
 
-def loaded(stored):
-    state = tensors(stored, "sd/")
+def loaded(golden_file):
+    state = tensors(np.load(weights_of(golden_file)), "sd/")
     layer = layer_for({name: value.shape for name, value in state.items()})
     layer.load_state_dict(state)
     return layer
@@ -64,6 +66,21 @@ def test_every_length_trains(length, each_scan):
     assert all(torch.isfinite(weight.grad).all() for weight in layer.parameters())
 
 
+def test_biases_are_those_asked_for_and_the_rank_has_a_default():
+    assert [Mamba(width).dt_rank for width in (16, 17, 512)] == [1, 2, 32]
+    torch.manual_seed(0)
+    plain, x = Mamba(8, d_state=4), torch.randn(2, 5, 8)
+    torch.nn.init.zeros_(plain.conv1d.bias)
+    state = plain.state_dict()
+    del state["conv1d.bias"]
+    other = Mamba(8, d_state=4, conv_bias=False, bias=True)
+    other.load_state_dict({**state, "in_proj.bias": torch.zeros(32), "out_proj.bias": torch.arange(8.0)})
+    with torch.no_grad():
+        torch.testing.assert_close(other(x), plain(x) + torch.arange(8.0))
+        other.in_proj.bias.copy_(torch.ones(32))
+        assert (other(x) - plain(x) - torch.arange(8.0)).abs().max() > 1e-3
+
+
 def test_first_steps_are_between_a_thousandth_and_a_tenth():
     steps = torch.nn.functional.softplus(Mamba(64).dt_proj.bias)
     assert 0.9e-3 < steps.min() < 0.01
@@ -74,11 +91,10 @@ def test_first_steps_are_between_a_thousandth_and_a_tenth():
 @pytest.mark.golden_files("models_motion/mamba_d*_s*_c*_e*.npz", "models_motion/mamba_stress_large_dt*.npz")
 def test_golden_layers(golden_file, golden_deviations, each_scan):
     stored = np.load(golden_file)
-    layer = loaded(stored)
+    layer = loaded(golden_file)
     width, states, taps, expand, rank = map(int, stored["cfg"])
     assert layer.A_log.shape == (expand * width, states)
     assert (layer.conv1d.kernel_size, layer.dt_rank) == ((taps,), rank)
-    assert Mamba(width, states, taps, expand).dt_rank == rank
     kind = f"{'mamba_stress_large_dt' if 'stress' in golden_file.name else 'mamba'} ({each_scan})"
     for length, x in tensors(stored, "in/").items():
         with torch.no_grad():
@@ -89,7 +105,7 @@ def test_golden_layers(golden_file, golden_deviations, each_scan):
 @pytest.mark.golden_files("models_motion/mamba_grad*.npz")
 def test_golden_gradients(golden_file, golden_deviations, each_scan):
     stored = np.load(golden_file)
-    layer = loaded(stored)
+    layer = loaded(golden_file)
     x = tensor(stored["in/x"]).requires_grad_()
     y = layer(x)
     golden_deviations(f"mamba ({each_scan})", deviation(y, tensor(stored["out/y"])))

@@ -8,9 +8,7 @@ from pydantic import ValidationError
 from mace_dance.motion.config import ABLATIONS, OFFICIAL, PAPER, MotionExpertConfig
 from mace_dance.motion.model import MotionExpert
 from madata.errors import ConfigError
-from tests.mace_dance.motion.golden import deviation, motion_expert, tensor, tensors, tiny
-
-WEIGHTS = "models_motion/motion_expert_weights.npz"
+from tests.mace_dance.motion.golden import deviation, motion_expert, tensors, tiny
 
 
 def inputs(batch=2, frames=7, seed=0):
@@ -119,10 +117,9 @@ def test_golden_weights_load_strictly(golden_file):
 
 @pytest.mark.golden
 @pytest.mark.golden_files("models_motion/motion_expert_net*.npz")
-def test_golden_network(golden_file, golden_companion, golden_deviations):
+def test_golden_network(golden_file, golden_deviations):
     stored = np.load(golden_file)
-    holds_weights = any(name.startswith("sd/") for name in stored.files)
-    network = motion_expert(golden_file if holds_weights else golden_companion(WEIGHTS))
+    network = motion_expert(golden_file)
     for case in sorted({name.split("/")[0] for name in stored.files if "/in/" in name}):
         given = tensors(stored, f"{case}/in/")
         x, music, genre, times = (given[name] for name in ("x", "cond", "genre", "t"))
@@ -132,12 +129,14 @@ def test_golden_network(golden_file, golden_companion, golden_deviations):
             "cond": (given["beta"], None),
             "uncond_same_beta": (given["beta"], none),
             "uncond_beta1": (ones, none),
-            "infer_beta0.75": (0.75 * ones, None),
         }
-        for name, (beta, keep) in runs.items():
+        for name, theirs in tensors(stored, f"{case}/out/").items():
+            if name.startswith("infer_beta"):
+                runs[name] = (float(name.removeprefix("infer_beta")) * ones, None)
+            beta, keep = runs[name]
             with torch.no_grad():
                 ours = network(x, music, genre, times, beta, keep)
-            golden_deviations("motion_expert_net", deviation(ours, tensor(stored[f"{case}/out/{name}"])))
+            golden_deviations("motion_expert_net", deviation(ours, theirs))
 
 
 @pytest.mark.golden

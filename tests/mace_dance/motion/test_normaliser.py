@@ -59,5 +59,9 @@ def test_golden_scaler(golden_file, golden_deviations):
     golden_deviations("edge_dataset", deviation)
     assert deviation < 2e-5
     theirs = Normaliser(stored["scaler/scale"], stored["scaler/min"])
+    ends = [theirs.unnormalise(np.full(len(theirs.scale), end, np.float32)) for end in (-1, 1)]
+    moves = stored["scaler/data_max"] > stored["scaler/data_min"]
+    np.testing.assert_allclose(ends[0], stored["scaler/data_min"], atol=2e-6)
+    np.testing.assert_allclose(ends[1][moves], stored["scaler/data_max"][moves], atol=2e-6)
     back = theirs.unnormalise(stored["out/pose_normalised"])
     np.testing.assert_allclose(back, stored["out/pose_unnormalised"], atol=2e-6)

@@ -6,7 +6,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mace_dance.motion.scan import scan, scan_path
 from madata.errors import ConfigError
-from tests.mace_dance.motion.golden import deviation, tensor
+from tests.mace_dance.motion.golden import deviation, tensors
 
 NAMES = ("u", "delta", "A", "B", "C", "D", "z", "delta_bias")
 
@@ -168,10 +168,9 @@ def test_what_has_no_kernel_goes_through_torch(each_scan):
 def test_golden_selective_scan(golden_file, golden_deviations, each_scan):
     stored = np.load(golden_file)
     for case in sorted({name.split("/")[0] for name in stored.files}):
-        inputs = {name: tensor(stored[f"{case}/in/{name}"]) for name in NAMES}
+        inputs = tensors(stored, f"{case}/in/")
         y, last = scan(**inputs, delta_softplus=True, return_last_state=True)
         plain = scan(inputs["u"], F.softplus(inputs["delta"]), inputs["A"], inputs["B"], inputs["C"])
-        for ours, key in ((y, "y"), (last, "last_state"), (plain, "y_plain")):
-            golden_deviations(
-                f"selective_scan ({each_scan})", deviation(ours, tensor(stored[f"{case}/out/{key}"]))
-            )
+        ours = {"y": y, "last_state": last, "y_plain": plain}
+        for name, theirs in tensors(stored, f"{case}/out/").items():
+            golden_deviations(f"selective_scan ({each_scan})", deviation(ours[name], theirs))

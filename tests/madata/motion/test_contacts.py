@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from madata.errors import ConfigError
-from madata.motion import contacts_by_height, contacts_by_speed, floor_height_m
+from madata.motion import contacts_by_height, contacts_by_speed, decode, floor_height_m, joint_positions
 
 
 def test_speed_counts_until_the_next_frame():
@@ -50,6 +50,17 @@ def test_floor_rules():
 def test_golden_contacts_by_speed(golden_file):
     stored = np.load(golden_file)
     np.testing.assert_array_equal(contacts_by_speed(stored["out/joints"]), stored["out/contacts"])
+
+
+@pytest.mark.golden
+@pytest.mark.golden_files("models_motion/smplx_fk*.npz")
+def test_golden_motion_set_on_the_ground(golden_file):
+    stored = np.load(golden_file)
+    expected = stored["out/ground139"]
+    ours = stored["in/data139"].reshape(-1, *expected.shape)[0].copy()
+    floor_m = floor_height_m(joint_positions(decode(ours, "lodge-139")), rule="first_frame")
+    ours[:, 5] -= np.float32(floor_m + 1.2)  # upstream's floor lies at -1.2 m
+    np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=2e-6)
 
 
 @pytest.mark.golden

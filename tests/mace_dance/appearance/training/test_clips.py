@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from mace_dance.appearance.training.clips import cut_windows, find_clips
-from mace_dance.appearance.training.footage import read_footage, read_frames, read_keypoints
+from mace_dance.appearance.training.footage import read_footage, read_frames
 from mace_dance.appearance.training.settings import training_settings
 from madata.errors import ConfigError, MediaError
 from madata.files import read_npz, write_npz
-from tests.mace_dance.appearance.training.footage_made import SIZE, TINY, ma_data, person, release, video
+from tests.mace_dance.appearance.training.footage_made import SIZE, TINY, ma_data, release, video
 
 
 def settings(*overrides, **flags):
@@ -97,19 +97,6 @@ def test_crop_fills_and_pad_keeps(tmp_path):
     padded = read_frames(path, 0, 1, settings(*wide, "data.fit=pad").data)[0]
     assert not padded[:, :24].any()
     assert (padded[:, 26:70] > 20).all()
-
-
-def test_keypoints_are_read_between_their_rows(tmp_path):
-    folder = ma_data(tmp_path)
-    path = folder / "keypoints" / "clip-0.npz"
-    times_s = np.array([0.0, 1 / 15, 0.25])
-    read = read_keypoints(path, times_s)
-    np.testing.assert_allclose(read.xy, person(times_s), atol=1e-4)
-    assert read.size == SIZE
-    arrays = {name: value for name, value in read_npz(path).items() if name != "score"}
-    write_npz(path, **arrays)
-    with pytest.raises(MediaError, match="lacks score"):
-        read_keypoints(path, times_s)
 
 
 def test_poses_lie_where_the_person_is(tmp_path):
