@@ -51,7 +51,8 @@ SAMPLERS: tuple[Sampler, ...] = ("euler", "unipc", "dpm++")
 Levels = npt.NDArray[np.floating]
 
 _TIMES = 1000
-_UNIPC_FIRST = 1 - 1 / _TIMES
+# Upstream keeps it in single precision: whole times at shift 1 depend on that.
+_UNIPC_FIRST = float(np.float32(1 - 1 / _TIMES))
 
 
 def shifted(sigma: Levels, shift: float) -> Levels:

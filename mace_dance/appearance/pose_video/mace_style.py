@@ -44,11 +44,11 @@ class MaceStyle:
     """What is drawn, and how thick.
 
     Attributes:
-        line_width: half width of limbs, px.
+        line_width: half width of limbs, px, at least 1.
         joint_radius: radius of joints, px; 0 draws none.
-        hand_line_width: width of the lines of a hand, px.
+        hand_line_width: width of the lines of a hand, px, at least 1.
         hand_joint_radius: radius of the points of a hand, px; 0 draws none.
-        limb_brightness: 0..1.
+        limb_brightness: 0..1; what lies beyond counts as 0 or 1.
         antialias: drawn this many times larger, then averaged.
         hands: draw the hands.
         feet: draw the feet.
@@ -102,8 +102,10 @@ def _draw_body(canvas: Canvas, body: Array, style: MaceStyle) -> None:
             (joint, colour) for foot, colour in zip(_FEET, _FEET_COLOURS, strict=True) for joint in foot
         ]
     visible = shown(body, style.min_score)
-    width_px, radius_px = style.line_width * style.antialias, style.joint_radius * style.antialias
-    for (a, b), colour in zip(limbs, dimmed(limb_colours, style.limb_brightness), strict=True):
+    width_px = max(style.line_width * style.antialias, 1)
+    radius_px = style.joint_radius * style.antialias
+    brightness = min(max(style.limb_brightness, 0.0), 1.0)
+    for (a, b), colour in zip(limbs, dimmed(limb_colours, brightness), strict=True):
         if visible[a] and visible[b] and np.hypot(*(body[a] - body[b])[:2]) >= _SHORTEST_PX:
             draw_limb(canvas, body[a], body[b], width_px, colour)
     if radius_px > 0:
@@ -118,7 +120,8 @@ def _draw_hand(canvas: Canvas, hand: Array, style: MaceStyle) -> None:
         return
     places = [_pixel(point) if seen else (0, 0) for point, seen in zip(hand, visible, strict=True)]
     visible &= np.array(places).min(1) > 0
-    width_px, radius_px = style.hand_line_width * style.antialias, style.hand_joint_radius * style.antialias
+    width_px = max(style.hand_line_width * style.antialias, 1)
+    radius_px = style.hand_joint_radius * style.antialias
     for (a, b), colour in zip(HAND_EDGES, RAINBOW, strict=True):
         if visible[a] and visible[b]:
             cv2.line(canvas, places[a], places[b], colour, thickness=width_px)

@@ -91,12 +91,18 @@ class PosePoints:
         )
 
 
-def wholebody_points(keypoints: npt.ArrayLike, size: tuple[int, int]) -> PosePoints:
+def wholebody_points(
+    keypoints: npt.ArrayLike, size: tuple[int, int], *, as_upstream: bool = False
+) -> PosePoints:
     """The points of COCO-wholebody keypoints.
 
     Args:
         keypoints: (T, 133, 3) x px, y px, score.
         size: (width, height) px of the picture.
+        as_upstream: to the last bit what Wan2.2's ``load_pose_metas_from_kp2ds_seq`` computes: neck and toes are
+            means even where one of the two joints was not found, and a body that lies wholly left of or above the
+            picture is replaced by that of the frame before. By default half a mean is no point and nothing is
+            replaced.
 
     Raises:
         MadanceError: the shape is another one.
@@ -104,6 +110,8 @@ def wholebody_points(keypoints: npt.ArrayLike, size: tuple[int, int]) -> PosePoi
     points = np.asarray(keypoints, np.float64)
     if points.ndim != 3 or points.shape[1:] != (133, 3):
         raise MadanceError(f"expected (T, 133, 3) COCO-wholebody keypoints, got {points.shape}")
+    if as_upstream:
+        return _upstream_points(points, size)
     points = _only_found(points)
     return PosePoints(
         _body_by_name(points, _COCO_FEET),
@@ -140,6 +148,25 @@ def points_of(keypoints: Keypoints2D) -> PosePoints:
         body = _body_by_name(points, skeleton(keypoints.skeleton).joints)
     frames = len(points)
     return PosePoints(body, np.zeros((frames, 2, 21, 3)), np.zeros((frames, 68, 3)), keypoints.size)
+
+
+def _upstream_points(points: Array, size: tuple[int, int]) -> PosePoints:
+    """Computed in shares of the picture, as upstream does: rounding to px depends on the last bit."""
+    unit = np.array([*size, 1.0])
+    shares = points / unit
+    body = np.stack(
+        [
+            (shares[:, _COCO_FEET.index(parts[0])] + shares[:, _COCO_FEET.index(parts[-1])]) / 2
+            for parts in (_MEANS.get(name, ((name,),))[0] for name in BODY)
+        ],
+        axis=1,
+    )
+    for frame in range(1, len(body)):
+        if (body[frame, :, :2].min(1) < 0).all():
+            body[frame] = body[frame - 1]
+    return PosePoints(
+        body * unit, (shares[:, _HANDS] * unit).reshape(-1, 2, 21, 3), shares[:, _FACE] * unit, size
+    )
 
 
 def _only_found(points: Array) -> Array:

@@ -94,6 +94,7 @@ def retarget(
     *,
     ratio_limits: tuple[float, float] | None = (0.5, 2.0),
     min_score: float = 0.3,
+    as_upstream: bool = False,
 ) -> PosePoints:
     """The driving pose on the body of the reference, on the canvas of the reference.
 
@@ -102,10 +103,16 @@ def retarget(
         reference: one frame.
         ratio_limits: see :func:`limb_ratios`.
         min_score: see :func:`limb_ratios`.
+        as_upstream: what upstream computes, faults included: every ratio as measured and every point trusted
+            (``ratio_limits`` and ``min_score`` are not looked at); a hand whose root was not found keeps its
+            distance to the wrist; and both hands trade places, each still moved by the root of the other, in frames
+            where the right hand's root lies nearer to the left wrist than to the right one (a root that was not
+            found lies as far beyond the top left corner as the picture is large).
 
     Returns:
         T frames with the scores of ``driving``. Score 0 get: points that can only be reached over a joint which
-        was not found (score 0), hand points below 0.4, and the face landmarks, which are not drawn.
+        was not found (score 0; not with ``as_upstream``), hand points below 0.4, and the face landmarks, which are
+        not drawn.
 
     Raises:
         MadanceError: ``reference`` has not exactly one frame, or ``driving`` none.
@@ -118,14 +125,19 @@ def retarget(
     scale = _common_scale(driving.body[0], theirs, driving.size, reference.size)
     shape = np.array([int(reference.size[0] * scale), int(reference.size[1] * scale)])
     theirs = theirs * np.array([*(shape / np.array(reference.size)), 1.0])
+    if as_upstream:
+        ratio_limits, min_score = None, -np.inf
     ratios = limb_ratios(driving.body[0], theirs, ratio_limits=ratio_limits, min_score=min_score)
 
     full = _shows_legs(driving.body[0], driving.size[1]) and _shows_legs(theirs, float(shape[1]))
     first = _rebuild(driving.body[:1, :, :2], ratios)[0]
-    shift = _anchor_shift(first, theirs, full)
+    has_toes = as_upstream or bool((theirs[_TOES, 2] > 0).all())
+    shift = _anchor_shift(first, theirs, full, _TOES if has_toes else _ANKLES)
     rebuilt = _rebuild(driving.body[..., :2], ratios, foot_limit=_LONGEST_FOOT)
-    body = np.concatenate([(rebuilt - shift) / scale, _reached(driving.body[..., 2])[..., None]], axis=-1)
-    hands = _hang_hands(driving, body, float(ratios[_SHOULDERS].max()) / scale)
+    score = driving.body[..., 2] if as_upstream else _reached(driving.body[..., 2])
+    body = np.concatenate([(rebuilt - shift) / scale, score[..., None]], axis=-1)
+    hang = _exchange_hands if as_upstream else _hang_hands
+    hands = hang(driving, body, float(ratios[_SHOULDERS].max()) / scale)
     return PosePoints(body, hands, np.zeros_like(driving.face), reference.size)
 
 
@@ -160,12 +172,11 @@ def _rebuild(xy: Array, ratios: Array, foot_limit: float | None = None) -> Array
     return rebuilt
 
 
-def _anchor_shift(first: Array, theirs: Array, full: bool) -> Array:
+def _anchor_shift(first: Array, theirs: Array, full: bool, feet: list[int]) -> Array:
     """(2,) how far the rebuilt first frame stands from the reference."""
     if not full:
         shift: Array = first[_NECK] - theirs[_NECK, :2]
         return shift
-    feet = _TOES if (theirs[_TOES, 2] > 0).all() else _ANKLES
     ground_y = ((theirs[_ANKLES, 1] + theirs[feet, 1]) / 2).max()
     return np.array([first[_HIPS, 0].mean() - theirs[_HIPS, 0].mean(), first[_ANKLES, 1].max() - ground_y])
 
@@ -182,6 +193,23 @@ def _hang_hands(driving: PosePoints, body: Array, scale: float) -> Array:
     """Hands times ``scale`` about their roots, the roots on the wrists."""
     points, score = driving.hands[..., :2], driving.hands[..., 2:]
     root = np.where(score[:, :, :1] > 0, points[:, :, :1], driving.body[:, _WRISTS, None, :2])
-    xy = body[:, _WRISTS, None, :2] + scale * (points - root)
+    return _seen_hands(body[:, _WRISTS, None, :2] + scale * (points - root), score)
+
+
+def _exchange_hands(driving: PosePoints, body: Array, scale: float) -> Array:
+    """Hands as upstream hangs them; see :func:`retarget`."""
+    points, score = driving.hands[..., :2], driving.hands[..., 2:]
+    root, wrist = points[:, :, :1], driving.body[:, _WRISTS, None, :2]
+    seen = score[:, :, :1] >= _HAND_SEEN
+    xy = root + scale * (points - root)
+    moved = body[:, _WRISTS, None, :2] - np.where(seen, root, wrist)
+    right_root = np.where(seen, root, -np.array(driving.size, np.float64))[:, 1:]
+    left_away, right_away = np.moveaxis(np.linalg.norm(wrist - right_root, axis=-1), 1, 0)
+    traded = (right_away > left_away)[..., None, None]
+    xy, score = (np.where(traded, part[:, ::-1], part) for part in (xy, score))
+    return _seen_hands(xy + moved, score)
+
+
+def _seen_hands(xy: Array, score: Array) -> Array:
     seen = score >= _HAND_SEEN
     return np.concatenate([np.where(seen, xy, 0.0), np.where(seen, score, 0.0)], axis=-1)

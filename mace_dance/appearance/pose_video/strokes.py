@@ -56,7 +56,7 @@ def draw_limb(canvas: Canvas, start: Array, end: Array, width_px: int, colour: C
     dx, dy = float(start[0] - end[0]), float(start[1] - end[1])
     outline = cv2.ellipse2Poly(
         (int((start[0] + end[0]) / 2), int((start[1] + end[1]) / 2)),
-        (int(math.hypot(dx, dy) / 2), width_px),
+        (int(math.sqrt(dx * dx + dy * dy) / 2), width_px),
         int(math.degrees(math.atan2(dy, dx))),
         0,
         360,
