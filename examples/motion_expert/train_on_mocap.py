@@ -28,7 +28,14 @@ from mace_dance.motion.validate import judge
 from mace_dance.training.progress import ProgressLine
 from madata.files import write_json
 
-MODEL = {"latent": 128, "feed_forward": 256, "expand": 1, "d_state": 8, "choices": {"joints": "metres"}}
+MODEL = {
+    "latent": 128,
+    "feed_forward": 256,
+    "expand": 1,
+    "d_state": 8,
+    "attention_time": "relative",
+    "choices": {"joints": "metres"},
+}
 LOOP = {
     "steps": 2500,
     "optimizer": "adamw",

@@ -6,6 +6,7 @@ import torch
 from pydantic import ValidationError
 
 from mace_dance.motion.config import ABLATIONS, OFFICIAL, PAPER, MotionExpertConfig
+from mace_dance.motion.layers import turned_by_time
 from mace_dance.motion.model import MotionExpert
 from madata.errors import ConfigError
 from tests.mace_dance.motion.golden import deviation, motion_expert, tensors, tiny
@@ -152,3 +153,32 @@ def test_golden_layout(golden_file):
     assert ours == layout["state_dict"]
     assert len(ours) == layout["entries"] == 373
     assert sum(weight.numel() for weight in network.parameters()) == layout["parameters"] == 66_680_983
+
+
+def test_attention_that_knows_time_tells_near_music_from_far():
+    """With music and dance moved together the attention sees no difference; with one of them moved it does."""
+    x, y = torch.randn(2, 1, 1, 1, 8, generator=torch.Generator().manual_seed(0))
+    still = turned_by_time(x.expand(1, 1, 30, 8)) @ turned_by_time(y.expand(1, 1, 30, 8)).transpose(-1, -2)
+    for distance in (-20, 0, 7):
+        band = torch.diagonal(still[0, 0], distance)
+        torch.testing.assert_close(band, band[:1].expand_as(band), rtol=1e-5, atol=1e-5)
+    assert still[0, 0, 0].std() > 0.1
+
+
+def test_only_attention_that_knows_time_hears_in_which_order_music_comes():
+    """Without Mamba before it, published attention takes music in any order for the same."""
+    given = inputs(batch=1, frames=20)
+    memory = torch.randn(1, 20, tiny().config.latent, generator=torch.Generator().manual_seed(3))
+    for settings, alike in (({}, True), ({"attention_time": "relative"}, False)):
+        network = tiny(**settings)
+        with torch.no_grad():
+            one, other = (
+                network.denoise(given["x"], order, given["times"], given["beta"])
+                for order in (memory, memory.flip(1))
+            )
+        assert torch.allclose(one, other, atol=1e-5) is alike
+
+
+def test_relative_time_needs_pairs_of_features():
+    with pytest.raises(ValidationError, match="even width of heads"):
+        MotionExpertConfig(latent=12, heads=4, attention_time="relative")
