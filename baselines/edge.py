@@ -45,6 +45,7 @@ __all__ = [
     "ancestral_step",
     "guided",
     "load_edge",
+    "rising_weights",
     "sample_edge",
     "sample_edge_long",
     "stitch",
@@ -321,7 +322,7 @@ def sample_edge_long(
 ) -> Tensor:
     """(B, T, F) normalised windows of one dance, each overlapping the next by half; see :func:`stitch`.
 
-    The guidance weight rises from 0 to 2 over the first half of the steps.
+    The guidance weight rises, see :func:`rising_weights`.
 
     Args:
         network: in ``eval`` mode, with windows of an even length.
@@ -334,8 +335,7 @@ def sample_edge_long(
         return sample_edge(network, music, draw, schedule)
     half = _half(network.config.frames)
     times = ddim_times(num_times=schedule.num_times)
-    rising = np.linspace(0, 2 * GUIDANCE_WEIGHT, len(times)).clip(max=GUIDANCE_WEIGHT)
-    weights = dict(zip(times, rising.tolist(), strict=True))
+    weights = dict(zip(times, rising_weights(len(times)), strict=True))
     parts = list(_parts(len(music), windows_at_once))
     with torch.no_grad():
         conditions = [network.encode_music(music[part]) for part in parts]
@@ -354,6 +354,12 @@ def sample_edge_long(
         return noisy
 
     return ddim(predict, draw, schedule, times, after_step=agree)
+
+
+def rising_weights(steps: int) -> list[float]:
+    """Guidance weight of every step in sampling a long dance: 0 to 2 over the first half, then 2."""
+    weights: list[float] = np.linspace(0, 2 * GUIDANCE_WEIGHT, steps).clip(max=GUIDANCE_WEIGHT).tolist()
+    return weights
 
 
 def _parts(count: int, size: int) -> Iterator[slice]:
@@ -387,7 +393,7 @@ def stitch(windows: FloatArray) -> Motion3D:
     # Close rotations are joined by the chord, as upstream does. What it then reads from quaternions shorter
     # than 1 are angles shorter by the same factor, 0.25 % at most.
     joints = quaternion_to_axis_angle(between) * np.linalg.norm(between, axis=-1, keepdims=True)
-    moved = rise[::-1, None] * root[:-1, half:] + rise[:, None] * root[1:, :half]
+    moved = (1 - rise[:, None]) * root[:-1, half:] + rise[:, None] * root[1:, :half]
     return Motion3D(
         np.concatenate([rotation[0, :half], *joints, rotation[-1, half:]]).astype(np.float32),
         np.concatenate([root[0, :half], *moved, root[-1, half:]]).astype(np.float32),

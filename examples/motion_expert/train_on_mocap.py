@@ -31,16 +31,14 @@ from madata.files import write_json
 MODEL = {
     "latent": 128,
     "feed_forward": 256,
-    "expand": 1,
     "d_state": 8,
     "attention_time": "relative",
-    "choices": {"joints": "metres"},
 }
 LOOP = {
-    "steps": 2500,
+    "steps": 2200,
     "optimizer": "adamw",
     "weight_decay": 0.0,
-    "learning_rate": 2.5e-3,
+    "learning_rate": 2e-3,
     "schedule": "cosine",
     "final_share": 0.02,
     "warmup_steps": 50,

@@ -27,20 +27,30 @@ class Mamba(nn.Module):
     """A selective state space layer, (B, L, M) -> (B, L, M), causal."""
 
     def __init__(
-        self, d_model: int, d_state: int = 16, d_conv: int = 4, expand: int = 2, dt_rank: int | None = None
+        self,
+        d_model: int,
+        d_state: int = 16,
+        d_conv: int = 4,
+        expand: int = 2,
+        dt_rank: int | None = None,
+        conv_bias: bool = True,
+        bias: bool = False,
     ) -> None:
-        """Args: widths; ``dt_rank`` (default M / 16, rounded up) is the rank of the step size projection."""
+        """Args: as of ``mamba_ssm.Mamba``; ``dt_rank`` (default M / 16, rounded up) is the rank of the step size
+        projection."""
         super().__init__()
         channels = expand * d_model
         self.d_state = d_state
         self.dt_rank = dt_rank or math.ceil(d_model / 16)
-        self.in_proj = nn.Linear(d_model, 2 * channels, bias=False)
-        self.conv1d = nn.Conv1d(channels, channels, d_conv, groups=channels, padding=d_conv - 1)
+        self.in_proj = nn.Linear(d_model, 2 * channels, bias=bias)
+        self.conv1d = nn.Conv1d(
+            channels, channels, d_conv, groups=channels, padding=d_conv - 1, bias=conv_bias
+        )
         self.x_proj = nn.Linear(channels, self.dt_rank + 2 * d_state, bias=False)
         self.dt_proj = nn.Linear(self.dt_rank, channels)
         self.A_log = nn.Parameter(torch.arange(1, d_state + 1).float().log().repeat(channels, 1))
         self.D = nn.Parameter(torch.ones(channels))
-        self.out_proj = nn.Linear(channels, d_model, bias=False)
+        self.out_proj = nn.Linear(channels, d_model, bias=bias)
         self._reset_steps()
 
     def _reset_steps(self) -> None:
