@@ -35,6 +35,8 @@ __all__ = [
 TOLERANCE = 1e-6
 
 _SIDES = ("prediction", "reference")
+_UNSEEN_AT_MOST = 0.5
+"""Share of a clip's features that may be NaN, because the joints they are of were never seen."""
 
 
 @dataclass(frozen=True)
@@ -145,10 +147,13 @@ def _check_side(name: str, side: Features) -> list[Fault]:
         ]
     faults = []
     for kind in ("kinetic", "geometric"):
-        finite = np.isfinite(np.asarray(getattr(side, kind), np.float64)).all(axis=1)
-        if not finite.all():
-            bad = sorted({side.clip_ids[row] for row in np.flatnonzero(~finite)})
-            faults.append(Fault("not_finite", f"{name} {kind} features are NaN or infinite in {_few(bad)}"))
+        values = np.asarray(getattr(side, kind), np.float64)
+        # a joint that is never seen has no features; a clip without most of its joints is no dance
+        unusable = np.isinf(values).any(axis=1) | (np.isnan(values).mean(axis=1) > _UNSEEN_AT_MOST)
+        if unusable.any():
+            bad = sorted({side.clip_ids[row] for row in np.flatnonzero(unusable)})
+            text = f"{name} {kind} features are infinite, or most of them NaN, in {_few(bad)}"
+            faults.append(Fault("not_finite", text))
     keys = list(zip(side.clip_ids, np.asarray(side.numbers).tolist(), strict=True))
     if len(set(keys)) != len(keys):
         twice = sorted({clip for (clip, _), count in Counter(keys).items() if count > 1})

@@ -16,6 +16,7 @@ from evaluation.score import rescore, score
 from leaderboard.archive import Limits
 from leaderboard.commands.submission import submission as command
 from leaderboard.entries import read_entries
+from leaderboard.recheck import check_features
 from leaderboard.submission import Expected, pack, verify, verify_all
 from madata.errors import MadanceError
 from madata.files import read_npz, sha256_bytes, sha256_file, write_npz
@@ -285,12 +286,23 @@ def test_nan_is_named(archive, runs):
 
     assert codes(verify(rewrite(archive, edit))) == {"not_finite"}
 
-    def poison(arrays):
-        arrays["prediction/kinetic"][3, 2] = np.nan
+    for columns, value in ((slice(None), np.nan), (2, np.inf)):
 
-    verdict = verify(forge_features(runs, poison))
-    assert codes(verdict) == {"not_finite"}
-    assert "c003" in verdict.faults[0].message
+        def poison(arrays, columns=columns, value=value):
+            arrays["prediction/kinetic"][3, columns] = value
+
+        verdict = verify(forge_features(runs, poison))
+        assert codes(verdict) == {"not_finite"}
+        assert "c003" in verdict.faults[0].message
+
+
+def test_a_joint_that_is_never_seen_is_no_forgery(runs):
+    """NaN in a few features is what the corrected protocols make of it, and numbers come out of it again."""
+    entry = read_entries([runs / "good"])[0]
+    sides = read_npz(entry.features)
+    sides["prediction/kinetic"][3, 2] = np.nan
+    write_npz(entry.features, **sides)
+    assert check_features(entry.result, entry.features) == []
 
 
 @pytest.mark.parametrize("name", ["result.json", "card.json", "submission.json"])
