@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from evaluation.generate.material import Pose, letterboxed, music_length_s, read_pose
+from evaluation.generate.material import Pose, check_sound, letterboxed, music_length_s, read_pose
 from evaluation.generate.requests import Wanted, extract_sound
 from evaluation.systems import Plugin, Request, Running, Task, choose_task, optional_method
 from evaluation.systems.folder import VIDEO_SUFFIXES
@@ -122,6 +122,8 @@ def prepared(
         if inputs.pose is not None:
             pose = read_pose(inputs.pose, fps, size, settings.duration_s)
             frames = pose.num_frames
+            if inputs.music is not None:
+                check_sound(inputs.music, frames / fps)
         elif inputs.music is not None:
             frames = max(1, round(music_length_s(inputs.music, settings.duration_s) * fps))
         asked_fps = (declared.fps or fps) if task == "motion" else fps

@@ -22,12 +22,22 @@ from madata.keypoints import read_keypoints
 if TYPE_CHECKING:
     from madata.types import Keypoints2D, Motion3D
 
-__all__ = ["LONGEST_UNASKED_S", "SHORTEST_S", "Pose", "letterboxed", "music_length_s", "read_pose"]
+__all__ = [
+    "LONGEST_UNASKED_S",
+    "SHORTEST_S",
+    "Pose",
+    "check_sound",
+    "letterboxed",
+    "music_length_s",
+    "read_pose",
+]
 
 SHORTEST_S = 1.0
 LONGEST_UNASKED_S = 600.0
 _SILENCE = 5e-4
 _SHAPE_TOLERANCE = 0.02
+_TASTE_S = 1.0
+_TOO_SHORT_S = 0.1
 
 
 def music_length_s(path: Path, duration_s: float | None) -> float:
@@ -59,6 +69,24 @@ def music_length_s(path: Path, duration_s: float | None) -> float:
             f"{path}: lasts {whole_s:.2f} s, --duration asks for {duration_s:g} s", reason="too_short"
         )
     return duration_s
+
+
+def check_sound(path: Path, clip_s: float) -> None:
+    """Judge the music that is put under a clip whose length something else decides.
+
+    Raises:
+        MediaError: it cannot be read, or ends before a clip of ``clip_s`` seconds does.
+    """
+    from madata.video import read_audio
+
+    declared_s = _declared_s(path)
+    read_audio(path, end_s=min(clip_s, _TASTE_S))
+    if declared_s is not None and declared_s < clip_s - _TOO_SHORT_S:
+        raise MediaError(
+            f"{path}: lasts {declared_s:.2f} s, the pose {clip_s:.2f} s: give music as long, "
+            f"or --duration {int(declared_s * 100) / 100:g}",
+            reason="too_short",
+        )
 
 
 def _refuse_long(path: Path, length_s: float | None) -> None:

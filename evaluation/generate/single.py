@@ -37,6 +37,7 @@ _PACKAGES = ("madance", "numpy", "scipy", "torch", "diffusers", "transformers", 
 # bytes per pixel that a finished clip takes at most; a system judges the room for its own pieces
 _BYTES_PER_PIXEL = 0.5
 _SPARE_BYTES = 32 << 20
+_RUN = "run.json"
 
 
 def plan_clip(plugin: Plugin, inputs: Inputs, out: Path, settings: SingleSettings) -> list[str]:
@@ -86,6 +87,8 @@ def make_clip(
             return done
         _require_space(out, job.request)
         on_plan([job.summary, *job.plan(settings.device)])
+        if _is_blank(parts):
+            (parts / _RUN).unlink()
         settle_run(parts, job.identity)
         job = job.heard_by(on_report)
         record = done or _make(plugin, job, out, parts, settings.device)
@@ -93,9 +96,14 @@ def make_clip(
             on_report("preview", 1.0)
             write_preview(preview, out, inputs.music)
         write_json(record_path, record)
-    if parts.is_dir() and [path.name for path in parts.iterdir()] == ["run.json"]:
+    if _is_blank(parts):
         shutil.rmtree(parts)
     return dict(read_json(record_path))
+
+
+def _is_blank(parts: Path) -> bool:
+    """Whether a run was begun there and came to nothing that could be lost."""
+    return parts.is_dir() and [path.name for path in parts.iterdir()] == [_RUN]
 
 
 def _finished(
@@ -120,7 +128,7 @@ def _finished(
             )
         if out.is_file() and sha256_file(out) == record.get("sha256"):
             return dict(record)
-    elif out.exists() and not (parts / "run.json").exists():
+    elif out.exists() and not (parts / _RUN).exists():
         raise MadanceError(
             f"{out} exists already, and there is no record of how it was made: choose another --out"
         )

@@ -28,6 +28,7 @@ __all__ = [
     "ControlOptions",
     "Controls",
     "DrawnPoses",
+    "check_faces",
     "find_person",
     "make_controls",
     "read_faces",
@@ -73,8 +74,13 @@ class ControlOptions:
         ):
             if value not in known:
                 raise ConfigError(f"{name}: expected {' or '.join(map(repr, known))}, got {value!r}")
-        if self.face not in ("reference", "none") and not Path(self.face).is_file():
+        if self.face_video is not None and not self.face_video.is_file():
             raise ConfigError(f"face: expected 'reference', 'none' or a video file, got {self.face!r}")
+
+    @property
+    def face_video(self) -> Path | None:
+        """The video of faces, where one is given."""
+        return None if self.face in ("reference", "none") else Path(self.face)
 
     def needs_person(self, *, is_motion: bool) -> bool:
         """Whether the person has to be found in the picture."""
@@ -205,9 +211,26 @@ def read_faces(path: Path, num_frames: int, fps: float) -> list[Image]:
             if len(faces) == num_frames:
                 return faces
     if not faces or num_frames - len(faces) > 1:
-        raise MediaError(
-            f"{path}: the face video lasts {lasts_s:.2f} s, the clip {num_frames / fps:.2f} s: give one as long, or "
-            "face=reference",
-            reason="too_short",
-        )
+        raise _too_short(path, lasts_s, num_frames / fps)
     return [*faces, *faces[-1:] * (num_frames - len(faces))]
+
+
+def check_faces(path: Path, num_frames: int, fps: float) -> None:
+    """Judge a face video by what its container declares, as :func:`read_faces` will by its frames.
+
+    Raises:
+        MediaError: it is no video, or ends more than a frame before the clip does.
+    """
+    from madata.video import probe
+
+    lasts_s = probe(path).duration_s
+    if lasts_s is not None and num_frames - np.ceil(lasts_s * fps - _SLACK) > 1:
+        raise _too_short(path, lasts_s, num_frames / fps)
+
+
+def _too_short(path: Path, lasts_s: float, clip_s: float) -> MediaError:
+    return MediaError(
+        f"{path}: the face video lasts {lasts_s:.2f} s, the clip {clip_s:.2f} s: give one as long, or "
+        "face=reference",
+        reason="too_short",
+    )

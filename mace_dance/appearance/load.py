@@ -24,7 +24,7 @@ from madata.errors import ConfigError, MissingDependencyError, WeightsError
 from madata.files import read_json
 from madata.weights import remembered_sha256
 
-__all__ = ["PUBLISHED", "REPOSITORY", "Loaded", "load_pipeline"]
+__all__ = ["PUBLISHED", "REPOSITORY", "Loaded", "check_folder", "is_hub_id", "load_pipeline"]
 
 REPOSITORY = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
 """Where the published pipeline lies on the hub."""
@@ -35,6 +35,8 @@ PUBLISHED = "wan2.2-animate-14b"
 _PUBLISHED_SIZES = {"num_layers": 40, "num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13824}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMAND = "madance weights fetch wan-animate"
+_PIPELINE = "WanAnimatePipeline"
+_PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "image_encoder")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,23 +139,52 @@ def _base(source: Path | str, dtype: str, *, allow_download: bool) -> tuple[Any,
         import torch
     except ImportError as error:
         raise MissingDependencyError("the Appearance Expert needs: pip install 'madance[mace]'") from error
-    folder = Path(source)
-    layout = "diffusers"
+    hub = is_hub_id(source)
+    folder = _from_hub(str(source), allow_download=allow_download) if hub else Path(source)
+    layout = check_folder(folder)
+    if layout == "original":
+        return load_original(original_files(folder), getattr(torch, dtype)), folder, layout
+    return _from_folder(folder, getattr(torch, dtype)), folder, "hub" if hub else layout
+
+
+def is_hub_id(source: Path | str) -> bool:
+    """Whether a source is an ``owner/name`` of the hub and no folder."""
+    return isinstance(source, str) and _HUB_ID.fullmatch(source) is not None and not Path(source).is_dir()
+
+
+def check_folder(folder: Path) -> Literal["diffusers", "original"]:
+    """The layout of a pipeline's folder that is whole.
+
+    Reads headers of files and no weights, so that a long job hears of a damaged one at its start.
+
+    Raises:
+        WeightsError: there is no such folder, it is of neither layout, or a file is missing or cut off.
+    """
     if not folder.is_dir():
-        folder, layout = _from_hub(source, allow_download=allow_download), "hub"
-    if layout == "diffusers" and not (folder / "model_index.json").is_file():
-        if not any(folder.glob("diffusion_pytorch_model*.safetensors")):
-            raise WeightsError(
-                f"{folder}: neither a pipeline of diffusers (no model_index.json) nor the original repository "
-                f"(no diffusion_pytorch_model*.safetensors); run: {_COMMAND}"
-            )
-        return load_original(original_files(folder), getattr(torch, dtype)), folder, "original"
-    return _from_folder(folder, getattr(torch, dtype)), folder, layout
+        raise WeightsError(f"{folder}: no such folder; run: {_COMMAND}")
+    index = folder / "model_index.json"
+    if index.is_file():
+        _check_diffusers(folder, read_json(index))
+        return "diffusers"
+    if not any(folder.glob("diffusion_pytorch_model*.safetensors")):
+        raise WeightsError(
+            f"{folder}: neither a pipeline of diffusers (no model_index.json) nor the original repository "
+            f"(no diffusion_pytorch_model*.safetensors); run: {_COMMAND}"
+        )
+    original_files(folder)
+    return "original"
 
 
-def _from_hub(source: Path | str, *, allow_download: bool) -> Path:
-    if not isinstance(source, str) or not _HUB_ID.fullmatch(source):
-        raise WeightsError(f"{source}: no such folder; run: {_COMMAND}")
+def _check_diffusers(folder: Path, index: dict[str, Any]) -> None:
+    if index.get("_class_name") != _PIPELINE:
+        raise WeightsError(f"{folder}: is a {index.get('_class_name')}, not a {_PIPELINE}")
+    for part in _PARTS:
+        if not (folder / part).is_dir():
+            raise WeightsError(f"{folder / part}: missing from the pipeline; run: {_COMMAND}")
+    check_shards(folder)
+
+
+def _from_hub(source: str, *, allow_download: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -167,8 +198,8 @@ def _from_hub(source: Path | str, *, allow_download: bool) -> Path:
         )
     except LocalEntryNotFoundError as error:
         raise WeightsError(
-            f"{source}: neither a folder nor in the hub's cache on this machine; run: {_COMMAND}, or allow the "
-            "download"
+            f"{source}: neither a folder nor in the hub's cache on this machine; run: {_COMMAND}, or "
+            f"fetch it (hf download {source})"
         ) from error
     except (HfHubHTTPError, OSError) as error:
         raise WeightsError(f"{source}: could not be fetched from the hub: {error}") from error
@@ -177,10 +208,6 @@ def _from_hub(source: Path | str, *, allow_download: bool) -> Path:
 def _from_folder(folder: Path, dtype: Any) -> Any:
     from diffusers import WanAnimatePipeline
 
-    named = read_json(folder / "model_index.json").get("_class_name")
-    if named != WanAnimatePipeline.__name__:
-        raise WeightsError(f"{folder}: is a {named}, not a {WanAnimatePipeline.__name__}")
-    check_shards(folder)
     try:
         return WanAnimatePipeline.from_pretrained(
             folder, dtype=dtype, local_files_only=True, use_safetensors=True

@@ -32,7 +32,7 @@ from typing import Any
 
 from mace_dance.appearance.segments import SegmentPlan
 from mace_dance.appearance.settings import InferenceSettings
-from madata.errors import MadanceError
+from madata.errors import ConfigError, MadanceError
 
 __all__ = [
     "FULL_SIZE",
@@ -327,11 +327,20 @@ def model_sizes(pipeline: Any) -> ModelSizes:
 
 
 def free_memory(device: str = "cuda") -> int:
-    """Free bytes on a device; for ``"cpu"`` what the machine has available."""
+    """Free bytes on a device; for ``"cpu"`` what the machine has available.
+
+    Raises:
+        ConfigError: there is no such device.
+        MadanceError: the system does not say.
+    """
     import torch
 
-    if torch.device(device).type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        if torch.device(device).type == "cuda":
+            return int(torch.cuda.mem_get_info(device)[0])
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"the device {device!r} cannot be used: {reason}") from error
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from mace_dance.appearance.tensors import saving
 from madata.errors import ConfigError, MadanceError, MediaError
 from madata.files import atomic_path, read_json, remove_leftovers, sha256_bytes, sha256_file, write_json
 
@@ -200,10 +201,14 @@ def network_fingerprint(network: Any) -> str:
 
 
 def write_tensor(path: Path, tensor: Tensor, metadata: Mapping[str, str] | None = None) -> None:
-    """Write one tensor, bit for bit, atomically."""
+    """Write one tensor, bit for bit, atomically.
+
+    Raises:
+        MadanceError: the disk is full or the folder cannot be written.
+    """
     from safetensors.torch import save_file
 
-    with atomic_path(path) as temporary:
+    with saving(path), atomic_path(path) as temporary:
         save_file({"value": tensor.detach().cpu().contiguous()}, temporary, dict(metadata or {}))
 
 

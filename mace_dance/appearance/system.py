@@ -24,7 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from evaluation.systems import Card, Loaded, Request, system
-from mace_dance.appearance.controls import ControlOptions, find_person, make_controls, read_picture
+from mace_dance.appearance.controls import (
+    ControlOptions,
+    check_faces,
+    find_person,
+    make_controls,
+    read_picture,
+)
 from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import read_json, write_json
 
@@ -140,7 +146,7 @@ class WanAnimator:
         settings = self._settings(request)
         segments = plan_segments(request.num_frames, settings.segment_frames, settings.overlap)
         sources = self._sources()
-        self._judge_picture(request)
+        self._judge_controls(request)
         counted = estimate(settings, segments, sizes_of_folder(Path(sources.base), self._bytes_each(device)))
         folder = _workplace(request) / "video"
         there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -196,9 +202,11 @@ class WanAnimator:
         grid = {"width": width, "height": height, "fps": request.fps}
         return inference_settings(self._preset, {**self._overrides, **grid})
 
-    def _judge_picture(self, request: Request) -> None:
-        """Find the person now rather than after the motion was made."""
+    def _judge_controls(self, request: Request) -> None:
+        """Look at the picture and the face video now rather than after the motion was made."""
         options = self._controls
+        if options.face_video is not None:
+            check_faces(options.face_video, request.num_frames, request.fps)
         if request.image is not None and options.needs_person(
             is_motion=request.pose is None or request.motion is not None
         ):
@@ -208,14 +216,17 @@ class WanAnimator:
         """The files to load.
 
         Raises:
-            WeightsError: one is not on this machine; the message holds the command that gets it.
+            WeightsError: one is not on this machine, or damaged; the message holds the command that gets it.
         """
+        from mace_dance.appearance.load import check_folder, is_hub_id
         from madata.weights import find
 
         weights, adapter, lora = self._given
         base: Path | str = find(_BASE) if weights is None else weights
         if Path(base).expanduser().is_dir():
             base = Path(base).expanduser()
+        if not is_hub_id(base):
+            check_folder(Path(base))
         is_tiny = _marked(base)
         return Sources(
             base,
@@ -225,6 +236,7 @@ class WanAnimator:
 
     def _on_top(self, given: str | None, name: str, *, is_tiny: bool) -> Path | None:
         """A file on top of the backbone. Released files fit the published backbone alone, never a tiny one."""
+        from mace_dance.appearance.tensors import check_safetensors
         from madata.weights import find
 
         if given == _NONE or (given is None and (is_tiny or not self.tuned)):
@@ -232,6 +244,8 @@ class WanAnimator:
         path = find(name) if given is None else Path(given).expanduser()
         if not path.is_file():
             raise WeightsError(f"{path}: no such file; madance weights fetch {name} gets the released one")
+        if path.suffix == ".safetensors":
+            check_safetensors(path)
         return path
 
     def _label(self, of_base: str, sources: Sources) -> str | None:

@@ -208,6 +208,38 @@ def test_a_plan_is_told_without_anything_being_made(place, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pose.npz"]
 
 
+def test_what_came_to_nothing_does_not_hold_the_name(place, tmp_path):
+    write_motion(tmp_path / "pose.npz", make_dance(1.0).motion)
+    out = tmp_path / "clip.mp4"
+    (tmp_path / "clip.parts").mkdir()
+    (tmp_path / "clip.parts" / "run.json").write_text('{"seed": 99}')
+    done = run(place, "Painter", out, "--pose", tmp_path / "pose.npz", music=None, image="person.png")
+    assert done.exit_code == 0, done.exception
+    (tmp_path / "other.parts").mkdir()
+    (tmp_path / "other.parts" / "run.json").write_text('{"seed": 99}')
+    (tmp_path / "other.parts" / "piece").write_text("of another run")
+    refused = run(
+        place,
+        "Painter",
+        tmp_path / "other.mp4",
+        "--pose",
+        tmp_path / "pose.npz",
+        music=None,
+        image="person.png",
+    )
+    assert "holds another run" in str(refused.exception)
+
+
+@pytest.mark.parametrize(
+    ("music", "words"), [("noise.wav", "noise.wav: "), ("blink.wav", "the pose 1.00 s: give music as long")]
+)
+def test_the_sound_of_an_animation_is_judged_before_any_work(place, bad, tmp_path, music, words):
+    write_motion(tmp_path / "pose.npz", make_dance(1.0).motion)
+    extra = ["--pose", tmp_path / "pose.npz", "--dry-run", "--music", bad / music]
+    refused = run(place, "Painter", tmp_path / "c.mp4", *extra, music=None, image="person.png")
+    assert words in str(refused.exception)
+
+
 @pytest.fixture(scope="module")
 def bad(place, tmp_path_factory):
     """The song and the person, and what is wrong with others."""

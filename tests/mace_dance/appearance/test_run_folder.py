@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from mace_dance.appearance.run_folder import (
@@ -36,6 +37,17 @@ def test_tensors_keep_their_bits(tmp_path, dtype):
     (tmp_path / "value.safetensors").write_bytes(b"broken")
     with pytest.raises(MadanceError, match="delete it and run the same command again"):
         read_tensor(tmp_path / "value.safetensors")
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(MadanceError, match=r"disk is full while writing .*value\.safetensors"):
+        write_tensor(tmp_path / "value.safetensors", torch.zeros(1))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_segment_that_lost_frames_is_an_error(tmp_path):

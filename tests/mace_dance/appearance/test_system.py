@@ -1,7 +1,9 @@
 """The Appearance Expert as a system: what it asks for, what it refuses before hours are spent, what it keeps."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ from mace_dance.appearance.tiny import MARKER, make_tiny
 from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import read_json
 from madata.synthetic.dance import make_dance
+from madata.video import write_video
 
 SMALL = {"face": "none", "align": False, "steps": 2, "segment_frames": 9}
 
@@ -124,15 +127,23 @@ def test_the_size_of_what_is_no_folder_is_the_published_one(tmp_path, monkeypatc
         ({"frames": 1}, {}, "too few control frames (1)"),
         ({}, {"segment_frames": 10}, "a segment has 4 n + 1 frames"),
         ({}, {"adapter": "absent.safetensors"}, "absent.safetensors: no such file"),
-        ({}, {"weights": "absent/folder/of/mine"}, None),
+        ({}, {"weights": "absent/folder/of/mine"}, "absent/folder/of/mine: no such folder; run: madance"),
+        ({}, {"weights": "cut"}, "cut/vae: missing from the pipeline; run: madance weights fetch"),
+        ({}, {"lora": "noise.safetensors"}, "noise.safetensors: damaged or not a safetensors file"),
+        ({}, {"face": "blink.mp4"}, "blink.mp4: the face video lasts 0.13 s, the clip 0.87 s"),
+        ({"device": "cuda:99"}, {}, "the device 'cuda:99' cannot be used"),
     ],
 )
-def test_what_cannot_be_made_is_refused_by_the_plan(tiny, tmp_path, changes, options, words):
+def test_what_cannot_be_made_is_refused_by_the_plan(tiny, tmp_path, monkeypatch, changes, options, words):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny, "cut", ignore=lambda folder, names: {"vae"} & set(names))
+    Path("noise.safetensors").write_bytes(bytes(range(256)))
+    write_video(Path("blink.mp4"), np.zeros((2, 32, 32, 3), np.uint8), 15)
+    device = changes.get("device", "cpu")
+    request = request_of(tmp_path, **{name: value for name, value in changes.items() if name != "device"})
     with pytest.raises(MadanceError) as caught:
-        AppearanceExpert(**{"weights": str(tiny), **SMALL, **options}).plan(
-            request_of(tmp_path, **changes), "cpu"
-        )
-    assert words is None or words in str(caught.value)
+        AppearanceExpert(**{"weights": str(tiny), **SMALL, **options}).plan(request, device)
+    assert words in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -113,6 +113,7 @@ def test_a_resumed_run_ends_in_the_same_bits(train, tmp_path, stage, name):
     assert first.keys() == second.keys()
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert read_record(whole) == read_record(parts)
+    assert whole.read_bytes() == parts.read_bytes()
 
 
 def test_training_needs_no_encoder(train, monkeypatch):
