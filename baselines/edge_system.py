@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluation.systems import Card, Loaded, Request, fit_motion, system
+from mace_dance.devices import on_device
 from mace_dance.motion.system import loaded_from
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 
@@ -76,7 +77,7 @@ class EdgeSystem:
                 f"{path}: takes {model.config.music_features} music features a frame, neither 35 nor "
                 f"{JUKEBOX_WIDTH}: give a folder of them (--set features=FOLDER)"
             )
-        model.network.to(device)
+        on_device(model.network, device)
         self._device, self._model = device, model
         self.loaded = loaded_from(path, CARD, model.network, model.info)
 

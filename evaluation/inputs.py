@@ -23,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 
+from evaluation.clip_files import clip_files
 from evaluation.protocol import ClipRule, InputKind
 from evaluation.results import Problem
 from evaluation.tracks import Track
@@ -83,9 +84,7 @@ def find_clips(folder: Path, kind: InputKind | Literal["music"], *, side: Side =
         raise MadanceError(f"{folder}: no such folder ({side})")
     found: dict[str, list[Path]] = {}
     unused = []
-    for path in sorted(folder.rglob("*")):
-        if path.name.startswith(".") or not path.is_file():
-            continue
+    for path in clip_files(folder):
         if path.suffix.lower() in _SUFFIXES[kind]:
             found.setdefault(path.stem, []).append(path)
         else:
@@ -118,7 +117,7 @@ def guess_kind(folder: Path) -> InputKind:
     """
     if not folder.is_dir():
         raise MadanceError(f"{folder}: no such folder")
-    for path in sorted(folder.rglob("*")):
+    for path in clip_files(folder):
         suffix = path.suffix.lower()
         if suffix == ".npz" and zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.clip_files import clip_records
 from evaluation.features import Features, write_features
 from evaluation.gather import Options
 from evaluation.measure import Measurement
 from evaluation.protocol import Protocol
 from evaluation.results import Artefact, Environment, Generation, Result, System, seal, write_result
 from evaluation.videos.rows import VideoRow, table_arrays
+from madata.errors import MadanceError
 from madata.files import sha256_file
 from madata.manifest import write_table
 
@@ -97,11 +99,28 @@ def maker_of(
 ) -> tuple[System, Generation | None]:
     """What made the predictions: a run says so itself, of a folder only its name is known."""
     if run is None:
-        name = options.system or predictions.resolve().name
-        return System(name=name, task=protocol.task), None
+        return _maker_of_folder(predictions, protocol, options), None
     from evaluation.generate import describe_run
 
     return describe_run(run, options.system)
+
+
+def _maker_of_folder(predictions: Path, protocol: Protocol, options: Options) -> System:
+    """The records beside single clips say what made them; of other folders only the name is known.
+
+    Raises:
+        MadanceError: the clips are of several systems or models.
+    """
+    made = {(record["system"]["name"], record.get("label")) for record in clip_records(predictions)}
+    if len(made) > 1:
+        listed = ", ".join(sorted(_labelled(*maker) for maker in made))
+        raise MadanceError(f"{predictions}: its clips are by several systems ({listed}); score them apart")
+    own, label = made.pop() if made else (predictions.resolve().name, None)
+    return System(name=_labelled(options.system or own, label), task=protocol.task)
+
+
+def _labelled(name: str, label: str | None) -> str:
+    return f"{name} ({label})" if label else name
 
 
 def environment(*more: str) -> Environment:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from evaluation.clip_files import CLIP_SCHEMA
 from evaluation.generate.material import Pose, check_sound, letterboxed, music_length_s, read_pose
 from evaluation.generate.requests import Wanted, extract_sound
 from evaluation.systems import Plugin, Request, Running, Task, choose_task, optional_method
@@ -21,9 +22,8 @@ from evaluation.systems.plugin import guarded
 from madata.errors import MadanceError
 from madata.files import sha256_file
 
-__all__ = ["CLIP_SCHEMA", "Inputs", "Job", "SingleSettings", "prepared"]
+__all__ = ["Inputs", "Job", "SingleSettings", "prepared"]
 
-CLIP_SCHEMA = "madance.clip/1"
 MOTION_SUFFIXES = (".npz", ".pkl")
 _FPS = 30.0
 

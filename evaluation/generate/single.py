@@ -20,7 +20,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from evaluation.generate.job import CLIP_SCHEMA, Inputs, Job, SingleSettings, prepared
+from evaluation.clip_files import CLIP_SCHEMA, PARTS_SUFFIX
+from evaluation.generate.job import Inputs, Job, SingleSettings, prepared
 from evaluation.generate.journal import describe_loaded, settle_loaded, settle_run
 from evaluation.generate.measuring import peak_gpu_mib, peak_rss_mib, seed_everything, timed
 from evaluation.generate.output import BrokenContractError, Frames, check_motion_output, check_video_file
@@ -78,7 +79,7 @@ def make_clip(
             the system fails. Finished pieces stay.
     """
     record_path = out.with_suffix(".json")
-    parts = keep or out.with_suffix(".parts")
+    parts = keep or out.with_suffix(PARTS_SUFFIX)
     with prepared(plugin, inputs, out, settings, keep=parts) as job:
         if preview is not None and (job.request.task != "motion" or preview.suffix.lower() != ".mp4"):
             raise MadanceError("--preview FILE.mp4 shows a motion; a video needs none")

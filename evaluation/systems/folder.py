@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from evaluation.clip_files import clip_files
 from evaluation.systems.contract import Card, Output, Request, Task
 from madata.errors import MadanceError, MediaError
 
@@ -34,9 +35,8 @@ class FolderSystem:
         """
         self.folder = folder
         found: dict[str, list[Path]] = {}
-        for path in sorted(folder.rglob("*")):
-            hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-            if path.suffix.lower() in VIDEO_SUFFIXES | MOTION_SUFFIXES and path.is_file() and not hidden:
+        for path in clip_files(folder):
+            if path.suffix.lower() in VIDEO_SUFFIXES | MOTION_SUFFIXES:
                 found.setdefault(path.stem, []).append(path)
         if not found:
             wanted = ", ".join(sorted(VIDEO_SUFFIXES | MOTION_SUFFIXES))

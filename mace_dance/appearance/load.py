@@ -20,6 +20,7 @@ from mace_dance.appearance.lora import load_lora
 from mace_dance.appearance.quiet import quiet_libraries
 from mace_dance.appearance.tensors import check_shards
 from mace_dance.appearance.tiny import LABEL, MARKER
+from mace_dance.devices import unusable
 from madata.errors import ConfigError, MissingDependencyError, WeightsError
 from madata.files import read_json
 from madata.weights import remembered_sha256
@@ -245,8 +246,7 @@ def _move(pipeline: Any, device: str) -> None:
     except torch.cuda.OutOfMemoryError as error:
         raise ConfigError(f"the weights do not fit on {device}: load them on the cpu and offload") from error
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConfigError(f"the device {device!r} cannot be used: {reason}") from error
+        raise unusable(device, error) from error
 
 
 def _weight_files(folder: Path) -> list[Path]:

@@ -32,7 +32,8 @@ from typing import Any
 
 from mace_dance.appearance.segments import SegmentPlan
 from mace_dance.appearance.settings import InferenceSettings
-from madata.errors import ConfigError, MadanceError
+from mace_dance.devices import unusable
+from madata.errors import MadanceError
 
 __all__ = [
     "FULL_SIZE",
@@ -339,8 +340,7 @@ def free_memory(device: str = "cuda") -> int:
         if torch.device(device).type == "cuda":
             return int(torch.cuda.mem_get_info(device)[0])
     except (RuntimeError, AssertionError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"the device {device!r} cannot be used: {reason}") from error
+        raise unusable(device, error) from error
     for line in Path("/proc/meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024

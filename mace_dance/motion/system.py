@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from evaluation.systems import Card, Loaded, Request, fit_motion, system
+from mace_dance.devices import on_device
 from mace_dance.motion.config import ABLATIONS, OFFICIAL, MotionExpertConfig
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.files import write_npz
@@ -98,7 +99,7 @@ class MotionExpertSystem:
 
         Raises:
             WeightsError: there are none, or they are those of another network; the message holds the commands.
-            ConfigError: the model knows no such genre.
+            ConfigError: the model knows no such genre, or the device cannot be used.
         """
         from mace_dance.motion.pretrained import load_model
         from madata.motion import layout
@@ -112,7 +113,7 @@ class MotionExpertSystem:
                 f"{path}: {model.info.layout} has {width} columns, its network {model.config.features}"
             )
         _genre_label(self._genre, model.info.genres, model.config, seed=0)
-        model.network.to(device)
+        on_device(model.network, device)
         self._device, self._model = device, model
         embedded = TINY_LABEL if path == EMBEDDED else None
         self.loaded = loaded_from(path, CARD, model.network, model.info, embedded)
@@ -179,7 +180,8 @@ class MotionExpertSystem:
         searched = ", ".join(str(path) for path in order)
         raise WeightsError(
             f"there is no model of {self.name} (looked for {searched}); its authors publish none: "
-            f"train one (madance train motion) or name one (--set weights=FOLDER, or an official .pt)"
+            "train one (madance train motion) or name one (--set weights=FOLDER or an official .pt; in a cascade, "
+            "motion.weights)"
         )
 
     def _embedded(self) -> tuple[Path, ...]:

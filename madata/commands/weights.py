@@ -94,10 +94,15 @@ def fetch_weights(names: tuple[str, ...], folder: Path | None, local: Path | Non
     """Download NAMES into the weights folder and verify them.
 
     NAMES are networks or groups (e.g. blazepose), or systems and metrics (then all that they need).
+
+    Exit codes: 0 all are here, 1 something can only be got by hand (the line says how).
     """
     from madata.weights import fetch, known
 
-    _show([state.model_dump(mode="json") for state in fetch(known(names), folder, local)], as_json)
+    states = [state.model_dump(mode="json") for state in fetch(known(names), folder, local)]
+    _show(states, as_json)
+    if any(state["status"] == "missing" for state in states):
+        raise SystemExit(1)
 
 
 @weights.command("tiny")
