@@ -36,7 +36,11 @@ _SHARED = (
     ),
     click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps in all."),
     click.option("--epochs", type=click.IntRange(min=1), help="Passes over the samples."),
-    click.option("--precision", type=click.Choice(["no", "bf16"]), help="Of the weights and the passes [default: bf16]."),
+    click.option(
+        "--precision",
+        type=click.Choice(["no", "bf16"]),
+        help="Of the weights and the passes [default: bf16].",
+    ),
     click.option("--seed", type=click.IntRange(min=0), help="Of everything random."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1."),
     click.option("--cache", type=_FOLDER, help="Where encoded samples are kept [default: OUT/encoded]."),
