@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -21,6 +22,8 @@ from madata.errors import MadanceError
 from madata.files import read_json, write_json
 
 __all__ = ["check_in_child", "run_order"]
+
+_LOOK_EVERY_S = 1.0
 
 
 def check_in_child(
@@ -105,7 +108,11 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def run_order(order: Path, pipe: int) -> None:
-    """Check what the file ``order`` says; findings go into ``pipe`` as lines of JSON."""
+    """Check what the file ``order`` says; findings go into ``pipe`` as lines of JSON.
+
+    The process ends with the one that started it, even if that was killed.
+    """
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     content = read_json(order)
 
     def say(finding: Finding) -> None:
@@ -113,6 +120,12 @@ def run_order(order: Path, pipe: int) -> None:
 
     _report(content, say)
     os.close(pipe)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY_S)
+    os._exit(1)
 
 
 def _report(content: Mapping[str, Any], say: Callable[[Finding], None]) -> None:

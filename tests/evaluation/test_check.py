@@ -1,7 +1,11 @@
 """The check finds each way to break the contract, and survives whatever a system does."""
 
+import os
+import subprocess
+import sys
 import time
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -350,3 +354,38 @@ def test_a_folder_of_finished_clips_is_looked_at(tmp_path):
         ("task", "pass"), ("file", "pass"), ("file", "fail"), ("file", "pass"), ("files", "pass")
     ]  # fmt: skip
     assert "4 clips" in found[-1].message
+
+
+def test_a_killed_check_takes_its_child_along(tmp_path):
+    """A system that never comes back must not run on when the command that asked was killed."""
+    pid = tmp_path / "pid"
+    system = tmp_path / "endless.py"
+    system.write_text(
+        "import os, time\n"
+        "class Endless:\n"
+        "    task = 'motion'\n"
+        "    def generate(self, request):\n"
+        f"        open({str(pid)!r}, 'w').write(str(os.getpid()))\n"
+        "        time.sleep(600)\n"
+    )
+    command = [sys.executable, "-m", "madata.cli", "check", f"{system}:Endless"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as asked:
+        wait_for(lambda: pid.exists() and pid.read_text())
+        asked.kill()
+    wait_for(lambda: not alive(int(pid.read_text())))
+
+
+def wait_for(what, limit_s=60.0):
+    deadline = time.monotonic() + limit_s
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")
+    return not (status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
