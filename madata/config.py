@@ -28,6 +28,8 @@ __all__ = [
     "ShotsConfig",
     "WindowsConfig",
     "load_config",
+    "parse_override",
+    "read_toml",
     "to_toml",
 ]
 
@@ -151,9 +153,9 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Cura
     """
     settings = tomllib.loads(resources.files("madata").joinpath("configs/ma-data.toml").read_text("utf-8"))
     if path is not None:
-        _merge(settings, _read_toml(path), where=str(path))
+        _merge(settings, read_toml(path), where=str(path))
     for override in overrides:
-        _merge(settings, _parse_override(override), where=f"--set {override}")
+        _merge(settings, parse_override(override), where=f"--set {override}")
     try:
         return CurationConfig.model_validate(settings)
     except ValidationError as error:
@@ -164,18 +166,28 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Cura
         ) from error
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file.
+
+    Raises:
+        ConfigError: it is absent, unreadable or not TOML.
+    """
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML ({error})") from error
 
 
-def _parse_override(text: str) -> dict[str, Any]:
+def parse_override(text: str) -> dict[str, Any]:
+    """``section.key=value`` as nested dictionaries; a value that is not TOML is text.
+
+    Raises:
+        ConfigError: there is no ``=``.
+    """
     key, equals, value = text.partition("=")
-    if not equals or not key:
+    if not equals or not key.strip():
         raise ConfigError(f"--set takes section.key=value, not {text!r}")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]

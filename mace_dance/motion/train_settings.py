@@ -16,8 +16,9 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from mace_dance.motion.data.settings import DataSettings
-from mace_dance.training.configuration import merge, parse_override, read_toml
+from mace_dance.training.configuration import merge
 from mace_dance.training.settings import LoopSettings
+from madata.config import parse_override, read_toml
 from madata.errors import ConfigError
 
 __all__ = [

@@ -7,51 +7,16 @@ from __future__ import annotations
 
 import difflib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from madata.errors import ConfigError
 
-__all__ = ["merge", "parse_override", "read_toml", "resolve", "to_toml"]
+__all__ = ["merge", "resolve", "to_toml"]
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file.
-
-    Raises:
-        ConfigError: it is absent or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML ({error})") from error
-
-
-def parse_override(text: str) -> dict[str, Any]:
-    """``section.key=value`` as nested dictionaries; a value that is not TOML is text.
-
-    Raises:
-        ConfigError: there is no ``=``.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set takes section.key=value, not {text!r}")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
-    for part in reversed(key.strip().split(".")):
-        parsed = {part: parsed}
-    nested: dict[str, Any] = parsed
-    return nested
 
 
 def merge(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

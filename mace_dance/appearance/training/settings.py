@@ -25,8 +25,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mace_dance.appearance.settings import DEFAULT_PROMPT
-from mace_dance.training.configuration import merge, parse_override, read_toml, resolve
+from mace_dance.training.configuration import merge, resolve
 from mace_dance.training.settings import LoopSettings
+from madata.config import parse_override, read_toml
 
 __all__ = [
     "AppearanceTraining",

@@ -10,12 +10,13 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from mace_dance.training.checkpoints import read_newest
-from mace_dance.training.configuration import merge, parse_override, resolve, to_toml
+from mace_dance.training.configuration import merge, resolve, to_toml
 from mace_dance.training.draws import Part, part_of_batch, shuffled_batches
 from mace_dance.training.loop import run_training
 from mace_dance.training.rates import learning_rate
 from mace_dance.training.settings import LoopSettings
 from mace_dance.training.tables import Table
+from madata.config import parse_override
 from madata.errors import ConfigError, MadanceError, MissingDependencyError
 from tests.mace_dance.training.toy import Toy, settings
 
