@@ -14,7 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mace_dance.appearance.pose_video.strokes import (
+    FEET,
     HAND_EDGES,
+    LIMBS,
     PALETTE,
     RAINBOW,
     Colour,
@@ -28,12 +30,6 @@ __all__ = ["MaceStyle", "draw_mace"]
 Array = npt.NDArray[np.float64]
 Canvas = npt.NDArray[np.uint8]
 
-_LIMBS = (
-    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7),
-    (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
-    (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
-)  # fmt: skip
-_FEET = ((13, 18), (10, 19))
 _FEET_COLOURS: tuple[Colour, ...] = ((255, 0, 85), (185, 255, 0))
 _HAND_DOT: Colour = (0, 0, 255)
 _SHORTEST_PX = 1e-3
@@ -93,13 +89,13 @@ def draw_mace(
 
 
 def _draw_body(canvas: Canvas, body: Array, style: MaceStyle) -> None:
-    limbs, limb_colours = list(_LIMBS), list(PALETTE[: len(_LIMBS)])
+    limbs, limb_colours = list(LIMBS), list(PALETTE[: len(LIMBS)])
     joints = list(zip(range(18), PALETTE, strict=True))
     if style.feet:
-        limbs += _FEET
+        limbs += FEET
         limb_colours += _FEET_COLOURS
         joints += [
-            (joint, colour) for foot, colour in zip(_FEET, _FEET_COLOURS, strict=True) for joint in foot
+            (joint, colour) for foot, colour in zip(FEET, _FEET_COLOURS, strict=True) for joint in foot
         ]
     visible = shown(body, style.min_score)
     width_px = max(style.line_width * style.antialias, 1)

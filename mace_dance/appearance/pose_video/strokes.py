@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HAND_EDGES", "PALETTE", "RAINBOW", "Colour", "dimmed", "draw_limb", "shown"]
+__all__ = ["FEET", "HAND_EDGES", "LIMBS", "PALETTE", "RAINBOW", "Colour", "dimmed", "draw_limb", "shown"]
 
 Array = npt.NDArray[np.float64]
 Canvas = npt.NDArray[np.uint8]
@@ -28,6 +28,16 @@ PALETTE: tuple[Colour, ...] = (
     (0, 0, 255), (85, 0, 255), (170, 0, 255), (255, 0, 255), (255, 0, 170), (255, 0, 85),
 )  # fmt: skip
 """OpenPose's colours: of limb k, and of joint k."""
+
+LIMBS = (
+    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7),
+    (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
+    (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
+)  # fmt: skip
+"""Pairs of OpenPose's 18 joints that are joined, in the order they are drawn."""
+
+FEET = ((13, 18), (10, 19))
+"""Ankle and toes, left and right."""
 
 HAND_EDGES = tuple((0 if k % 4 == 0 else k, k + 1) for k in range(20))
 """(parent, child) of the twenty lines of a hand."""

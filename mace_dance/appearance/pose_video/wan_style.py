@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mace_dance.appearance.pose_video.strokes import (
+    FEET,
     HAND_EDGES,
+    LIMBS,
     PALETTE,
     RAINBOW,
     Colour,
@@ -29,12 +31,7 @@ __all__ = ["WanStyle", "draw_wan"]
 Array = npt.NDArray[np.float64]
 Canvas = npt.NDArray[np.uint8]
 
-_LIMBS = (
-    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7),
-    (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13),
-    (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
-    (13, 18), (10, 19),
-)  # fmt: skip
+_LIMBS = (*LIMBS, *FEET)
 _JOINT_COLOURS: tuple[Colour, ...] = (*PALETTE, (200, 200, 0), (100, 100, 0))
 _LIMB_COLOURS = dimmed(_JOINT_COLOURS, 0.6)
 _HEAD = [0, 14, 15, 16, 17]
