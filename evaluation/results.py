@@ -39,6 +39,7 @@ __all__ = [
     "Viewing",
     "content_id",
     "json_schema",
+    "labelled",
     "read_result",
     "seal",
     "write_result",
@@ -116,6 +117,16 @@ class Checkpoint(_Closed):
     name: str
     sha256: Sha256
     bytes: int = Field(ge=0)
+
+
+def labelled(name: str, label: str | None) -> str:
+    """The name of a system; the label of a model that does not stand for it goes wherever the name goes.
+
+    Example:
+        >>> labelled("motion-expert", "tiny-synthetic")
+        'motion-expert (tiny-synthetic)'
+    """
+    return f"{name} ({label})" if label else name
 
 
 class System(_Closed):

@@ -18,7 +18,7 @@ from evaluation.features import Features, write_features
 from evaluation.gather import Options
 from evaluation.measure import Measurement
 from evaluation.protocol import Protocol
-from evaluation.results import Artefact, Environment, Generation, Result, System, seal, write_result
+from evaluation.results import Artefact, Environment, Generation, Result, System, labelled, seal, write_result
 from evaluation.videos.rows import VideoRow, table_arrays
 from madata.errors import MadanceError
 from madata.files import sha256_file
@@ -113,14 +113,10 @@ def _maker_of_folder(predictions: Path, protocol: Protocol, options: Options) ->
     """
     made = {(record["system"]["name"], record.get("label")) for record in clip_records(predictions)}
     if len(made) > 1:
-        listed = ", ".join(sorted(_labelled(*maker) for maker in made))
+        listed = ", ".join(sorted(labelled(*maker) for maker in made))
         raise MadanceError(f"{predictions}: its clips are by several systems ({listed}); score them apart")
     own, label = made.pop() if made else (predictions.resolve().name, None)
-    return System(name=_labelled(options.system or own, label), task=protocol.task)
-
-
-def _labelled(name: str, label: str | None) -> str:
-    return f"{name} ({label})" if label else name
+    return System(name=labelled(options.system or own, label), task=protocol.task)
 
 
 def environment(*more: str) -> Environment:

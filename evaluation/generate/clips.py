@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.clip_files import clip_files
 from evaluation.systems import RealClip, Task
 from evaluation.systems.folder import MOTION_SUFFIXES, VIDEO_SUFFIXES
 from madata.errors import MadanceError
@@ -165,9 +166,7 @@ def _of_folder(folder: Path, split: str | None, task: Task) -> ClipSet:
 def _files_of(root: Path) -> dict[str, dict[str, Path]]:
     """Stem -> kind -> file."""
     found: dict[str, dict[str, Path]] = {}
-    for path in sorted(root.rglob("*")):
-        if any(part.startswith(".") for part in path.relative_to(root).parts) or not path.is_file():
-            continue
+    for path in clip_files(root):
         kind = _kind(path)
         if kind is None:
             continue

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.generate.journal import RUN_SCHEMA, Entry, Journal
-from evaluation.results import Checkpoint, Generation, System
+from evaluation.results import Checkpoint, Generation, System, labelled
 from madata.errors import MadanceError
 from madata.files import read_json
 
@@ -98,9 +98,8 @@ def describe_run(out: Path, name: str | None = None) -> tuple[System, Generation
     totals = summarise(out, [entry.clip_id for entry in entries], run["data"]["clips"])
     system, loaded = run["system"], run.get("loaded") or {}
     origin = system["origin"]
-    label = f" ({loaded['label']})" if loaded.get("label") else ""
     return System(
-        name=f"{name or system['name']}{label}",
+        name=labelled(name or system["name"], loaded.get("label")),
         version=origin["version"],
         task=run["task"],
         origin={key: origin[key] for key in ("kind", "where", "distribution", "version")},
