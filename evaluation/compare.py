@@ -20,7 +20,7 @@ from evaluation.contrasts import Contrast, motion_contrasts, picture_contrasts
 from evaluation.features import Features, read_features, read_videos
 from evaluation.protocol import Protocol
 from evaluation.results import Metric, Result, read_result
-from evaluation.statistics import holm, label_swap_test, paired_difference
+from evaluation.stats.comparison import holm, label_swap_test, paired_difference
 from evaluation.videos.rows import VideoRow
 from madata.errors import MadanceError
 from madata.files import sha256_file

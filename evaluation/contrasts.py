@@ -21,7 +21,7 @@ from evaluation.measure.distances import Part, Scaled
 from evaluation.measure.draft import Rows, RowStatistic, on_clips
 from evaluation.metrics.distances import diversity, frechet_distance
 from evaluation.protocol import Protocol
-from evaluation.statistics import Statistic
+from evaluation.stats.intervals import Statistic
 from evaluation.videos.instruments import DERIVED
 from evaluation.videos.numbers import Column, value_of
 from evaluation.videos.rows import VideoRow

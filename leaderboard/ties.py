@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from evaluation.compare import Difference, Run, compare, load_run
 from evaluation.results import Metric
-from evaluation.statistics import mean_interval
+from evaluation.stats.intervals import mean_interval
 from leaderboard.entries import Entry
 from madata.errors import MadanceError
 

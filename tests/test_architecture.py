@@ -14,7 +14,7 @@ ALLOWED = {
     "baselines": {"madata", "mace_dance", "evaluation.systems"},
     "leaderboard": {
         "evaluation.results",
-        "evaluation.statistics",
+        "evaluation.stats",
         "evaluation.protocol",
         "evaluation.features",
         "evaluation.gather",

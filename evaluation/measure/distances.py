@@ -28,7 +28,7 @@ from evaluation.metrics.distances import (
 from evaluation.metrics.scaling import fit_scale, scale_officially
 from evaluation.metrics.variants import VARIANTS
 from evaluation.protocol import Protocol
-from evaluation.statistics import diversity_interval
+from evaluation.stats.intervals import diversity_interval
 
 __all__ = ["Scaled", "distances", "scaled_sides"]
 

@@ -20,7 +20,8 @@ from evaluation.features import Features
 from evaluation.metrics.appearance.scores import DIMENSIONS, PAIR_WEIGHTED
 from evaluation.protocol import Protocol
 from evaluation.results import Metric
-from evaluation.statistics import half_sampling_interval, mean_interval, noise_floor
+from evaluation.stats.estimate import noise_floor
+from evaluation.stats.intervals import half_sampling_interval, mean_interval
 
 __all__ = ["METRICS", "Draft", "MetricKind", "RowStatistic", "Rows", "Statistics", "clip_groups", "on_clips"]
 

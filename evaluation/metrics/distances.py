@@ -26,7 +26,6 @@ from scipy.spatial.distance import cdist, pdist
 __all__ = [
     "KernelDistance",
     "Manifold",
-    "distance_sums",
     "diversity",
     "extrapolated_frechet",
     "frechet_distance",
@@ -175,22 +174,6 @@ def _pair_blocks(features: Array) -> Iterator[Features]:
         yield pdist(block)
         for other in range(start + _BLOCK, len(values), _BLOCK):
             yield cdist(block, values[other : other + _BLOCK])
-
-
-def distance_sums(features: Array) -> Features:
-    """(N,) sum of the distances of each clip to all others: what the jackknife of :func:`diversity` needs.
-
-    Example:
-        >>> distance_sums(np.array([[0.0], [1.0], [3.0]])).tolist()
-        [4.0, 3.0, 5.0]
-    """
-    values = np.ascontiguousarray(features, np.float64)
-    sums = np.zeros(len(values))
-    for start in range(0, len(values), _BLOCK):
-        for other in range(0, len(values), _BLOCK):
-            block = cdist(values[start : start + _BLOCK], values[other : other + _BLOCK])
-            sums[start : start + _BLOCK] += block.sum(axis=1)
-    return sums
 
 
 @dataclass(frozen=True)

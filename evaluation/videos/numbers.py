@@ -23,7 +23,7 @@ from evaluation.metrics.appearance.scores import PAIR_WEIGHTED, VideoScore
 from evaluation.metrics.distances import frechet_distance
 from evaluation.protocol import Protocol
 from evaluation.results import Metric
-from evaluation.statistics import mean_interval
+from evaluation.stats.intervals import mean_interval
 from evaluation.videos.instruments import DERIVED
 from evaluation.videos.rows import VideoRow
 

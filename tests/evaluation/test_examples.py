@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("name", ["protocol", "inputs", "tracks", "show", "results", "statistics"])
+@pytest.mark.parametrize("name", ["protocol", "inputs", "tracks", "show", "results"])
 def test_examples(name):
     result = doctest.testmod(importlib.import_module(f"evaluation.{name}"))
     assert result.attempted

@@ -5,7 +5,6 @@ import pytest
 from scipy import linalg
 
 from evaluation.metrics.distances import (
-    distance_sums,
     diversity,
     extrapolated_frechet,
     frechet_distance,
@@ -14,6 +13,7 @@ from evaluation.metrics.distances import (
     nearest_distance,
     official_frechet,
 )
+from evaluation.stats.intervals import distance_sums
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import importlib
 import pytest
 
 MODULES = [
-    "evaluation.statistics",
+    *(f"evaluation.stats.{name}" for name in ("comparison", "estimate", "intervals")),
     *(
         f"evaluation.metrics.{name}"
         for name in ("beats", "body", "distances", "feet", "geometric", "kinetic", "scaling", "variants")

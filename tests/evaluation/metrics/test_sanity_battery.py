@@ -13,7 +13,7 @@ from evaluation.metrics.geometric import limb_angles
 from evaluation.metrics.kinetic import log_energies
 from evaluation.metrics.scaling import fit_scale, scale_officially
 from evaluation.metrics.variants import VARIANTS, official_features
-from evaluation.statistics import noise_floor
+from evaluation.stats.estimate import noise_floor
 from madata.files import read_npz
 from madata.skeletons import skeleton
 

@@ -2,15 +2,9 @@ import numpy as np
 import pytest
 
 from evaluation.metrics.distances import diversity, frechet_distance
-from evaluation.statistics import (
-    diversity_interval,
-    half_sampling_interval,
-    holm,
-    label_swap_test,
-    mean_interval,
-    noise_floor,
-    paired_difference,
-)
+from evaluation.stats.comparison import holm, label_swap_test, paired_difference
+from evaluation.stats.estimate import noise_floor
+from evaluation.stats.intervals import diversity_interval, half_sampling_interval, mean_interval
 
 
 def mean_gap(generated, reference):
