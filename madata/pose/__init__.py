@@ -1,4 +1,4 @@
-"""Person detection and 2D keypoints behind one interface, one module for each backend.
+"""Person detection and 2D keypoints behind one interface, one module for each backend (:mod:`madata.pose.backends`).
 
 >>> backend = load("blazepose")  # doctest: +SKIP
 >>> people = backend.detect(images)  # doctest: +SKIP
@@ -10,17 +10,19 @@ names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from madata.errors import ConfigError
+from madata.plugins import Room
 from madata.pose.base import Detections, Image, PoseBackend, Poses
 from madata.pose.joints import convert
 
 __all__ = ["BACKENDS", "Detections", "Image", "PoseBackend", "Poses", "convert", "follow", "load"]
 
-BACKENDS = ("blazepose", "vitpose", "vitpose-onnx", "mmpose")
+BACKENDS = Room("pose backend", "madata.pose.backends", "BACKEND", "madance.pose")
+"""Every backend there is: a module of :mod:`madata.pose.backends`, or an entry point of ``madance.pose``."""
 
 
 def load(name: str, *, weights: Path | None = None, device: str = "cpu", **options: Any) -> PoseBackend:
@@ -29,35 +31,20 @@ def load(name: str, *, weights: Path | None = None, device: str = "cpu", **optio
     Args:
         weights: folder searched first, see :mod:`madata.weights`.
         device: torch name of the device; ``blazepose`` always runs on the CPU.
-        options: keyword arguments of the backend's class.
+        options: keyword arguments of the backend.
 
     Raises:
         ConfigError: there is no such backend, or it has no such option.
         MissingDependencyError: a package is not installed; the message holds the command.
         WeightsError: a network is not on this machine; the message holds the command.
     """
+    make: Callable[..., PoseBackend] = BACKENDS.load(name)
     try:
-        if name == "blazepose":
-            from madata.pose.blazepose import BlazePose
-
-            return BlazePose.load(weights, **options)
-        if name == "vitpose":
-            from madata.pose.vitpose import VitPose
-
-            return VitPose(weights=weights, device=device, **options)
-        if name == "vitpose-onnx":
-            from madata.pose.vitpose_onnx import VitPoseOnnx
-
-            return VitPoseOnnx(weights=weights, device=device, **options)
-        if name == "mmpose":
-            from madata.pose.mmpose import MMPose
-
-            return MMPose(weights=weights, device=device, **options)
+        return make(weights=weights, device=device, **options)
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         raise ConfigError(f"{name}: unknown option ({error})") from error
-    raise ConfigError(f"unknown pose backend {name!r}; there are {', '.join(BACKENDS)}")
 
 
 def follow(backend: PoseBackend, images: Iterable[Image]) -> Iterator[Poses]:

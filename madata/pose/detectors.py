@@ -31,7 +31,7 @@ def load_detector(name: str, *, weights: Path | None, device: str, min_score: fl
     """A detector by name: ``"blazepose"``, or a ``transformers`` detector (folder, weights name or hub
     id)."""
     if name == "blazepose":
-        from madata.pose.blazepose import BlazePose
+        from madata.pose.backends.blazepose import BlazePose
 
         return BlazePose.load(weights, min_score=min_score)
     return TransformersDetector(local_model(name, weights), device, min_score)

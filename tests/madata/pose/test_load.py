@@ -16,9 +16,9 @@ def no_weights(monkeypatch, tmp_path):
     return tmp_path / "given"
 
 
-def test_unknown_backend_names_the_known_ones():
-    with pytest.raises(ConfigError, match="blazepose, vitpose, vitpose-onnx, mmpose"):
-        load("openpose")
+def test_unknown_backend_names_the_known_ones_and_the_nearest():
+    with pytest.raises(ConfigError, match="blazepose, mmpose, vitpose, vitpose-onnx; did you mean mmpose"):
+        load("mm-pose")
 
 
 def test_unknown_option_is_a_users_error():
@@ -36,7 +36,7 @@ def test_absent_weights_name_the_command(no_weights):
 
 
 def test_absent_packages_name_the_command(monkeypatch, tmp_path):
-    from madata.pose.blazepose import BlazePose
+    from madata.pose.backends.blazepose import BlazePose
 
     (tmp_path / "a.tflite").write_bytes(b"x")
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)

@@ -18,7 +18,7 @@ class NoDetector:
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    monkeypatch.setattr("madata.pose.mmpose.load_detector", lambda *_, **__: NoDetector())
+    monkeypatch.setattr("madata.pose.backends.mmpose.load_detector", lambda *_, **__: NoDetector())
     (tmp_path / "config.py").write_text("model = {}")
     (tmp_path / "model.pth").write_bytes(b"weights")
     return {"config": str(tmp_path / "config.py"), "checkpoint": str(tmp_path / "model.pth")}

@@ -20,7 +20,7 @@ from madata.pose.topdown import PADDING, estimate_in_boxes, skeleton_of
 from madata.types import FloatArray
 from madata.weights import sha256_of
 
-__all__ = ["VitPose"]
+__all__ = ["BACKEND", "VitPose"]
 
 
 class VitPose:
@@ -93,3 +93,6 @@ class VitPose:
             )
         with self._torch.inference_mode():
             return np.asarray(self._network(**inputs).heatmaps.float().cpu().numpy(), np.float32)
+
+
+BACKEND = VitPose

@@ -26,7 +26,7 @@ from madata.pose.base import Detections, Image, Poses, check_images, empty_poses
 from madata.types import FloatArray
 from madata.weights import find, sha256_of
 
-__all__ = ["BlazePose", "BlazePoseSettings", "decode_landmarks", "hip_agreement"]
+__all__ = ["BACKEND", "BlazePose", "BlazePoseSettings", "decode_landmarks", "hip_agreement"]
 
 CROP_PX = 256
 NUM_LANDMARKS = 33
@@ -83,9 +83,14 @@ class BlazePose:
         self._landmarks = _Network(landmarks)
 
     @classmethod
-    def load(cls, weights: Path | None = None, **options: Any) -> BlazePose:
-        """Find the two files (see :mod:`madata.weights`) and load them; ``options`` are
-        :class:`BlazePoseSettings`."""
+    def load(cls, weights: Path | None = None, *, device: str = "cpu", **options: Any) -> BlazePose:
+        """Find the two files (see :mod:`madata.weights`) and load them.
+
+        Args:
+            weights: folder searched first.
+            device: not used, the networks run on the CPU.
+            options: of :class:`BlazePoseSettings`.
+        """
         settings = BlazePoseSettings(**options)
         return cls(find("blazepose-detector", weights), find("blazepose-landmarks", weights), settings)
 
@@ -294,3 +299,6 @@ class _Network:
         network.set_tensor(network.get_input_details()[0]["index"], np.ascontiguousarray(batch))
         network.invoke()
         return [network.get_tensor(output["index"]) for output in network.get_output_details()]
+
+
+BACKEND = BlazePose.load

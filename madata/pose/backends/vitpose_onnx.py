@@ -17,7 +17,7 @@ from madata.pose.topdown import CROP_SIZE, PADDING, estimate_in_boxes, skeleton_
 from madata.types import FloatArray
 from madata.weights import sha256_of
 
-__all__ = ["VitPoseOnnx"]
+__all__ = ["BACKEND", "VitPoseOnnx"]
 
 
 class VitPoseOnnx:
@@ -107,3 +107,6 @@ class VitPoseOnnx:
 
     def _run(self, crops: FloatArray) -> FloatArray:
         return np.asarray(self._session.run(None, {self._input: crops})[0], np.float32)
+
+
+BACKEND = VitPoseOnnx

@@ -14,7 +14,7 @@ from madata.pose.detectors import load_detector
 from madata.pose.topdown import presence_of, skeleton_of
 from madata.weights import sha256_of
 
-__all__ = ["RECIPE", "MMPose"]
+__all__ = ["BACKEND", "RECIPE", "MMPose"]
 
 RECIPE = (
     "mmpose is not installed here and cannot be a dependency: it needs an environment of its own. In this "
@@ -93,3 +93,6 @@ class MMPose:
             score = np.clip(score, 0.0, 1.0)
             poses.append(Poses(xy.astype(np.float32), score, presence_of(score)))
         return poses
+
+
+BACKEND = MMPose

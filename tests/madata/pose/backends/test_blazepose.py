@@ -4,7 +4,7 @@ import pytest
 from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.people import PeopleRule, sightings
 from madata.pose import Detections, Poses, follow, load
-from madata.pose.blazepose import CROP_PX, BlazePoseSettings, decode_landmarks, hip_agreement
+from madata.pose.backends.blazepose import CROP_PX, BlazePoseSettings, decode_landmarks, hip_agreement
 from madata.skeletons import skeleton
 
 JOINTS = [

@@ -52,7 +52,7 @@ class NoDetector:
 
 @pytest.fixture(autouse=True)
 def no_detector(monkeypatch):
-    monkeypatch.setattr("madata.pose.vitpose_onnx.load_detector", lambda *_, **__: NoDetector())
+    monkeypatch.setattr("madata.pose.backends.vitpose_onnx.load_detector", lambda *_, **__: NoDetector())
 
 
 def picture(spots, size=(200, 150)):

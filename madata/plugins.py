@@ -1,0 +1,88 @@
+"""Parts found by name: a module each in a package of ours, or an entry point of anybody else's.
+
+A room of parts (filters, pose backends) is a package in which every module holds one part under an agreed
+attribute, so that a new file is a new part and nothing else need be edited. Another distribution adds to the room by
+an entry point. Listing imports nothing; a part is imported when it is loaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from madata.errors import ConfigError, MadanceError
+
+__all__ = ["Room", "did_you_mean"]
+
+
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
+    """``"; did you mean x?"`` for the known name nearest to ``name``, or nothing.
+
+    >>> did_you_mean("blazepos", ["blazepose", "mmpose"])
+    '; did you mean blazepose?'
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f"; did you mean {prefix}{near[0]}?" if near else ""
+
+
+@dataclass(frozen=True)
+class Room:
+    """One kind of part.
+
+    Attributes:
+        kind: what a part is called in messages, e.g. ``"pose backend"``.
+        package: our own package; a module ``one_dancer`` holds the part ``one-dancer``.
+        attribute: the name of the part inside each module.
+        group: entry-point group in which others offer theirs.
+    """
+
+    kind: str
+    package: str
+    attribute: str
+    group: str
+
+    def names(self) -> tuple[str, ...]:
+        """Every part there is, ours first, each in the order of the alphabet; nothing is imported."""
+        ours = sorted(self._ours())
+        return (*ours, *sorted({entry.name for entry in entry_points(group=self.group)} - set(ours)))
+
+    def load(self, name: str) -> Any:
+        """The part called ``name``.
+
+        Raises:
+            ConfigError: there is none, or two distributions offer one of that name.
+            MadanceError: it cannot be imported.
+        """
+        ours = self._ours()
+        found = [*([ours[name]] if name in ours else []), *entry_points(group=self.group, name=name)]
+        if not found:
+            known = self.names()
+            raise ConfigError(
+                f"unknown {self.kind} {name!r}; there are {', '.join(known)}{did_you_mean(name, known)}"
+            )
+        # an installed copy may be listed twice by one distribution; two different targets are a clash
+        if len({entry.value for entry in found}) > 1:
+            places = " and ".join(sorted(entry.value for entry in found))
+            raise ConfigError(f"the {self.kind} {name!r} is offered twice, by {places}: remove one")
+        try:
+            return found[0].load()
+        except (ImportError, AttributeError) as error:
+            raise MadanceError(
+                f"the {self.kind} {name!r} ({found[0].value}) cannot be loaded: {error}"
+            ) from error
+
+    def _ours(self) -> dict[str, EntryPoint]:
+        spec = importlib.util.find_spec(self.package)
+        modules = pkgutil.iter_modules(spec.submodule_search_locations if spec else None)
+        return {
+            (name := module.name.replace("_", "-")): EntryPoint(
+                name, f"{self.package}.{module.name}:{self.attribute}", self.group
+            )
+            for module in modules
+            if not module.name.startswith("_")
+        }
