@@ -17,13 +17,13 @@ import torch
 from selective_scan import by_path, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
-from baselines.edge import EDGE, Edge, guided
+from baselines.edge.network import EDGE, Edge, guided
 from mace_dance.motion.config import ABLATIONS, OFFICIAL, MotionExpertConfig
 from mace_dance.motion.diffusion import cosine_schedule
 from mace_dance.motion.guidance import conditioned, draw_training, training_prediction
 from mace_dance.motion.losses import motion_losses
 from mace_dance.motion.model import MotionExpert
-from mace_dance.motion.optim import Adan
+from mace_dance.training.shared.adan import Adan
 
 FRAMES, STEPS, WINDOW = 1200, 50, 150
 BARS = {"compiled": 1.7, "torch": 1.25}

@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mace_dance.motion.data import MotionWindows, Prepared, prepare
 from mace_dance.motion.diffusion import cosine_schedule, ddim_times, seeded_noise
 from mace_dance.motion.guidance import sample_motion
 from mace_dance.motion.model import MotionExpert
 from mace_dance.motion.pretrained import load_model
-from mace_dance.motion.train import MotionTask, resolve_training, train_motion
-from mace_dance.motion.train_settings import settings_layers
-from mace_dance.motion.validate import judge
-from mace_dance.training.progress import ProgressLine
+from mace_dance.training.motion.data import MotionWindows, Prepared, prepare
+from mace_dance.training.motion.judge import judge
+from mace_dance.training.motion.settings import settings_layers
+from mace_dance.training.motion.task import MotionTask, resolve_training, train_motion
+from mace_dance.training.shared.progress import ProgressLine
 from madata.files import write_json
 
 MODEL = {

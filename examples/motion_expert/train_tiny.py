@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mace_dance.motion.data import MotionWindows, Prepared, prepare_synthetic
-from mace_dance.motion.data.settings import SyntheticSettings
-from mace_dance.motion.train import MotionTask, resolve_training, train_motion
-from mace_dance.training.progress import ProgressLine
+from mace_dance.training.motion.data import MotionWindows, Prepared, prepare_synthetic
+from mace_dance.training.motion.data.settings import SyntheticSettings
+from mace_dance.training.motion.task import MotionTask, resolve_training, train_motion
+from mace_dance.training.shared.progress import ProgressLine
 from madata.synthetic.dance import STYLES
 
 CLIPS, SECONDS, SEED = 150, 24.0, 20

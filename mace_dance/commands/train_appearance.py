@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from mace_dance.appearance.training.clips import Drop
-    from mace_dance.appearance.training.plan import TrainingPlan
-    from mace_dance.appearance.training.preparation import Prepared
-    from mace_dance.appearance.training.settings import Stage
+    from mace_dance.training.appearance.clips import Drop
+    from mace_dance.training.appearance.plan import TrainingPlan
+    from mace_dance.training.appearance.preparation import Prepared
+    from mace_dance.training.appearance.settings import Stage
 
 __all__ = ["aesthetic", "kinematic"]
 
@@ -126,10 +126,10 @@ def _train(
     ctx = click.get_current_context()
     if steps is not None and epochs is not None:
         raise click.UsageError("give either --steps or --epochs", ctx)
-    from mace_dance.appearance.training.preparation import prepare_training
-    from mace_dance.appearance.training.settings import training_settings
-    from mace_dance.appearance.training.task import train_appearance
-    from mace_dance.training.progress import ProgressLine, is_speaker
+    from mace_dance.training.appearance.preparation import prepare_training
+    from mace_dance.training.appearance.settings import training_settings
+    from mace_dance.training.appearance.task import train_appearance
+    from mace_dance.training.shared.progress import ProgressLine, is_speaker
 
     loop = {"steps": steps, "epochs": epochs, "precision": precision, "seed": seed}
     flags["loop"] = {name: value for name, value in loop.items() if value is not None}
@@ -173,7 +173,7 @@ def _show_drops(drops: list[Drop]) -> None:
 def _show_result(
     ctx: click.Context, prepared: Prepared, trained: Any, line: Any, out: Path, *, as_json: bool
 ) -> None:
-    from mace_dance.appearance.training.outputs import OUTPUTS
+    from mace_dance.training.appearance.outputs import OUTPUTS
 
     drops = prepared.drops()
     made = out / OUTPUTS[prepared.settings.stage]

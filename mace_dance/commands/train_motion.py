@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from mace_dance.motion.train import MotionTask
+    from mace_dance.training.motion.task import MotionTask
 
 __all__ = ["motion"]
 
@@ -67,8 +67,8 @@ def motion(
     """
     if steps is not None and epochs is not None:
         raise click.UsageError("give either --steps or --epochs", ctx)
-    from mace_dance.motion.train import train_motion
-    from mace_dance.training.progress import ProgressLine, is_speaker
+    from mace_dance.training.motion.task import train_motion
+    from mace_dance.training.shared.progress import ProgressLine, is_speaker
 
     loop = {"steps": steps, "epochs": epochs, "batch_size": batch_size, "precision": precision, "seed": seed}
     flags = {"loop": {name: value for name, value in loop.items() if value is not None}}
@@ -106,11 +106,11 @@ def _task(
     device: str,
     jobs: int,
 ) -> MotionTask:
-    from mace_dance.motion.data import prepare
-    from mace_dance.motion.train import MotionTask, resolve_training
-    from mace_dance.motion.train_settings import settings_layers
-    from mace_dance.training.acceleration import main_process_first
-    from mace_dance.training.progress import is_speaker
+    from mace_dance.training.motion.data import prepare
+    from mace_dance.training.motion.settings import settings_layers
+    from mace_dance.training.motion.task import MotionTask, resolve_training
+    from mace_dance.training.shared.acceleration import main_process_first
+    from mace_dance.training.shared.progress import is_speaker
 
     settings, family = resolve_training(settings_layers(*layers))
     with main_process_first(device):
@@ -123,8 +123,8 @@ def _task(
 def _show_plan(task: MotionTask, *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from mace_dance.training.average import trained_parameters
-    from mace_dance.training.memory import estimate_memory
+    from mace_dance.training.shared.average import trained_parameters
+    from mace_dance.training.shared.memory import estimate_memory
 
     loop = task.settings.loop
     per_epoch = len(task.epoch_batches(0, loop.batch_size, loop.seed))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from baselines.wan_animate import WanAnimate
+from baselines.wan_animate.system import WanAnimate
 from evaluation.systems import Request, find, project_motion
 from mace_dance.appearance.memory import FULL_SIZE
 from mace_dance.appearance.system import AppearanceExpert

@@ -6,7 +6,7 @@ import pytest
 from mace_dance.motion.pretrained import load_model
 from mace_dance.motion.sample import Song, sample_songs
 from mace_dance.motion.system import EMBEDDED, TINY_LABEL
-from mace_dance.motion.validate import judge
+from mace_dance.training.motion.judge import judge
 from madata.motion import encode
 from madata.music import music_features, write_wav
 from madata.synthetic.dances import dance_recipes

@@ -1,0 +1,209 @@
+"""One take or one song at a time becomes arrays on the 30 frames per second grid, in a worker process.
+
+A motion is resampled, turned to the up axis and skeleton of its vector layout, and encoded; layouts whose contacts are
+by height stand on the floor of their first frame, as their models were trained. Music is 35 features per frame. The
+stand-in ``motion-beats`` has the motion's own beats in the three columns of onset and beat, and zeros elsewhere.
+
+Legend: T frames, F features of a motion vector, M = 35 music features.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mace_dance.training.motion.data.settings import FPS, MusicSource
+from mace_dance.training.motion.data.takes import Span, Take
+from madata.errors import ConfigError, MediaError
+from madata.files import atomic_path, read_pickle
+from madata.motion import (
+    check_motion,
+    encode,
+    floor_height_m,
+    joint_positions,
+    layout,
+    read_motion,
+    resample,
+    with_skeleton,
+    with_up,
+)
+from madata.music import beat_vector, music_features, write_wav
+from madata.skeletons import skeleton
+from madata.synthetic.dances import DanceRecipe
+from madata.types import FloatArray, Motion3D
+
+__all__ = [
+    "MUSIC_FEATURES",
+    "SongJob",
+    "TakeJob",
+    "TakeResult",
+    "encode_motion",
+    "motion_beat_features",
+    "read_song",
+    "read_take",
+]
+
+MUSIC_FEATURES = 35
+_ONSET, _PEAK, _BEAT = 0, 33, 34
+_MADE_RATE_HZ = 44100
+
+
+@dataclass(frozen=True)
+class SongJob:
+    """Features of ``music`` are to be written to ``out`` (.npy)."""
+
+    music: Path
+    out: Path
+
+
+@dataclass(frozen=True)
+class TakeJob:
+    """A take is to be written to ``out`` (.npz: ``motion`` (T, F), ``music`` (T, M), ``cut`` frames).
+
+    Attributes:
+        features: music features of the whole song (.npy), for ``music="audio"``.
+    """
+
+    take: Take
+    vector: str
+    music: MusicSource
+    features: Path | None
+    out: Path
+
+
+@dataclass(frozen=True)
+class TakeResult:
+    """What became of a job: nothing to say, or why it failed."""
+
+    reason: str | None = None
+    message: str = ""
+
+
+def read_song(job: SongJob, report: Callable[[float], None]) -> TakeResult:
+    """Write the features of a song."""
+    try:
+        values = _shipped(job.music) if job.music.suffix == ".npy" else music_features(job.music).values
+        if not np.isfinite(values).all():
+            row = int(np.argwhere(~np.isfinite(values))[0, 0])
+            raise MediaError(
+                f"{job.music}: music features are NaN or infinite, first in frame {row}", reason="not_finite"
+            )
+    except MediaError as error:
+        return TakeResult(error.reason, str(error))
+    with atomic_path(job.out) as temporary:
+        np.save(temporary, values)
+    return TakeResult()
+
+
+def _shipped(path: Path) -> FloatArray:
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise MediaError(f"{path}: not a readable .npy of numbers ({error})", reason="not_npy") from error
+    if values.ndim != 2 or values.shape[1] != MUSIC_FEATURES or values.dtype.kind != "f":
+        raise MediaError(
+            f"{path}: {values.dtype} {values.shape}, expected music features (T, {MUSIC_FEATURES})",
+            reason="bad_shape",
+        )
+    return np.ascontiguousarray(values, np.float32)
+
+
+def read_take(job: TakeJob, report: Callable[[float], None]) -> TakeResult:
+    """Write a take."""
+    try:
+        if isinstance(job.take.motion, DanceRecipe):
+            motion, music = _make(job.take.motion)
+        else:
+            motion, music = resample(_read(job.take, job.take.motion), FPS), None
+        if job.music == "motion-beats":
+            music = motion_beat_features(motion)
+        elif job.features is not None:
+            music = np.load(job.features)
+    except MediaError as error:
+        return TakeResult(error.reason, str(error))
+    except ConfigError as error:  # the file names a skeleton or has a layout that is unknown
+        return TakeResult("unknown_format", str(error))
+    if music is None:
+        raise ValueError(f"take {job.take.name} has neither features nor a stand-in")
+    vectors = encode_motion(motion, job.vector)
+    frames = min(len(vectors), len(music))
+    with atomic_path(job.out) as temporary:
+        np.savez(temporary, motion=vectors[:frames], music=music[:frames], cut=len(vectors) - frames)
+    return TakeResult()
+
+
+def _read(take: Take, path: Path) -> Motion3D:
+    motion = (
+        _edge_slice(path, take.fps)
+        if take.format == "edge-slice"
+        else read_motion(path, take.format, take.fps)
+    )
+    return motion if take.span is None else _part(motion, take.span, path)
+
+
+def _edge_slice(path: Path, fps: float | None) -> Motion3D:
+    content = read_pickle(path)
+    if not isinstance(content, dict) or not {"pos", "q"} <= set(content):
+        raise MediaError(f"{path}: an EDGE slice is a dict with pos and q", reason="missing_key")
+    arrays = {}
+    for key, width in (("pos", 3), ("q", 72)):
+        array = np.asarray(content[key])
+        if array.dtype.kind != "f" or array.ndim < 2 or array[:1].size != width:
+            raise MediaError(
+                f"{path}: {key} is {array.dtype} {array.shape}, expected (T, {width})", reason="bad_shape"
+            )
+        arrays[key] = array.astype(np.float32)
+    rotation = arrays["q"].reshape(-1, 24, 3)
+    return check_motion(Motion3D(rotation, arrays["pos"], fps or 60.0, "y", "smpl-24"), path)
+
+
+def _part(motion: Motion3D, span: Span, path: Path) -> Motion3D:
+    motion = resample(motion, span.fps)
+    end = span.start + span.frames
+    if end > len(motion.rotation):
+        raise MediaError(
+            f"{path}: {len(motion.rotation)} frames at {span.fps:g} fps, the clip is frames {span.start} to {end}",
+            reason="too_short",
+        )
+    return replace(
+        motion,
+        rotation=np.ascontiguousarray(motion.rotation[span.start : end]),
+        translation=np.ascontiguousarray(motion.translation[span.start : end]),
+    )
+
+
+def encode_motion(motion: Motion3D, vector: str) -> FloatArray:
+    """(T, F) motion vectors of a motion at 30 fps, standing on the floor where the layout wants it."""
+    target = layout(vector)
+    if target.contact_rule == "height":
+        motion = with_up(with_skeleton(motion, target.skeleton), target.up)
+        floor_m = floor_height_m(joint_positions(motion), target.up, "first_frame")
+        translation = motion.translation.copy()
+        translation[:, "xyz".index(target.up)] -= np.float32(floor_m)
+        motion = replace(motion, translation=translation)
+    return encode(motion, vector)
+
+
+def motion_beat_features(motion: Motion3D) -> FloatArray:
+    """(T, 35) stand-in features: 1 in the onset, onset-peak and beat columns on the motion's beats, else 0."""
+    from evaluation.metrics.beats import motion_beat_times
+    from evaluation.metrics.body import body_track
+
+    names = skeleton(motion.skeleton).joints
+    body = body_track(joint_positions(motion, "y"), names, motion.fps, up="y")
+    beats = beat_vector(motion_beat_times(body), len(motion.rotation), FPS)
+    values = np.zeros((len(beats), MUSIC_FEATURES), np.float32)
+    values[:, [_ONSET, _PEAK, _BEAT]] = beats[:, None]
+    return values
+
+
+def _make(recipe: DanceRecipe) -> tuple[Motion3D, FloatArray]:
+    """A made-up dance, and the features of its music as they are heard in a sound file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "music.wav"
+        write_wav(path, recipe.track(_MADE_RATE_HZ).music)
+        return recipe.dance(FPS).motion, music_features(path).values

@@ -1,0 +1,262 @@
+"""Training of motion networks: the Motion Expert by guidance-free training (equations 3 to 5), and its relatives.
+
+The network of a family (:mod:`mace_dance.training.motion.family`) is trained on windows of dance and music
+(:mod:`mace_dance.training.motion.data`) by the loop of :mod:`mace_dance.training`, judged on held-out music on the way
+(:mod:`mace_dance.training.motion.judge`), and written as a model folder (:mod:`mace_dance.motion.pretrained`) with its
+averaged weights.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mace_dance.motion.diffusion import cosine_schedule, seeded_noise
+from mace_dance.motion.losses import LossWeights, motion_losses
+from mace_dance.motion.pretrained import ModelInfo, save_model
+from mace_dance.training.motion.data import MotionWindows, Prepared, WindowBatch
+from mace_dance.training.motion.family import MotionFamily, find_family
+from mace_dance.training.motion.judge import judge
+from mace_dance.training.motion.settings import MotionTraining
+from mace_dance.training.shared.configuration import resolve, to_toml
+from mace_dance.training.shared.draws import seed_globally
+from mace_dance.training.shared.loop import Trained, run_training
+from mace_dance.training.shared.records import Progress
+from madata.errors import ConfigError, MediaError
+from madata.motion import decode, layout, write_motion
+from madata.types import FloatArray
+
+__all__ = ["MotionTask", "resolve_training", "train_motion"]
+
+
+def resolve_training(values: Mapping[str, Any]) -> tuple[MotionTraining[Any], MotionFamily[Any, Any]]:
+    """Merged layers (:func:`mace_dance.training.motion.settings.settings_layers`) as settings, and their family.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
+    name = values.get("family", MotionTraining.model_fields["family"].default)
+    if not isinstance(name, str):
+        raise ConfigError(f"setting family: a name, not {name!r}")
+    family = find_family(name)
+    return resolve(MotionTraining[family.kind.config], values), family  # type: ignore[name-defined]
+
+
+def train_motion(
+    task: MotionTask,
+    out: Path,
+    device: str = "auto",
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Trained:
+    """Train, from the newest checkpoint in ``out``; see :func:`mace_dance.training.shared.loop.run_training`."""
+    return run_training(task, task.settings.loop, out, device, on_progress, to_toml(task.settings))
+
+
+class MotionTask:
+    """A :class:`mace_dance.training.shared.task.TrainingTask`.
+
+    Args:
+        settings: of the run.
+        family: of the network.
+        prepared: the windows.
+        data_name: what the model says it was trained on.
+
+    Raises:
+        ConfigError: the network does not fit the data; the message says which setting makes it.
+    """
+
+    def __init__(
+        self,
+        settings: MotionTraining[Any],
+        family: MotionFamily[Any, Any],
+        prepared: Prepared,
+        data_name: str,
+    ) -> None:
+        _check_fit(settings, family, prepared)
+        self.settings, self._family, self._prepared, self._data_name = settings, family, prepared, data_name
+        seed_globally(settings.loop.seed)
+        self.network: nn.Module = family.kind.build(settings.model)
+        self._schedule = cosine_schedule()
+        self._device = torch.device("cpu")
+        self._weights = LossWeights(**settings.losses.model_dump())
+        self._judged: dict[str, float | None] = {}
+
+    @property
+    def name(self) -> str:
+        """Of the family."""
+        return self._family.kind.name
+
+    def windows(self) -> dict[str, Any]:
+        """How much there is to train on, for a plan."""
+        report = self._prepared.report
+        return {
+            "windows": len(self._prepared.train),
+            "seconds": report.seconds,
+            "held_out_windows": len(self._prepared.held_out),
+            "held_out_seconds": report.held_out_seconds,
+            "music_source": self._prepared.music_source,
+        }
+
+    def epoch_batches(self, epoch: int, batch_size: int, seed: int) -> Sequence[Sequence[int]]:
+        """Windows of one length in each batch."""
+        return [batch.tolist() for batch in self._prepared.train.batches(epoch, batch_size, seed)]
+
+    def sample_name(self, index: int) -> str:
+        """Take and seconds of a window."""
+        windows = self._prepared.train
+        take = int(windows.takes[index])
+        first = int(windows.starts[windows.takes == take].min())
+        start_s = (int(windows.starts[index]) - first) / self._prepared.fps
+        return f"{windows.take_names[take]} at {start_s:.1f} s"
+
+    def facts(self) -> dict[str, Any]:
+        """Network, losses and data."""
+        return {
+            "model": self.settings.model.model_dump(mode="json"),
+            "losses": self.settings.losses.model_dump(mode="json"),
+            "data": {
+                "content_id": self._prepared.content_id,
+                "vector": self._prepared.vector,
+                "windows": len(self._prepared.train),
+                "music_source": self._prepared.music_source,
+            },
+        }
+
+    def prepare(self, device: torch.device) -> None:
+        """Move the noise schedule."""
+        self._device = device
+        self._schedule = self._schedule.to(device)
+
+    def batch(self, indices: Sequence[int], rng: np.random.Generator) -> WindowBatch:
+        """Windows as they are; nothing is drawn."""
+        return self._prepared.train.batch(indices)
+
+    def loss(self, batch: WindowBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Equation 5 of the family's prediction; the losses themselves in float32."""
+        predicted = self._family.predict(
+            self.network, self._schedule, batch.motion, batch.music, batch.genre, generator
+        )
+        with torch.autocast(self._device.type, enabled=False):
+            losses = motion_losses(
+                predicted.float(),
+                batch.motion,
+                self._prepared.vector,
+                self._weights,
+                self._family.choices(self.settings.model),
+                self._prepared.normaliser,
+            )
+        parts = ("reconstruction", "velocity", "joints", "foot")
+        return losses.total, {part: getattr(losses, part) for part in parts}
+
+    def sample(self, step: int, out: Path) -> dict[str, float | None]:
+        """Dance to held-out music and judge; nothing where nothing is held out."""
+        held_out = self._prepared.held_out
+        if not len(held_out):
+            return {}
+        count = min(self.settings.samples.clips, len(held_out))
+        chosen = np.linspace(0, len(held_out) - 1, count).round().astype(int).tolist()
+        danced = self._danced(held_out, chosen)
+        for index in chosen[: self.settings.samples.keep]:
+            self._keep(out / f"step-{step:08d}", held_out, index, danced[index])
+        self._judged = judge(
+            [danced[index] for index in chosen],
+            [held_out.raw(index) for index in chosen],
+            [held_out.heard(index) for index in chosen],
+            self._prepared.vector,
+        )
+        return self._judged
+
+    def _danced(self, windows: MotionWindows, chosen: Sequence[int]) -> dict[int, FloatArray]:
+        """(T, F) unnormalised motion vectors to the music of each window."""
+        settings = self.settings.samples
+        danced: dict[int, FloatArray] = {}
+        for length in np.unique(windows.lengths[chosen]):
+            alike = [index for index in chosen if windows.lengths[index] == length]
+            size = max(1, settings.batch_frames // int(length))
+            for first in range(0, len(alike), size):
+                batch = windows.batch(alike[first : first + size])
+                seeds = [settings.seed + int(index) for index in batch.window]
+                draw = seeded_noise(seeds, int(length), batch.motion.shape[-1], self._device)
+                music, genre = batch.music.to(self._device), batch.genre.to(self._device)
+                normalised = self._family.sample(self.network, music, genre, draw, self._schedule, settings)
+                vectors = self._prepared.normaliser.unnormalise(normalised.cpu().numpy())
+                danced.update(zip(batch.window.tolist(), vectors, strict=True))
+        return danced
+
+    def _keep(self, folder: Path, windows: MotionWindows, index: int, vectors: FloatArray) -> None:
+        try:
+            motion = decode(vectors, self._prepared.vector)
+        except MediaError:
+            return  # judge() counts what is no motion
+        folder.mkdir(parents=True, exist_ok=True)
+        take = Path(windows.take_names[int(windows.takes[index])]).name
+        write_motion(folder / f"{take}-{index}.npz", motion)
+
+    def export(self, folder: Path, step: int) -> None:
+        """A model folder."""
+        info = ModelInfo(
+            label=self.settings.label or None,
+            fps=float(self._prepared.fps),
+            layout=self._prepared.vector,
+            genres=self._prepared.genres,
+            training_data=(self._data_name,),
+            provenance=self._provenance(step),
+        )
+        save_model(
+            folder,
+            self.network,
+            self.settings.model,
+            self._prepared.normaliser,
+            info,
+            self._family.kind.name,
+        )
+
+    def _provenance(self, step: int) -> dict[str, Any]:
+        return {
+            "step": step,
+            "music_source": self._prepared.music_source,
+            "data": {"content_id": self._prepared.content_id, **self._prepared.report.to_json()},
+            "loop": self.settings.loop.model_dump(mode="json"),
+            "losses": self.settings.losses.model_dump(mode="json"),
+            "held_out": self._judged,
+            "versions": {
+                "madance": version("madance"),
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+        }
+
+
+def _check_fit(settings: MotionTraining[Any], family: MotionFamily[Any, Any], prepared: Prepared) -> None:
+    model, windows = settings.model, prepared.train
+    if not len(windows):
+        raise ConfigError(
+            "the data has no training window: see its report, or choose a smaller data.window_frames"
+        )
+    width, heard = layout(prepared.vector).width, windows.music.shape[-1]
+    for name, has, needs in (
+        ("features", model.features, width),
+        ("music_features", model.music_features, heard),
+    ):
+        if has != needs:
+            raise ConfigError(f"the data has {needs} {name}, the network {has}: --set model.{name}={needs}")
+    labels = family.genres(model)
+    if labels is not None and labels < len(prepared.genres):
+        raise ConfigError(
+            f"the data has {len(prepared.genres)} genres, the network knows {labels}: "
+            f"--set model.genres={len(prepared.genres)}"
+        )
+    frames = family.window_frames(model)
+    lengths = np.unique(np.concatenate([windows.lengths, prepared.held_out.lengths]))
+    if frames is not None and set(lengths.tolist()) != {frames}:
+        raise ConfigError(
+            f"this network takes windows of {frames} frames, the data has windows of {', '.join(map(str, lengths))}: "
+            f"set data.window_frames and model.frames alike"
+        )
