@@ -1,8 +1,7 @@
 """Files that are never half written, never trusted, and found again after a crash.
 
 Every result is written to a hidden temporary file beside its target, flushed to disk and renamed: a file
-under its final name is complete. Pickles are read by an unpickler that builds plain containers and numpy
-arrays and refuses everything else.
+under its final name is complete. Pickles are parsed, never run (:mod:`madata.pickles`).
 """
 
 from __future__ import annotations
@@ -16,11 +15,13 @@ import os
 import pickle
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from madata.errors import MadanceError, MediaError
+from madata.pickles import NotPlainError, load_plain
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -30,6 +31,7 @@ __all__ = [
     "read_json",
     "read_npz",
     "read_pickle",
+    "read_torch",
     "remove_leftovers",
     "sha256_bytes",
     "sha256_file",
@@ -42,6 +44,8 @@ __all__ = [
 
 _CHUNK = 1 << 20
 _TEMPORARY = ".tmp-"
+MAX_UNPACKED_BYTES = 1 << 30
+"""What one file of arrays may unpack to."""
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -157,41 +161,66 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
         ) from error
 
 
-_SAFE_GLOBALS = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "scalar"),
-    ("numpy.core.numeric", "_frombuffer"),
-    ("numpy._core.numeric", "_frombuffer"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-    ("collections", "OrderedDict"),
-}
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _SAFE_GLOBALS:
-            raise pickle.UnpicklingError(f"it wants to load {module}.{name}")
-        return super().find_class(module, name)
-
-
 def read_pickle(path: Path) -> Any:
     """Read a pickle of plain containers, numbers, strings and numpy arrays; nothing in it is ever run.
 
+    Files of joblib are read too, compressed or not (:mod:`madata.pickles` says what is taken).
+
     Raises:
-        MediaError: the file is absent, damaged, or names any other class or function.
+        MediaError: the file is absent, damaged, names any other class or function, or would cost without bound.
     """
     try:
-        with path.open("rb") as stream:
-            return _load_plain(stream)
+        data = _inflated(path.read_bytes())
+        return load_plain(io.BytesIO(data), len(data))
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file", reason="missing") from None
-    except Exception as error:  # a hostile or damaged pickle may raise anything
+    except NotPlainError as error:
         raise MediaError(
-            f"{path}: refused, only plain containers and numpy arrays are read from a pickle ({error})",
+            f"{path}: refused, only plain containers and numpy arrays are read from a pickle: {error}",
+            reason="unsafe_pickle",
+        ) from error
+
+
+def _inflated(data: bytes) -> bytes:
+    """The pickle in a file that joblib may have compressed (``zlib`` or ``gzip``), within bounds.
+
+    Raises:
+        NotPlainError: it is damaged, or unpacks to more than ``MAX_UNPACKED_BYTES``.
+    """
+    # RFC 1950: a zlib stream begins with 0x78 and a byte that makes both a multiple of 31; no pickle does.
+    if data[:2] != b"\x1f\x8b" and (data[:1] != b"\x78" or int.from_bytes(data[:2], "big") % 31):
+        return data
+    try:
+        opened = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: zlib and gzip by their headers
+        content = opened.decompress(data, MAX_UNPACKED_BYTES)
+    except zlib.error as error:
+        raise NotPlainError(f"it is damaged ({error})") from None
+    if opened.unconsumed_tail:
+        raise NotPlainError(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB")
+    return content
+
+
+def read_torch(path: Path) -> Any:
+    """Read a file of ``torch.save`` that holds plain containers and tensors; they come as numpy arrays.
+
+    Raises:
+        MediaError: the file is absent, damaged, older than PyTorch 1.6, or holds anything else.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename: info for info in archive.infolist()}
+            pickled = next((name for name in members if name.endswith("/data.pkl")), None)
+            if pickled is None or sum(info.file_size for info in members.values()) > MAX_UNPACKED_BYTES:
+                raise NotPlainError("it is no archive of torch.save, or one beyond bounds")
+            root = pickled.removesuffix("data.pkl")
+            with archive.open(pickled) as stream:
+                size = members[pickled].file_size
+                return load_plain(stream, size, lambda key: archive.read(f"{root}data/{key}"))
+    except FileNotFoundError:
+        raise MediaError(f"{path}: no such file", reason="missing") from None
+    except (NotPlainError, zipfile.BadZipFile, KeyError, OSError, zlib.error) as error:
+        raise MediaError(
+            f"{path}: refused, only plain containers and tensors of a PyTorch archive are read: {error}",
             reason="unsafe_pickle",
         ) from error
 
@@ -219,10 +248,6 @@ def write_pickle(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     stream = io.BytesIO()
     _PlainPickler(stream, protocol=4).dump(dict(arrays))
     write_bytes(path, stream.getvalue())
-
-
-def _load_plain(stream: IO[bytes]) -> Any:
-    return _PlainUnpickler(stream, encoding="latin1").load()
 
 
 def sha256_bytes(data: bytes) -> str:

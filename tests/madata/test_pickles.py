@@ -1,0 +1,161 @@
+"""Pickles as data: what is read, what is refused, and that refusing costs nothing."""
+
+import collections
+import io
+import pickle
+import resource
+import zipfile
+
+import numpy as np
+import pytest
+
+from madata.errors import MediaError
+from madata.files import read_pickle, read_torch
+from madata.pickles import MAX_DEPTH, NotPlainError, load_plain
+
+
+def loaded(data, **more):
+    return load_plain(io.BytesIO(data), len(data), **more)
+
+
+VALUES = {
+    "none": None,
+    "numbers": [1, -(2**70), 0.5, True, 255, 70000],
+    "text": ("é", b"\x00\xff", ""),
+    "nested": {"a": {1: [(), {}, [[]]]}},
+    "array": np.arange(6, dtype=">i2").reshape(2, 3),
+    "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    "empty": np.zeros((0, 3), np.float32),
+    "scalar": np.float32(1.5),
+    "letters": np.array(["ab", "c"]),
+}
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_plain_values_come_back(protocol):
+    found = loaded(pickle.dumps(VALUES, protocol))
+    assert list(found) == list(VALUES)
+    for name, value in VALUES.items():
+        if isinstance(value, np.ndarray | np.generic):
+            np.testing.assert_array_equal(found[name], value)
+            assert found[name].dtype == value.dtype
+        else:
+            assert found[name] == value, name
+
+
+def test_shared_values_stay_shared_and_objects_in_arrays_become_lists():
+    one = [1.0]
+    content = {"first": one, "second": one, "labels": np.array([{"a": 1}, None], object)}
+    found = loaded(pickle.dumps(content))
+    assert found["first"] is found["second"]
+    assert found["labels"] == [{"a": 1}, None]
+
+
+@pytest.mark.parametrize("compress", [0, 3, ("gzip", 3)])
+def test_files_of_joblib(tmp_path, compress):
+    joblib = pytest.importorskip("joblib")
+    tracks = collections.defaultdict(dict)
+    tracks[0] = {"pose": np.random.default_rng(0).normal(size=(5, 72)), "trans": np.asfortranarray(np.eye(3))}
+    joblib.dump(tracks, tmp_path / "wham_output.pkl", compress=compress)
+    found = read_pickle(tmp_path / "wham_output.pkl")
+    for name, array in tracks[0].items():
+        np.testing.assert_array_equal(found[0][name], array)
+
+
+def test_archives_of_torch(tmp_path):
+    torch = pytest.importorskip("torch")
+    content = {"body_pose": torch.rand(4, 63), "turned": torch.rand(3, 4).T, "half": torch.ones(2).half()}
+    torch.save({"smpl": content, "fps": 30}, tmp_path / "result.pt")
+    found = read_torch(tmp_path / "result.pt")
+    assert found["fps"] == 30
+    for name, tensor in content.items():
+        np.testing.assert_array_equal(found["smpl"][name], tensor.numpy())
+
+
+class Runs:
+    def __init__(self, call, *arguments):
+        self.reduced = (call, arguments)
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def doubled(times, make):
+    value = make(1, 1)
+    for _ in range(times):
+        value = make(value, value)
+    return value
+
+
+def refused():
+    holds_itself = []
+    holds_itself.append(holds_itself)
+    deep = []
+    for _ in range(MAX_DEPTH + 2):
+        deep = [deep]
+    array = pickle.dumps(np.zeros(4), 2)
+    yield "it wants to call", pickle.dumps(Runs(print, "x"))
+    yield "it wants to call builtins.getattr", pickle.dumps(Runs(getattr, "x", "y"))
+    yield "it wants to make a", pickle.dumps(collections.UserString("x"))
+    yield "written out", pickle.dumps(doubled(60, lambda a, b: [a, b]))
+    yield "a key of a dictionary is a tuple", pickle.dumps({doubled(10, lambda a, b: (a, b)): 1})
+    yield "it holds itself", pickle.dumps(holds_itself)
+    yield "nested more than", pickle.dumps(deep)
+    yield "1099511627776 bytes are announced", b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b"abc."
+    yield "an array of records", pickle.dumps(np.zeros(2, [("a", "f4")]))
+    yield "whose numbers are not there", array.replace(b"K\x04\x85", b"K\x05\x85")
+    yield "which is no data", b"cnumpy\nndarray\n."
+    yield "no plain data (PERSID)", b"Pstorage\n."
+    yield "refers to data outside", pickle.dumps(("storage",))[:-1] + b"Q."
+    yield "ends early", pickle.dumps([1, 2])[:-3]
+    yield "ends early", b""
+    yield "damaged", b"h\x07."
+
+
+@pytest.mark.parametrize(
+    ("words", "data"), refused(), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_what_is_not_plain_is_refused_at_once(words, data):
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    with pytest.raises(NotPlainError) as caught:
+        loaded(data)
+    assert words in str(caught.value)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    assert after.ru_maxrss - before.ru_maxrss < 200_000  # KiB
+
+
+def test_a_pickle_that_unpacks_without_end(tmp_path, monkeypatch):
+    import zlib
+
+    monkeypatch.setattr("madata.files.MAX_UNPACKED_BYTES", 1 << 16)
+    path = tmp_path / "bomb.pkl"
+    path.write_bytes(zlib.compress(pickle.dumps(b"\0" * (1 << 20))))
+    with pytest.raises(MediaError, match="unpacks to more than"):
+        read_pickle(path)
+
+
+@pytest.mark.parametrize("content", [b"junk", None])
+def test_no_archive_of_torch(tmp_path, content):
+    path = tmp_path / "result.pt"
+    if content is None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("other.txt", "x")
+    else:
+        path.write_bytes(content)
+    with pytest.raises(MediaError, match=r"result\.pt: refused") as caught:
+        read_torch(path)
+    assert caught.value.reason == "unsafe_pickle"
+
+
+def test_a_tensor_beyond_its_storage(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save(torch.zeros(4), tmp_path / "whole.pt")
+    with zipfile.ZipFile(tmp_path / "whole.pt") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    storage = next(name for name in members if "/data/" in name)
+    members[storage] = members[storage][:4]
+    with zipfile.ZipFile(tmp_path / "cut.pt", "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    with pytest.raises(MediaError, match="beyond its storage"):
+        read_torch(tmp_path / "cut.pt")
