@@ -222,7 +222,9 @@ def read_tensor(path: Path) -> Tensor:
     from safetensors.torch import load_file
 
     try:
-        tensor: Tensor = load_file(path)["value"]
+        # Cloned into memory as torch lays it out: where a tensor lies decides which kernels read it, and a run that
+        # goes on from this file has to end in the bits of one that was never stopped.
+        tensor: Tensor = load_file(path)["value"].clone()
     except (OSError, KeyError, SafetensorError) as error:
         raise MadanceError(
             f"{path}: not readable ({error}); delete it and run the same command again"

@@ -63,9 +63,9 @@ def test_a_dry_run_shows_what_would_be_and_does_nothing(invoke, tmp_path):
 def test_samples_left_out_are_named_and_change_the_exit_code(invoke, tmp_path):
     folder = ma_data(tmp_path / "data")
     (folder / "clips" / "clip-1.mp4").write_bytes(b"damaged")
-    ended = invoke(
-        aesthetic, "--no-kinematic", "--steps", "1", "--layout", "diffsynth", "--no-pose", folder=folder
-    )
+    # A cache of its own: the table knows the clip by its hash, and another test may have encoded it undamaged.
+    words = ("--no-kinematic", "--steps", "1", "--layout", "diffsynth", "--no-pose", "--cache")
+    ended = invoke(aesthetic, *words, str(tmp_path / "encoded"), folder=folder)
     assert ended.exit_code == 1
     assert "left out  clip-1: " in ended.stderr
     assert "1 steps are done; the result is" in ended.stdout
@@ -113,4 +113,7 @@ def test_two_processes_with_divided_weights_train_as_one(data, model, encoded, t
     two, one = (dict(read_safetensors(tmp_path / out / "lora.safetensors")) for out in ("two", "one"))
     assert two.keys() == one.keys()
     for name, value in one.items():
-        torch.testing.assert_close(two[name], value, atol=1e-6, rtol=1e-5)
+        # AdamW divides a gradient by its size: where it is hardly more than its rounding, a weight may move by a share
+        # of the rate of 1e-2. A gradient that is not the mean over both processes moves many by all of it.
+        torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-5)
+        assert (two[name] - value).abs().median() < 1e-6

@@ -17,6 +17,11 @@ def pipeline():
     return tiny_pipeline()
 
 
+def assert_same(ours, theirs):
+    """Up to float32: two encoders of equal weights may run through different kernels."""
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
 def mode(pipeline, video):
     with torch.no_grad():
         return pipeline.prepare_pose_latents(video)[0]
@@ -33,11 +38,11 @@ def test_a_sample_is_what_the_pipeline_makes_for_generation(prepared, pipeline, 
         empty = pipeline.prepare_prev_segment_cond_latents(None, segment_frame_length=9, height=48, width=32)
         picture = encode_picture(pipeline, footage.frames[0], torch.device("cpu"))[0]
         text = encode_prompt(pipeline, window.clip.prompt, torch.device("cpu"))[0]
-    assert torch.equal(kept["target"], torch.cat([reference[0, 4:], mode(pipeline, frames)], dim=1))
-    assert torch.equal(kept["pose"], mode(pipeline, to_video(list(footage.poses))))
-    assert torch.equal(known_latents(kept, run.store.empty()), torch.cat([reference, empty], dim=2)[0])
-    assert torch.equal(kept["picture"], picture)
-    assert torch.equal(run.store.text(window.clip.prompt), text)
+    assert_same(kept["target"], torch.cat([reference[0, 4:], mode(pipeline, frames)], dim=1))
+    assert_same(kept["pose"], mode(pipeline, to_video(list(footage.poses))))
+    assert_same(known_latents(kept, run.store.empty()), torch.cat([reference, empty], dim=2)[0])
+    assert_same(kept["picture"], picture)
+    assert_same(run.store.text(window.clip.prompt), text)
     assert np.array_equal(kept["face"], footage.faces)
 
 
@@ -48,13 +53,13 @@ def test_the_layout_of_the_release_encodes_in_one_pass(prepared, pipeline, tmp_p
     kept, footage = run.store.read(run.store.key(window)), read_footage(window, run.settings, 16)
     assert (len(footage.frames), len(footage.poses)) == (13, 9)
     frames = to_video(list(footage.frames))
-    assert torch.equal(kept["target"], mode(pipeline, frames))
+    assert_same(kept["target"], mode(pipeline, frames))
     assert kept["target"].shape[1] == kept["pose"].shape[1] + 1 == 4
     known = known_latents(kept, run.store.empty())
     assert known[:4].sum((0, 2, 3)).tolist() == [4 * 6 * 4, 0, 0, 0]
     empty_after = torch.zeros_like(frames)
     empty_after[:, :, :1] = frames[:, :, :1]
-    assert torch.equal(known[4:], mode(pipeline, empty_after))
+    assert_same(known[4:], mode(pipeline, empty_after))
 
 
 def test_what_is_kept_is_not_made_again(prepared, tmp_path, monkeypatch):

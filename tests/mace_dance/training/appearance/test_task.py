@@ -48,6 +48,11 @@ def output(network, task):
     )[0]
 
 
+def assert_same_output(ours, theirs):
+    """Equal weights give equal numbers up to float32: which kernel runs depends on where tensors lie in memory."""
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
 def sha256(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -62,7 +67,7 @@ def test_kinematic_changes_the_body_adapter_alone_and_it_loads(train, tmp_path, 
     path = tmp_path / "run" / "adapter.safetensors"
     assert load_adapter(fresh, path).ignored == ()
     assert all(torch.equal(value, after[name]) for name, value in state(fresh).items())
-    assert torch.equal(output(fresh, task), output(task.transformer, task))
+    assert_same_output(output(fresh, task), output(task.transformer, task))
     record = read_record(path)
     assert (record["stage"], record["step"], record["facts"]["layout"]) == ("kinematic", 2, layout)
     assert record["base"]["label"] == "tiny-random"
@@ -82,13 +87,11 @@ def test_aesthetic_changes_the_lora_alone_and_it_loads(train, tmp_path, model):
     fresh = tiny_pipeline().transformer
     loaded = load_lora(fresh, path, strength=1.0)
     assert (loaded.layers, loaded.ranks, loaded.alphas, loaded.naming) == (20, (3,), (6.0,), "diffusers")
-    torch.testing.assert_close(output(fresh, task), output(task.transformer, task), atol=1e-6, rtol=0)
+    assert_same_output(output(fresh, task), output(task.transformer, task))
     assert not torch.equal(output(tiny_pipeline().transformer, task), output(task.transformer, task))
     stock = load_pipeline(model).pipeline
     stock.load_lora_weights(str(path), adapter_name="stock")
-    torch.testing.assert_close(
-        output(stock.transformer, task), output(task.transformer, task), atol=1e-6, rtol=0
-    )
+    assert_same_output(output(stock.transformer, task), output(task.transformer, task))
 
 
 def test_aesthetic_stands_on_the_adapter_of_the_kinematic_stage(train, tmp_path):
@@ -148,7 +151,8 @@ def test_recomputing_and_offloading_leave_the_gradients_alone(prepared, monkeypa
         other = gradients(prepared("aesthetic", *options, "flow.weighting=none").task("cpu"))
         assert other.keys() == plain.keys()
         for name, value in plain.items():
-            assert torch.equal(other[name], value), name
+            scale = float(value.abs().max())
+            torch.testing.assert_close(other[name], value, rtol=1e-4, atol=1e-5 * scale, msg=name)
 
 
 def test_bf16_trains_float32_parameters_of_a_bf16_network(train, tmp_path):

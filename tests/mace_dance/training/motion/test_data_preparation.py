@@ -80,7 +80,7 @@ def test_windows_hold_the_motion_and_its_own_beats(damaged):
     take = side.take_names.index("dance1")
     index = int(np.flatnonzero(side.takes == take)[1])
     motion = dance(seed=1)
-    np.testing.assert_array_equal(side.raw(index), encode(motion, "edge-151")[20:80])
+    np.testing.assert_allclose(side.raw(index), encode(motion, "edge-151")[20:80], atol=1e-5)
     positions = joint_positions(with_up(motion, "z"))
     body = body_track(positions, skeleton("smpl-24").joints, 30.0, up="z")
     beats = (motion_beat_times(body) * 30).astype(int)
@@ -95,7 +95,7 @@ def test_another_frame_rate_is_resampled(damaged):
     for side in (prepared.train, prepared.held_out):
         for index in np.flatnonzero(side.takes == side.take_names.index("fast"))[:1]:
             expected = encode(resample(dance(seed=9, fps=60.0), 30), "edge-151")
-            np.testing.assert_array_equal(side.raw(int(index)), expected[:60])
+            np.testing.assert_allclose(side.raw(int(index)), expected[:60], atol=1e-5)
 
 
 def test_the_normaliser_knows_the_training_side_only(damaged):
@@ -234,7 +234,8 @@ def test_songs_are_read_once_and_bad_sound_costs_its_takes_only(tmp_path):
     features = music_features(source / "song.wav").values
     side = next(s for s in (prepared.train, prepared.held_out) if s.take_names.index("dance1") in s.takes)
     index = int(np.flatnonzero(side.takes == side.take_names.index("dance1"))[0])
-    np.testing.assert_array_equal(side.heard(index), features[:60])
+    # Made by another process, with other threads: spectra are equal up to float32.
+    np.testing.assert_allclose(side.heard(index), features[:60], rtol=1e-5, atol=1e-4)
     assert prepared.report.cut_s == pytest.approx(2 * (120 - len(features)) / 30)
     todo = []
     prepare(source, tmp_path / "cache", settings, rebuild=True, on_start=todo.append)
