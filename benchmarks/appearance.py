@@ -107,7 +107,7 @@ def plain_consistency(features: np.ndarray) -> float:
 
 def plain_scores(path: Path) -> dict[str, float]:
     """All six dimensions, each with a decode of its own."""
-    from evaluation.metrics.appearance.preprocess import clip_input, quality_input, subject_input
+    from evaluation.features.video.preprocess import clip_input, quality_input, subject_input
 
     weights, bias = head()
     aesthetic = encode(clip_input(plain_tensor(path))).numpy()
@@ -146,13 +146,13 @@ def head() -> tuple[np.ndarray, float]:
 
 def toy_instruments(dimensions: list[str] | None = None):
     """Our accumulators with the means in place of networks."""
-    from evaluation.metrics.appearance.aesthetic_quality import AestheticQuality
-    from evaluation.metrics.appearance.consistency import background_consistency, subject_consistency
-    from evaluation.metrics.appearance.imaging_quality import ImagingQuality
-    from evaluation.metrics.appearance.motion_smoothness import MotionSmoothness
-    from evaluation.metrics.appearance.one_pass import Panel
-    from evaluation.metrics.appearance.temporal_flickering import TemporalFlickering
-    from evaluation.videos.instruments import Instruments
+    from evaluation.features.extractors import Instruments
+    from evaluation.features.video.aesthetic_quality import AestheticQuality
+    from evaluation.features.video.consistency import background_consistency, subject_consistency
+    from evaluation.features.video.imaging_quality import ImagingQuality
+    from evaluation.features.video.motion_smoothness import MotionSmoothness
+    from evaluation.features.video.one_pass import Panel
+    from evaluation.features.video.temporal_flickering import TemporalFlickering
 
     start = {
         "imaging_quality": lambda: ImagingQuality(rate, batch=1),
@@ -168,7 +168,7 @@ def toy_instruments(dimensions: list[str] | None = None):
 
 def our_scores(path: Path, dimensions: list[str] | None = None) -> dict[str, float]:
     """The dimensions of one video from one decode."""
-    from evaluation.videos.watching import watch
+    from evaluation.features.extract_video import watch
 
     row = watch(path, toy_instruments(dimensions))
     if row.fault:
@@ -208,12 +208,12 @@ def time_networks(path: Path, device: str, frames: int) -> None:
     """Frames per second of every dimension with random weights."""
     import torch
 
-    from evaluation.metrics.appearance import amt, clip, dino, musiq
-    from evaluation.metrics.appearance.aesthetic_quality import AestheticQuality
-    from evaluation.metrics.appearance.consistency import background_consistency, subject_consistency
-    from evaluation.metrics.appearance.frames import chunked
-    from evaluation.metrics.appearance.imaging_quality import ImagingQuality
-    from evaluation.metrics.appearance.motion_smoothness import MotionSmoothness
+    from evaluation.features.video.aesthetic_quality import AestheticQuality
+    from evaluation.features.video.consistency import background_consistency, subject_consistency
+    from evaluation.features.video.frames import chunked
+    from evaluation.features.video.imaging_quality import ImagingQuality
+    from evaluation.features.video.motion_smoothness import MotionSmoothness
+    from evaluation.features.video.networks import amt, clip, dino, musiq
     from madata.video import Decoder
 
     torch.manual_seed(0)
@@ -299,7 +299,7 @@ def compare(path: Path) -> dict[str, float]:
 
 def compare_flickering(frames: list[np.ndarray]) -> tuple[int, float, float]:
     """Number of frames, the plain score, and the ratio of scoring frames that are in memory."""
-    from evaluation.metrics.appearance.temporal_flickering import mean_absolute_difference
+    from evaluation.features.video.temporal_flickering import mean_absolute_difference
 
     slow, plain = cpu_seconds(lambda: plain_flickering(frames))
     fast, _ = cpu_seconds(lambda: [mean_absolute_difference(a, b) for a, b in pairwise(frames)])

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluation.definitions import VARIANTS, KineticRule, Variant
+from evaluation.features.motion.geometric import RELATIONS
+from evaluation.features.motion.published import official_features, official_motion_beats, place
 from evaluation.metrics.beats import official_alignment
 from evaluation.metrics.distances import diversity, frechet_distance
-from evaluation.metrics.geometric import RELATIONS
-from evaluation.metrics.kinetic import KineticRule
 from evaluation.metrics.scaling import scale_officially
-from evaluation.metrics.variants import VARIANTS, Variant, official_features, official_motion_beats, place
 
 GOALS = {"2D features": 60.0, "3D features (LODGE)": 400.0, "DIV, N = 500": 50.0}
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.features import Features, Window, measure_windows
+from evaluation.features.table import Features, Window, measure_windows
+from evaluation.inputs.pose_files import EXTRACTOR, Track, convert_track
 from evaluation.measure import measure
 from evaluation.protocol import Protocol, load_protocol
-from evaluation.results import Metric
+from evaluation.result import Metric
 from evaluation.show import number
-from evaluation.tracks import EXTRACTOR, Track, convert_track
 from madata.files import read_npz
 
 FPS = 16.0

@@ -15,10 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from evaluation.gather import Options
-from evaluation.metrics.appearance.scores import DIMENSIONS
-from evaluation.metrics.appearance.vbench_file import read_vbench
+from evaluation.features.video.scores import DIMENSIONS
+from evaluation.options import Options
 from evaluation.protocol import load_protocol
+from evaluation.report.vbench_file import read_vbench
 from evaluation.score import score
 
 TOLERANCE = 1e-4

@@ -17,11 +17,11 @@ from typing import Literal
 import numpy as np
 
 from evaluation.contrasts import Contrast, motion_contrasts, picture_contrasts
-from evaluation.features import Features, read_features, read_videos
+from evaluation.features.table import Features, read_features, read_videos
+from evaluation.features.video_rows import VideoRow
 from evaluation.protocol import Protocol
-from evaluation.results import Metric, Result, read_result
+from evaluation.result import Metric, Result, read_result
 from evaluation.stats.comparison import holm, label_swap_test, paired_difference
-from evaluation.videos.rows import VideoRow
 from madata.errors import MadanceError
 from madata.files import sha256_file
 

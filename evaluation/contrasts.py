@@ -15,16 +15,16 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features import Features, concatenate
+from evaluation.features.extractors import DERIVED
+from evaluation.features.table import Features, concatenate
+from evaluation.features.video_rows import VideoRow
 from evaluation.measure import clip_groups, metrics_of, row_scores, scaled_sides
 from evaluation.measure.distances import Part, Scaled
 from evaluation.measure.draft import Rows, RowStatistic, on_clips
 from evaluation.metrics.distances import diversity, frechet_distance
 from evaluation.protocol import Protocol
 from evaluation.stats.intervals import Statistic
-from evaluation.videos.instruments import DERIVED
 from evaluation.videos.numbers import Column, value_of
-from evaluation.videos.rows import VideoRow
 from madata.errors import MadanceError
 
 __all__ = ["LEAST_CLIPS", "Contrast", "motion_contrasts", "picture_contrasts"]

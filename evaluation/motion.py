@@ -1,4 +1,4 @@
-"""Motion scored: files -> tracks -> features (:mod:`evaluation.sides`) -> numbers (:mod:`evaluation.measure`)."""
+"""Motion scored: files to features to numbers."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.features import Features
-from evaluation.gather import Listener, Options, Refused, nothing_left, reader_for, refuse
-from evaluation.inputs import Match, find_clips, match_clips, set_sha256
+from evaluation.features.extract_motion import MeasuredSide, SideReader, reader_for
+from evaluation.features.music import Listener
+from evaluation.features.saved_reference import find_reference
+from evaluation.features.table import Features
+from evaluation.inputs.discovery import find_clips, set_sha256
+from evaluation.inputs.pairing import Match, match_clips
 from evaluation.measure import measure
+from evaluation.options import Options
+from evaluation.problems import Refused, nothing_left, refuse
 from evaluation.protocol import Protocol
-from evaluation.reference import find_reference
-from evaluation.results import Dataset, FileHashes, Pose, Problem, ProtocolRef, Result, seal
-from evaluation.scored import Scored, environment, maker_of, run_of
-from evaluation.sides import MeasuredSide, SideReader
+from evaluation.report.artifacts import Scored, environment, maker_of, run_of
+from evaluation.result import Dataset, FileHashes, Pose, Problem, ProtocolRef, Result, seal
 from madata.errors import MadanceError
 
 __all__ = ["score_motion"]
@@ -38,7 +41,7 @@ def score_motion(
     Args:
         predictions: folder of keypoints, videos or motions, one file per clip, or a run of ``madance
             generate``, which also tells what made them.
-        reference: such a folder, or a file of :func:`evaluation.reference.save_reference`.
+        reference: such a folder, or a file of :func:`evaluation.features.saved_reference.save_reference`.
         music: folder of sound files or videos; where it is absent, the sound of the reference videos or the
             beats of a saved reference serve.
 

@@ -21,15 +21,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from evaluation.metrics.appearance.one_pass import ClipPrecision
-from evaluation.metrics.reconstruction.protocols import PROTOCOLS as PAIR_PROTOCOLS
-from evaluation.metrics.reconstruction.protocols import PairProtocol
+from evaluation.definitions import PAIR_PROTOCOLS, PairProtocol
 from madata.errors import ConfigError
 from madata.files import sha256_bytes
 
 __all__ = [
     "DEFAULTS",
     "AppearanceRule",
+    "ClipPrecision",
     "ClipRule",
     "InputKind",
     "Protocol",
@@ -39,6 +38,7 @@ __all__ = [
 ]
 
 InputKind = Literal["keypoints2d", "motion3d", "video"]
+ClipPrecision = Literal["float32", "float16", "bfloat16"]
 
 DEFAULTS: dict[InputKind, str] = {"keypoints2d": "ma-data-motion2d", "motion3d": "finedance-motion3d"}
 
@@ -131,8 +131,8 @@ class Protocol(_Closed):
 
     Attributes:
         kind: ``official`` reproduces a published script, ``corrected`` is ours.
-        definition: ``corrected``, a published definition of motion of :mod:`evaluation.metrics.variants`, a
-            way to compare pairs of :mod:`evaluation.metrics.reconstruction.protocols`, or ``vbench``.
+        definition: ``corrected``, a published definition of motion of :mod:`evaluation.features.motion.published`, a
+            way to compare pairs of :mod:`evaluation.definitions`, or ``vbench``.
         beats: of the corrected definition; a published one brings its own.
         appearance: where appearance dimensions are measured.
         metrics: version of every metric, in the order of the report; a version changes when a number would.

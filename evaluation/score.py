@@ -1,7 +1,7 @@
 """Scoring: two folders and a protocol in, one result out.
 
 Motion is the matter of :mod:`evaluation.motion`, pictures of :mod:`evaluation.videos`. The features are kept beside
-the result (:mod:`evaluation.scored`); :func:`rescore` makes the same numbers of them again.
+the result (:mod:`evaluation.report.artifacts`); :func:`rescore` makes the same numbers of them again.
 
 Example:
     scored = score(Path("pred"), Path("gt"), load_protocol("ma-data-motion2d"), music=Path("music"))
@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from evaluation.features import read_features
-from evaluation.gather import Options
+from evaluation.features.table import read_features
 from evaluation.measure import Measurement, measure
 from evaluation.motion import score_motion
+from evaluation.options import Options
 from evaluation.protocol import Protocol
-from evaluation.scored import FEATURES_FILE, RESULT_FILE, SAMPLES_FILE, Scored, write_scored
+from evaluation.report.artifacts import FEATURES_FILE, RESULT_FILE, SAMPLES_FILE, Scored, write_scored
 from evaluation.videos.scoring import rescore_videos, score_videos
 from madata.errors import MadanceError, MediaError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from evaluation.results import Metric, Problem, Result
+from evaluation.result import Metric, Problem, Result
 
 __all__ = ["columns", "describe", "interval", "number", "side_by_side"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evaluation.results import Metric, Result
+from evaluation.result import Metric, Result
 from leaderboard.entries import Conditions, Entry, by_conditions
 from leaderboard.layout import TASK_TITLES, TASKS, Column, Task, columns_of, extra_column, in_shown_unit
 from leaderboard.reported import reported_section

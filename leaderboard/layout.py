@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from evaluation.results import Metric
+from evaluation.result import Metric
 
 __all__ = ["TASKS", "TASK_TITLES", "Column", "Task", "columns_of", "extra_column", "in_shown_unit"]
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features import Features, read_features, read_videos
+from evaluation.features.table import Features, read_features, read_videos
 from evaluation.protocol import load_protocol, protocol_names
-from evaluation.results import Metric, Result
+from evaluation.result import Metric, Result
 from evaluation.score import rescore
 from leaderboard.entries import Entry
 from madata.errors import MadanceError

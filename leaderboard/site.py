@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from evaluation.protocol import Protocol
-from evaluation.results import Result
+from evaluation.result import Result
 from leaderboard.board import Board, build_board
 from leaderboard.entries import Entry
 from leaderboard.figures import interval_plot, pareto_plot, points_of

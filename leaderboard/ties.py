@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.compare import Difference, Run, compare, load_run
-from evaluation.results import Metric
+from evaluation.result import Metric
 from evaluation.stats.intervals import mean_interval
 from leaderboard.entries import Entry
 from madata.errors import MadanceError

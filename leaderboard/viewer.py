@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.results import Metric
+from evaluation.result import Metric
 from leaderboard.board import Board
 from leaderboard.layout import TASKS, Column, columns_of, extra_column, in_shown_unit
 from leaderboard.table import Row

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from evaluation.gather import Options
+    from evaluation.options import Options
     from evaluation.protocol import Protocol
-    from evaluation.results import Problem, Result
+    from evaluation.result import Problem, Result
 
 __all__ = ["score"]
 
@@ -24,7 +24,7 @@ _FOLDER = click.Path(path_type=Path)
 def _print_schema(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
-    from evaluation.results import json_schema
+    from evaluation.result import json_schema
 
     click.echo(json.dumps(json_schema(), indent=1))
     ctx.exit()
@@ -124,7 +124,8 @@ def score(
     Exit codes: 0 done, 1 done with clips missing, 2 refused (every problem is named), 3 numbers differ on
     re-scoring.
     """
-    from evaluation.gather import Options, Refused
+    from evaluation.options import Options
+    from evaluation.problems import Refused
 
     if predictions is not None and predictions.is_file():
         raise SystemExit(_rescore(predictions, as_json=as_json))
@@ -170,7 +171,7 @@ def score(
 
 
 def _protocols(names: tuple[str, ...], folder: Path) -> list[Protocol]:
-    from evaluation.inputs import guess_kind
+    from evaluation.inputs.discovery import guess_kind
     from evaluation.protocol import DEFAULTS, load_protocol
 
     return [load_protocol(name) for name in names or (DEFAULTS[guess_kind(folder)],)]
@@ -188,8 +189,8 @@ def _run(
     options: Options,
     out: Path | None,
 ) -> Result:
+    from evaluation.report.artifacts import write_scored
     from evaluation.score import score as score_folders
-    from evaluation.scored import write_scored
     from madata.files import write_json
 
     if out is not None:  # before any work: hours of it must not end at a folder that cannot be written
@@ -201,7 +202,7 @@ def _run(
 def _save(
     reference: Path, protocols: list[Protocol], file: Path, music: Path | None, options: Options
 ) -> Path:
-    from evaluation.reference import save_reference
+    from evaluation.features.saved_reference import save_reference
 
     if len(protocols) != 1:
         raise click.UsageError("--save-reference takes one --protocol")
@@ -213,7 +214,7 @@ def _save(
 
 
 def _import(file: Path, system: str | None, out: Path | None) -> Result:
-    from evaluation.videos.imported import import_vbench, write_imported
+    from evaluation.report.vbench_import import import_vbench, write_imported
 
     imported = import_vbench(file, system)
     return imported.result if out is None else write_imported(imported, out)
@@ -260,7 +261,7 @@ def _print(results: list[Result], *, as_json: bool) -> None:
 
 def _rescore(features: Path, *, as_json: bool) -> int:
     """Compute the numbers of a features file again and hold them against the result beside it."""
-    from evaluation.results import read_result
+    from evaluation.result import read_result
     from evaluation.score import RESULT_FILE, rescore
     from evaluation.show import number
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.clip_files import clip_files
+from evaluation.inputs.discovery import clip_files
 from evaluation.systems import RealClip, Task
 from evaluation.systems.folder import MOTION_SUFFIXES, VIDEO_SUFFIXES
 from madata.errors import MadanceError

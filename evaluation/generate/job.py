@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from evaluation.clip_files import CLIP_SCHEMA
 from evaluation.generate.material import Pose, check_sound, letterboxed, music_length_s, read_pose
 from evaluation.generate.requests import Wanted, extract_sound
+from evaluation.inputs.discovery import CLIP_SCHEMA
 from evaluation.systems import Plugin, Request, Running, Task, choose_task, optional_method
 from evaluation.systems.folder import VIDEO_SUFFIXES
 from evaluation.systems.plugin import guarded

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.generate.journal import RUN_SCHEMA, Entry, Journal
-from evaluation.results import Checkpoint, Generation, System, labelled
+from evaluation.result import Checkpoint, Generation, System, labelled
 from madata.errors import MadanceError
 from madata.files import read_json
 

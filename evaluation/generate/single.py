@@ -20,12 +20,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from evaluation.clip_files import CLIP_SCHEMA, PARTS_SUFFIX
 from evaluation.generate.job import Inputs, Job, SingleSettings, prepared
 from evaluation.generate.journal import describe_loaded, settle_loaded, settle_run
 from evaluation.generate.measuring import peak_gpu_mib, peak_rss_mib, seed_everything, timed
 from evaluation.generate.output import BrokenContractError, Frames, check_motion_output, check_video_file
 from evaluation.generate.preview import write_preview
+from evaluation.inputs.discovery import CLIP_SCHEMA, PARTS_SUFFIX
 from evaluation.systems import Output, Plugin, Request, fit_motion
 from evaluation.systems.plugin import guarded
 from madata.errors import MadanceError

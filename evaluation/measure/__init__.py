@@ -1,6 +1,6 @@
 """From the features of two sides to the numbers of a protocol, each with its interval and its noise floor.
 
-:func:`measure` sees nothing but :class:`~evaluation.features.Features` and the protocol: what it makes of a
+:func:`measure` sees nothing but :class:`~evaluation.features.table.Features` and the protocol: what it makes of a
 features file tomorrow is what it made of the files today, to the last bit.
 """
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features import Features
+from evaluation.definitions import VARIANTS
+from evaluation.features.table import Features
 from evaluation.measure.draft import METRICS, Draft, Statistics
 from evaluation.metrics.beats import BeatAlignment, NoBeatsError, beat_alignment, official_alignment
-from evaluation.metrics.variants import VARIANTS
 from evaluation.protocol import Protocol
 
 __all__ = ["beats", "row_scores", "scalars"]

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features import Features
+from evaluation.definitions import VARIANTS
+from evaluation.features.table import Features
 from evaluation.measure.draft import METRICS, Draft, Rows, RowStatistic, Statistics
 from evaluation.metrics.distances import (
     diversity,
@@ -26,7 +27,6 @@ from evaluation.metrics.distances import (
     official_frechet,
 )
 from evaluation.metrics.scaling import fit_scale, scale_officially
-from evaluation.metrics.variants import VARIANTS
 from evaluation.protocol import Protocol
 from evaluation.stats.intervals import diversity_interval
 

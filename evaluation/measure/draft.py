@@ -16,10 +16,10 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features import Features
-from evaluation.metrics.appearance.scores import DIMENSIONS, PAIR_WEIGHTED
+from evaluation.features.table import Features
+from evaluation.features.video.scores import DIMENSIONS, PAIR_WEIGHTED
 from evaluation.protocol import Protocol
-from evaluation.results import Metric
+from evaluation.result import Metric
 from evaluation.stats.estimate import noise_floor
 from evaluation.stats.intervals import half_sampling_interval, mean_interval
 
@@ -62,7 +62,7 @@ METRICS = {
 
 @dataclass
 class Draft:
-    """What :class:`~evaluation.results.Metric` needs besides the kind.
+    """What :class:`~evaluation.result.Metric` needs besides the kind.
 
     Attributes:
         directed: the metric has its better side here; corrected DIV has none, the nearer to the reference the

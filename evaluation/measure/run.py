@@ -8,12 +8,12 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features import Features
+from evaluation.features.table import Features
 from evaluation.measure.clips import beats, row_scores, scalars
 from evaluation.measure.distances import distances
 from evaluation.measure.draft import METRICS, Statistics
 from evaluation.protocol import Protocol
-from evaluation.results import Metric
+from evaluation.result import Metric
 from madata.errors import ConfigError
 
 __all__ = ["Measurement", "check_metrics", "measure", "metrics_of"]

@@ -16,12 +16,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 from scipy.spatial.distance import cdist, pdist
+
+from evaluation.definitions import FrechetRule
 
 __all__ = [
     "KernelDistance",
@@ -76,7 +78,6 @@ def _root(features: Array) -> tuple[Features, Features, float]:
     return mean, centred, trace
 
 
-FrechetRule = Literal["lodge", "mint"]
 _OFFSETS: dict[FrechetRule, float] = {"lodge": 1e-5, "mint": 1e-6}
 _MAX_IMAGINARY = 1e-3
 

@@ -10,30 +10,17 @@ Legend: N clips of the reference, M generated clips, D features.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Scale", "Scaling", "fit_scale", "scale_officially"]
+from evaluation.definitions import Scaling
+
+__all__ = ["Scale", "fit_scale", "scale_officially"]
 
 Array = npt.NDArray[np.floating[Any]]
 Features = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """A published normalisation.
-
-    Attributes:
-        own: each set by its own statistics; otherwise both by those of the reference.
-        library: ``torch`` divides the variance by N - 1, ``numpy`` by N.
-        epsilon: what is added to the deviation.
-    """
-
-    own: bool
-    library: Literal["numpy", "torch"]
-    epsilon: float
 
 
 def scale_officially(reference: Array, generated: Array, scaling: Scaling) -> tuple[Array, Array]:

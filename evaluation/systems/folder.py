@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.clip_files import clip_files
+from evaluation.inputs.discovery import clip_files
 from evaluation.systems.contract import Card, Output, Request, Task
 from madata.errors import MadanceError, MediaError
 

@@ -17,22 +17,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.features.extractors import DERIVED
+from evaluation.features.video.scores import PAIR_WEIGHTED, VideoScore
+from evaluation.features.video_rows import VideoRow
 from evaluation.measure import metrics_of
 from evaluation.measure.draft import Draft, Statistics
-from evaluation.metrics.appearance.scores import PAIR_WEIGHTED, VideoScore
 from evaluation.metrics.distances import frechet_distance
 from evaluation.protocol import Protocol
-from evaluation.results import Metric
+from evaluation.result import Metric
 from evaluation.stats.intervals import mean_interval
-from evaluation.videos.instruments import DERIVED
-from evaluation.videos.rows import VideoRow
 
 __all__ = ["Column", "measure_videos", "sample_values", "value_of"]
 
 Floats = npt.NDArray[np.float64]
 
 _FEW_VIDEOS = 256
-"""As ``metrics.reconstruction.fvd.FEW_VIDEOS``, which needs torch; numbers are computed again without it."""
+"""Under this many videos in either set a value is not to be compared with published ones."""
 _SCALE = {"imaging_quality": 0.01}
 _LIMITS = {"psnr": (-np.inf, np.inf), "ssim": (-1.0, 1.0), "motion_magnitude": (0.0, 255.0)}
 _LIMITS["lpips"] = (0.0, np.inf)

@@ -12,16 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.gather import Options, Refused, nothing_left, reader_for
-from evaluation.inputs import Folder, Match, find_clips, match_clips, set_sha256
-from evaluation.keypoints import VideoKeypoints
+from evaluation.features.cache import Shelf, cache_dir
+from evaluation.features.extract_motion import reader_for
+from evaluation.features.extract_video import watch, watch_pair
+from evaluation.features.extractors import Instruments, load_instruments
+from evaluation.features.keypoints import VideoKeypoints
+from evaluation.features.video_rows import VideoRow
+from evaluation.inputs.discovery import Folder, find_clips, set_sha256
+from evaluation.inputs.pairing import Match, match_clips
+from evaluation.options import Options
+from evaluation.problems import Refused, nothing_left
 from evaluation.protocol import Protocol
-from evaluation.results import Dataset, FileHashes, Problem, Viewing
-from evaluation.soundtracks import cache_dir
-from evaluation.videos.instruments import Instruments, load_instruments
-from evaluation.videos.rows import VideoRow
-from evaluation.videos.shelf import Shelf
-from evaluation.videos.watching import watch, watch_pair
+from evaluation.result import Dataset, FileHashes, Problem, Viewing
 from madata.errors import MadanceError, MissingDependencyError, WeightsError
 from madata.files import sha256_file
 

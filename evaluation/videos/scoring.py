@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features import Features, read_videos
-from evaluation.gather import Options, Refused
+from evaluation.features.table import Features, read_videos
 from evaluation.measure import Measurement, check_metrics, measure, metrics_of
 from evaluation.measure.draft import Draft
 from evaluation.motion import score_motion
+from evaluation.options import Options
+from evaluation.problems import Refused
 from evaluation.protocol import Protocol
-from evaluation.results import Dataset, Metric, Problem, ProtocolRef, Result, seal
-from evaluation.scored import Scored, WatchedSides, environment, maker_of, run_of
+from evaluation.report.artifacts import Scored, WatchedSides, environment, maker_of, run_of
+from evaluation.result import Dataset, Metric, Problem, ProtocolRef, Result, seal
 from evaluation.videos.numbers import measure_videos, sample_values
 from evaluation.videos.run import watch_folders
 from madata.errors import MediaError, MissingDependencyError, WeightsError
@@ -155,7 +156,7 @@ def _dataset(watched: Dataset, motion: Dataset | None) -> Dataset:
 def rescore_videos(
     path: Path, sides: Mapping[str, Features], facts: Mapping[str, str], protocol: Protocol
 ) -> Measurement:
-    """Every number again from the features file of :func:`evaluation.scored.write_scored`.
+    """Every number again from the features file of :func:`evaluation.report.artifacts.write_scored`.
 
     Raises:
         MediaError: it holds no table of videos.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from evaluation.results import Result
+    from evaluation.result import Result
     from leaderboard.submission import Expected, Verdict
 
 __all__ = ["submission"]
@@ -145,7 +145,7 @@ class _Scorer:
         self._device, self._weights = device, weights
 
     def __call__(self, predictions: Path, stated: Result) -> Result:
-        from evaluation.gather import Options
+        from evaluation.options import Options
         from evaluation.protocol import load_protocol
         from evaluation.score import score
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.results import Result
+from evaluation.result import Result
 from leaderboard.recheck import Fault
 from madata.files import sha256_file
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evaluation.results import Result
+from evaluation.result import Result
 from leaderboard.archive import write_archive
 from leaderboard.entries import read_entries
 from leaderboard.recheck import check_features, check_numbers

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from evaluation.results import Result, content_id, read_result
+from evaluation.result import Result, content_id, read_result
 from leaderboard.archive import LIMITS, ArchiveError, Limits, check_npz, unpack
 from leaderboard.entries import Entry, read_entries
 from leaderboard.recheck import Fault, check_features, check_numbers, check_protocol, check_samples

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from baselines.sanity import _forth_and_back, mean_pose
+from evaluation.features.motion.beats import motion_beat_times
+from evaluation.features.motion.body import body_track
+from evaluation.features.motion.feet import foot_sliding
+from evaluation.features.motion.geometric import limb_angles
+from evaluation.features.motion.kinetic import log_energies
+from evaluation.features.video.frames import FrameChunk
+from evaluation.features.video.temporal_flickering import TemporalFlickering
 from evaluation.generate import Settings, Shard, generate
-from evaluation.metrics.appearance.frames import FrameChunk
-from evaluation.metrics.appearance.temporal_flickering import TemporalFlickering
-from evaluation.metrics.beats import beat_alignment, motion_beat_times
-from evaluation.metrics.body import body_track
+from evaluation.metrics.beats import beat_alignment
 from evaluation.metrics.distances import diversity, frechet_distance
-from evaluation.metrics.feet import foot_sliding
-from evaluation.metrics.geometric import limb_angles
-from evaluation.metrics.kinetic import log_energies
 from evaluation.metrics.scaling import fit_scale
 from evaluation.systems import RealClip, find
 from madata.errors import MadanceError

@@ -7,9 +7,9 @@ from click.testing import CliRunner
 
 from evaluation.commands.compare import compare as command
 from evaluation.compare import compare, incomparable, load_run
-from evaluation.gather import Options
+from evaluation.options import Options
 from evaluation.protocol import load_protocol
-from evaluation.results import seal, write_result
+from evaluation.result import seal, write_result
 from evaluation.score import FEATURES_FILE, score, write_scored
 from madata.errors import MadanceError
 from madata.files import read_npz, sha256_file, write_npz

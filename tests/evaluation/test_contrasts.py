@@ -5,13 +5,13 @@ import pytest
 
 from evaluation.compare import Run, compare, incomparable, load_run, unpaired
 from evaluation.contrasts import picture_contrasts
-from evaluation.metrics.appearance.scores import VideoScore
+from evaluation.features.video.scores import VideoScore
+from evaluation.features.video_rows import VideoRow
 from evaluation.metrics.distances import frechet_distance
 from evaluation.protocol import load_protocol
-from evaluation.results import Network
+from evaluation.result import Network
 from evaluation.score import score, write_scored
 from evaluation.videos.numbers import measure_videos
-from evaluation.videos.rows import VideoRow
 from madata.errors import MadanceError
 from tests.evaluation.videos.filmed import film_dancers
 from tests.evaluation.videos.makers import blur, frames, write, write_folder

@@ -2,12 +2,22 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
+import evaluation
 
-@pytest.mark.parametrize("name", ["protocol", "inputs", "tracks", "show", "results"])
+ROOT = Path(evaluation.__file__).parent
+MODULES = [
+    ".".join(("evaluation", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+    for path in sorted(ROOT.rglob("*.py"))
+    if ">>> " in path.read_text("utf-8")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_examples(name):
-    result = doctest.testmod(importlib.import_module(f"evaluation.{name}"))
+    result = doctest.testmod(importlib.import_module(name))
     assert result.attempted
     assert result.failed == 0

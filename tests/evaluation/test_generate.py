@@ -20,7 +20,7 @@ from evaluation.generate.journal import Journal
 from evaluation.generate.options import parse_options
 from evaluation.generate.output import Frames
 from evaluation.generate.requests import RequestMaker
-from evaluation.inputs import find_clips
+from evaluation.inputs.discovery import find_clips
 from evaluation.systems import Card, Cascade, Loaded, Plugin, Request, clip_seed, find
 from evaluation.systems.plugin import Declaration, Origin
 from madata.cli import madance

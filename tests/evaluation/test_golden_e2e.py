@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from evaluation.gather import Options
+from evaluation.options import Options
 from evaluation.protocol import load_protocol
 from evaluation.score import FEATURES_FILE, rescore, score, write_scored
 

@@ -4,9 +4,9 @@ from importlib import resources
 
 import pytest
 
+from evaluation.definitions import PAIR_PROTOCOLS as PAIR_PROTOCOLS
+from evaluation.definitions import VARIANTS
 from evaluation.measure import METRICS
-from evaluation.metrics.reconstruction.protocols import PROTOCOLS as PAIR_PROTOCOLS
-from evaluation.metrics.variants import VARIANTS
 from evaluation.protocol import DEFAULTS, load_protocol, protocol_names
 from madata.errors import ConfigError
 

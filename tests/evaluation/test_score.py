@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from evaluation import soundtracks
 from evaluation.commands.score import score as command
-from evaluation.gather import Options, Refused
+from evaluation.features import music as beat_finder
+from evaluation.features.saved_reference import save_reference
 from evaluation.measure.draft import Draft, Statistics
+from evaluation.options import Options
+from evaluation.problems import Refused
 from evaluation.protocol import load_protocol
-from evaluation.reference import save_reference
-from evaluation.results import Generation, System, read_result
+from evaluation.result import Generation, System, read_result
 from evaluation.score import FEATURES_FILE, rescore, score, write_scored
 from madata.errors import MadanceError
 from madata.files import read_npz, write_npz
@@ -47,7 +48,7 @@ def heard(monkeypatch):
         step = 0.4 + path.read_bytes()[0] / 2000
         return np.arange(0.1, 6.0, step), 1.0
 
-    monkeypatch.setattr(soundtracks, "beats_of_file", beats)
+    monkeypatch.setattr(beat_finder, "beats_of_file", beats)
     return files
 
 

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from evaluation import soundtracks
+from evaluation.features import music as beat_finder
 from evaluation.protocol import load_protocol
 from tests.leaderboard.runs import make_run
 
@@ -16,7 +16,7 @@ def made(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("MADANCE_CACHE", str(root / "cache"))
     patch.setattr(
-        soundtracks,
+        beat_finder,
         "beats_of_file",
         lambda path, method: (np.arange(0.1, 6, 0.4 + path.read_bytes()[0] / 2000), 1.0),
     )

@@ -1,8 +1,8 @@
 """Scored runs on made-up dances: what `madance score --out` leaves, in a second each."""
 
-from evaluation.gather import Options
+from evaluation.options import Options
 from evaluation.protocol import load_protocol
-from evaluation.results import read_result, seal, write_result
+from evaluation.result import read_result, seal, write_result
 from evaluation.score import score, write_scored
 from madata.files import write_json
 from tests.evaluation.dancers import write_set

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation.results import Pose, read_result, seal, write_result
+from evaluation.result import Pose, read_result, seal, write_result
 from leaderboard.board import build_board
 from leaderboard.entries import read_entries
 from leaderboard.ties import TieJudge

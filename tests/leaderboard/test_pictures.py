@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from evaluation.gather import Options
+from evaluation.options import Options
 from evaluation.protocol import load_protocol
-from evaluation.results import Network, read_result
+from evaluation.result import Network, read_result
 from evaluation.score import rescore, score, write_scored
 from leaderboard.board import build_board
 from leaderboard.commands.submission import submission

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from click.testing import CliRunner
 
-from evaluation.results import read_result
+from evaluation.result import read_result
 from leaderboard.board import build_board
 from leaderboard.commands.table import table as command
 from leaderboard.entries import read_entries

@@ -7,7 +7,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from evaluation.results import Generation, read_result
+from evaluation.result import Generation, read_result
 from leaderboard.board import build_board
 from leaderboard.commands.site import site as command
 from leaderboard.entries import read_entries

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from evaluation.gather import Options
-from evaluation.results import read_result, seal, write_result
+from evaluation.options import Options
+from evaluation.result import read_result, seal, write_result
 from evaluation.score import rescore, score
 from leaderboard.archive import Limits
 from leaderboard.commands.submission import submission as command
@@ -116,11 +116,11 @@ def scorer(runs):
 
 @pytest.fixture
 def heard(monkeypatch, runs):
-    from evaluation import soundtracks
+    from evaluation.features import music as beat_finder
 
     monkeypatch.setenv("MADANCE_CACHE", str(runs / "cache"))
     monkeypatch.setattr(
-        soundtracks,
+        beat_finder,
         "beats_of_file",
         lambda path, method: (np.arange(0.1, 6, 0.4 + path.read_bytes()[0] / 2000), 1.0),
     )

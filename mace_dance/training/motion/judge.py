@@ -15,11 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.metrics.beats import beat_alignment, motion_beat_times
-from evaluation.metrics.body import Body, body_track
+from evaluation.features.motion.beats import motion_beat_times
+from evaluation.features.motion.body import Body, body_track
+from evaluation.features.motion.geometric import limb_angles
+from evaluation.features.motion.kinetic import log_energies
+from evaluation.metrics.beats import beat_alignment
 from evaluation.metrics.distances import diversity, frechet_distance
-from evaluation.metrics.geometric import limb_angles
-from evaluation.metrics.kinetic import log_energies
 from evaluation.metrics.scaling import fit_scale
 from madata.errors import MediaError
 from madata.motion import decode, joint_positions, with_skeleton

@@ -1,15 +1,10 @@
 import numpy as np
 import pytest
 
-from evaluation.metrics.beats import (
-    BeatRule,
-    NoBeatsError,
-    beat_alignment,
-    motion_beat_times,
-    motion_beats,
-    official_alignment,
-)
-from evaluation.metrics.body import body_track
+from evaluation.definitions import BeatRule
+from evaluation.features.motion.beats import motion_beat_times, motion_beats
+from evaluation.features.motion.body import body_track
+from evaluation.metrics.beats import NoBeatsError, beat_alignment, official_alignment
 from madata.skeletons import skeleton
 
 COCO = skeleton("coco-25").joints

@@ -147,3 +147,14 @@ def test_manifold_scores(rng):
 def test_nearest_distance(rng):
     real = rng.normal(size=(50, 3))
     np.testing.assert_allclose(nearest_distance(real[[4, 9]] + [0, 0, 1e-3], real), 1e-3, rtol=1e-6)
+
+
+def test_frechet_distance_of_known_gaussians():
+    logits = np.random.default_rng(0).normal(size=(400, 5))
+    assert frechet_distance(logits, logits) == pytest.approx(0.0, abs=1e-9)
+    assert frechet_distance(logits, logits + 2.0) == pytest.approx(20.0)
+    spread = logits - logits.mean(0)
+    expected = np.trace(np.cov(spread, rowvar=False))
+    assert frechet_distance(spread, 2 * spread) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="two"):
+        frechet_distance(logits[:1], logits)

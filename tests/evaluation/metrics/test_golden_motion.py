@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evaluation.definitions import VARIANTS, Scaling
+from evaluation.features.motion.feet import edge_contact_score, lodge_skating
+from evaluation.features.motion.geometric import geometric_features_2d
+from evaluation.features.motion.kinetic import kinetic_features
+from evaluation.features.motion.published import align_axis, official_features, official_motion_beats
 from evaluation.metrics.beats import NoBeatsError, official_alignment
 from evaluation.metrics.distances import diversity, frechet_distance, official_frechet
-from evaluation.metrics.feet import edge_contact_score, lodge_skating
-from evaluation.metrics.geometric import geometric_features_2d
-from evaluation.metrics.kinetic import kinetic_features
-from evaluation.metrics.scaling import Scaling, scale_officially
-from evaluation.metrics.variants import VARIANTS, align_axis, official_features, official_motion_beats
+from evaluation.metrics.scaling import scale_officially
 from madata.files import read_json, read_npz
 from madata.music import beat_vector, load_audio, lodge_beats, music_features, official_beats
 

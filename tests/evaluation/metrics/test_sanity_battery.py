@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from evaluation.metrics.body import body_track
+from evaluation.definitions import VARIANTS
+from evaluation.features.motion.body import body_track
+from evaluation.features.motion.geometric import limb_angles
+from evaluation.features.motion.kinetic import log_energies
+from evaluation.features.motion.published import official_features
 from evaluation.metrics.distances import diversity, frechet_distance
-from evaluation.metrics.geometric import limb_angles
-from evaluation.metrics.kinetic import log_energies
 from evaluation.metrics.scaling import fit_scale, scale_officially
-from evaluation.metrics.variants import VARIANTS, official_features
 from evaluation.stats.estimate import noise_floor
 from madata.files import read_npz
 from madata.skeletons import skeleton

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from evaluation.metrics.scaling import Scaling, fit_scale, scale_officially
+from evaluation.definitions import Scaling
+from evaluation.metrics.scaling import fit_scale, scale_officially
 
 
 def features(seed, count=300, width=75):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation import soundtracks
+from evaluation.features import music as beat_finder
 from madata import pose
 from madata.pose.base import Poses
 from tests.evaluation.dancers import dance
@@ -47,7 +47,7 @@ class Dancers:
 def film_dancers(root, monkeypatch, *, clips=5, first=6):
     """Folders of ``clips`` made videos (of seeds ``first`` and on), real videos, and songs."""
     monkeypatch.setattr(pose, "load", lambda *names, **options: Dancers())
-    monkeypatch.setattr(soundtracks, "beats_of_file", lambda path, method: (np.arange(0.1, 4.0, 0.5), 1.0))
+    monkeypatch.setattr(beat_finder, "beats_of_file", lambda path, method: (np.arange(0.1, 4.0, 0.5), 1.0))
     for number in range(clips):
         write(root / "real" / f"c{number}.mp4", film(number), FPS)
         write(root / "made" / f"c{number}.mp4", film(number + first), FPS)

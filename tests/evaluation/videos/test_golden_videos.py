@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from evaluation.metrics.appearance.motion_smoothness import MotionSmoothness
-from evaluation.metrics.appearance.one_pass import Panel
+from evaluation.features import extractors as instruments
+from evaluation.features.video.motion_smoothness import MotionSmoothness
+from evaluation.features.video.one_pass import Panel
 from evaluation.protocol import load_protocol
 from evaluation.score import score
-from evaluation.videos import instruments
-from tests.evaluation.metrics.appearance.test_golden_toy import toy_accumulators
+from tests.evaluation.features.video.test_golden_toy import toy_accumulators
 
 pytestmark = pytest.mark.golden
 

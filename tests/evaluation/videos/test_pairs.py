@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from evaluation.gather import Refused
+from evaluation.features.video.networks import i3d as i3d_module
+from evaluation.features.video.networks import lpips as lpips_module
+from evaluation.features.video.psnr import psnr_db
+from evaluation.features.video.ssim import ssim
+from evaluation.features.video_rows import rows_of_arrays, table_arrays
 from evaluation.metrics.distances import frechet_distance
-from evaluation.metrics.reconstruction import i3d as i3d_module
-from evaluation.metrics.reconstruction import lpips as lpips_module
-from evaluation.metrics.reconstruction.psnr import psnr_db
-from evaluation.metrics.reconstruction.ssim import ssim
+from evaluation.problems import Refused
 from evaluation.protocol import load_protocol
 from evaluation.score import FEATURES_FILE, rescore, score, write_scored
-from evaluation.videos.rows import rows_of_arrays, table_arrays
 from madata.errors import MadanceError
 from madata.video import Decoder
 from madata.weights import store

@@ -12,15 +12,16 @@ import torch
 from click.testing import CliRunner
 
 from evaluation.commands.score import score as command
-from evaluation.gather import Options, Refused
-from evaluation.metrics.appearance.amt import AmtSmall
-from evaluation.metrics.appearance.frames import FrameChunk
-from evaluation.metrics.appearance.scores import DIMENSIONS
-from evaluation.metrics.appearance.temporal_flickering import TemporalFlickering
+from evaluation.features import extract_video as watching
+from evaluation.features.video.frames import FrameChunk
+from evaluation.features.video.networks.amt import AmtSmall
+from evaluation.features.video.scores import DIMENSIONS
+from evaluation.features.video.temporal_flickering import TemporalFlickering
+from evaluation.options import Options
+from evaluation.problems import Refused
 from evaluation.protocol import load_protocol
-from evaluation.results import read_result
+from evaluation.result import read_result
 from evaluation.score import FEATURES_FILE, rescore, score, write_scored
-from evaluation.videos import watching
 from madata.manifest import read_table
 from madata.video import Decoder
 from tests.evaluation.videos.makers import frames, write, write_folder

@@ -2,10 +2,10 @@
 
 import pytest
 
-from evaluation import keypoints as keypoints_module
-from evaluation.features import read_features
-from evaluation.gather import Options
-from evaluation.metrics.appearance.scores import DIMENSIONS
+from evaluation.features import keypoints as keypoints_module
+from evaluation.features.table import read_features
+from evaluation.features.video.scores import DIMENSIONS
+from evaluation.options import Options
 from evaluation.protocol import load_protocol
 from evaluation.score import FEATURES_FILE, rescore, score, write_scored
 from madata import pose

@@ -190,8 +190,8 @@ def encode_motion(motion: Motion3D, vector: str) -> FloatArray:
 
 def motion_beat_features(motion: Motion3D) -> FloatArray:
     """(T, 35) stand-in features: 1 in the onset, onset-peak and beat columns on the motion's beats, else 0."""
-    from evaluation.metrics.beats import motion_beat_times
-    from evaluation.metrics.body import body_track
+    from evaluation.features.motion.beats import motion_beat_times
+    from evaluation.features.motion.body import body_track
 
     names = skeleton(motion.skeleton).joints
     body = body_track(joint_positions(motion, "y"), names, motion.fps, up="y")

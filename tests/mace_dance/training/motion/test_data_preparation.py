@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from evaluation.metrics.beats import motion_beat_times
-from evaluation.metrics.body import body_track
+from evaluation.features.motion.beats import motion_beat_times
+from evaluation.features.motion.body import body_track
 from mace_dance.training.motion.data import DataSettings, SyntheticSettings, prepare, prepare_synthetic
 from madata.errors import ConfigError, MadanceError
 from madata.motion import decode, encode, floor_height_m, joint_positions, resample, with_up, write_motion

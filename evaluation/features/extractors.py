@@ -1,0 +1,191 @@
+"""The networks a protocol needs, loaded once, and why those that are missing are missing.
+
+Nothing is downloaded, and nothing stands in for a network: a metric without its weights has no value and names
+the command that gets them. Temporal flickering, SSIM and PSNR need none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from evaluation.definitions import PairProtocol
+from evaluation.features.video.one_pass import WEIGHTS, Panel, load_panel
+from evaluation.features.video.scores import DIMENSIONS, PAIR_WEIGHTED
+from evaluation.measure import METRICS
+from evaluation.protocol import Protocol
+from evaluation.result import Network
+from madata.errors import ConfigError, MissingDependencyError, WeightsError
+from madata.files import sha256_bytes
+
+if TYPE_CHECKING:
+    from evaluation.features.video.networks.i3d import I3d
+    from evaluation.features.video.pairs import Perceptual
+
+__all__ = ["DERIVED", "Instruments", "load_instruments"]
+
+DERIVED: Mapping[str, str] = {
+    **{f"{name}_video_mean": name for name in PAIR_WEIGHTED},
+    "motion_magnitude": "temporal_flickering",
+}
+"""Metrics that are made of the scores of another dimension."""
+
+_LPIPS_WEIGHTS = {"alex": "lpips-alexnet", "vgg": "lpips-vgg16"}
+_VERSION = 1
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """Everything that looks at pictures.
+
+    Attributes:
+        panel: the appearance dimensions asked for.
+        pairs: how pairs are compared, with LPIPS and I3D where their weights are here.
+        missing: metric -> why it cannot be measured.
+        networks: those in use.
+        fingerprint: of all that the scores of a video depend on besides the video.
+    """
+
+    device: str
+    panel: Panel
+    pairs: PairProtocol | None
+    lpips: Perceptual | None
+    i3d: I3d | None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[Network, ...] = ()
+    fingerprint: str = ""
+
+
+class _Finder:
+    """Finds weights, remembers them, and keeps folders out of what it says."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._found: dict[str, Path] = {}
+
+    def __call__(self, name: str) -> Path:
+        from madata.weights import find, known, locate
+
+        (entry,) = known([name])
+        path = locate(entry, self._folder)
+        if path is None:
+            digest = f", SHA-256 {entry.sha256}" if entry.sha256 else ""
+            raise WeightsError(f"the weights {name} ({entry.file}{digest}) are missing; run: {entry.command}")
+        self._found[name] = path
+        return find(name, self._folder)
+
+    def plain(self, message: str) -> str:
+        """``message`` with names of files instead of their paths."""
+        for path in self._found.values():
+            message = message.replace(str(path), path.name)
+        return message
+
+    def network(self, name: str) -> Network:
+        from madata.weights import known, sha256_of
+
+        (entry,) = known([name])
+        return Network(
+            name=name,
+            sha256=sha256_of(self._found[name]),
+            licence=entry.licence,
+            noncommercial=entry.noncommercial,
+        )
+
+
+def load_instruments(protocol: Protocol, weights: Path | None = None, device: str = "cpu") -> Instruments:
+    """Load what ``protocol`` needs.
+
+    Args:
+        weights: folder searched before the usual ones.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    _check_device(device)
+    find = _Finder(weights)
+    wanted = {DERIVED.get(name, name) for name in protocol.metrics}
+    dimensions = [name for name in DIMENSIONS if name in wanted] if protocol.appearance else []
+    panel = Panel({})
+    if protocol.appearance is not None:
+        precision = protocol.appearance.clip_precision
+        panel = load_panel(find, dimensions=dimensions, device=device, clip_precision=precision)
+    missing = {name: find.plain(reason) for name, reason in panel.missing.items()}
+    used = [name for dimension in panel.start for name in WEIGHTS[dimension]]
+    lpips, i3d, rule = None, None, protocol.pairs
+    if rule is not None and "lpips" in wanted:
+        lpips = _tried("lpips", lambda: _load_lpips(rule, find, device), missing, find)
+        used += [_LPIPS_WEIGHTS[rule.lpips.net]] if lpips else []
+    if rule is not None and "fvd" in wanted:
+        i3d = _tried("fvd", lambda: _load_i3d(rule, find, device), missing, find)
+        used += ["i3d-kinetics-400"] if i3d else []
+    networks = tuple(find.network(name) for name in dict.fromkeys(used))
+    return Instruments(
+        device=device,
+        panel=Panel(panel.start, {name: reason for name, reason in missing.items() if name in DIMENSIONS}),
+        pairs=rule,
+        lpips=lpips,
+        i3d=i3d,
+        missing=missing,
+        networks=networks,
+        fingerprint=_fingerprint(protocol, wanted, missing, networks, device),
+    )
+
+
+def _check_device(device: str) -> None:
+    if device == "cpu":
+        return
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise ConfigError(
+            f"--device {device} cannot be used here: {first}; --device cpu always works"
+        ) from error
+
+
+def _tried(name: str, load: Callable[[], _T], missing: dict[str, str], find: _Finder) -> _T | None:
+    try:
+        return load()
+    except (WeightsError, MissingDependencyError) as error:
+        missing[name] = find.plain(str(error))
+        return None
+
+
+def _load_lpips(rule: PairProtocol, find: _Finder, device: str) -> Perceptual:
+    backbone = find(_LPIPS_WEIGHTS[rule.lpips.net])
+    from evaluation.features.video.networks.lpips import load_lpips
+
+    return load_lpips(backbone, rule.lpips.net, spatial=rule.lpips.spatial, device=device)
+
+
+def _load_i3d(rule: PairProtocol, find: _Finder, device: str) -> I3d:
+    path = find("i3d-kinetics-400")
+    from evaluation.features.video.networks.i3d import load_i3d
+
+    return load_i3d(path, rule.fvd.epsilon, device)
+
+
+def _fingerprint(
+    protocol: Protocol,
+    wanted: set[str],
+    missing: Mapping[str, str],
+    networks: tuple[Network, ...],
+    device: str,
+) -> str:
+    content = {
+        "version": _VERSION,
+        "metrics": sorted(f"{name} {METRICS[name].version}" for name in wanted if name in METRICS),
+        "appearance": protocol.appearance.model_dump() if protocol.appearance else None,
+        "pairs": protocol.pairs.name if protocol.pairs else None,
+        "missing": dict(sorted(missing.items())),
+        "networks": [(network.name, network.sha256) for network in networks],
+        "device": device,
+    }
+    return sha256_bytes(json.dumps(content, sort_keys=True).encode())

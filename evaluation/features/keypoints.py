@@ -1,0 +1,188 @@
+"""Videos -> the performer's keypoints, through a pose backend, kept in the user's cache by content.
+
+Every frame is looked at, and the largest person is followed through the clip. The backend, its weights and
+its settings are part of the key and of the result: keypoints of two backends are different measurements.
+
+Legend: T frames, J joints.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.inputs.pose_files import Track
+from madata.errors import MediaError
+from madata.files import read_npz, sha256_bytes, sha256_file, write_npz
+from madata.skeletons import skeleton
+
+if TYPE_CHECKING:
+    from madata.pose import PoseBackend
+    from madata.video import Decoder, DecodeReport, Frame
+
+__all__ = ["VideoKeypoints", "damage_of", "performer_of"]
+
+OnFrame = Callable[["Decoder", "Frame"], None]
+
+_LONG_SIDE = 640
+_VERSION = 1
+
+
+@dataclass
+class VideoKeypoints:
+    """Extracts keypoints with one backend; it is loaded when the first video is not in the cache.
+
+    Attributes:
+        backend: name for :func:`madata.pose.load`.
+        cache: folder of found keypoints.
+        device: where the backend runs.
+        weights: folder of weights searched first.
+    """
+
+    backend: str
+    cache: Path
+    device: str = "cpu"
+    weights: Path | None = None
+    _loaded: PoseBackend | None = None
+
+    @property
+    def pose(self) -> PoseBackend:
+        """The backend."""
+        if self._loaded is None:
+            from madata.pose import load
+
+            self._loaded = load(self.backend, weights=self.weights, device=self.device)
+        return self._loaded
+
+    @property
+    def used(self) -> bool:
+        """Whether any video was asked for."""
+        return self._loaded is not None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the keypoints depend on besides the video."""
+        return {
+            **self.pose.identity,
+            "skeleton": self.pose.skeleton,
+            "long_side": _LONG_SIDE,
+            "extraction": _VERSION,
+        }
+
+    @property
+    def origin(self) -> str:
+        """Name of the backend and a hash of its identity."""
+        return f"{self.backend}-{self._fingerprint[:12]}"
+
+    @property
+    def _fingerprint(self) -> str:
+        return sha256_bytes(json.dumps(self.identity, sort_keys=True, default=str).encode())
+
+    def knows(self, path: Path) -> bool:
+        """Whether the keypoints of a video are in the cache."""
+        return self._stored(path).is_file()
+
+    def extract(self, path: Path, on_frame: OnFrame | None = None) -> None:
+        """Find the keypoints of a video and keep them; whoever else wants its frames gets them on the way.
+
+        Raises:
+            MediaError: the video cannot be decoded.
+        """
+        try:
+            arrays = performer_of(path, self.pose, on_frame)
+        except MediaError as error:
+            if error.reason != "no_person":
+                raise
+            arrays = {"nobody": np.array(str(error))}
+        write_npz(self._stored(path), **arrays)
+
+    def _stored(self, path: Path) -> Path:
+        return self.cache / "keypoints" / self._fingerprint[:16] / f"{sha256_file(path)}.npz"
+
+    def track(self, path: Path) -> Track:
+        """Keypoints of the performer of a video, px of the shown picture.
+
+        Raises:
+            MediaError: the video cannot be decoded, or nobody is in it.
+        """
+        if not self.knows(path):
+            self.extract(path)
+        arrays = read_npz(self._stored(path))
+        if "nobody" in arrays:
+            raise MediaError(str(arrays["nobody"]), reason="no_person")
+        oddities = ("truncated", str(arrays["damage"])) if str(arrays["damage"]) else None
+        return Track(
+            points=arrays["xy"].astype(np.float64),
+            score=arrays["score"],
+            skeleton=self.pose.skeleton,
+            fps=float(arrays["fps"]),
+            up="-y",
+            origin=self.origin,
+            oddities=(oddities,) if oddities else (),
+        )
+
+
+def damage_of(report: DecodeReport) -> str:
+    """What of a file could not be decoded, or an empty text."""
+    damage = f"{report.damaged_frames} frames are damaged" if report.damaged_frames else ""
+    if report.truncated:
+        damage = f"it ends early, after {report.frames_decoded} frames" + (f"; {damage}" if damage else "")
+    return damage
+
+
+def performer_of(
+    path: Path, pose: PoseBackend, on_frame: OnFrame | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Keypoints of the performer of a video.
+
+    Args:
+        on_frame: called with the decoder and each frame, in order, in the same pass.
+
+    Returns:
+        ``xy`` (T, J, 2) px and ``score`` (T, J), 0 in frames in which the performer is not seen; ``fps``,
+        ``size``, and ``damage``, a text that says what of the file could not be decoded.
+
+    Raises:
+        MediaError: the video cannot be decoded, or nobody is in it.
+    """
+    from madata.pose import follow
+    from madata.video import Decoder
+
+    with Decoder(path) as decoder:
+        found = list(follow(pose, _small(decoder, on_frame)))
+        size, fps = decoder.info.size, decoder.info.fps
+        report = decoder.report
+    if not any(len(poses) for poses in found):
+        raise MediaError(f"nobody is seen in its {len(found)} frames", reason="no_person")
+    joints = skeleton(pose.skeleton).num_joints
+    xy = np.zeros((len(found), joints, 2), np.float32)
+    score = np.zeros((len(found), joints), np.float32)
+    for frame, poses in enumerate(found):
+        if len(poses):
+            xy[frame], score[frame] = poses.xy[0], poses.score[0]
+    stretch = np.array(size, np.float32) / np.array(_small_size(size), np.float32)
+    return {
+        "xy": xy * stretch,
+        "score": score,
+        "fps": np.array(fps),
+        "size": np.array(size, np.int64),
+        "damage": np.array(damage_of(report)),
+    }
+
+
+def _small(decoder: Decoder, on_frame: OnFrame | None) -> Iterator[npt.NDArray[np.uint8]]:
+    for frame in decoder:
+        if on_frame is not None:
+            on_frame(decoder, frame)
+        yield np.ascontiguousarray(frame.scaled(_small_size(decoder.info.size)))
+
+
+def _small_size(size: tuple[int, int]) -> tuple[int, int]:
+    scale = min(1.0, _LONG_SIDE / max(size))
+    return (max(2, round(size[0] * scale)), max(2, round(size[1] * scale)))

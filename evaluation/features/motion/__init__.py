@@ -1,0 +1,1 @@
+"""What the joints of one clip say: features in body units, published features, motion beats, feet."""

@@ -1,0 +1,190 @@
+"""All six dimensions of one video from one decode.
+
+Networks are loaded once (:func:`load_panel`). Every video gets a fresh :class:`VideoScorer`, which is fed
+chunk by chunk. No accumulator holds more than two frames, so memory does not grow with the length of a video.
+A dimension whose weights are absent has no number: its score is undefined and says which command gets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from evaluation.features.video.aesthetic_quality import AestheticQuality, load_aesthetic_head
+from evaluation.features.video.consistency import background_consistency, subject_consistency
+from evaluation.features.video.frames import FrameChunk
+from evaluation.features.video.imaging_quality import ImagingQuality
+from evaluation.features.video.motion_smoothness import MotionSmoothness
+from evaluation.features.video.scores import DIMENSIONS, VideoScore
+from evaluation.features.video.temporal_flickering import TemporalFlickering
+from evaluation.protocol import ClipPrecision
+from madata.errors import WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+    from evaluation.features.video.networks.clip import ClipModel, ClipVision
+
+__all__ = ["WEIGHTS", "Accumulator", "Panel", "VideoScorer", "load_panel"]
+
+Find = Callable[[str], Path]
+
+WEIGHTS: Mapping[str, tuple[str, ...]] = {
+    "imaging_quality": ("musiq-spaq",),
+    "aesthetic_quality": ("clip-vit-l-14", "laion-aesthetic-head"),
+    "subject_consistency": ("dino-vit-b-16",),
+    "background_consistency": ("clip-vit-b-32",),
+    "motion_smoothness": ("amt-s",),
+    "temporal_flickering": (),
+}
+"""Entries of the weights manifest that each dimension needs."""
+
+
+class Accumulator(Protocol):
+    """One dimension of one video."""
+
+    def update(self, chunk: FrameChunk) -> None:
+        """Add the next frames."""
+
+    def compute(self) -> VideoScore:
+        """The score of the frames so far."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The dimensions that can be measured, with their networks, and why the others cannot.
+
+    Attributes:
+        start: dimension to a function that makes its accumulator for the next video.
+        missing: dimension to the reason it has none.
+    """
+
+    start: Mapping[str, Callable[[], Accumulator]]
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+class VideoScorer:
+    """Update with the chunks of one video in order, then compute all its scores."""
+
+    def __init__(self, panel: Panel) -> None:
+        self._accumulators = {dimension: start() for dimension, start in panel.start.items()}
+        self._missing = panel.missing
+        self._frames = 0
+
+    def update(self, chunk: FrameChunk) -> None:
+        """Add the next frames to every dimension."""
+        for accumulator in self._accumulators.values():
+            accumulator.update(chunk)
+        self._frames += len(chunk)
+
+    def compute(self) -> dict[str, VideoScore]:
+        """Every dimension of the panel, measured or with the reason it is not."""
+        scores = {name: accumulator.compute() for name, accumulator in self._accumulators.items()}
+        for name, reason in self._missing.items():
+            scores[name] = VideoScore.undefined(name, self._frames, reason)
+        return scores
+
+
+def load_panel(
+    find: Find,
+    *,
+    dimensions: Sequence[str] = DIMENSIONS,
+    device: str = "cpu",
+    clip_precision: ClipPrecision = "float32",
+) -> Panel:
+    """Load the networks of some dimensions.
+
+    Args:
+        find: name of a weights entry to its file; it raises :class:`WeightsError` where there is none.
+        clip_precision: of both CLIPs, for background consistency and aesthetic quality. Upstream is float32
+            on a CPU and float16 on a GPU. The other networks always run in float32.
+
+    Raises:
+        ValueError: a dimension is unknown.
+    """
+    unknown = sorted(set(dimensions) - set(_LOADERS))
+    if unknown:
+        raise ValueError(f"unknown dimensions {', '.join(unknown)}; there are {', '.join(DIMENSIONS)}")
+    setup = _Setup(find, device, clip_precision)
+    start: dict[str, Callable[[], Accumulator]] = {}
+    missing: dict[str, str] = {}
+    for dimension in dimensions:
+        try:
+            start[dimension] = _LOADERS[dimension](setup)
+        except WeightsError as error:
+            missing[dimension] = str(error)
+    return Panel(start, missing)
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """Where networks come from and run. A GPU takes whole chunks, a CPU a few pictures at a time."""
+
+    find: Find
+    device: str
+    clip_precision: ClipPrecision
+
+    @property
+    def on_cpu(self) -> bool:
+        return self.device == "cpu"
+
+    @property
+    def batch(self) -> int:
+        return 4 if self.on_cpu else 16
+
+    def clip(self, name: str, model: ClipModel) -> ClipVision:
+        import torch
+
+        from evaluation.features.video.networks.clip import load_clip
+
+        dtype: torch.dtype = getattr(torch, self.clip_precision)
+        return load_clip(self.find(name), model, self.device, dtype)
+
+
+def _imaging_quality(setup: _Setup) -> Callable[[], Accumulator]:
+    from evaluation.features.video.networks.musiq import load_musiq
+
+    network = load_musiq(setup.find("musiq-spaq"), setup.device)
+    return lambda: ImagingQuality(network, batch=1 if setup.on_cpu else setup.batch)
+
+
+def _aesthetic_quality(setup: _Setup) -> Callable[[], Accumulator]:
+    head = load_aesthetic_head(setup.find("laion-aesthetic-head"))
+    network = setup.clip("clip-vit-l-14", "ViT-L/14")
+    return lambda: AestheticQuality(network, head, setup.batch)
+
+
+def _subject_consistency(setup: _Setup) -> Callable[[], Accumulator]:
+    from evaluation.features.video.networks.dino import load_dino
+
+    network = load_dino(setup.find("dino-vit-b-16"), setup.device)
+    return lambda: subject_consistency(network, setup.batch)
+
+
+def _background_consistency(setup: _Setup) -> Callable[[], Accumulator]:
+    network = setup.clip("clip-vit-b-32", "ViT-B/32")
+    return lambda: background_consistency(network, setup.batch)
+
+
+def _motion_smoothness(setup: _Setup) -> Callable[[], Accumulator]:
+    from evaluation.features.video.networks.amt import MINIMUM_SIDE, load_amt, pair_bytes
+
+    network = load_amt(setup.find("amt-s"), setup.device)
+    budget = 0 if setup.on_cpu else _PAIR_BUDGET_BYTES
+    return lambda: MotionSmoothness(
+        network, MINIMUM_SIDE, lambda height, width: max(1, budget // pair_bytes(height, width))
+    )
+
+
+_PAIR_BUDGET_BYTES = 2 << 30
+
+_LOADERS: Mapping[str, Callable[[_Setup], Callable[[], Accumulator]]] = {
+    "imaging_quality": _imaging_quality,
+    "aesthetic_quality": _aesthetic_quality,
+    "subject_consistency": _subject_consistency,
+    "background_consistency": _background_consistency,
+    "motion_smoothness": _motion_smoothness,
+    "temporal_flickering": lambda _: TemporalFlickering,
+}

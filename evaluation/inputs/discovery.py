@@ -1,0 +1,169 @@
+"""Which clips a folder holds: one file for each stem, in subfolders too.
+
+``madance generate`` leaves a record ``<clip>.json`` and a folder ``<clip>.parts`` beside a single clip; neither is a
+clip.
+
+Example:
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("b.json", "a.json", "notes.txt"):
+    ...     _ = (folder / name).write_text("{}")
+    >>> list(find_clips(folder, "keypoints2d").files)
+    ['a', 'b']
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from evaluation.protocol import InputKind
+from evaluation.result import Problem, Side
+from madata.errors import MadanceError
+from madata.files import read_json, sha256_bytes
+
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "CLIP_SCHEMA",
+    "PARTS_SUFFIX",
+    "VIDEO_SUFFIXES",
+    "Folder",
+    "clip_files",
+    "clip_records",
+    "find_clips",
+    "guess_kind",
+    "set_sha256",
+]
+
+CLIP_SCHEMA = "madance.clip/1"
+"""Of the record beside a single clip."""
+
+PARTS_SUFFIX = ".parts"
+"""Of the folder of intermediate files beside it."""
+
+
+def clip_files(folder: Path) -> list[Path]:
+    """Files in ``folder`` and below in order of their names; hidden ones, parts and records aside."""
+    files, records = _sorted_out(folder)
+    return [path for path in files if path not in records]
+
+
+def clip_records(folder: Path) -> list[dict[str, Any]]:
+    """The records of the single clips in ``folder`` and below."""
+    return list(_sorted_out(folder)[1].values())
+
+
+def _sorted_out(folder: Path) -> tuple[list[Path], dict[Path, dict[str, Any]]]:
+    """All files, and which of them are records."""
+    files = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") for part in parts)
+        if not hidden and not any(part.endswith(PARTS_SUFFIX) for part in parts[:-1]) and path.is_file():
+            files.append(path)
+    twins = Counter(path.with_suffix("") for path in files)
+    beside = [path for path in files if path.suffix.lower() == ".json" and twins[path.with_suffix("")] > 1]
+    return files, {path: record for path in beside if (record := _read_record(path)) is not None}
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    try:
+        content = read_json(path)
+    except MadanceError:
+        return None
+    return content if isinstance(content, dict) and content.get("schema") == CLIP_SCHEMA else None
+
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
+AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".m4a", ".ogg", ".aac"})
+_SUFFIXES: dict[InputKind | Literal["music"], frozenset[str]] = {
+    "keypoints2d": frozenset({".json", ".npz"}) | VIDEO_SUFFIXES,
+    "motion3d": frozenset({".pkl", ".npy", ".npz", ".bvh"}),
+    "video": VIDEO_SUFFIXES,
+    "music": AUDIO_SUFFIXES | VIDEO_SUFFIXES,
+}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The clips of one folder.
+
+    Attributes:
+        files: stem -> file, sorted by stem.
+        problems: stems that occur twice.
+        unused: files of other kinds, by name.
+    """
+
+    path: Path
+    files: dict[str, Path]
+    problems: list[Problem] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+
+
+def find_clips(folder: Path, kind: InputKind | Literal["music"], *, side: Side = "prediction") -> Folder:
+    """Find the files of ``kind`` in ``folder`` and below.
+
+    Raises:
+        MadanceError: the folder is absent or holds no such file.
+    """
+    if not folder.is_dir():
+        raise MadanceError(f"{folder}: no such folder ({side})")
+    found: dict[str, list[Path]] = {}
+    unused = []
+    for path in clip_files(folder):
+        if path.suffix.lower() in _SUFFIXES[kind]:
+            found.setdefault(path.stem, []).append(path)
+        else:
+            unused.append(path.relative_to(folder).as_posix())
+    if not found:
+        expected = ", ".join(sorted(_SUFFIXES[kind]))
+        other = f"; it holds {', '.join(unused[:3])}" if unused else ""
+        raise MadanceError(f"{folder}: no file of {side} in it (expected {expected}){other}")
+    problems = [_twice(stem, paths, folder, side) for stem, paths in found.items() if len(paths) > 1]
+    return Folder(folder, {stem: found[stem][0] for stem in sorted(found)}, problems, unused)
+
+
+def _twice(stem: str, paths: Sequence[Path], folder: Path, side: Side) -> Problem:
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return Problem(
+        clip_id=stem,
+        side=side,
+        file=names[0],
+        reason="ambiguous",
+        message=f"{len(names)} files have this stem: {', '.join(names)}; keep one",
+        dropped=True,
+    )
+
+
+def guess_kind(folder: Path) -> InputKind:
+    """What a folder holds, from its first file that can be scored.
+
+    Raises:
+        MadanceError: the folder is absent, or nothing in it can be scored.
+    """
+    if not folder.is_dir():
+        raise MadanceError(f"{folder}: no such folder")
+    for path in clip_files(folder):
+        suffix = path.suffix.lower()
+        if suffix == ".npz" and zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return "keypoints2d" if "xy.npy" in archive.namelist() else "motion3d"
+        for kind in ("keypoints2d", "motion3d"):
+            if suffix in _SUFFIXES[kind]:
+                return kind
+    raise MadanceError(f"{folder}: holds neither keypoints or videos nor 3D motions")
+
+
+def set_sha256(hashes: Mapping[str, str]) -> str:
+    """One hash for a set of files: over their clip ids and contents, whatever they are called on disk.
+
+    Example:
+        >>> set_sha256({"a": "0f", "b": "1e"}) == set_sha256({"b": "1e", "a": "0f"})
+        True
+    """
+    lines = "".join(f"{clip}\0{digest}\n" for clip, digest in sorted(hashes.items()))
+    return sha256_bytes(lines.encode("utf-8", "surrogateescape"))
