@@ -2,8 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# One process for each core; a file of tests stays in one process, so that what its tests share is made once.
+PARALLEL := -n auto --dist loadfile
 
-.PHONY: demo test install lint golden benchmark clean
+.PHONY: demo test nightly install lint golden benchmark clean
 
 demo: install  ## set up, then build a small data set from synthesised footage into ./demo
 	$(BIN)/madance demo --out demo
@@ -12,7 +14,10 @@ test: install  ## set up, then check style, types and behaviour
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+
+nightly: install  ## long simulations and random inputs, which `make test` leaves out
+	$(BIN)/python -m pytest $(PARALLEL) -m nightly
 
 install: $(STAMP)
 
@@ -28,7 +33,7 @@ lint: install
 	$(BIN)/mypy
 
 golden: install
-	$(BIN)/python -m pytest -m golden
+	$(BIN)/python -m pytest $(PARALLEL) -m golden
 
 benchmark: install
 	$(BIN)/python benchmarks/curation.py

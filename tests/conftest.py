@@ -15,15 +15,6 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 
 
-def pytest_addoption(parser):
-    parser.addoption(
-        "--golden", default=None, help="folder of golden numbers (default: ../shared/golden or tests/golden)"
-    )
-    parser.addoption(
-        "--media", default=None, help="folder of real footage (default: $MADANCE_MEDIA or ../shared/media)"
-    )
-
-
 def default_golden_root() -> Path:
     shared = SHARED / "golden"
     return shared if shared.is_dir() else ROOT / "tests" / "golden"
@@ -76,26 +67,45 @@ def golden_companion(pytestconfig):
     return find
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def golden_deviations(request):
     """``record(kind, deviation)``: the largest deviation of each kind is printed at the end of the run."""
-    largest: dict[str, float] = request.config.stash.setdefault(_DEVIATIONS, {})
 
     def record(kind: str, deviation: float) -> None:
-        largest[kind] = max(largest.get(kind, 0.0), float(deviation))
+        request.node.user_properties.append((_DEVIATION, (kind, float(deviation))))
 
     return record
 
 
-_DEVIATIONS = pytest.StashKey[dict[str, float]]()
+_DEVIATION = "deviation from a golden number"
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    largest = config.stash.get(_DEVIATIONS, {})
+    """Largest deviations of the golden tests, and what was not compared.
+
+    Both are read off the reports, which come from every worker of a parallel run.
+    """
+    reports = [
+        report for kind in ("passed", "failed", "skipped") for report in terminalreporter.getreports(kind)
+    ]
+    largest: dict[str, float] = {}
+    for name, value in (pair for report in reports for pair in report.user_properties):
+        if name == _DEVIATION:
+            kind, deviation = value
+            largest[kind] = max(largest.get(kind, 0.0), deviation)
     if largest:
         terminalreporter.section("largest deviation from golden numbers")
         for kind, deviation in sorted(largest.items()):
             terminalreporter.write_line(f"{kind:40s} {deviation:.3g}")
+    golden = [report for report in reports if "golden" in report.keywords]
+    left_out = [report for report in golden if report.skipped]
+    if golden:
+        ran = len({report.nodeid for report in golden}) - len(left_out)
+        terminalreporter.write_line(
+            f"golden numbers of {golden_root(config)}: {ran} tests compared, {len(left_out)} left out"
+        )
+        for reason in sorted({report.longrepr[2].removeprefix("Skipped: ") for report in left_out}):
+            terminalreporter.write_line(f"  left out: {reason}")
 
 
 def _shared_folder(name: str, chosen: str | None) -> Path:

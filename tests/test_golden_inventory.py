@@ -5,14 +5,17 @@ import warnings
 from fnmatch import fnmatch
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.conftest import default_golden_root
+from madata.files import read_npz
+from tests.conftest import SHARED, default_golden_root
 
 TESTS = Path(__file__).resolve().parent
 
 COMPANIONS = {
     "README.md",
+    "thin.py",
     "*/README.md",
     "motion/*_expected.json",
     "motion/audio_expected.npz",
@@ -40,6 +43,7 @@ NOT_BUILT = {
     "models_appearance/animate_anyone_*": "Animate-Anyone",
     "models_appearance/magic_animate_*": "Magic-Animate",
     "models_appearance/hallo2_*": "Hallo2",
+    "models_appearance/wan_dancer_*": "Wan-Dancer",
     "models_appearance/context_windows*": "the windows of Animate-Anyone and Magic-Animate",
     "models_appearance/ddim_schedules*": "the samplers of Animate-Anyone, Magic-Animate and Hallo2",
 }
@@ -72,3 +76,20 @@ def test_no_golden_file_is_passed_over_in_silence(golden_dir):
         warnings.warn(f"golden file of unknown kind: {name}", stacklevel=1)
     if golden_dir == default_golden_root():
         assert not unknown
+
+
+def test_the_part_in_the_repository_is_the_full_set_s():
+    """Every array kept here is that of the full set, bit for bit."""
+    if not (SHARED / "golden").is_dir():
+        pytest.skip("the full set of golden numbers is not beside the checkout")
+    files = sorted((TESTS / "golden").rglob("*.npz"))
+    assert len(files) > 50
+    for path in files:
+        full = read_npz(SHARED / "golden" / path.relative_to(TESTS / "golden"))
+        for name, array in read_npz(path).items():
+            np.testing.assert_array_equal(array, full[name], err_msg=f"{path.name}: {name}")
+
+
+def test_the_part_in_the_repository_is_small():
+    total = sum(path.stat().st_size for path in (TESTS / "golden").rglob("*") if path.is_file())
+    assert total < 12e6

@@ -1,8 +1,10 @@
 """Person detection and 2D keypoints behind one interface, one module for each backend (:mod:`madata.pose.backends`).
 
->>> backend = load("blazepose")  # doctest: +SKIP
->>> people = backend.detect(images)  # doctest: +SKIP
->>> poses = backend.estimate(images, people)  # doctest: +SKIP
+Use::
+
+    backend = load("blazepose")
+    people = backend.detect(images)
+    poses = backend.estimate(images, people)
 
 ``blazepose`` is the default: two small networks, no hub, no GPU. ``vitpose`` is the estimator the paper
 names.

@@ -1,9 +1,11 @@
 """Shot boundaries: TransNet V2 on thumbnails, and the rule that turns its probabilities into clean shots.
 
->>> detector = ShotDetector(load_transnet().stream())      # doctest: +SKIP
->>> for frame in decoder:                                  # doctest: +SKIP
-...     events = detector.feed(frame.scaled(THUMBNAIL_SIZE))
->>> events = detector.close()                              # doctest: +SKIP
+Use::
+
+    detector = ShotDetector(load_transnet().stream())
+    for frame in decoder:
+        events = detector.feed(frame.scaled(THUMBNAIL_SIZE))
+    events = detector.close()
 """
 
 from __future__ import annotations

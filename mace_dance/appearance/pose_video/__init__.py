@@ -1,6 +1,8 @@
 """Pose videos: a 3D dance, or the keypoints of a video, drawn as Wan-Animate and the MACE-Dance release draw them.
 
->>> frames = pose_video(motion, (720, 1280), fps=16, style="wan")  # doctest: +SKIP
+Use::
+
+    frames = pose_video(motion, (720, 1280), fps=16, style="wan")
 
 Sizes are (width, height) px; frames are (H, W, 3) uint8 RGB; frame i shows time i / fps.
 """

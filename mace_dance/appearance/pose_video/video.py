@@ -2,8 +2,10 @@
 
 Frame i shows time i / fps of the dance, counted from its first frame, whatever rate the motion comes in.
 
->>> frames = pose_video(motion, (720, 1280), fps=16)  # doctest: +SKIP
->>> write_video(Path("pose.mp4"), frames, 16)  # doctest: +SKIP
+Use::
+
+    frames = pose_video(motion, (720, 1280), fps=16)
+    write_video(Path("pose.mp4"), frames, 16)
 
 ``style="wan"`` draws what Wan-Animate was trained on, ``style="mace"`` what the MACE-Dance release draws.
 Legend: T frames of the video.

@@ -208,10 +208,11 @@ def test_stored_frames_score_as_their_files(golden_file, golden_companion, encod
 
 
 def test_one_chunk_or_many_is_the_same(encoders):
+    """To float32: a matrix product of another shape may sum in another order."""
     frames = np.random.default_rng(1).integers(0, 256, (11, 40, 56, 3), dtype=np.uint8)
     whole = toy_accumulators(encoders, ())
     for name, accumulator in whole.items():
         accumulator.update(FrameChunk(frames))
         assert accumulator.compute().value == pytest.approx(
-            toy_scores(frames, encoders)[name].value, abs=1e-9
+            toy_scores(frames, encoders)[name].value, rel=1e-6
         )
