@@ -12,17 +12,17 @@ Example:
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from evaluation.definitions import PAIR_PROTOCOLS, PairProtocol
-from madata.errors import ConfigError
+from madata.config import ClosedModel, read_toml, validated
+from madata.errors import ConfigError, did_you_mean
 from madata.files import sha256_bytes
 
 __all__ = [
@@ -43,11 +43,7 @@ ClipPrecision = Literal["float32", "float16", "bfloat16"]
 DEFAULTS: dict[InputKind, str] = {"keypoints2d": "ma-data-motion2d", "motion3d": "finedance-motion3d"}
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ClipRule(_Closed):
+class ClipRule(ClosedModel):
     """Which part of which files is scored.
 
     Attributes:
@@ -85,7 +81,7 @@ class ClipRule(_Closed):
         return self
 
 
-class BeatAlignmentRule(_Closed):
+class BeatAlignmentRule(ClosedModel):
     """How beats are compared in the corrected definition.
 
     Attributes:
@@ -99,7 +95,7 @@ class BeatAlignmentRule(_Closed):
     shuffles: int = Field(ge=10)
 
 
-class AppearanceRule(_Closed):
+class AppearanceRule(ClosedModel):
     """How the networks behind the appearance dimensions run.
 
     Attributes:
@@ -110,7 +106,7 @@ class AppearanceRule(_Closed):
     clip_precision: ClipPrecision
 
 
-class StatisticsRule(_Closed):
+class StatisticsRule(ClosedModel):
     """How sure the numbers are.
 
     Attributes:
@@ -126,7 +122,7 @@ class StatisticsRule(_Closed):
     min_n: int = Field(ge=2)
 
 
-class Protocol(_Closed):
+class Protocol(ClosedModel):
     """One protocol.
 
     Attributes:
@@ -211,37 +207,7 @@ def load_protocol(name: str) -> Protocol:
     """
     if name in protocol_names():
         text = resources.files("evaluation").joinpath("protocols", f"{name}.toml").read_text("utf-8")
-        return _parse(text, where=f"protocol {name}")
+        return validated(Protocol, tomllib.loads(text), where=f"protocol {name}", noun="key")
     if name.endswith(".toml"):
-        path = Path(name)
-        if not path.is_file():
-            raise ConfigError(f"{name}: no such protocol file")
-        return _parse(path.read_text("utf-8"), where=name)
-    near = difflib.get_close_matches(name, protocol_names(), n=1, cutoff=0.3)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise ConfigError(f"there is no protocol {name!r}; {hint}(known: {', '.join(protocol_names())})")
-
-
-def _parse(text: str, *, where: str) -> Protocol:
-    try:
-        return Protocol.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where}: not valid TOML ({error})") from error
-    except ValidationError as error:
-        raise ConfigError(f"{where}: {_first_error(error)}") from error
-
-
-def _first_error(error: ValidationError) -> str:
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    key = ".".join(path) or "protocol"
-    if first["type"] != "extra_forbidden":
-        return f"{key}: {first['msg']} (got {first.get('input')!r})"
-    model: Any = {
-        "clips": ClipRule,
-        "beats": BeatAlignmentRule,
-        "appearance": AppearanceRule,
-        "statistics": StatisticsRule,
-    }.get(path[0], Protocol)
-    near = difflib.get_close_matches(path[-1], model.model_fields, n=1, cutoff=0.4)
-    return f"there is no key {key}" + (f"; did you mean {near[0]!r}?" if near else "")
+        return validated(Protocol, read_toml(Path(name)), where=name, noun="key")
+    raise ConfigError(f"there is no protocol {name!r}{did_you_mean(name, protocol_names())}")

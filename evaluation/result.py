@@ -14,8 +14,9 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from madata.config import ClosedModel, validated
 from madata.errors import MadanceError
 from madata.files import read_json, sha256_bytes, write_json
 
@@ -52,11 +53,7 @@ Track = Literal["motion", "appearance", "efficiency"]
 Side = Literal["prediction", "reference", "music"]
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
-
-
-class Metric(_Closed):
+class Metric(ClosedModel):
     """One number, or the reason why there is none.
 
     Attributes:
@@ -97,7 +94,7 @@ class Metric(_Closed):
         return self
 
 
-class Problem(_Closed):
+class Problem(ClosedModel):
     """One file that is not as it must be, and what became of it.
 
     Attributes:
@@ -113,7 +110,7 @@ class Problem(_Closed):
     dropped: bool
 
 
-class Checkpoint(_Closed):
+class Checkpoint(ClosedModel):
     name: str
     sha256: Sha256
     bytes: int = Field(ge=0)
@@ -129,7 +126,7 @@ def labelled(name: str, label: str | None) -> str:
     return f"{name} ({label})" if label else name
 
 
-class System(_Closed):
+class System(ClosedModel):
     """What made the predictions. Only ``name`` is known of a folder of files."""
 
     name: str
@@ -142,13 +139,13 @@ class System(_Closed):
     card: dict[str, Any] = Field(default_factory=dict)
 
 
-class ProtocolRef(_Closed):
+class ProtocolRef(ClosedModel):
     name: str
     version: int = Field(ge=1)
     sha256: Sha256
 
 
-class FileHashes(_Closed):
+class FileHashes(ClosedModel):
     """SHA-256 of the files one clip was scored from; ``None`` where there was none."""
 
     prediction: Sha256 | None = None
@@ -156,7 +153,7 @@ class FileHashes(_Closed):
     music: Sha256 | None = None
 
 
-class Dataset(_Closed):
+class Dataset(ClosedModel):
     """Which clips were asked for and which were scored.
 
     Attributes:
@@ -182,7 +179,7 @@ class Dataset(_Closed):
     files: dict[str, FileHashes] = Field(default_factory=dict)
 
 
-class Pose(_Closed):
+class Pose(ClosedModel):
     """Where 2D keypoints come from; keypoints of two backends are not comparable.
 
     Attributes:
@@ -196,7 +193,7 @@ class Pose(_Closed):
     identity: dict[str, Any] = Field(default_factory=dict)
 
 
-class Network(_Closed):
+class Network(ClosedModel):
     """One network that looked at the pictures.
 
     Attributes:
@@ -209,7 +206,7 @@ class Network(_Closed):
     noncommercial: bool = False
 
 
-class Viewing(_Closed):
+class Viewing(ClosedModel):
     """How the pictures were looked at.
 
     Attributes:
@@ -227,7 +224,7 @@ class Viewing(_Closed):
     networks: list[Network] = Field(default_factory=list)
 
 
-class Generation(_Closed):
+class Generation(ClosedModel):
     run_seed: int
     seeds_per_clip: int = Field(default=1, ge=1)
     device: str
@@ -237,14 +234,14 @@ class Generation(_Closed):
     peak_gpu_mib: float | None = Field(default=None, ge=0)
 
 
-class Artefact(_Closed):
+class Artefact(ClosedModel):
     """A file beside the result, by plain name."""
 
     file: str = Field(pattern=r"^[^/\\]+$")
     sha256: Sha256
 
 
-class Environment(_Closed):
+class Environment(ClosedModel):
     python: str
     platform: str
     packages: dict[str, str]
@@ -252,7 +249,7 @@ class Environment(_Closed):
     cuda: str | None = None
 
 
-class Edit(_Closed):
+class Edit(ClosedModel):
     """A later change, by whom and why; edits are only ever added."""
 
     time: str
@@ -261,7 +258,7 @@ class Edit(_Closed):
     change: str
 
 
-class Verification(_Closed):
+class Verification(ClosedModel):
     """0 reported, 1 re-scored from features, 2 re-measured from the files, 3 re-generated from code and
     weights.
     """
@@ -272,7 +269,7 @@ class Verification(_Closed):
     tool_version: str | None = None
 
 
-class Result(_Closed):
+class Result(ClosedModel):
     """One system, one task, one protocol, one run."""
 
     schema_name: Literal["madance.result/1"] = Field(default=SCHEMA, alias="schema")
@@ -351,12 +348,7 @@ def read_result(path: Path) -> Result:
     if version != SCHEMA:
         raise MadanceError(f"{path}: not a result file of schema {SCHEMA!r} (found {version!r})")
     _refuse_nan(content, path)
-    try:
-        result = Result.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "result"
-        raise MadanceError(f"{path}: {field}: {first['msg']}") from error
+    result = validated(Result, content, where=str(path), noun="field", error=MadanceError)
     if result.id != content_id(result):
         raise MadanceError(
             f"{path}: its id does not belong to its content; it was changed after it was written"

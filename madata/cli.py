@@ -8,14 +8,13 @@ Exit codes: 0 done, 1 finished with items missing, 2 user error, 3 verification 
 
 from __future__ import annotations
 
-import difflib
 import logging
 import sys
 from importlib.metadata import entry_points
 
 import click
 
-from madata.errors import MadanceError
+from madata.errors import MadanceError, did_you_mean
 
 __all__ = ["LazyGroup", "madance", "main"]
 
@@ -41,10 +40,8 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1) if args else []
-            if near:
-                raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
-            raise
+            hint = did_you_mean(args[0], self.list_commands(ctx)) if args else ""
+            raise click.UsageError(f"{error.message.rstrip('.')}{hint}", ctx) from error
 
 
 def _broken(name: str, target: str, error: ImportError) -> click.Command:

@@ -1,57 +1,237 @@
-"""Settings of the curation as closed models: an unknown key is an error that suggests the nearest name.
+"""Settings and documents as closed models: an unknown key is an error that suggests the nearest name.
 
-The defaults are ``configs/ma-data.toml``; a user's TOML and ``--set section.key=value`` override single keys. The
-resolved settings are written beside every output, and their hash decides whether finished work can be reused.
+Values come in layers (defaults, a user's TOML, ``--set section.key=value``, flags), later ones win
+(:func:`merged`), and a model takes the outcome (:func:`validated`). What was resolved is written beside every
+output (:func:`to_toml`); a folder goes on only under the settings it was begun with (:func:`settle`).
+
+The settings of the curation stand here too; their defaults are ``configs/ma-data.toml``, and their hash decides
+whether finished work can be reused.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from madata.errors import ConfigError
-from madata.files import sha256_bytes
+from madata.errors import ConfigError, MadanceError, did_you_mean
+from madata.files import read_json, sha256_bytes, write_json
 
 __all__ = [
     "ClipConfig",
+    "ClosedModel",
     "CurationConfig",
     "MotionConfig",
     "OutputConfig",
     "PeopleConfig",
     "ShotsConfig",
     "WindowsConfig",
+    "differences",
     "load_config",
+    "merged",
     "parse_override",
     "read_toml",
+    "refuse_differences",
+    "settle",
     "to_toml",
+    "validated",
 ]
 
+_LONGEST_VALUE = 40
+_MOST_DIFFERENCES = 8
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+
+class ClosedModel(BaseModel):
+    """Base of everything read from a file or the command line: no unknown key, no NaN, no change afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
 
-class ShotsConfig(_Closed):
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(
+    model: type[Model],
+    values: Any,
+    *,
+    where: str = "",
+    noun: str = "setting",
+    error: type[MadanceError] = ConfigError,
+) -> Model:
+    """Plain values as a closed model.
+
+    Args:
+        where: the file or flag they come from, named by the error.
+        noun: what one of them is called.
+        error: type of the error.
+
+    Raises:
+        MadanceError: of the type ``error``, one line: a key is unknown (the nearest is named) or a value is out of
+            range.
+
+    Example:
+        >>> validated(OutputConfig, {"subset": "a", "val_share": 0.1, "tset_share": 0})
+        Traceback (most recent call last):
+        ...
+        madata.errors.ConfigError: there is no setting tset_share; did you mean 'test_share'?
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as failure:
+        text = _first_problem(failure, model, noun)
+        raise error(f"{where}: {text}" if where else text) from failure
+
+
+def _first_problem(failure: ValidationError, model: type[BaseModel], noun: str) -> str:
+    # What does not belong comes first: it is most often why something else is missing.
+    found = sorted(failure.errors(), key=lambda one: one["type"] != "extra_forbidden")[0]
+    place = [str(part) for part in found["loc"]]
+    key = ".".join(place)
+    if found["type"] == "extra_forbidden":
+        return f"there is no {noun} {key}{did_you_mean(key, _siblings(model, place[:-1]))}"
+    reason = found["msg"].removeprefix("Value error, ")
+    if found["type"] == "model_type":
+        reason = "is a section, not a value"
+    got = "" if isinstance(found["input"], Mapping) else f" (got {_short(found['input'])})"
+    return f"{noun} {key}: {reason}{got}" if key else reason
+
+
+def _siblings(model: type[BaseModel], place: Sequence[str]) -> list[str]:
+    for part in place:
+        field = model.model_fields.get(part)
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return [".".join([*place, name]) for name in model.model_fields]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:12]}...{text[-4:]}"
+
+
+def merged(layers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Layers into one, section by section; later ones win.
+
+    Example:
+        >>> merged([{"a": {"x": 1, "y": 2}}, {"a": {"x": 3}}])
+        {'a': {'x': 3, 'y': 2}}
+    """
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            before = result.get(key)
+            both = isinstance(before, Mapping) and isinstance(value, Mapping)
+            result[key] = merged([result[key], value]) if both else value
+    return result
+
+
+def differences(before: Any, now: Any, name: str = "") -> list[str]:
+    """``"loop.steps was 20, is 4"`` for every value in which two JSON documents differ.
+
+    Example:
+        >>> differences({"loop": {"steps": 20, "seed": 0}}, {"loop": {"steps": 4, "seed": 0}})
+        ['loop.steps was 20, is 4']
+    """
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        keys = sorted({*before, *now})
+        prefix = f"{name}." if name else ""
+        return [text for key in keys for text in differences(before.get(key), now.get(key), f"{prefix}{key}")]
+    return [] if before == now else [f"{name} was {_short(before)}, is {_short(now)}"]
+
+
+def settle(path: Path, values: Mapping[str, Any]) -> None:
+    """Write what decides a run into the JSON file ``path``, or compare with what is there.
+
+    Raises:
+        ConfigError: the folder of ``path`` was begun with other values; the differences are named.
+    """
+    now = json.loads(json.dumps(values))
+    if not path.exists():
+        write_json(path, now)
+    else:
+        refuse_differences(path.parent, read_json(path), now)
+
+
+def refuse_differences(folder: Path, before: Any, now: Any) -> None:
+    """Refuse to go on in a folder with other values than it was begun with.
+
+    Raises:
+        ConfigError: ``before`` and ``now`` differ; the message names the first differences.
+    """
+    changed = differences(before, now)
+    if changed:
+        more = f"; and {len(changed) - _MOST_DIFFERENCES} more" if len(changed) > _MOST_DIFFERENCES else ""
+        raise ConfigError(
+            f"{folder} was begun with other settings ({'; '.join(changed[:_MOST_DIFFERENCES])}{more}): "
+            "go on with those, or choose another folder"
+        )
+
+
+def to_toml(settings: BaseModel) -> str:
+    """Settings as TOML that reads back to the same values; what is ``None`` is left out."""
+    import tomli_w
+
+    return tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file.
+
+    Raises:
+        ConfigError: it is absent, unreadable or not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML ({error})") from error
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """``section.key=value`` as nested dictionaries; a value that is not TOML is text.
+
+    Raises:
+        ConfigError: there is no ``=``.
+
+    Example:
+        >>> parse_override("loop.steps=4")
+        {'loop': {'steps': 4}}
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set takes section.key=value, not {text!r}")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    nested: dict[str, Any] = parsed
+    return nested
+
+
+class ShotsConfig(ClosedModel):
     cut_threshold: float = Field(gt=0, lt=1)
     transition_threshold: float = Field(gt=0, lt=1)
     min_s: float = Field(gt=0)
     max_s: float = Field(gt=0)
 
 
-class MotionConfig(_Closed):
+class MotionConfig(ClosedModel):
     pairs_per_s: float = Field(gt=0)
     long_side: int = Field(ge=64, le=2048)
     static_below: float = Field(ge=0)
 
 
-class PeopleConfig(_Closed):
+class PeopleConfig(ClosedModel):
     backend: str
     samples_per_s: float = Field(gt=0)
     long_side: int = Field(ge=128)
@@ -61,7 +241,7 @@ class PeopleConfig(_Closed):
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
 
-class WindowsConfig(_Closed):
+class WindowsConfig(ClosedModel):
     min_s: float = Field(gt=0)
     max_s: float = Field(gt=0)
     law: Literal["mean", "uniform", "fixed"]
@@ -77,7 +257,7 @@ class WindowsConfig(_Closed):
         return self
 
 
-class ClipConfig(_Closed):
+class ClipConfig(ClosedModel):
     fps: Literal["source"] | float
     long_side: int = Field(ge=0)
     size: tuple[int, int] | tuple[()]
@@ -97,13 +277,13 @@ class ClipConfig(_Closed):
         return self
 
 
-class OutputConfig(_Closed):
+class OutputConfig(ClosedModel):
     subset: str
     val_share: float = Field(ge=0, le=1)
     test_share: float = Field(ge=0, le=1)
 
 
-class CurationConfig(_Closed):
+class CurationConfig(ClosedModel):
     """Everything that decides which clips come out of a source, and how they look."""
 
     seed: int
@@ -126,88 +306,12 @@ class CurationConfig(_Closed):
         return sha256_bytes(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode())
 
 
-def to_toml(config: CurationConfig) -> str:
-    """The settings as TOML that :func:`load_config` reads back to the same values."""
-    lines: list[str] = []
-    _emit(config.model_dump(mode="json"), "", lines)
-    return "\n".join(lines).lstrip("\n") + "\n"
-
-
-def _emit(section: Mapping[str, Any], prefix: str, lines: list[str]) -> None:
-    values = {key: value for key, value in section.items() if not isinstance(value, Mapping)}
-    lines += [
-        f"{json.dumps(key) if prefix == 'people.options' else key} = {json.dumps(value)}"
-        for key, value in values.items()
-    ]
-    for key, value in section.items():
-        if isinstance(value, Mapping):
-            lines += ["", f"[{prefix}{'.' if prefix else ''}{key}]"]
-            _emit(value, f"{prefix}{'.' if prefix else ''}{key}", lines)
-
-
 def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> CurationConfig:
     """Defaults, overridden by the TOML file ``path``, overridden by ``section.key=value`` strings.
 
     Raises:
         ConfigError: a key is unknown (the nearest one is named) or a value is out of range.
     """
-    settings = tomllib.loads(resources.files("madata").joinpath("configs/ma-data.toml").read_text("utf-8"))
-    if path is not None:
-        _merge(settings, read_toml(path), where=str(path))
-    for override in overrides:
-        _merge(settings, parse_override(override), where=f"--set {override}")
-    try:
-        return CurationConfig.model_validate(settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"setting {key or 'values'}: {first['msg']} (got {first.get('input')!r})"
-        ) from error
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file.
-
-    Raises:
-        ConfigError: it is absent, unreadable or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML ({error})") from error
-
-
-def parse_override(text: str) -> dict[str, Any]:
-    """``section.key=value`` as nested dictionaries; a value that is not TOML is text.
-
-    Raises:
-        ConfigError: there is no ``=``.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set takes section.key=value, not {text!r}")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
-    for part in reversed(key.strip().split(".")):
-        parsed = {part: parsed}
-    nested: dict[str, Any] = parsed
-    return nested
-
-
-def _merge(base: dict[str, Any], extra: Mapping[str, Any], *, where: str, prefix: str = "") -> None:
-    for key, value in extra.items():
-        if key not in base and prefix != "people.options.":
-            near = difflib.get_close_matches(key, base, n=1, cutoff=0.4)
-            hint = f"; did you mean {prefix}{near[0]}?" if near else ""
-            raise ConfigError(f"{where}: there is no setting {prefix}{key}{hint}")
-        if isinstance(base.get(key), dict):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{where}: {prefix}{key} is a section, not a value")
-            _merge(base[key], value, where=where, prefix=f"{prefix}{key}.")
-        else:
-            base[key] = value
+    defaults = tomllib.loads(resources.files("madata").joinpath("configs/ma-data.toml").read_text("utf-8"))
+    layers = [defaults, read_toml(path) if path else {}, *map(parse_override, overrides)]
+    return validated(CurationConfig, merged(layers), where=str(path) if path and not overrides else "")

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "MadanceError", "MediaError", "MissingDependencyError", "WeightsError"]
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ConfigError",
+    "MadanceError",
+    "MediaError",
+    "MissingDependencyError",
+    "WeightsError",
+    "did_you_mean",
+]
+
+_MOST_NAMES = 12
 
 
 class MadanceError(Exception):
@@ -32,3 +44,22 @@ class MissingDependencyError(MadanceError):
 
 class WeightsError(MadanceError):
     """A weights file is absent or is not the file expected; the message holds the command that gets it."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about a name that does not exist: the nearest that does, else what there is.
+
+    Example:
+        >>> "no preset 'oficial'" + did_you_mean("oficial", ["official", "paper"])
+        "no preset 'oficial'; did you mean 'official'?"
+        >>> did_you_mean("x", ["official", "paper"])
+        '; known: official, paper'
+    """
+    names = {each.lower(): each for each in known}
+    wanted = name.lower()
+    near = [each for each in names if wanted and each.startswith(wanted)]
+    near = near or difflib.get_close_matches(wanted, names, n=1, cutoff=0.4)
+    if near:
+        return f"; did you mean {names[near[0]]!r}?"
+    shown = ", ".join([*names.values()][:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+    return f"; known: {shown or 'none'}"

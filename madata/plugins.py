@@ -7,27 +7,15 @@ an entry point. Listing imports nothing; a part is imported when it is loaded.
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import pkgutil
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from madata.errors import ConfigError, MadanceError
+from madata.errors import ConfigError, MadanceError, did_you_mean
 
-__all__ = ["Room", "did_you_mean"]
-
-
-def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
-    """``"; did you mean x?"`` for the known name nearest to ``name``, or nothing.
-
-    >>> did_you_mean("blazepos", ["blazepose", "mmpose"])
-    '; did you mean blazepose?'
-    """
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f"; did you mean {prefix}{near[0]}?" if near else ""
+__all__ = ["Room"]
 
 
 @dataclass(frozen=True)
@@ -61,10 +49,7 @@ class Room:
         ours = self._ours()
         found = [*([ours[name]] if name in ours else []), *entry_points(group=self.group, name=name)]
         if not found:
-            known = self.names()
-            raise ConfigError(
-                f"unknown {self.kind} {name!r}; there are {', '.join(known)}{did_you_mean(name, known)}"
-            )
+            raise ConfigError(f"unknown {self.kind} {name!r}{did_you_mean(name, self.names())}")
         # an installed copy may be listed twice by one distribution; two different targets are a clash
         if len({entry.value for entry in found}) > 1:
             places = " and ".join(sorted(entry.value for entry in found))

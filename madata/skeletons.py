@@ -13,14 +13,13 @@ Left and right are the person's own. Legend: J joints.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
-from madata.errors import ConfigError
+from madata.errors import ConfigError, did_you_mean
 from madata.types import FloatArray, Keypoints2D
 
 __all__ = [
@@ -83,13 +82,8 @@ class Skeleton:
             return self.joints.index(joint)
         except ValueError:
             raise ConfigError(
-                f"skeleton {self.name!r} has no joint {joint!r}{_nearest(joint, self.joints)}"
+                f"skeleton {self.name!r} has no joint {joint!r}{did_you_mean(joint, self.joints)}"
             ) from None
-
-
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
 
 
 _FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
@@ -305,7 +299,7 @@ def skeleton(name: str) -> Skeleton:
     try:
         return _SKELETONS[name]
     except KeyError:
-        raise ConfigError(f"unknown skeleton {name!r}{_nearest(name, SKELETON_NAMES)}") from None
+        raise ConfigError(f"unknown skeleton {name!r}{did_you_mean(name, SKELETON_NAMES)}") from None
 
 
 # Joints that go by several names, and joints that are the midpoint of two others where a skeleton lacks them.

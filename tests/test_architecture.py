@@ -21,6 +21,7 @@ ALLOWED = {
         "evaluation.measure",
         "evaluation.compare",
         "evaluation.score",
+        "madata.config",
         "madata.errors",
         "madata.files",
     },

@@ -22,11 +22,11 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mace_dance.motion.checkpoint import load_strictly, read_checkpoint
+from mace_dance.motion.config import NetworkConfig
 from mace_dance.motion.diffusion import NoiseSource, Schedule, ddim, ddim_times
 from mace_dance.motion.layers import FiLM, SinusoidalEmbedding
 from mace_dance.motion.pretrained import Kind, ModelInfo, Pretrained, read_model
@@ -55,15 +55,13 @@ GUIDANCE_WEIGHT = 2.0
 _UNGUIDED_BELOW = 0.1
 
 
-class EdgeConfig(BaseModel):
+class EdgeConfig(NetworkConfig):
     """Size of an EDGE network.
 
     Attributes:
         frames: length of a window; the learnt empty condition has one vector for each.
         positions: ``"rotary"`` turns queries and keys by their time; ``"absolute"`` adds sines, 500 frames at most.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     features: int = 151
     music_features: int = 35

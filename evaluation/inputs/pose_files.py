@@ -8,7 +8,6 @@ Legend: T frames, J joints, C coordinates (2: px, x right, y down; 3: metres).
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from madata.errors import MadanceError, MediaError
+from madata.errors import MadanceError, MediaError, did_you_mean
 from madata.files import read_npz, sha256_bytes
 from madata.skeletons import MISSING, SKELETON_NAMES, mapping, skeleton
 from madata.types import Keypoints2D, Motion3D
@@ -138,7 +137,7 @@ def _read_extractor_json(path: Path) -> Track:
         raise MediaError(f"not valid JSON ({error})", reason="not_json") from error
     if not isinstance(content, dict) or "keypoints" not in content:
         keys = list(content) if isinstance(content, dict) else []
-        raise MediaError(f"has no key 'keypoints'{_nearest('keypoints', keys)}", reason="no_keypoints")
+        raise MediaError(f"has no key 'keypoints'{did_you_mean('keypoints', keys)}", reason="no_keypoints")
     values = _numbers(content["keypoints"])
     joints = skeleton(_EXTRACTOR_SKELETON).joints
     if values is None or values.ndim != 3 or values.shape[1:] != (len(joints), 3):
@@ -189,7 +188,7 @@ def _read_keypoint_npz(path: Path) -> Track:
     arrays = read_npz(path)
     if absent := [key for key in ("xy", "score", "skeleton") if key not in arrays]:
         raise MediaError(
-            f"lacks {', '.join(absent)}{_nearest(absent[0], list(arrays))}", reason="no_keypoints"
+            f"lacks {', '.join(absent)}{did_you_mean(absent[0], list(arrays))}", reason="no_keypoints"
         )
     name = str(arrays["skeleton"])
     xy, score = arrays["xy"], arrays["score"]
@@ -252,7 +251,7 @@ def _positions_track(arrays: dict[str, npt.NDArray[Any]]) -> Track:
 def _known_skeleton(name: str) -> None:
     if name not in SKELETON_NAMES:
         raise MediaError(
-            f"unknown skeleton {name!r}{_nearest(name, list(SKELETON_NAMES))}", reason="wrong_skeleton"
+            f"unknown skeleton {name!r}{did_you_mean(name, list(SKELETON_NAMES))}", reason="wrong_skeleton"
         )
 
 
@@ -262,8 +261,3 @@ def _up_axis(name: str) -> UpAxis:
     if name == "z":
         return "z"
     raise MadanceError(f"up axis {name!r}: expected 'y' or 'z'")
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-    return f"; did you mean {close[0]!r}?" if close else f"; it has {', '.join(known[:12]) or 'nothing'}"

@@ -12,7 +12,6 @@ Only the system asked for is imported; whatever goes wrong with it is a :class:`
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -28,7 +27,7 @@ from evaluation.systems.contract import Task
 from evaluation.systems.entries import Entry, installed
 from evaluation.systems.folder import FolderSystem
 from evaluation.systems.plugin import DECORATED, Declaration, Origin, Plugin, declaration_of, guarded
-from madata.errors import MadanceError
+from madata.errors import MadanceError, did_you_mean
 
 __all__ = ["choose_task", "find"]
 
@@ -89,15 +88,8 @@ def choose_task(plugin: Plugin, wanted: Task | None) -> Task:
 
 def _unknown(spec: str) -> str:
     names = sorted({entry.name for entry in installed()} | set(DECORATED))
-    near = difflib.get_close_matches(spec, names, n=3, cutoff=0.4)
-    hint = (
-        f"did you mean {' or '.join(map(repr, near))}?"
-        if near
-        else f"there are: {', '.join(names) or 'none'}"
-    )
-    if "/" in spec:
-        hint = "nor is there such a folder"
-    return f"there is no system {spec!r}; {hint} (madance systems lists them)"
+    hint = "; nor is there such a folder" if "/" in spec else did_you_mean(spec, names)
+    return f"there is no system {spec!r}{hint} (madance systems lists them)"
 
 
 def _installed(entry: Entry) -> Plugin:
@@ -151,8 +143,8 @@ def _file(path: Path, name: str | None) -> Plugin:
     else:
         target = getattr(module, name, None)
         if target is None:
-            near = difflib.get_close_matches(name, vars(module), n=1)
-            raise MadanceError(f"{path}: has no {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            public = [key for key in vars(module) if not key.startswith("_")]
+            raise MadanceError(f"{path}: has no {name!r}{did_you_mean(name, public)}")
     return _plugin(target, name or target.__name__, origin)
 
 

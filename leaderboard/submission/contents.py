@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from madata.config import ClosedModel, validated
 from madata.errors import MadanceError
 
 __all__ = [
@@ -32,10 +33,8 @@ FEATURES, SAMPLES, PREDICTIONS = "features.npz", "samples.parquet", "predictions
 NEEDED = (RESULT, CARD, FEATURES, SAMPLES)
 
 
-class SystemCard(BaseModel):
+class SystemCard(ClosedModel):
     """What is known of a system."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     paper: str | None = Field(default=None, max_length=500)
     url: str | None = Field(default=None, max_length=500)
@@ -45,19 +44,15 @@ class SystemCard(BaseModel):
     notes: str | None = Field(default=None, max_length=5000)
 
 
-class FileHash(BaseModel):
+class FileHash(ClosedModel):
     """One file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int = Field(ge=0)
 
 
-class Manifest(BaseModel):
+class Manifest(ClosedModel):
     """The hash of every file of an archive."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     schema_name: str = Field(alias="schema", pattern=f"^{SCHEMA}$")
     result: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -70,13 +65,7 @@ def read_card(values: Mapping[str, Any]) -> SystemCard:
     Raises:
         MadanceError: a field is unknown or out of range.
     """
-    try:
-        return SystemCard.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(SystemCard.model_fields)
-        raise MadanceError(f"card: {key}: {first['msg']} (a card has {known})") from error
+    return validated(SystemCard, dict(values), where="card", noun="field", error=MadanceError)
 
 
 def few(names: list[str]) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from evaluation.result import Result, content_id, read_result
 from leaderboard.archive import LIMITS, ArchiveError, Limits, check_npz, unpack
@@ -29,7 +28,8 @@ from leaderboard.submission.contents import (
 )
 from leaderboard.submission.levels import Remeasure, reached
 from leaderboard.ties import clip_scores
-from madata.errors import MadanceError
+from madata.config import validated
+from madata.errors import ConfigError, MadanceError
 from madata.files import read_json, read_npz, sha256_bytes, sha256_file
 
 __all__ = ["Expected", "Verdict", "verify", "verify_all"]
@@ -143,9 +143,9 @@ def _manifest(folder: Path) -> Manifest:
             "missing_file", f"the archive has no {MANIFEST}; build it with `madance submission pack`"
         )
     try:
-        return Manifest.model_validate(_json(folder / MANIFEST))
-    except ValidationError as error:
-        raise _Rejected("unknown_field", f"{MANIFEST}: {_first(error)}") from error
+        return validated(Manifest, _json(folder / MANIFEST), where=MANIFEST, noun="field")
+    except ConfigError as error:
+        raise _Rejected("unknown_field", str(error)) from error
 
 
 def _json(path: Path) -> Any:
@@ -155,11 +155,6 @@ def _json(path: Path) -> Any:
         raise _Rejected("bad_json", f"{path.name}: nested too deeply") from None
     except MadanceError as error:
         raise _Rejected("bad_json", str(error).removeprefix(f"{path.parent}/")) from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'document'}: {first['msg']}"
 
 
 def _check_files(folder: Path, names: list[str], manifest: Manifest) -> list[Fault]:
@@ -204,7 +199,7 @@ def _entry(folder: Path, manifest: Manifest) -> Entry:
 
 def _code_of(message: str) -> str:
     """A code for what the reader of results says."""
-    if "Extra inputs" in message:
+    if "there is no field" in message:
         return "unknown_field"
     if "does not belong to its content" in message:
         return "changed_number"

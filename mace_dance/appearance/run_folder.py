@@ -27,13 +27,13 @@ import numpy.typing as npt
 from torch import Tensor
 
 from mace_dance.appearance.tensors import saving
-from madata.errors import ConfigError, MadanceError, MediaError
+from madata.config import settle
+from madata.errors import MadanceError, MediaError
 from madata.files import atomic_path, read_json, remove_leftovers, sha256_bytes, sha256_file, write_json
 
 __all__ = [
     "RunFolder",
     "SegmentFrames",
-    "differences",
     "frames_digest",
     "network_fingerprint",
     "read_lossless",
@@ -66,18 +66,8 @@ class RunFolder:
         Raises:
             ConfigError: the folder holds a run with another record; every difference is named.
         """
-        path = self.path / "run.json"
-        record = json.loads(json.dumps(record))
-        if path.exists():
-            changed = differences(read_json(path), record)
-            if changed:
-                raise ConfigError(
-                    f"{self.path} holds an unlike run: {'; '.join(changed)}. Go on with its settings, or choose "
-                    "another folder"
-                )
-            remove_leftovers(self.path)
-        else:
-            write_json(path, record)
+        settle(self.path / "run.json", record)
+        remove_leftovers(self.path)
 
     def finished(self, index: int) -> bool:
         """Whether segment ``index`` is complete and its frames are those that were written."""
@@ -148,23 +138,6 @@ class SegmentFrames:
                     f"{path}: holds {read} frames and not {count}; delete it and run the same command again",
                     reason="damaged_segment",
                 )
-
-
-def differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """``"settings.steps was 20, is 4"`` for every leaf in which two JSON values differ."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        prefix = f"{name}." if name else ""
-        return [
-            text
-            for key in sorted({*before, *now})
-            for text in differences(before.get(key), now.get(key), f"{prefix}{key}")
-        ]
-    return [] if before == now else [f"{name} was {_short(before)}, is {_short(now)}"]
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:12]}...{text[-4:]}"
 
 
 def frames_digest(frames: Sequence[Image] | npt.NDArray[np.uint8]) -> str:

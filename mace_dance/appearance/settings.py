@@ -17,16 +17,16 @@ returns 77. It makes one segment only; here its settings serve longer videos wit
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from mace_dance.appearance.drift import ColourMatch
 from mace_dance.appearance.segments import SegmentPlan, plan_segments
-from madata.errors import ConfigError
+from madata.config import ClosedModel, validated
+from madata.errors import ConfigError, did_you_mean
 
 __all__ = [
     "DEFAULT_PROMPT",
@@ -43,7 +43,7 @@ _SIDE = 16
 _FEWEST_PX, _MOST_PX = 16, 4096
 
 
-class InferenceSettings(BaseModel):
+class InferenceSettings(ClosedModel):
     """Settings of one video; closed, frozen, compared key by key when a run is resumed.
 
     Attributes:
@@ -58,8 +58,6 @@ class InferenceSettings(BaseModel):
         lora_strength: how much of the LoRA is added to the weights; 0 is none.
         match_colour: correction against drift, see :mod:`mace_dance.appearance.drift`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     width: int = Field(default=720, ge=_FEWEST_PX, le=_MOST_PX)
     height: int = Field(default=1280, ge=_FEWEST_PX, le=_MOST_PX)
@@ -109,21 +107,8 @@ def inference_settings(
         ConfigError: there is no such preset or setting (the nearest is named), or a value is out of range.
     """
     if preset not in PRESETS:
-        raise ConfigError(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")
-    values = PRESETS[preset].model_dump()
-    for name in overrides or {}:
-        if name not in values:
-            near = difflib.get_close_matches(name, values, n=1, cutoff=0.4)
-            raise ConfigError(f"there is no setting {name}" + (f"; did you mean {near[0]}?" if near else ""))
-    try:
-        return InferenceSettings.model_validate(values | dict(overrides or {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(
-            f"setting {key}: {reason} (got {first.get('input')!r})" if key else reason
-        ) from error
+        raise ConfigError(f"there is no preset {preset!r}{did_you_mean(preset, PRESETS)}")
+    return validated(InferenceSettings, PRESETS[preset].model_dump() | dict(overrides or {}))
 
 
 def check_inputs(

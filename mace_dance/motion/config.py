@@ -28,9 +28,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-__all__ = ["ABLATIONS", "GENRES", "OFFICIAL", "PAPER", "Choices", "MotionExpertConfig"]
+from madata.config import ClosedModel
+
+__all__ = ["ABLATIONS", "GENRES", "OFFICIAL", "PAPER", "Choices", "MotionExpertConfig", "NetworkConfig"]
 
 Switch = Literal["on", "off"]
 
@@ -55,11 +57,17 @@ GENRES = (
 """Names of the official genre labels 0..15, the second-level styles of FineDance."""
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class NetworkConfig(ClosedModel):
+    """Settings of any network on motion vectors.
+
+    Attributes:
+        features: columns of a motion vector.
+    """
+
+    features: int = Field(ge=1)
 
 
-class Choices(_Closed):
+class Choices(ClosedModel):
     """One reading of the method; see the table above."""
 
     genre: Switch = "on"
@@ -72,7 +80,7 @@ class Choices(_Closed):
     uncond_dropout: Switch = "on"
 
 
-class MotionExpertConfig(_Closed):
+class MotionExpertConfig(NetworkConfig):
     """Size and method of a Motion Expert.
 
     Attributes:

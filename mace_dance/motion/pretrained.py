@@ -18,16 +18,17 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 from torch import Tensor, nn
 
 from mace_dance.motion.checkpoint import load_motion_expert, load_strictly
-from mace_dance.motion.config import GENRES, OFFICIAL, MotionExpertConfig
+from mace_dance.motion.config import GENRES, OFFICIAL, MotionExpertConfig, NetworkConfig
 from mace_dance.motion.model import MotionExpert
 from mace_dance.motion.normaliser import Normaliser
+from madata.config import ClosedModel, validated
 from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import atomic_path, read_json, write_json
 
@@ -37,7 +38,6 @@ __all__ = [
     "WEIGHTS_FILE",
     "Kind",
     "ModelInfo",
-    "NetworkConfig",
     "Pretrained",
     "load_model",
     "read_model",
@@ -50,23 +50,11 @@ FORMAT: Literal["madance.model/1"] = "madance.model/1"
 _SCALE, _SHIFT = "normaliser.scale", "normaliser.shift"
 
 
-class NetworkConfig(Protocol):
-    """Settings of a network on motion vectors of ``features`` columns: a pydantic model."""
-
-    @property
-    def features(self) -> int: ...
-
-    def model_dump(self, *, mode: str) -> dict[str, Any]: ...
-
-    @classmethod
-    def model_validate(cls, obj: Any) -> Self: ...
-
-
 Network = TypeVar("Network", bound=nn.Module)
 Config = TypeVar("Config", bound=NetworkConfig)
 
 
-class ModelInfo(BaseModel):
+class ModelInfo(ClosedModel):
     """What a model is apart from its network.
 
     Attributes:
@@ -79,8 +67,6 @@ class ModelInfo(BaseModel):
         provenance: how it was made: commands, steps, seeds, versions, losses.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     label: str | None = None
     fps: float = Field(default=30.0, gt=0)
     layout: str = "edge-151"
@@ -89,9 +75,7 @@ class ModelInfo(BaseModel):
     provenance: dict[str, Any] = Field(default_factory=dict)
 
 
-class _Description(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _Description(ClosedModel):
     format: Literal["madance.model/1"] = FORMAT
     kind: str
     network: dict[str, Any]
@@ -212,10 +196,8 @@ def read_model(folder: Path, kind: Kind[Network, Config]) -> Pretrained[Network,
     described = _description(folder)
     if described.kind != kind.name:
         raise WeightsError(f"{folder}: holds a model of the kind {described.kind!r}, not {kind.name!r}")
-    try:
-        config = kind.config.model_validate(described.network)
-    except ValidationError as error:
-        raise WeightsError(f"{folder / CONFIG_FILE}: network.{_first(error)}") from error
+    where = f"{folder / CONFIG_FILE}: network"
+    config = validated(kind.config, described.network, where=where, error=WeightsError)
     tensors = _tensors(folder / WEIGHTS_FILE)
     normaliser = _normaliser(tensors, config.features, folder / WEIGHTS_FILE)
     network = kind.build(config)
@@ -256,21 +238,12 @@ def _description(folder: Path) -> _Description:
         )
     try:
         content = read_json(path)
-        found = content.get("format") if isinstance(content, dict) else None
-        if found != FORMAT:
-            raise WeightsError(f"{path}: not a model of the format {FORMAT!r} (found {found!r})")
-        return _Description.model_validate(content)
-    except ValidationError as error:
-        raise WeightsError(f"{path}: {_first(error)}") from error
-    except WeightsError:
-        raise
     except MadanceError as error:
         raise WeightsError(str(error)) from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'settings'}: {first['msg']}"
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise WeightsError(f"{path}: not a model of the format {FORMAT!r} (found {found!r})")
+    return validated(_Description, content, where=str(path), error=WeightsError)
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:

@@ -14,7 +14,6 @@ clip from the clip's seed.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from evaluation.systems import Card, Loaded, Request, fit_motion, system
 from mace_dance.devices import on_device
 from mace_dance.motion.config import ABLATIONS, OFFICIAL, MotionExpertConfig
-from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
+from madata.errors import ConfigError, MadanceError, MediaError, WeightsError, did_you_mean
 from madata.files import write_npz
 
 if TYPE_CHECKING:
@@ -273,11 +272,7 @@ def _genre_label(
     lower = [name.lower() for name in names]
     if wanted.lower() in lower:
         return lower.index(wanted.lower())
-    near = difflib.get_close_matches(wanted.lower(), lower, n=1)
-    hint = (
-        f"did you mean {names[lower.index(near[0])]}?" if near else f"there are: {', '.join(names) or 'none'}"
-    )
-    raise ConfigError(f"this model knows no genre {wanted!r}; {hint}")
+    raise ConfigError(f"this model knows no genre {wanted!r}{did_you_mean(wanted, names)}")
 
 
 def music_for(request: Request, fps: float) -> FloatArray:

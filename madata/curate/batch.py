@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from madata.config import CurationConfig, load_config, to_toml
+from madata.config import CurationConfig, load_config, refuse_differences, to_toml
 from madata.curate.journal import Entry, Journal
 from madata.curate.source import curate_source
 from madata.curate.sources import Collection, collect
@@ -122,24 +122,7 @@ def _settle_settings(out: Path, config: CurationConfig) -> None:
     if not path.exists():
         write_text(path, to_toml(config))
         return
-    before = load_config(path)
-    if before != config:
-        changed = sorted(_changes(before.model_dump(), config.model_dump()))
-        raise MadanceError(
-            f"{out} was made with other settings ({', '.join(changed)}): choose another --out, "
-            f"or go on with --config {path}"
-        )
-
-
-def _changes(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> set[str]:
-    changed: set[str] = set()
-    for key in before.keys() | now.keys():
-        old, new = before.get(key), now.get(key)
-        if isinstance(old, dict) and isinstance(new, dict):
-            changed |= _changes(old, new, f"{prefix}{key}.")
-        elif old != new:
-            changed.add(f"{prefix}{key}")
-    return changed
+    refuse_differences(out, load_config(path).model_dump(mode="json"), config.model_dump(mode="json"))
 
 
 def _declared_seconds(source: Source) -> float:

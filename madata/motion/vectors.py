@@ -17,12 +17,11 @@ the others, as the models were trained (see :mod:`madata.motion.contacts`). Lege
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
 
-from madata.errors import ConfigError, MediaError
+from madata.errors import ConfigError, MediaError, did_you_mean
 from madata.motion.contacts import contacts_by_height, contacts_by_speed
 from madata.motion.kinematics import check_motion, joint_positions, with_skeleton, with_up
 from madata.rotations import (
@@ -101,9 +100,7 @@ def layout(name: str) -> VectorLayout:
     """
     if name in LAYOUTS:
         return LAYOUTS[name]
-    close = difflib.get_close_matches(name, LAYOUTS, n=1, cutoff=0.4)
-    hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(LAYOUTS)}"
-    raise ConfigError(f"unknown motion vector layout {name!r}; {hint}")
+    raise ConfigError(f"unknown motion vector layout {name!r}{did_you_mean(name, LAYOUTS)}")
 
 
 def layout_of_width(width: int) -> VectorLayout | None:

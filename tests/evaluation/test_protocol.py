@@ -53,7 +53,7 @@ def test_the_hash_depends_on_the_rules_and_not_on_the_prose(tmp_path):
     [
         ("mace2d-oficial", "mace2d-official"),
         ("finedance", "finedance-motion3d"),
-        ("nowhere.toml", "no such protocol file"),
+        ("nowhere.toml", "no such file"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name, says):

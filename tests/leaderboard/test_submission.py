@@ -413,7 +413,7 @@ def test_what_would_not_verify_is_not_packed(runs):
         pack(runs / "part" / "half", runs / "x.zip")
     with pytest.raises(MadanceError, match="not in it"):
         pack(runs / "good", runs / "x.zip", predictions=runs / "real")
-    with pytest.raises(MadanceError, match="card: stars"):
+    with pytest.raises(MadanceError, match="card: there is no field stars"):
         pack(runs / "good", runs / "x.zip", card={"stars": 5})
     change_metric(runs / "good", "fid_k", value=0.5)
     with pytest.raises(MadanceError, match="fid_k"):

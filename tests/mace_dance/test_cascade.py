@@ -104,7 +104,7 @@ def test_options_reach_their_stage_or_are_refused():
         ({"steps": 3}, r"begin with motion\. or animation\., or are beta, .*not 'steps'"),
         ({"beta": 0.5, "motion.beta": 0.25}, r"motion\.beta is given twice"),
         ({"motion.betta": 0.5}, "motion-expert.*its options are: weights, beta"),
-        ({"animation.stepps": 3}, "did you mean steps"),
+        ({"animation.stepps": 3}, "did you mean 'steps'"),
         ({"beta": 3.0}, "beta"),
     ):
         with pytest.raises(MadanceError, match=words):

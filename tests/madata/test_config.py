@@ -1,7 +1,118 @@
-import pytest
+import tomllib
+from pathlib import Path
 
-from madata.config import load_config, to_toml
-from madata.errors import ConfigError
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from madata.config import (
+    ClosedModel,
+    differences,
+    load_config,
+    merged,
+    parse_override,
+    settle,
+    to_toml,
+    validated,
+)
+from madata.errors import ConfigError, WeightsError, did_you_mean
+
+
+class Inner(ClosedModel):
+    width: int = 3
+    share: float = 0.5
+    path: Path | None = None
+
+
+class Outer(ClosedModel):
+    name: str = "x"
+    inner: Inner = Inner()
+
+
+def test_settings_come_in_layers_and_go_back_to_toml():
+    layers = [
+        {"inner": {"width": 1}, "name": "a"},
+        parse_override("inner.width=2"),
+        parse_override("name=b c"),
+    ]
+    outer = validated(Outer, merged(layers))
+    assert (outer.inner.width, outer.name) == (2, "b c")
+    assert to_toml(outer) == 'name = "b c"\n\n[inner]\nwidth = 2\nshare = 0.5\n'
+    with pytest.raises(ConfigError, match=r"takes section\.key=value"):
+        parse_override("inner.width")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"inner": {"widht": 1}}, r"^here: there is no setting inner\.widht; did you mean 'inner\.width'\?$"),
+        ({"inner": {"width": "wide"}}, r"^here: setting inner\.width: .*integer.* \(got \"wide\"\)$"),
+        ({"inner": {"share": float("nan")}}, r"setting inner\.share: .*finite"),
+        ({"inner": 3}, r"setting inner: is a section, not a value \(got 3\)"),
+        ({"name": "a" * 10**6}, None),
+        ({"name": [0] * 10**6}, r"\(got \[0, 0, 0, 0,\.\.\., 0\]\)$"),
+    ],
+)
+def test_what_does_not_fit_is_one_short_line(values, message):
+    if message is None:
+        assert validated(Outer, values).name == values["name"]
+        return
+    with pytest.raises(WeightsError, match=message) as raised:
+        validated(Outer, values, where="here", error=WeightsError)
+    assert len(str(raised.value)) < 200
+
+
+JSON = st.recursive(
+    st.integers() | st.text(max_size=3) | st.none(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+)
+
+
+@given(JSON, JSON)
+def test_differences_are_found_exactly_where_there_are_any(before, now):
+    def without_nothing(value):  # an absent key and one that is null say the same
+        if isinstance(value, dict):
+            return {
+                key: inner for key, each in value.items() if (inner := without_nothing(each)) is not None
+            } or None
+        return value
+
+    assert differences(before, before) == []
+    assert bool(differences(before, now)) >= (without_nothing(before) != without_nothing(now))
+
+
+def test_differences_name_the_place_and_stay_short():
+    assert differences({"a": {"b": "x" * 90}}, {"a": {"b": 1}}) == ['a.b was "xxxxxxxxxxx...xxx", is 1']
+    assert differences({"a": [1, 2]}, {"a": [2, 1], "b": 0}) == [
+        "a was [1, 2], is [2, 1]",
+        "b was null, is 0",
+    ]
+
+
+def test_a_folder_goes_on_only_as_it_was_begun(tmp_path):
+    settle(tmp_path / "run.json", {"size": (3, 4), "seed": 0})
+    settle(tmp_path / "run.json", {"seed": 0, "size": [3, 4]})
+    with pytest.raises(ConfigError, match=r"seed was 0, is 2; size was \[3, 4\], is null"):
+        settle(tmp_path / "run.json", {"seed": 2})
+    many = {f"k{index:02d}": index for index in range(20)}
+    settle(tmp_path / "many" / "run.json", many)
+    with pytest.raises(ConfigError, match=r"k07 was 7, is null; and 12 more"):
+        settle(tmp_path / "many" / "run.json", {})
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "end"),
+    [
+        ("JAZ", ["Ballet", "Jazz"], "; did you mean 'Jazz'?"),
+        ("x", [str(index) for index in range(13)], "; known: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ..."),
+        ("x", [str(index) for index in range(12)], "; known: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11"),
+        ("x", [], "; known: none"),
+        ("finedance", ["megadance", "finedance-motion3d"], "; did you mean 'finedance-motion3d'?"),
+        ("", ["a"], "; known: a"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest_or_with_all(name, known, end):
+    assert did_you_mean(name, known) == end
 
 
 def test_defaults_follow_the_paper():
@@ -50,3 +161,4 @@ def test_settings_written_are_the_settings_read(tmp_path):
     path = tmp_path / "settings.toml"
     path.write_text(to_toml(config))
     assert load_config(path) == config
+    assert tomllib.loads(path.read_text())["people"]["options"] == {"model": 'a "b" c'}

@@ -122,7 +122,7 @@ def test_a_wrong_manifest_names_the_key(change, named):
 def test_known_takes_names_and_groups():
     assert [one.name for one in known()] == ["a", "b"] == [one.name for one in known(["tiny"])]
     assert [one.name for one in known(["b"])] == ["b"]
-    with pytest.raises(WeightsError, match="did you mean tiny"):
+    with pytest.raises(WeightsError, match="did you mean 'tiny"):
         known(["tinny"])
 
 

@@ -22,12 +22,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from mace_dance.appearance.settings import DEFAULT_PROMPT
-from mace_dance.training.shared.configuration import merge, resolve
 from mace_dance.training.shared.settings import LoopSettings
-from madata.config import parse_override, read_toml
+from madata.config import ClosedModel, merged, parse_override, read_toml, validated
 
 __all__ = [
     "AppearanceTraining",
@@ -47,11 +46,7 @@ _SIDE = 16
 _RATES: dict[Stage, float] = {"kinematic": 1e-5, "aesthetic": 1e-4}
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ClipSettings(_Closed):
+class ClipSettings(ClosedModel):
     """How footage becomes training samples.
 
     Attributes:
@@ -100,7 +95,7 @@ class ClipSettings(_Closed):
         return self.width, self.height
 
 
-class FlowSettings(_Closed):
+class FlowSettings(ClosedModel):
     """The loss, see :mod:`mace_dance.training.appearance.loss`.
 
     Attributes:
@@ -116,7 +111,7 @@ class FlowSettings(_Closed):
     reference_slot: bool = True
 
 
-class LoraSettings(_Closed):
+class LoraSettings(ClosedModel):
     """The update W + alpha / rank B A of the Aesthetic stage; ``alpha`` is the rank when not given."""
 
     rank: int = Field(default=32, ge=1, le=1024)
@@ -128,7 +123,7 @@ class LoraSettings(_Closed):
         return float(self.rank if self.alpha is None else self.alpha)
 
 
-class SampleSettings(_Closed):
+class SampleSettings(ClosedModel):
     """Clips that are generated while it trains, to look at.
 
     Attributes:
@@ -144,7 +139,7 @@ class SampleSettings(_Closed):
     seed: int = Field(default=0, ge=0)
 
 
-class AppearanceTraining(_Closed):
+class AppearanceTraining(ClosedModel):
     """Everything about a run but its folders, files and device.
 
     Attributes:
@@ -224,11 +219,11 @@ def training_settings(
         "sample_every": 0,
     }
     layers = [read_toml(config) if config else {}, *map(parse_override, overrides), flags or {}]
-    merged = merge([{"loop": loop}, *layers, {"stage": stage}])
-    chosen = merged["loop"]
+    values = merged([{"loop": loop}, *layers, {"stage": stage}])
+    chosen = values["loop"]
     if isinstance(chosen, Mapping) and "batch_size" not in chosen:
         accumulate = chosen.get("accumulate", 1)
         processes = int(os.environ.get("WORLD_SIZE", "1"))
         if isinstance(accumulate, int):
-            merged["loop"] = {**chosen, "batch_size": processes * accumulate}
-    return resolve(AppearanceTraining, merged)
+            values["loop"] = {**chosen, "batch_size": processes * accumulate}
+    return validated(AppearanceTraining, values)

@@ -30,11 +30,10 @@ from mace_dance.training.appearance.samples import generate_samples
 from mace_dance.training.appearance.selection import Selection, select
 from mace_dance.training.appearance.settings import AppearanceTraining
 from mace_dance.training.appearance.store import LatentStore
-from mace_dance.training.shared.configuration import to_toml
 from mace_dance.training.shared.draws import seed_globally, shuffled_batches
 from mace_dance.training.shared.loop import Trained, run_training
 from mace_dance.training.shared.records import Progress
-from mace_dance.training.shared.run_folder import differences
+from madata.config import refuse_differences, to_toml
 from madata.errors import ConfigError
 from madata.files import read_json, sha256_bytes
 from madata.weights import remembered_sha256
@@ -238,11 +237,7 @@ def refuse_another_run(out: Path, facts: Mapping[str, Any], settings: Appearance
     """
     now = {"task": f"appearance-{settings.stage}", **facts, "loop": settings.loop.deciding()}
     before = read_json(out / "run.json")
-    changed = differences({name: before.get(name) for name in now}, now)
-    if changed:
-        raise ConfigError(
-            f"{out}: was begun with other settings ({'; '.join(changed)}); go on with those, or choose another folder"
-        )
+    refuse_differences(out, {name: before.get(name) for name in now}, now)
 
 
 def train_appearance(

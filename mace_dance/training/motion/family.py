@@ -8,7 +8,6 @@ Legend: B batch, T frames, F motion features, K music features.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -17,13 +16,13 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from mace_dance.motion.config import Choices, MotionExpertConfig
+from mace_dance.motion.config import Choices, MotionExpertConfig, NetworkConfig
 from mace_dance.motion.diffusion import NoiseSource, Schedule, ddim_times
 from mace_dance.motion.guidance import draw_training, sample_motion, training_prediction
 from mace_dance.motion.model import MotionExpert
-from mace_dance.motion.pretrained import MOTION_EXPERT, Kind, NetworkConfig
+from mace_dance.motion.pretrained import MOTION_EXPERT, Kind
 from mace_dance.training.motion.settings import SampleSettings
-from madata.errors import ConfigError
+from madata.errors import ConfigError, did_you_mean
 
 __all__ = ["GROUP", "MotionFamily", "find_family", "motion_expert"]
 
@@ -63,9 +62,9 @@ def find_family(name: str) -> MotionFamily[Any, Any]:
     """
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name not in found:
-        near = difflib.get_close_matches(name, found, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(found))}"
-        raise ConfigError(f"there is no family of motion networks {name!r}; {hint}")
+        raise ConfigError(
+            f"there is no family of motion networks {name!r}{did_you_mean(name, sorted(found))}"
+        )
     try:
         family = found[name].load()
     except (ImportError, AttributeError) as error:

@@ -6,20 +6,18 @@ file of the user, ``--set section.key=value`` and the flags of the command follo
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from mace_dance.training.motion.data.settings import DataSettings
-from mace_dance.training.shared.configuration import merge
 from mace_dance.training.shared.settings import LoopSettings
-from madata.config import parse_override, read_toml
-from madata.errors import ConfigError
+from madata.config import ClosedModel, merged, parse_override, read_toml
+from madata.errors import ConfigError, did_you_mean
 
 __all__ = [
     "LossSettings",
@@ -34,11 +32,7 @@ Config = TypeVar("Config", bound=BaseModel)
 _PRESET, _SUFFIX = "motion-", ".toml"
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LossSettings(_Closed):
+class LossSettings(ClosedModel):
     """The lambdas of equation 5, see :class:`mace_dance.motion.losses.LossWeights`."""
 
     reconstruction: float = Field(default=0.636, ge=0)
@@ -47,7 +41,7 @@ class LossSettings(_Closed):
     foot: float = Field(default=10.942, ge=0)
 
 
-class SampleSettings(_Closed):
+class SampleSettings(ClosedModel):
     """The samples that judge a network while it trains.
 
     Attributes:
@@ -67,7 +61,7 @@ class SampleSettings(_Closed):
     keep: int = Field(default=4, ge=0)
 
 
-class MotionTraining(_Closed, Generic[Config]):
+class MotionTraining(ClosedModel, Generic[Config]):
     """Everything about a run, data folder and device aside.
 
     Attributes:
@@ -103,9 +97,7 @@ def preset_names() -> list[str]:
 def _preset(name: str) -> dict[str, Any]:
     known = preset_names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-        raise ConfigError(f"there is no preset {name!r}; {hint}")
+        raise ConfigError(f"there is no preset {name!r}{did_you_mean(name, known)}")
     path = resources.files("mace_dance").joinpath(f"configs/{_PRESET}{name}{_SUFFIX}")
     return tomllib.loads(path.read_text("utf-8"))
 
@@ -133,7 +125,7 @@ def settings_layers(
         *map(parse_override, overrides),
         flags or {},
     ]
-    return merge([{"model": {}}, *map(_one_length, layers)])
+    return merged([{"model": {}}, *map(_one_length, layers)])
 
 
 def _one_length(layer: Mapping[str, Any]) -> Mapping[str, Any]:

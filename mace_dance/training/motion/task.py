@@ -25,10 +25,10 @@ from mace_dance.training.motion.data import MotionWindows, Prepared, WindowBatch
 from mace_dance.training.motion.family import MotionFamily, find_family
 from mace_dance.training.motion.judge import judge
 from mace_dance.training.motion.settings import MotionTraining
-from mace_dance.training.shared.configuration import resolve, to_toml
 from mace_dance.training.shared.draws import seed_globally
 from mace_dance.training.shared.loop import Trained, run_training
 from mace_dance.training.shared.records import Progress
+from madata.config import to_toml, validated
 from madata.errors import ConfigError, MediaError
 from madata.motion import decode, layout, write_motion
 from madata.types import FloatArray
@@ -46,7 +46,7 @@ def resolve_training(values: Mapping[str, Any]) -> tuple[MotionTraining[Any], Mo
     if not isinstance(name, str):
         raise ConfigError(f"setting family: a name, not {name!r}")
     family = find_family(name)
-    return resolve(MotionTraining[family.kind.config], values), family  # type: ignore[name-defined]
+    return validated(MotionTraining[family.kind.config], values), family  # type: ignore[name-defined]
 
 
 def train_motion(

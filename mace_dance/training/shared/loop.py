@@ -27,14 +27,14 @@ from mace_dance.training.shared.checkpoints import (
     read_newest,
     write_checkpoint,
 )
-from mace_dance.training.shared.configuration import to_toml
 from mace_dance.training.shared.draws import Part, part_of_batch, parts_of_step, seed_globally
 from mace_dance.training.shared.interruption import stop_wished
 from mace_dance.training.shared.rates import build_optimizer, learning_rate, set_learning_rate
 from mace_dance.training.shared.records import Progress, Records
-from mace_dance.training.shared.run_folder import hold_folder, settle
+from mace_dance.training.shared.run_folder import hold_folder, settle_training
 from mace_dance.training.shared.settings import LoopSettings
 from mace_dance.training.shared.task import TrainingTask
+from madata.config import to_toml
 from madata.errors import ConfigError, MadanceError
 from madata.files import read_json, write_json, write_text
 
@@ -103,7 +103,7 @@ def run_training(
                 "loop": settings.deciding(),
                 **task.facts(),
             }
-            settle(out, deciding)
+            settle_training(out, deciding)
             write_text(out / "config.toml", config or to_toml(settings))
         return _Run(task, settings, out, accelerator, parts).to_the_end(stop, on_progress)
 

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from madata.config import refuse_differences
 from madata.errors import ConfigError, MadanceError
 from madata.files import read_json, write_json
 
-__all__ = ["differences", "hold_folder", "settle"]
+__all__ = ["hold_folder", "settle_training"]
 
 _FILE = "run.json"
-_SHOWN = 8
 
 
-def settle(out: Path, deciding: Mapping[str, Any]) -> None:
+def settle_training(out: Path, deciding: Mapping[str, Any]) -> None:
     """Write ``run.json``, or compare with the one that is there.
 
     Args:
@@ -35,26 +35,11 @@ def settle(out: Path, deciding: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"{out}: what is trained there is {trained!r}, not {deciding['task']!r}; choose another folder"
             )
-        changed = differences(before, deciding)
-        if changed:
-            shown = "; ".join(changed[:_SHOWN])
-            more = f"; and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-            raise ConfigError(
-                f"{out}: was begun with other settings ({shown}{more}); go on with those, or choose another folder"
-            )
+        refuse_differences(out, before, deciding)
     elif (out / "checkpoints").is_dir():
         raise ConfigError(f"{out}: has checkpoints and no {_FILE}; choose another folder")
     else:
         write_json(path, deciding)
-
-
-def differences(before: Any, now: Any, name: str = "") -> list[str]:
-    """``key: before -> now`` of every value that is not the same."""
-    if isinstance(before, Mapping) and isinstance(now, Mapping):
-        keys = sorted({*before, *now})
-        prefix = f"{name}." if name else ""
-        return [line for key in keys for line in differences(before.get(key), now.get(key), f"{prefix}{key}")]
-    return [] if before == now else [f"{name}: {before!r} -> {now!r}"]
 
 
 @contextlib.contextmanager

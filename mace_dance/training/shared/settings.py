@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from madata.config import ClosedModel
 
 __all__ = ["HOUSEKEEPING", "LoopSettings"]
 
 
-class LoopSettings(BaseModel):
+class LoopSettings(ClosedModel):
     """Settings of :func:`mace_dance.training.shared.loop.run_training`.
 
     Attributes:
@@ -38,8 +40,6 @@ class LoopSettings(BaseModel):
         log_every: steps that one row of ``metrics.csv`` averages.
         tensorboard: write events beside the table.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(default=2000, ge=1)
     steps: int | None = Field(default=None, ge=1)

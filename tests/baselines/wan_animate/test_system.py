@@ -18,7 +18,7 @@ def test_it_is_registered_with_upstreams_settings_and_takes_no_fine_tuning():
     for option in ("adapter", "lora"):
         with pytest.raises(MadanceError, match=f"there is no setting {option}"):
             plugin.make({option: "file.safetensors"})
-    with pytest.raises(MadanceError, match="did you mean steps"):
+    with pytest.raises(MadanceError, match="did you mean 'steps'"):
         plugin.make({"stepps": 3})
 
 

@@ -29,7 +29,7 @@ def test_presets_are_what_was_published():
         ({"segment_frames": 5, "overlap": 5}, "more than its overlap of 5"),
         ({"overlap": 2}, "setting overlap"),
         ({"guidance": 0.5}, "setting guidance"),
-        ({"step": 3}, "no setting step; did you mean steps"),
+        ({"step": 3}, "no setting step; did you mean 'steps'"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(overrides, message):

@@ -148,7 +148,7 @@ def test_what_cannot_be_made_is_refused_by_the_plan(tiny, tmp_path, monkeypatch,
 
 
 def test_options_are_closed(tiny):
-    with pytest.raises(ConfigError, match="did you mean steps"):
+    with pytest.raises(ConfigError, match="did you mean 'steps'"):
         AppearanceExpert(str(tiny), stepps=3)
     with pytest.raises(ConfigError, match="--size and --fps"):
         AppearanceExpert(str(tiny), width=64)

@@ -107,7 +107,7 @@ def test_settings_that_are_not_the_network_s(model):
     with pytest.raises(WeightsError, match="of the kind 'edge', not 'motion-expert'"):
         load_model(model)
     describe(model, kind="motion-expert", network=described["network"] | {"latnt": 3})
-    with pytest.raises(WeightsError, match=r"config\.json: network\.latnt"):
+    with pytest.raises(WeightsError, match=r"config\.json: network: there is no setting latnt"):
         load_model(model)
     describe(model, format="other/1")
     with pytest.raises(WeightsError, match="not a model of the format"):

@@ -164,7 +164,7 @@ def test_genres_by_name_by_label_and_by_seed(model, tmp_path):
     assert np.abs(other.rotation - by_name.generate(asked).rotation).max() > 1e-5
     drawn = {system._genre_label(None, GENRES, MotionExpertConfig(genres=3), seed) for seed in range(40)}
     assert drawn == {0, 1, 2}
-    with pytest.raises(ConfigError, match="did you mean Jazz"):
+    with pytest.raises(ConfigError, match="did you mean 'Jazz'"):
         ready(str(model), genre="jaz")
     with pytest.raises(ConfigError, match=r"0 \.\. 2, not 3"):
         ready(str(model), genre=3)

@@ -51,7 +51,7 @@ def test_a_system_stands_for_everything_it_needs():
     assert names("dancer") == ["base-14b", "extra"]
     assert names("painter") == names("base") == ["base-14b"]
     assert names("painter", "other") == ["base-14b", "other"]
-    with pytest.raises(WeightsError, match="did you mean dancer"):
+    with pytest.raises(WeightsError, match="did you mean 'dancer"):
         names("dancers")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from mace_dance.motion.config import GENRES
 from mace_dance.training.motion.data.report import Drop
 from mace_dance.training.motion.data.settings import DataSettings
 from mace_dance.training.motion.data.takes import Found, Side, Take, music_of, stem_of
-from madata.errors import ConfigError
+from madata.errors import ConfigError, did_you_mean
 
 __all__ = ["apply_table", "find_folder"]
 
@@ -61,9 +60,7 @@ def apply_table(found: Found, table: Path) -> Found:
         if name not in takes:
             if name in gone:
                 continue
-            close = difflib.get_close_matches(name, takes, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ConfigError(f"{table}, line {line}: there is no take {name!r}{hint}")
+            raise ConfigError(f"{table}, line {line}: there is no take {name!r}{did_you_mean(name, takes)}")
         take = takes[name]
         if row.get("group"):
             take = replace(take, group=row["group"])

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from madata.config import ClosedModel
 from madata.synthetic.dance import STYLES
 
 __all__ = [
@@ -35,11 +36,7 @@ LAYOUTS: tuple[Layout, ...] = ("finedance", "edge", "aist", "ma-data", "folder")
 """The layouts a folder is told apart by, in the order in which they are tried."""
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class WindowSettings(_Closed):
+class WindowSettings(ClosedModel):
     """How takes become windows.
 
     Attributes:

@@ -75,7 +75,7 @@ def test_wrong_usage(invoke, tmp_path):
     for words in ((), ("--no-kinematic", "--adapter", "a.safetensors")):
         assert invoke(aesthetic, *words).exit_code == 2
     assert "either --steps or --epochs" in invoke(kinematic, "--steps", "1", "--epochs", "1").stderr
-    with pytest.raises(ConfigError, match=r"did you mean data\.frames"):
+    with pytest.raises(ConfigError, match=r"did you mean 'data\.frames"):
         invoke(kinematic, "--set", "data.frame=9")
     with pytest.raises(ConfigError, match="no training data"):
         invoke(kinematic, folder=tmp_path)

@@ -43,7 +43,7 @@ def test_later_layers_win(tmp_path):
     [
         ("data.width=500", "multiple of 16, not 500; the nearest are 496 and 512"),
         ("data.frames=80", "4 n \\+ 1, not 80; the nearest are 77 and 81"),
-        ("data.hight=832", r"did you mean data\.height"),
+        ("data.hight=832", r"did you mean 'data\.height"),
         ("loop.precision=fp16", "overflows in fp16"),
         ("loop.sample_every=2", r"say samples\.every_steps"),
         ("pose=false", "the kinematic stage trains what reads the pose"),

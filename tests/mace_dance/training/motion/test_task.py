@@ -151,9 +151,9 @@ def test_nan_in_a_window_names_the_take(tmp_path):
 
 
 def test_unknown_settings_suggest_the_nearest():
-    with pytest.raises(ConfigError, match=r"no setting model\.latnet; did you mean model\.latent\?"):
+    with pytest.raises(ConfigError, match=r"no setting model\.latnet; did you mean 'model\.latent'"):
         resolve_training(settings_layers("official", None, ["model.latnet=3"]))
-    with pytest.raises(ConfigError, match=r"no setting loop\.batchsize; did you mean loop\.batch_size\?"):
+    with pytest.raises(ConfigError, match=r"no setting loop\.batchsize; did you mean 'loop\.batch_size'"):
         resolve_training(settings_layers("official", None, ["loop.batchsize=3"]))
     with pytest.raises(ConfigError, match="no preset 'oficial'; did you mean 'official'"):
         settings_layers("oficial")

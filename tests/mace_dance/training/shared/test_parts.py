@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from pydantic import BaseModel, ConfigDict
 
 from mace_dance.training.shared.checkpoints import read_newest
-from mace_dance.training.shared.configuration import merge, resolve, to_toml
 from mace_dance.training.shared.draws import Part, part_of_batch, shuffled_batches
 from mace_dance.training.shared.loop import run_training
 from mace_dance.training.shared.rates import learning_rate
 from mace_dance.training.shared.settings import LoopSettings
 from mace_dance.training.shared.tables import Table
-from madata.config import parse_override
 from madata.errors import ConfigError, MadanceError, MissingDependencyError
 from tests.mace_dance.training.shared.toy import Toy, settings
 
@@ -81,33 +78,6 @@ def test_a_table_drops_what_comes_again_and_what_was_cut_short(tmp_path):
         reopened.append(4, {"other": 1.0})
     Table(path, 0).append(1, {"other": 1.0})
     assert path.read_text() == "step,other\n1,1.0\n"
-
-
-class Inner(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    width: int = 3
-    path: Path | None = None
-
-
-class Outer(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    name: str = "x"
-    inner: Inner = Inner()
-
-
-def test_settings_come_in_layers_and_go_back_to_toml():
-    merged = merge(
-        [{"inner": {"width": 1}, "name": "a"}, parse_override("inner.width=2"), parse_override("name=b c")]
-    )
-    outer = resolve(Outer, merged)
-    assert (outer.inner.width, outer.name) == (2, "b c")
-    assert to_toml(outer) == 'name = "b c"\n\n[inner]\nwidth = 2\n'
-    with pytest.raises(ConfigError, match=r"no setting inner\.widht; did you mean inner\.width\?"):
-        resolve(Outer, {"inner": {"widht": 1}})
-    with pytest.raises(ConfigError, match=r"setting inner\.width: .*integer.*'wide'"):
-        resolve(Outer, {"inner": {"width": "wide"}})
-    with pytest.raises(ConfigError, match=r"takes section\.key=value"):
-        parse_override("inner.width")
 
 
 def test_tensorboard_is_asked_for_by_name(tmp_path, monkeypatch):
