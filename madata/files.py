@@ -16,7 +16,7 @@ import pickle
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "atomic_path",
+    "npz_names",
     "read_json",
     "read_npz",
     "read_pickle",
@@ -142,23 +143,41 @@ def write_npz(path: Path, **arrays: npt.ArrayLike) -> None:
                 np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
 
 
-def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read every array of an ``.npz`` without unpickling anything.
+def read_npz(path: Path, only: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:
+    """Read the arrays of an ``.npz`` without unpickling anything.
+
+    Args:
+        only: names wanted, where they are there; others are not opened, whatever they hold.
 
     Raises:
-        MediaError: the file is absent, damaged, or holds Python objects.
+        MediaError: the file is absent, damaged, or an array that is wanted holds Python objects.
     """
     import numpy as np
 
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files if only is None or name in only}
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file", reason="missing") from None
     except Exception as error:  # numpy, zipfile and zlib each raise their own
         raise MediaError(
             f"{path}: not a readable .npz of plain arrays ({error})", reason="not_npz"
         ) from error
+
+
+def npz_names(path: Path) -> list[str]:
+    """Names of the arrays of an ``.npz``, none of which is opened.
+
+    Raises:
+        MediaError: the file is absent or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except FileNotFoundError:
+        raise MediaError(f"{path}: no such file", reason="missing") from None
+    except (OSError, zipfile.BadZipFile) as error:
+        raise MediaError(f"{path}: not a readable .npz ({error})", reason="not_npz") from error
 
 
 def read_pickle(path: Path) -> Any:

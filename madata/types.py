@@ -20,6 +20,7 @@ __all__ = [
     "Motion3D",
     "Music",
     "MusicFeatures",
+    "Positions3D",
     "Source",
     "Span",
     "VideoInfo",
@@ -145,6 +146,22 @@ class Motion3D:
     up: str
     skeleton: str
     offsets: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Positions3D:
+    """3D motion as joint positions, of systems that make no rotations.
+
+    Attributes:
+        positions: (T, J, 3) metres.
+        up: axis that points to the ceiling, ``"y"`` or ``"z"``.
+        skeleton: name in :mod:`madata.skeletons`.
+    """
+
+    positions: FloatArray
+    fps: float
+    up: str
+    skeleton: str
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,17 @@
 A :class:`~madata.types.Motion3D` carries its up axis, frame rate and skeleton; all functions look at them.
 """
 
-from madata.motion.bvh import Bvh, bvh_world, read_bvh
+from madata.motion.bvh import Bvh, bvh_to_motion, bvh_world, read_bvh
 from madata.motion.contacts import FEET, contacts_by_height, contacts_by_speed, floor_height_m
-from madata.motion.formats import MOTION_FORMATS, read_motion, write_motion
+from madata.motion.fit import motion_of_positions
+from madata.motion.formats import (
+    MOTION_FORMATS,
+    WRITTEN_SUFFIXES,
+    Hints,
+    read_motion,
+    read_positions,
+    write_motion,
+)
 from madata.motion.kinematics import (
     body_height_m,
     check_motion,
@@ -15,7 +23,6 @@ from madata.motion.kinematics import (
     with_skeleton,
     with_up,
 )
-from madata.motion.retarget import bvh_to_motion
 from madata.motion.timing import resample
 from madata.motion.vectors import LAYOUTS, VectorLayout, decode, encode, layout
 
@@ -23,7 +30,9 @@ __all__ = [
     "FEET",
     "LAYOUTS",
     "MOTION_FORMATS",
+    "WRITTEN_SUFFIXES",
     "Bvh",
+    "Hints",
     "VectorLayout",
     "body_height_m",
     "bvh_to_motion",
@@ -37,8 +46,10 @@ __all__ = [
     "joint_positions",
     "layout",
     "mirror",
+    "motion_of_positions",
     "read_bvh",
     "read_motion",
+    "read_positions",
     "resample",
     "rest_offsets",
     "with_skeleton",

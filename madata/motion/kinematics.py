@@ -13,7 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.errors import ConfigError, MediaError
-from madata.rotations import change_up, forward_kinematics, up_axis_matrix
+from madata.rotations import (
+    axis_angle_to_matrix,
+    forward_kinematics,
+    matrix_to_axis_angle,
+    up_axis_matrix,
+)
 from madata.skeletons import Skeleton, skeleton
 from madata.types import FloatArray, Motion3D
 
@@ -23,6 +28,7 @@ __all__ = [
     "joint_positions",
     "mirror",
     "rest_offsets",
+    "turned",
     "with_skeleton",
     "with_up",
 ]
@@ -103,9 +109,25 @@ def joint_positions(motion: Motion3D, up: str | None = None) -> FloatArray:
 
 
 def with_up(motion: Motion3D, up: str) -> Motion3D:
-    """The same motion in coordinates with another up axis."""
-    rotation, translation = change_up(motion.rotation, motion.translation, motion.up, up)
-    return replace(motion, rotation=rotation, translation=translation, up=up)
+    """The same motion in coordinates with another up axis: every joint lands where its position turns to."""
+    if up == motion.up:
+        up_axis_matrix(motion.up, up)
+        return motion
+    return replace(turned(motion, up_axis_matrix(motion.up, up)), up=up)
+
+
+def turned(motion: Motion3D, turn: npt.NDArray[np.floating]) -> Motion3D:
+    """The motion with its world turned about the origin by ``turn`` (3, 3); ``up`` stays as it is.
+
+    The root joint lies at translation plus its rest offset, which is in the body's axes and does not turn; for
+    SMPL-X, whose pelvis is not at the origin of its translation, that is 0.35 m.
+    """
+    matrix = np.asarray(turn, np.float32)
+    rotation = motion.rotation.copy()
+    rotation[:, :1] = matrix_to_axis_angle(matrix @ axis_angle_to_matrix(motion.rotation[:, :1]))
+    root = rest_offsets(motion)[0]
+    translation = (motion.translation + root) @ matrix.T - root
+    return replace(motion, rotation=rotation, translation=np.ascontiguousarray(translation, np.float32))
 
 
 def with_skeleton(motion: Motion3D, name: str) -> Motion3D:

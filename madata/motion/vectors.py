@@ -10,6 +10,7 @@
 | ``mnet-147`` | 147 | 24 x 6D, root 3 | smpl-24 | y up, 60 fps |
 | ``mnet-75`` | 75 | 24 axis-angles, root 3 | smpl-24 | y up, 60 fps |
 | ``fact-225`` | 225 | 6 zeros, root 3, 24 matrices | smpl-24 | y up, 60 fps |
+| ``fact-219`` | 219 | root 3, 24 matrices | smpl-24 | y up, 60 fps |
 
 6D is the first two rows of the matrix. Contacts are by speed in ``edge-151`` and by height above floor 0 in
 the others, as the models were trained (see :mod:`madata.motion.contacts`). Legend: T frames, D columns.
@@ -88,6 +89,7 @@ LAYOUTS = {
         VectorLayout("mnet-147", ("rot6d", "root"), "smpl-24", "y", 60.0, "height"),
         VectorLayout("mnet-75", ("axis_angle", "root"), "smpl-24", "y", 60.0, "height"),
         VectorLayout("fact-225", ("zeros", "root", "matrix"), "smpl-24", "y", 60.0, "height"),
+        VectorLayout("fact-219", ("root", "matrix"), "smpl-24", "y", 60.0, "height"),
     )
 }
 

@@ -187,3 +187,18 @@ def test_a_deep_hierarchy_is_no_problem(bvh_file):
     text += "".join(f"JOINT j{i}\n{{\nOFFSET 0 1 0\n" for i in range(depth)) + "}\n" * (depth + 1)
     bvh = read_bvh(bvh_file(text + "MOTION\nFrames: 1\nFrame Time: 1\n0\n"))
     assert bvh_world(bvh)[1][depth][0].tolist() == [0, depth + 1, 0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_encodings_and_line_ends(tmp_path, encoding):
+    path = tmp_path / "take.bvh"
+    mark = "\ufeff" if encoding == "utf-16-le" else ""
+    path.write_bytes((mark + TEXT.replace("\n", "\r\n")).encode(encoding))
+    np.testing.assert_array_equal(read_bvh(path).values[0], [5, 6, 7, 0, 0, 0, 90, 0, 0, 2.5, 0, 0, 0])
+
+
+def test_blank_lines_between_the_lines_of_the_header(bvh_file):
+    text = TEXT.replace("MOTION\n", "MOTION\n\n").replace("Frames: 2\n", "Frames: 2\n \n")
+    assert len(read_bvh(bvh_file(text)).values) == 2
+    with pytest.raises(MediaError, match="line 25: the frame time must be"):
+        read_bvh(bvh_file(text.replace("0.0333333", "x")))

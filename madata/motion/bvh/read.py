@@ -1,6 +1,6 @@
 """Biovision BVH files: a hierarchy of joints with rest offsets, and one row of channels per frame.
 
-Reading makes no guess about the body: :mod:`madata.motion.retarget` maps the joints onto SMPL. Conventions of
+Reading makes no guess about the body: :mod:`madata.motion.bvh.retarget` maps the joints onto SMPL. Conventions of
 the format:
 
 * the rotation channels of a joint multiply in the order in which they are listed (``Zrotation Xrotation
@@ -85,7 +85,7 @@ def read_bvh(path: Path) -> Bvh:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as stream, lzma.open(stream) if path.suffix == ".xz" else stream as text:
+        with path.open("rb") as stream, lzma.open(stream) if path.suffix.lower() == ".xz" else stream as text:
             data = text.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file", reason="missing") from None
@@ -95,7 +95,8 @@ def _text(path: Path) -> str:
         raise MediaError(
             f"{path}: more than {_MAX_BYTES >> 20} MiB of text, cut it first", reason="too_large"
         )
-    return data.decode("utf-8-sig", "replace")
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    return data.decode(encoding, "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 
 @dataclass
@@ -208,24 +209,28 @@ def _motion(path: Path, hierarchy: _Hierarchy, tail: str, first_line: int) -> Bv
     def fail(line: int, problem: str) -> NoReturn:
         raise MediaError(f"{path}, line {line}: {problem}", reason="bvh_syntax")
 
-    # lines[0] is the empty rest of the line MOTION.
-    lines = tail.split("\n", 3)
-    labelled = [line.partition(":") for line in lines[1:3]]
-    if [label.strip().lower() for label, _, _ in labelled] != ["frames", "frame time"] or len(lines) < 4:
+    # Some exporters leave blank lines between the lines of the header.
+    header = re.match(r"\s*frames[ \t]*:([^\n]*)\n\s*frame[ \t]*time[ \t]*:([^\n]*)\n", tail, re.IGNORECASE)
+    if header is None:
         fail(first_line + 1, "after MOTION come 'Frames: N', 'Frame Time: s' and the frames")
+    frames_line, time_line, first_frame = (
+        first_line + tail.count("\n", 0, header.start(1)),
+        first_line + tail.count("\n", 0, header.start(2)),
+        first_line + tail.count("\n", 0, header.end()),
+    )
     try:
-        frames = int(labelled[0][2])
+        frames = int(header[1])
     except ValueError:
         frames = 0
     if frames <= 0:
-        fail(first_line + 1, f"the number of frames must be a positive integer, found {lines[1].strip()!r}")
-    frame_time_s = _number(labelled[1][2].strip())
+        fail(frames_line, f"the number of frames must be a positive integer, found {header[1].strip()!r}")
+    frame_time_s = _number(header[2].strip())
     if frame_time_s is None or frame_time_s <= 0:
-        fail(first_line + 2, f"the frame time must be a positive number, found {lines[2].strip()!r}")
+        fail(time_line, f"the frame time must be a positive number, found {header[2].strip()!r}")
     width = sum(map(len, hierarchy.channels))
     if width == 0:
         fail(first_line, "no joint has CHANNELS, so there is nothing to read")
-    values = _values(path, lines[3], frames, width, first_line + 3)
+    values = _values(path, tail[header.end() :], frames, width, first_frame)
     return Bvh(
         names=tuple(hierarchy.names),
         parents=tuple(hierarchy.parents),

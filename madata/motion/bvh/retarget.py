@@ -2,7 +2,7 @@
 
 Four steps, none of which needs to know where the file came from:
 
-1. **Names.** :mod:`madata.motion.joint_names` finds the node of each slot. Nodes without a slot (buttocks,
+1. **Names.** :mod:`madata.motion.bvh.joint_names` finds the node of each slot. Nodes without a slot (buttocks,
    twist bones) keep their motion, since everything is computed in world axes.
 2. **Unit.** The one of metres, centimetres, millimetres, inches and CMU's 0.45-inch unit that makes the
    body 1.2 to 2.3 m tall.
@@ -29,8 +29,8 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.errors import MediaError
-from madata.motion.bvh import Bvh, bvh_world
-from madata.motion.joint_names import SPINE, find_slots
+from madata.motion.bvh.joint_names import SPINE, find_slots
+from madata.motion.bvh.read import Bvh, bvh_world
 from madata.motion.kinematics import check_motion, stature_m
 from madata.rotations import matrix_to_axis_angle
 from madata.skeletons import skeleton
@@ -126,7 +126,7 @@ def _metres_per_unit(bvh: Bvh, slots: dict[str, int], source: Path | str) -> flo
             return metres
     raise MediaError(
         f"{source}: the body is {size:.3g} file units tall, no grown person in {', '.join(_UNITS_M)}: "
-        "give metres_per_unit=",
+        "say the unit, e.g. madance convert IN.bvh OUT.npz --unit centimetre",
         reason="unknown_unit",
     )
 
