@@ -19,14 +19,13 @@ import numpy.typing as npt
 from madata.errors import MadanceError, MediaError, did_you_mean
 from madata.files import read_npz, sha256_bytes
 from madata.skeletons import MISSING, SKELETON_NAMES, mapping, skeleton
-from madata.types import Keypoints2D, Motion3D
+from madata.types import Keypoints2D
 
 __all__ = [
     "EXTRACTOR",
     "Track",
     "convert_track",
     "keypoint_track",
-    "motion_track",
     "read_keypoint_file",
     "read_motion_file",
 ]
@@ -83,14 +82,6 @@ class Track:
 def keypoint_track(keypoints: Keypoints2D, *, origin: str) -> Track:
     """2D keypoints as a track."""
     return Track(keypoints.xy, keypoints.score, keypoints.skeleton, keypoints.fps, "-y", origin)
-
-
-def motion_track(motion: Motion3D, *, origin: str) -> Track:
-    """The joints of a 3D motion, by forward kinematics."""
-    from madata.motion import joint_positions
-
-    positions = np.ascontiguousarray(joint_positions(motion), np.float32)
-    return Track(positions, None, motion.skeleton, motion.fps, _up_axis(motion.up), origin)
 
 
 def convert_track(track: Track, target: str) -> Track:
@@ -219,33 +210,16 @@ def _backend_name(stored: npt.NDArray[Any] | None) -> str:
 
 
 def read_motion_file(path: Path) -> Track:
-    """3D joints from a motion file, or from an ``.npz`` that holds positions.
-
-    A positions file has ``positions`` (T, J, 3) metres, ``skeleton``, ``fps`` and ``up``.
+    """3D joints from a motion file: as they are where it holds positions, else by forward kinematics.
 
     Raises:
         MediaError: the file cannot be used.
     """
-    if path.suffix.lower() == ".npz":
-        arrays = read_npz(path)
-        if "positions" in arrays:
-            return _positions_track(arrays)
-    from madata.motion import read_motion
+    from madata.motion import read_positions
 
-    return motion_track(read_motion(path), origin=path.suffix.lower().removeprefix("."))
-
-
-def _positions_track(arrays: dict[str, npt.NDArray[Any]]) -> Track:
-    if absent := [key for key in ("skeleton", "fps", "up") if key not in arrays]:
-        raise MediaError(f"lacks {', '.join(absent)}", reason="no_motion")
-    name, points = str(arrays["skeleton"]), arrays["positions"].astype(np.float32)
-    _known_skeleton(name)
-    if points.ndim != 3 or points.shape[1:] != (skeleton(name).num_joints, 3):
-        message = f"expected positions (T, {skeleton(name).num_joints}, 3), got {points.shape}"
-        raise MediaError(message, reason="wrong_shape")
-    return Track(
-        points, None, name, _positive(float(arrays["fps"])), _up_axis(str(arrays["up"])), "positions"
-    )
+    found = read_positions(path)
+    origin = path.suffix.lower().removeprefix(".")
+    return Track(found.positions, None, found.skeleton, found.fps, _up_axis(found.up), origin)
 
 
 def _known_skeleton(name: str) -> None:
