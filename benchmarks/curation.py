@@ -141,7 +141,7 @@ def frame_rate(path: Path) -> float:
 
 
 def run_ours(paths: list[Path]) -> dict[str, object]:
-    from madata.config import load_config
+    from madata.curate.settings import load_config
     from madata.curate import curate
 
     with tempfile.TemporaryDirectory() as folder:
@@ -163,7 +163,7 @@ def run_ours(paths: list[Path]) -> dict[str, object]:
 def run_stages(paths: list[Path]) -> dict[str, object]:
     """Where our CPU seconds go, models loaded beforehand."""
     from madata import pose
-    from madata.config import load_config
+    from madata.curate.settings import load_config
     from madata.curate import source, verdicts
     from madata.files import sha256_file
     from madata.shots import load_transnet

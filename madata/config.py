@@ -4,8 +4,7 @@ Values come in layers (defaults, a user's TOML, ``--set section.key=value``, fla
 (:func:`merged`), and a model takes the outcome (:func:`validated`). What was resolved is written beside every
 output (:func:`to_toml`); a folder goes on only under the settings it was begun with (:func:`settle`).
 
-The settings of the curation stand here too; their defaults are ``configs/ma-data.toml``, and their hash decides
-whether finished work can be reused.
+Which settings there are stands with whatever they decide about, e.g. :mod:`madata.curate.settings`.
 """
 
 from __future__ import annotations
@@ -13,26 +12,17 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from madata.errors import ConfigError, MadanceError, did_you_mean
-from madata.files import read_json, sha256_bytes, write_json
+from madata.files import read_json, write_json
 
 __all__ = [
-    "ClipConfig",
     "ClosedModel",
-    "CurationConfig",
-    "MotionConfig",
-    "OutputConfig",
-    "PeopleConfig",
-    "ShotsConfig",
-    "WindowsConfig",
     "differences",
-    "load_config",
     "merged",
     "parse_override",
     "read_toml",
@@ -75,7 +65,10 @@ def validated(
             range.
 
     Example:
-        >>> validated(OutputConfig, {"subset": "a", "val_share": 0.1, "tset_share": 0})
+        >>> class Shares(ClosedModel):
+        ...     val_share: float
+        ...     test_share: float
+        >>> validated(Shares, {"val_share": 0.1, "tset_share": 0})
         Traceback (most recent call last):
         ...
         madata.errors.ConfigError: there is no setting tset_share; did you mean 'test_share'?
@@ -216,102 +209,3 @@ def parse_override(text: str) -> dict[str, Any]:
         parsed = {part: parsed}
     nested: dict[str, Any] = parsed
     return nested
-
-
-class ShotsConfig(ClosedModel):
-    cut_threshold: float = Field(gt=0, lt=1)
-    transition_threshold: float = Field(gt=0, lt=1)
-    min_s: float = Field(gt=0)
-    max_s: float = Field(gt=0)
-
-
-class MotionConfig(ClosedModel):
-    pairs_per_s: float = Field(gt=0)
-    long_side: int = Field(ge=64, le=2048)
-    static_below: float = Field(ge=0)
-
-
-class PeopleConfig(ClosedModel):
-    backend: str
-    samples_per_s: float = Field(gt=0)
-    long_side: int = Field(ge=128)
-    multi_share: float = Field(gt=0, le=1)
-    none_share: float = Field(gt=0, le=1)
-    min_hips: float = Field(ge=0, le=1)
-    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
-
-
-class WindowsConfig(ClosedModel):
-    min_s: float = Field(gt=0)
-    max_s: float = Field(gt=0)
-    law: Literal["mean", "uniform", "fixed"]
-    mean_s: float = Field(gt=0)
-    overlap: float = Field(ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> WindowsConfig:
-        if self.min_s > self.max_s:
-            raise ValueError(f"min_s ({self.min_s}) is above max_s ({self.max_s})")
-        if self.law == "mean" and not self.min_s < self.mean_s < self.max_s:
-            raise ValueError(f"mean_s ({self.mean_s}) is not between {self.min_s} and {self.max_s}")
-        return self
-
-
-class ClipConfig(ClosedModel):
-    fps: Literal["source"] | float
-    long_side: int = Field(ge=0)
-    size: tuple[int, int] | tuple[()]
-    fit: Literal["pad", "crop"]
-    codec: Literal["h264"]
-    crf: int = Field(ge=0, le=51)
-    preset: str
-    audio_rate_hz: int = Field(ge=8000)
-    audio_kbps: int = Field(ge=32)
-
-    @model_validator(mode="after")
-    def _positive(self) -> ClipConfig:
-        if self.fps != "source" and not 0 < self.fps <= 240:
-            raise ValueError(f"fps must be 'source' or between 0 and 240, not {self.fps}")
-        if any(side < 16 or side % 2 for side in self.size):
-            raise ValueError(f"size must be two even numbers of at least 16, not {self.size}")
-        return self
-
-
-class OutputConfig(ClosedModel):
-    subset: str
-    val_share: float = Field(ge=0, le=1)
-    test_share: float = Field(ge=0, le=1)
-
-
-class CurationConfig(ClosedModel):
-    """Everything that decides which clips come out of a source, and how they look."""
-
-    seed: int
-    shots: ShotsConfig
-    motion: MotionConfig
-    people: PeopleConfig
-    windows: WindowsConfig
-    clip: ClipConfig
-    output: OutputConfig
-
-    @model_validator(mode="after")
-    def _consistent(self) -> CurationConfig:
-        if self.shots.max_s < self.windows.max_s:
-            raise ValueError("shots.max_s must be at least windows.max_s")
-        return self
-
-    @property
-    def hash(self) -> str:
-        """Hex SHA-256 of the settings in canonical JSON."""
-        return sha256_bytes(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode())
-
-
-def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> CurationConfig:
-    """Defaults, overridden by the TOML file ``path``, overridden by ``section.key=value`` strings.
-
-    Raises:
-        ConfigError: a key is unknown (the nearest one is named) or a value is out of range.
-    """
-    defaults = tomllib.loads(resources.files("madata").joinpath("configs/ma-data.toml").read_text("utf-8"))
-    layers = [defaults, read_toml(path) if path else {}, *map(parse_override, overrides)]
-    return validated(CurationConfig, merged(layers), where=str(path) if path and not overrides else "")

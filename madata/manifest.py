@@ -3,7 +3,8 @@
 ``sources.parquet`` has a row for every file given, ``clips.parquet`` for every clip kept, ``dropped.parquet`` for
 every rejected segment with the stage, the reason, the measured value and the threshold it met, ``shots.parquet`` for
 every shot with the probabilities of the boundary it begins with. Spans are frame
-indices of the source in presentation order, [start, end), and seconds of the source's own timeline.
+indices of the source in presentation order, [start, end), and seconds of the source's own timeline. What the filters
+measure is added to the two in the middle: see :mod:`madata.curate.decide`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from madata.errors import MadanceError
 from madata.files import atomic_path
@@ -26,99 +27,114 @@ __all__ = [
     "DROPPED_COLUMNS",
     "SHOT_COLUMNS",
     "SOURCE_COLUMNS",
+    "Column",
+    "clip_columns",
+    "dropped_columns",
     "read_table",
     "span_row",
     "split_of",
     "write_table",
 ]
 
-Columns = Mapping[str, str]
 
-SOURCE_COLUMNS: Columns = {
-    "source_id": "string",
-    "file": "string",
-    "sha256": "string",
-    "status": "string",
-    "reason": "string",
-    "message": "string",
-    "codec": "string",
-    "width": "int32",
-    "height": "int32",
-    "rotation": "int32",
-    "fps": "float64",
-    "duration_s": "float64",
-    "frames_declared": "int64",
-    "frames": "int64",
-    "damaged_frames": "int64",
-    "audio_codec": "string",
-    "audio_rate_hz": "int32",
-    "shots": "int32",
-    "segments": "int32",
-    "clips": "int32",
-    "clips_s": "float64",
+class Column(NamedTuple):
+    """A column of a table: its Arrow type, and what it says, which the file holds too."""
+
+    kind: str
+    meaning: str
+
+
+Columns = Mapping[str, str | Column]
+
+SOURCE_COLUMNS: dict[str, Column] = {
+    "source_id": Column("string", "name and content of the file, unique in the data set"),
+    "file": Column("string", "name of the file as found, relative to the folder given"),
+    "sha256": Column("string", "of the file"),
+    "status": Column("string", "done, partial (only a part could be used), failed or duplicate"),
+    "reason": Column("string", "why it is not done"),
+    "message": Column("string", "the reason in words"),
+    "codec": Column("string", "of the video"),
+    "width": Column("int32", "px as shown: turned upright, square pixels"),
+    "height": Column("int32", "px as shown: turned upright, square pixels"),
+    "rotation": Column("int32", "degrees the stored picture is turned counter-clockwise to be shown"),
+    "fps": Column("float64", "average frame rate, as declared"),
+    "duration_s": Column("float64", "from the first frame to the end of the last, as decoded"),
+    "frames_declared": Column("int64", "number of frames the file declares"),
+    "frames": Column("int64", "number of frames decoded"),
+    "damaged_frames": Column("int64", "frames that the decoder cannot vouch for"),
+    "audio_codec": Column("string", "of the sound; null where there is none"),
+    "audio_rate_hz": Column("int32", "sample rate of the sound"),
+    "shots": Column("int32", "number of shots"),
+    "segments": Column("int32", "number of stretches judged"),
+    "clips": Column("int32", "number of clips kept"),
+    "clips_s": Column("float64", "seconds of clips kept"),
 }
 
-_SPAN: Columns = {
-    "start_frame": "int64",
-    "end_frame": "int64",
-    "start_s": "float64",
-    "end_s": "float64",
+_SPAN: dict[str, Column] = {
+    "start_frame": Column("int64", "first frame, in presentation order"),
+    "end_frame": Column("int64", "the frame after the last"),
+    "start_s": Column("float64", "time at which the first frame appears in the source"),
+    "end_s": Column("float64", "time at which the last frame disappears"),
 }
 
-# medians over pairs, % of a diagonal per second (madata.flow); shares of the samples (madata.people)
-_MEASURED: Columns = {
-    "flow": "float64",
-    "flow_whole": "float64",
-    "flow_residual": "float64",
-    "flow_person": "float64",
-    "flow_camera": "float64",
-    "share_two_or_more": "float64",
-    "share_none": "float64",
-    "samples": "int32",
+_SEGMENT: dict[str, Column] = {
+    "segment_start_frame": Column("int64", "first frame of the stretch of a shot that it is a part of"),
+    "segment_end_frame": Column("int64", "the frame after the last of that stretch"),
+    "segment_s": Column("float64", "length of that stretch"),
 }
 
-CLIP_COLUMNS: Columns = {
-    "clip_id": "string",
-    "source_id": "string",
+
+def clip_columns(measured: Mapping[str, Column]) -> dict[str, Column]:
+    """Columns of ``clips.parquet``, with those of the filters."""
+    return {
+        "clip_id": Column("string", "unique in the data set; the name of its files"),
+        "source_id": Column("string", "the source it was cut from"),
+        **_SPAN,
+        "fps": Column("float64", "of the clip, constant"),
+        "num_frames": Column("int64", "of the clip"),
+        "duration_s": Column("float64", "of the clip"),
+        "width": Column("int32", "px"),
+        "height": Column("int32", "px"),
+        "has_audio": Column("bool", "whether the clip has a sound track"),
+        "split": Column("string", "train, val or test; clips of one source never part"),
+        "subset": Column("string", "wild or rendered"),
+        "genre": Column("string", "of the dance, where it is known"),
+        **_SEGMENT,
+        **measured,
+        "path": Column("string", "the clip, relative to the folder"),
+        "keypoints": Column("string", "the performer's keypoints, relative to the folder"),
+        "thumbnail": Column("string", "three of its frames side by side, relative to the folder"),
+        "sha256": Column("string", "of the clip"),
+    }
+
+
+def dropped_columns(measured: Mapping[str, Column]) -> dict[str, Column]:
+    """Columns of ``dropped.parquet``, with those of the filters."""
+    return {
+        "source_id": Column("string", "the source it lies in"),
+        **_SPAN,
+        "stage": Column(
+            "string", "what dropped it: the section of the filter's settings, windows, decode or cut"
+        ),
+        "reason": Column("string", "why, in a word"),
+        "value": Column("float64", "the measured value that decided"),
+        "threshold": Column("float64", "what the value was held against"),
+        "message": Column("string", "the reason in words"),
+        **_SEGMENT,
+        **measured,
+        "thumbnail": Column("string", "three of its frames side by side, relative to the folder"),
+    }
+
+
+CLIP_COLUMNS = clip_columns({})
+DROPPED_COLUMNS = dropped_columns({})
+
+SHOT_COLUMNS: dict[str, Column] = {
+    "source_id": Column("string", "the source it lies in"),
     **_SPAN,
-    "fps": "float64",
-    "num_frames": "int64",
-    "duration_s": "float64",
-    "width": "int32",
-    "height": "int32",
-    "has_audio": "bool",
-    "split": "string",
-    "subset": "string",
-    "genre": "string",
-    "segment_start_frame": "int64",
-    "segment_end_frame": "int64",
-    "segment_s": "float64",
-    **_MEASURED,
-    "path": "string",
-    "keypoints": "string",
-    "thumbnail": "string",
-    "sha256": "string",
-}
-
-DROPPED_COLUMNS: Columns = {
-    "source_id": "string",
-    **_SPAN,
-    "stage": "string",
-    "reason": "string",
-    "value": "float64",
-    "threshold": "float64",
-    "message": "string",
-    **_MEASURED,
-    "thumbnail": "string",
-}
-
-
-SHOT_COLUMNS: Columns = {
-    "source_id": "string",
-    **_SPAN,
-    "begins_with": "string",
-    "single": "float64",
-    "many_hot": "float64",
+    "begins_with": Column("string", "start (of the source), cut or gradual"),
+    "single": Column("float64", "highest probability of TransNet V2's single-frame head at its beginning"),
+    "many_hot": Column("float64", "the same of the head that marks every frame of a transition"),
 }
 
 
@@ -143,7 +159,8 @@ def split_of(source_id: str, *, val_share: float, test_share: float) -> str:
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Columns) -> None:
     """Write rows as Parquet, atomically; equal rows give equal bytes.
 
-    A missing key is null; a key that is no column is an error of the caller.
+    A missing key is null; a key that is no column is an error of the caller. What a column means is stored in the
+    file, as metadata of its field.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -151,10 +168,18 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Columns)
     for row in rows:
         if unknown := set(row) - set(columns):
             raise KeyError(f"{path.name} has no column {sorted(unknown)}")
-    schema = pa.schema([(name, _arrow_type(kind)) for name, kind in columns.items()])
+    schema = pa.schema([_field(name, column) for name, column in columns.items()])
     arrays = [pa.array([row.get(name) for row in rows], type=schema.field(name).type) for name in columns]
     with atomic_path(path) as temporary:
         pq.write_table(pa.Table.from_arrays(arrays, schema=schema), temporary)
+
+
+def _field(name: str, column: str | Column) -> pa.Field:
+    import pyarrow as pa
+
+    if isinstance(column, str):
+        return pa.field(name, _arrow_type(column))
+    return pa.field(name, _arrow_type(column.kind), metadata={"meaning": column.meaning})
 
 
 def _arrow_type(kind: str) -> pa.DataType:

@@ -54,8 +54,9 @@ def curate(
     import os
     from dataclasses import asdict
 
-    from madata.config import load_config, to_toml
+    from madata.config import to_toml
     from madata.curate import curate as run_curation
+    from madata.curate.settings import load_config
 
     settings = load_config(config, [*overrides, *([f"seed={seed}"] if seed is not None else [])])
     if dry_run:

@@ -13,27 +13,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from madata.config import CurationConfig, load_config, refuse_differences, to_toml
+from madata.config import refuse_differences, to_toml
+from madata.contact_sheet import write_contact_sheet
+from madata.curate.decide import filters_of, measured_columns
 from madata.curate.journal import Entry, Journal
+from madata.curate.report import write_report
+from madata.curate.settings import CurationConfig, load_config
 from madata.curate.source import curate_source
 from madata.curate.sources import Collection, collect
 from madata.engine import run
 from madata.errors import MadanceError, MediaError
 from madata.files import remove_leftovers, write_json, write_text
 from madata.manifest import (
-    CLIP_COLUMNS,
-    DROPPED_COLUMNS,
     SHOT_COLUMNS,
     SOURCE_COLUMNS,
+    clip_columns,
+    dropped_columns,
     read_table,
     write_table,
 )
-from madata.report import write_contact_sheet, write_report
 from madata.types import Source
 
 __all__ = ["CurationSummary", "curate"]
-
-_STAGES = ("decode", "shots", "motion", "people", "windows", "cut")
 
 
 @dataclass(frozen=True)
@@ -162,9 +163,10 @@ def _publish(
     ]
     clips = [row for _, entry in finished for row in entry.clips]
     dropped = [row for _, entry in finished for row in entry.dropped]
+    measured = measured_columns(config)
     write_table(out / "sources.parquet", source_rows, SOURCE_COLUMNS)
-    write_table(out / "clips.parquet", clips, CLIP_COLUMNS)
-    write_table(out / "dropped.parquet", dropped, DROPPED_COLUMNS)
+    write_table(out / "clips.parquet", clips, clip_columns(measured))
+    write_table(out / "dropped.parquet", dropped, dropped_columns(measured))
     write_table(out / "shots.parquet", [row for _, entry in finished for row in entry.shots], SHOT_COLUMNS)
     summary = _summarise(source_rows, clips, dropped, found, config)
     write_json(out / "summary.json", asdict(summary))
@@ -189,7 +191,8 @@ def _summarise(
 ) -> CurationSummary:
     seconds = sum(row["duration_s"] for row in clips)
     stages = Counter((row["stage"], row["reason"]) for row in dropped)
-    in_order = sorted(stages.items(), key=lambda item: (_STAGES.index(item[0][0]), item[0][1]))
+    order = ["decode", *(one.section for one in filters_of(config)), "windows", "cut"]
+    in_order = sorted(stages.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))
     return CurationSummary(
         sources=len(sources),
         source_s=sum(row.get("duration_s") or 0.0 for row in sources),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from madata.config import CurationConfig
+from madata.curate.settings import CurationConfig
 from madata.flow import working_size
 from madata.shots import THUMBNAIL_SIZE, BoundaryStream, Shot, ShotDetector, Transition
 from madata.types import Span
@@ -25,7 +25,7 @@ from madata.types import Span
 if TYPE_CHECKING:
     from madata.video import Frame
 
-__all__ = ["Piece", "Sample", "ShotSpan", "SourceObserver"]
+__all__ = ["Sample", "ShotSpan", "SourceObserver", "Stretch"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class ShotSpan:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A whole stretch of one shot, ready to be judged.
+class Stretch:
+    """A whole stretch of one shot with its pictures, ready to be judged.
 
     Attributes:
         frame_times_s: (n + 1,) float64, when each of its n frames appears and when the last one disappears.
@@ -83,12 +83,12 @@ class _Rate:
 
 
 class SourceObserver:
-    """Takes the frames of one source in order and calls ``judge`` for every piece of every shot.
+    """Takes the frames of one source in order and calls ``judge`` for every stretch of every shot.
 
     Args:
         stream: the boundary probabilities, e.g. ``load_transnet().stream()``.
         shown: (width, height) px of the shown picture.
-        judge: called with each piece in order.
+        judge: called with each stretch in order.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class SourceObserver:
         config: CurationConfig,
         stream: BoundaryStream,
         shown: tuple[int, int],
-        judge: Callable[[Piece], None],
+        judge: Callable[[Stretch], None],
     ) -> None:
         self._config = config
         self._judge = judge
@@ -154,7 +154,7 @@ class SourceObserver:
         self._seen = shot.end
         limit_s = self._config.shots.max_s
         while (
-            self._shown_s(shot.end) - self._shown_s(self._piece_start) >= limit_s + self._config.shots.min_s
+            self._shown_s(shot.end) - self._shown_s(self._piece_start) >= limit_s + self._config.windows.min_s
         ):
             stop_s = self._shown_s(self._piece_start) + limit_s
             self._finish(int(np.searchsorted(self._times_s, stop_s + 1e-6)))
@@ -172,7 +172,7 @@ class SourceObserver:
             tuple(sample for sample in samples if start <= sample.index < end)
             for samples in (self._grey, self._pictures)
         ]
-        self._judge(Piece(self.span(start, end), times, *inside))
+        self._judge(Stretch(self.span(start, end), times, *inside))
         self._forget(end)
 
     def _forget(self, index: int) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from madata.config import CurationConfig
+from madata import pose
+from madata.curate.decide import PieceJudge
 from madata.curate.journal import Entry, Journal
-from madata.curate.observe import SourceObserver
-from madata.curate.verdicts import PieceJudge
+from madata.curate.look import Looked
+from madata.curate.observe import SourceObserver, Stretch
+from madata.curate.piece import Piece
+from madata.curate.settings import CurationConfig
 from madata.errors import MediaError
 from madata.files import sha256_file
 from madata.manifest import span_row
-from madata.types import Source, Span
+from madata.people import PeopleRule
+from madata.pose import PoseBackend
+from madata.types import Source, Span, VideoInfo
 from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, cut, probe
 
 __all__ = ["curate_source", "encode_settings"]
@@ -70,20 +77,20 @@ def _analyse(
 ) -> Entry:
     from madata.shots import load_transnet
 
+    def load() -> PoseBackend:
+        people = config.people
+        return _load_backend(people.backend, weights, device, tuple(people.options.items()))
+
     reported_s = 0.0
     try:
         with Decoder(source.path) as decoder:
             info = decoder.info
             judge = PieceJudge(
-                source.source_id,
-                info,
-                out=out,
-                config=config,
-                encoding=encode_settings(config),
-                weights=weights,
-                device=device,
+                source.source_id, out=out, config=config, framing=encode_settings(config).framing(info.size)
             )
-            observer = SourceObserver(config, load_transnet(device).stream(), info.size, judge)
+            observer = SourceObserver(
+                config, load_transnet(device).stream(), info.size, partial(_judge, judge, info, config, load)
+            )
             end_s = info.start_s
             for frame in decoder:
                 observer.feed(frame)
@@ -121,6 +128,31 @@ def _analyse(
         for shot in observer.shots
     ]
     return Entry("analysed", row, decisions.clips, decisions.dropped, shots)
+
+
+@functools.cache
+def _load_backend(
+    name: str, weights: Path | None, device: str, options: tuple[tuple[str, Any], ...]
+) -> PoseBackend:
+    """A backend, loaded once per process whatever the number of sources."""
+    return pose.load(name, weights=weights, device=device, **dict(options))
+
+
+def _judge(
+    judge: PieceJudge,
+    info: VideoInfo,
+    config: CurationConfig,
+    load: Callable[[], PoseBackend],
+    stretch: Stretch,
+) -> None:
+    """Judge one stretch by its pictures, which are gone afterwards."""
+    evidence = Looked(
+        stretch,
+        pairs_per_s=config.motion.pairs_per_s,
+        backend=load,
+        rule=PeopleRule(min_hips=config.people.min_hips),
+    )
+    judge(Piece(info, stretch.span, stretch.frame_times_s, evidence), stretch.pictures)
 
 
 def _condition(decoded: DecodeReport) -> dict[str, str | None]:

@@ -40,7 +40,7 @@ without head and legs may be somebody; a mirror that shows the other side of the
 
 from madata.people.rule import PeopleRule
 from madata.people.tracks import Sightings, Track, confidence, follow_people, pose_change, sightings
-from madata.people.verdict import Verdict, examine, judge, mirror_error
+from madata.people.verdict import Verdict, decide, examine, judge, mirror_error
 
 __all__ = [
     "PeopleRule",
@@ -48,6 +48,7 @@ __all__ = [
     "Track",
     "Verdict",
     "confidence",
+    "decide",
     "examine",
     "follow_people",
     "judge",

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from madata.errors import MadanceError
 from madata.people.rule import PeopleRule
 from madata.people.tracks import Track, body_shapes, follow_people, joint_columns, pose_change, sightings
-from madata.pose.base import Image, PoseBackend
+from madata.pose.base import Detections, Image, PoseBackend, Poses
 from madata.skeletons import skeleton
 from madata.types import FloatArray
 
-__all__ = ["Role", "Verdict", "examine", "judge", "mirror_error"]
+__all__ = ["Role", "Verdict", "decide", "examine", "judge", "mirror_error"]
 
 Role = Literal["performer", "second", "passer-by", "small", "poster", "mirror", "unsure"]
 _COUNTED = ("performer", "second", "passer-by")
@@ -90,9 +90,26 @@ def examine(
         )
     people = backend.detect(images)
     poses = backend.estimate(images, people)
-    found = [sightings(*sample, backend.skeleton, rule) for sample in zip(people, poses, strict=True)]
-    tracks = follow_people(found, times, backend.skeleton, rule)
-    return judge(tracks, times, backend.skeleton, rule, settings={"backend": backend.identity})
+    return decide(list(zip(people, poses, strict=True)), times, backend.skeleton, rule, backend.identity)
+
+
+def decide(
+    found: Sequence[tuple[Detections, Poses]],
+    times_s: npt.NDArray[np.float64],
+    skeleton_name: str,
+    rule: PeopleRule,
+    identity: dict[str, Any],
+) -> Verdict:
+    """Decide by what a backend found in each sample: the part of :func:`examine` that needs no picture.
+
+    Args:
+        found: people and poses of each of the S samples.
+        times_s: (S,) ascending seconds.
+        identity: of the backend, stored in the verdict.
+    """
+    seen = [sightings(people, poses, skeleton_name, rule) for people, poses in found]
+    tracks = follow_people(seen, times_s, skeleton_name, rule)
+    return judge(tracks, times_s, skeleton_name, rule, settings={"backend": identity})
 
 
 def judge(

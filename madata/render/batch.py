@@ -13,12 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from madata.config import WindowsConfig, load_config, settle
+from madata.config import settle
+from madata.curate.decide import measured_columns
 from madata.curate.journal import Entry, Journal
+from madata.curate.settings import WindowsConfig, load_config
 from madata.engine import run
 from madata.errors import ConfigError, MadanceError
 from madata.files import remove_leftovers, write_json
-from madata.manifest import CLIP_COLUMNS, DROPPED_COLUMNS, SOURCE_COLUMNS, write_table
+from madata.manifest import SOURCE_COLUMNS, clip_columns, dropped_columns, write_table
 from madata.render.backdrop import BACKDROPS
 from madata.render.clips import MIXED, RenderSettings, make_renderer, render_source
 from madata.render.sources import MotionSource, find_motions
@@ -145,9 +147,10 @@ def _publish(
     sources = [entry.source for entry in finished]
     clips = [row for entry in finished for row in entry.clips]
     dropped = [row for entry in finished for row in entry.dropped]
+    measured = measured_columns(load_config())  # null here, so that both subsets have the same tables
     write_table(out / "sources.parquet", sources, SOURCE_COLUMNS)
-    write_table(out / "clips.parquet", clips, CLIP_COLUMNS)
-    write_table(out / "dropped.parquet", dropped, DROPPED_COLUMNS)
+    write_table(out / "clips.parquet", clips, clip_columns(measured))
+    write_table(out / "dropped.parquet", dropped, dropped_columns(measured))
     lengths = [row["duration_s"] for row in clips]
     bins = Counter(int(length / _BIN_S + 1e-6) * _BIN_S for length in lengths)
     problems = [row for row in sources if row["status"] != "done"]

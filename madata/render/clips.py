@@ -21,8 +21,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from madata.config import WindowsConfig, load_config
 from madata.curate.journal import Entry
+from madata.curate.settings import WindowsConfig, load_config
 from madata.errors import ConfigError, MediaError
 from madata.files import sha256_bytes, sha256_file, write_npz
 from madata.manifest import split_of

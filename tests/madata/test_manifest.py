@@ -7,7 +7,7 @@ from madata.manifest import CLIP_COLUMNS, read_table, split_of, write_table
 def test_tables_round_trip_with_equal_bytes(tmp_path):
     rows = [
         {"clip_id": "a", "fps": 24.0, "num_frames": 120, "has_audio": True},
-        {"clip_id": "b", "flow": 0.5},
+        {"clip_id": "b", "duration_s": 0.5},
     ]
     write_table(tmp_path / "one.parquet", rows, CLIP_COLUMNS)
     write_table(tmp_path / "two.parquet", rows, CLIP_COLUMNS)
@@ -16,7 +16,7 @@ def test_tables_round_trip_with_equal_bytes(tmp_path):
     assert list(table.columns) == list(CLIP_COLUMNS)
     assert table["clip_id"].tolist() == ["a", "b"]
     assert table["num_frames"][0] == 120
-    assert table["flow"].isna().tolist() == [True, False]
+    assert table["duration_s"].isna().tolist() == [True, False]
 
 
 def test_an_empty_table_keeps_its_columns(tmp_path):

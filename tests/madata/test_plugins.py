@@ -32,7 +32,7 @@ def test_a_backend_from_outside_is_listed_and_loaded_with_its_options(installed)
     )
     assert "stick-man" in BACKENDS.names()
     assert load("stick-man", device="cuda", limbs=4) == ("cuda", 4)
-    with pytest.raises(ConfigError, match="stick-man: unknown option.*arms"):
+    with pytest.raises(ConfigError, match=r"stick-man: unknown option.*arms"):
         load("stick-man", arms=2)
 
 
@@ -46,7 +46,7 @@ def test_a_broken_part_names_itself_and_harms_no_other(installed):
     folder = installed("broken", "madance.pose", broken="broken_part:make")
     (folder / "broken_part.py").write_text("import not_installed_anywhere\n")
     assert "broken" in BACKENDS.names()
-    with pytest.raises(MadanceError, match="broken_part:make.*not_installed_anywhere"):
+    with pytest.raises(MadanceError, match=r"broken_part:make.*not_installed_anywhere"):
         load("broken")
 
 

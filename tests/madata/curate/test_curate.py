@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from madata.config import load_config
+from madata.curate.settings import load_config
 from madata.curate.source import curate_source
 from madata.manifest import read_table
 from madata.types import Source

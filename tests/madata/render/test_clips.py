@@ -94,7 +94,7 @@ def test_a_clip_that_is_missing_is_made_again_with_the_same_bytes(motions, tmp_p
 
 def test_other_settings_do_not_mix_in_one_folder(motions, tmp_path):
     render_motions([motions / "second.npz"], tmp_path, settings=settings())
-    with pytest.raises(MadanceError, match="another seed"):
+    with pytest.raises(MadanceError, match="seed was 0, is 1"):
         render_motions([motions / "second.npz"], tmp_path, settings=settings(seed=1))
 
 

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from madata.config import CurationConfig
-from madata.files import write_bytes, write_text
+from madata.curate.decide import filters_of
+from madata.curate.filter import Chart
+from madata.curate.settings import CurationConfig
+from madata.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Histogram", "contact_sheet", "histogram", "write_contact_sheet", "write_report"]
+__all__ = ["Histogram", "histogram", "write_report"]
 
 _BINS = 40
 
@@ -55,38 +57,30 @@ def histogram(title: str, unit: str, values: Sequence[float], *, threshold: floa
     return Histogram(title, unit, keeps, threshold, edges, tuple(counts), tuple(finite))
 
 
-def _measured(clips: pd.DataFrame, dropped: pd.DataFrame, column: str) -> list[float]:
-    return [float(value) for frame in (clips, dropped) for value in frame[column].dropna()]
-
-
 def _histograms(clips: pd.DataFrame, dropped: pd.DataFrame, config: CurationConfig) -> list[Histogram]:
-    segments = clips.drop_duplicates(["source_id", "segment_start_frame"])
-    shots = dropped[dropped["stage"].isin(["shots", "motion", "people"])]
-    lengths = [*segments["segment_s"], *(shots["end_s"] - shots["start_s"])]
+    """One for each chart of each filter, in the order of the filters."""
     return [
-        histogram("Segment length", "s", lengths, threshold=config.shots.min_s, keeps="above"),
         histogram(
-            "Motion (median flow)",
-            "% of the diagonal per s",
-            _measured(clips, dropped, "flow"),
-            threshold=config.motion.static_below,
-            keeps="above",
-        ),
-        histogram(
-            "Two or more performers",
-            "share of samples",
-            _measured(clips, dropped, "share_two_or_more"),
-            threshold=config.people.multi_share,
-            keeps="below",
-        ),
-        histogram(
-            "No performer",
-            "share of samples",
-            _measured(clips, dropped, "share_none"),
-            threshold=config.people.none_share,
-            keeps="below",
-        ),
+            chart.title,
+            chart.unit,
+            _values(clips, dropped, chart),
+            threshold=float(getattr(config.of(one), chart.setting)),
+            keeps=chart.keeps,
+        )
+        for one in filters_of(config)
+        for chart in one.charts
     ]
+
+
+def _values(clips: pd.DataFrame, dropped: pd.DataFrame, chart: Chart) -> list[float]:
+    import pandas as pd
+
+    rows = pd.concat(
+        [frame[["source_id", "segment_start_frame", chart.column]] for frame in (clips, dropped)]
+    )
+    if chart.per == "segment":
+        rows = rows.dropna().drop_duplicates(["source_id", "segment_start_frame"])
+    return [float(value) for value in rows[chart.column].dropna()]
 
 
 def write_report(
@@ -108,6 +102,7 @@ def write_report(
     page = environment.get_template("report.html").render(
         summary=summary,
         histograms=_histograms(clips, dropped, config),
+        charts=[chart for one in filters_of(config) for chart in one.charts if chart.per == "row"],
         clips=_records(clips, names),
         dropped=_records(dropped, names),
         sources=_records(sources, names),
@@ -124,46 +119,3 @@ def _records(frame: pd.DataFrame, names: Mapping[str, str]) -> list[dict[str, An
         clean = {str(key): None if value != value else value for key, value in row.items()}
         records.append({**clean, "name": names.get(str(clean["source_id"]), "")})
     return records
-
-
-def contact_sheet(images: Sequence[Any], *, columns: int, cell: tuple[int, int]) -> Any:
-    """Lay (H, W, 3) uint8 images out on a grid of ``cell`` (width, height) px; return one image."""
-    import cv2
-    import numpy as np
-
-    width, height = cell
-    gap = 4
-    rows = max(1, math.ceil(len(images) / columns))
-    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 24, np.uint8)
-    for index, image in enumerate(images):
-        scale = min(width / image.shape[1], height / image.shape[0])
-        small = cv2.resize(
-            image,
-            (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))),
-            interpolation=cv2.INTER_AREA,
-        )
-        top = gap + (index // columns) * (height + gap) + (height - small.shape[0]) // 2
-        left = gap + (index % columns) * (width + gap) + (width - small.shape[1]) // 2
-        sheet[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return sheet
-
-
-def write_contact_sheet(path: Path, thumbnails: Sequence[Path], *, columns: int = 4) -> None:
-    """Write the thumbnails of the kept clips as one JPEG."""
-    import cv2
-
-    images = [image for image in map(_read_image, thumbnails) if image is not None]
-    if not images:
-        return
-    ok, data = cv2.imencode(
-        ".jpg", contact_sheet(images, columns=columns, cell=(480, 270)), [cv2.IMWRITE_JPEG_QUALITY, 88]
-    )
-    if ok:
-        write_bytes(path, data.tobytes())
-
-
-def _read_image(path: Path) -> Any:
-    import cv2
-    import numpy as np
-
-    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)

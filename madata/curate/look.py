@@ -1,0 +1,93 @@
+"""What is measured in the pictures of one stretch, each measurement when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from madata.curate.observe import Sample, Stretch
+from madata.curate.piece import Performer
+from madata.flow import FlowMeter, FlowSample
+from madata.people import PeopleRule, Verdict, examine
+from madata.pose.base import PoseBackend
+
+__all__ = ["Looked", "measure_flow"]
+
+
+class Looked:
+    """See :class:`madata.curate.piece.Evidence`.
+
+    Args:
+        backend: gives the pose backend; called only if people are asked for.
+    """
+
+    def __init__(
+        self, stretch: Stretch, *, pairs_per_s: float, backend: Callable[[], PoseBackend], rule: PeopleRule
+    ) -> None:
+        self._stretch = stretch
+        self._pairs_per_s = pairs_per_s
+        self._backend = backend
+        self._rule = rule
+        self.people_known = False
+
+    @cached_property
+    def flow(self) -> Sequence[FlowSample]:
+        """Motion between successive grey pictures."""
+        return measure_flow(self._stretch.grey, self._pairs_per_s)
+
+    @cached_property
+    def performer(self) -> Performer:
+        """The people of the pictures."""
+        self.people_known = True
+        samples = self._stretch.pictures
+        backend = self._backend()
+        if not samples:
+            return _nobody(backend)
+        images = [sample.image for sample in samples]
+        times_s = np.array([sample.time_s for sample in samples])
+        verdict = examine(backend, images, times_s, self._rule)
+        height, width = images[0].shape[:2]
+        return Performer(
+            frames=np.array([sample.index for sample in samples], np.int64),
+            times_s=times_s,
+            counts=verdict.counts,
+            seen=verdict.seen,
+            boxes=_fractions(verdict, width, height),
+            xy=verdict.xy,
+            score=verdict.score,
+            size=(width, height),
+            skeleton=verdict.skeleton,
+            backend=backend.identity,
+        )
+
+
+def _fractions(verdict: Verdict, width: int, height: int) -> npt.NDArray[np.float64]:
+    return verdict.boxes / np.array([width, height, width, height], np.float64)
+
+
+def _nobody(backend: PoseBackend) -> Performer:
+    from madata.skeletons import skeleton
+
+    joints = skeleton(backend.skeleton).num_joints
+    return Performer(
+        np.zeros(0, np.int64),
+        np.zeros(0),
+        np.zeros(0, np.int64),
+        np.zeros(0, bool),
+        np.zeros((0, 4)),
+        np.zeros((0, joints, 2), np.float32),
+        np.zeros((0, joints), np.float32),
+        (1, 1),
+        backend.skeleton,
+        backend.identity,
+    )
+
+
+def measure_flow(samples: Sequence[Sample], pairs_per_s: float) -> list[FlowSample]:
+    """Motion between successive grey pictures."""
+    meter = FlowMeter(pairs_per_s=pairs_per_s)
+    found = [meter.push(sample.image, sample.time_s) for sample in samples]
+    return [sample for sample in found if sample is not None]

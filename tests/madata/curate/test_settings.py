@@ -1,0 +1,94 @@
+import pickle
+import tomllib
+
+import pytest
+
+from madata.config import to_toml
+from madata.curate.decide import filters_of, measured_columns
+from madata.curate.filters import FILTERS
+from madata.curate.settings import load_config
+from madata.errors import ConfigError
+
+
+def test_defaults_follow_the_paper():
+    config = load_config()
+    assert config.shots.min_s == 5.0
+    assert (config.windows.min_s, config.windows.max_s) == (5.0, 10.0)
+
+
+def test_override_by_file_and_by_flag(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[clip]\nfps = 25\ncrf = 20\n")
+    config = load_config(path, ["clip.crf=23", "people.backend=vitpose", "people.options.model=/models/a"])
+    assert (config.clip.fps, config.clip.crf) == (25, 23)
+    assert config.people.backend == "vitpose"
+    assert config.people.options == {"model": "/models/a"}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("motion.static_bellow=1", r"motion\.static_below"),
+        ("windws.law=uniform", "windows"),
+        ("windows.law=gauss", r"windows\.law"),
+        ("windows.min_s=11", "min_s"),
+        ("windows=3", "section"),
+        ("clip.size=[511, 512]", "even"),
+        ("clip.fps=0", "fps"),
+        ("shots.max_s=4", r"shots\.max_s"),
+        ("shots.min_s=0", r"shots\.min_s"),
+        ("people.multi_share=1.5", r"people\.multi_share"),
+        ('filters=["lenght"]', "unknown filter 'lenght'; did you mean 'length'"),
+        ("filters=length", "filters: a list of names"),
+        ('filters=["length", "length"]', "named twice"),
+        ("seed", r"section\.key=value"),
+    ],
+)
+def test_wrong_settings_are_named(override, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(overrides=[override])
+
+
+def test_hash_changes_with_any_setting():
+    assert load_config().hash == load_config().hash
+    assert load_config().hash != load_config(overrides=["windows.overlap=0.5"]).hash
+    assert load_config().hash != load_config(overrides=['filters=["length"]']).hash
+
+
+def test_settings_written_are_the_settings_read(tmp_path):
+    config = load_config(
+        overrides=["clip.size=[512, 768]", 'people.options.model="a \\"b\\" c"', "clip.fps=29.97"]
+    )
+    path = tmp_path / "settings.toml"
+    path.write_text(to_toml(config))
+    assert load_config(path) == config
+    assert tomllib.loads(path.read_text())["people"]["options"] == {"model": 'a "b" c'}
+
+
+def test_settings_reach_a_worker_as_they_are():
+    config = load_config(overrides=["motion.static_below=0.5"])
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+def test_a_settings_file_may_set_what_a_filter_left_out_would_read(tmp_path):
+    config = load_config(overrides=['filters=["length"]', "people.multi_share=0.5"])
+    assert measured_columns(config) == {}
+    assert config.people.multi_share == 0.5
+
+
+def test_every_filter_says_everything_about_itself():
+    columns = set()
+    for name in FILTERS.names():
+        one = FILTERS.load(name)
+        assert one.reasons and all(one.reasons.values())
+        assert not columns & set(one.columns), "two filters write one column"
+        columns |= set(one.columns)
+        assert all(column.meaning for column in one.columns.values())
+        for chart in one.charts:
+            assert chart.column in one.columns or chart.per == "segment"
+            assert chart.setting in one.settings.model_fields
+
+
+def test_the_default_filters_are_asked_in_the_papers_order():
+    stages = [one.section for one in filters_of(load_config())]
+    assert stages.index("shots") < stages.index("motion") < stages.index("people")
