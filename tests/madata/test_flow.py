@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 cv2 = pytest.importorskip("cv2")
 
 from madata.flow import (  # noqa: E402
+    STATIC_BELOW,
     FlowMeter,
     FlowSample,
     box_motion,
@@ -214,6 +215,45 @@ def test_summary_takes_pairs_inside_the_shot_and_the_nearest_box():
     boxes = [(0.0, (0.0, 0.0, 1.0, 1.0)), (0.3, (0.0, 0.0, 0.5, 0.5))]
     person = summarize(grids, 0.0, 1.0, boxes=boxes).person
     assert person.median == pytest.approx((1.0 + 5.0 * 2) / 2)
+
+
+def test_a_pair_that_touches_the_end_of_the_shot_shows_the_next_one():
+    """A shot is [start, end): its first picture is shown at its start, at its end the next shot's is."""
+    pair = sample(0.25, 1.0)
+    assert summarize([pair], 0.25, 0.5).pairs == 1
+    assert summarize([pair], 0.25 + 1e-9, 0.5).pairs == 0
+    assert summarize([pair], 0.25, 0.375).pairs == 0
+    assert summarize([pair], 0.25, 0.375 + 1e-9).pairs == 1
+
+
+def test_each_pair_takes_the_box_nearest_to_its_middle():
+    whole, quarter = (0.0, 0.0, 1.0, 1.0), (0.0, 0.0, 0.5, 0.5)
+    pair = sample(1.0, 0.0, 3.0)
+    for earlier_s, later_s, share in ((1.0, 1.1, 2), (1.0, 1.2, 1), (1.05, 1.125, 1)):
+        boxes = [(earlier_s, whole), (later_s, quarter)]
+        assert summarize([pair], 0.0, 9.0, boxes=boxes).person.median == pytest.approx(3.0 * share)
+
+
+def test_a_shot_at_the_threshold_moves():
+    summary = summarize([sample(0.0, 0.5)], 0.0, 1.0)
+    assert not is_static(summary, 0.5).static
+    assert is_static(summary, 0.5 + 1e-9).static
+    assert STATIC_BELOW == 0.35
+    assert is_static(summarize([sample(0.0, 0.34)], 0.0, 1.0)).static
+    assert not is_static(summarize([sample(0.0, 0.36)], 0.0, 1.0)).static
+
+
+def test_the_value_is_the_larger_of_picture_and_person():
+    pair, box = sample(0.0, 1.0, 3.0), [(0.0, (0.0, 0.0, 1.0, 1.0))]
+    assert summarize([pair], 0.0, 1.0, boxes=box).value == 3.0
+    assert summarize([sample(0.0, 4.0, 3.0)], 0.0, 1.0, boxes=box).value == 4.0
+
+
+def test_a_picture_is_due_a_little_before_the_interval_is_over():
+    meter = FlowMeter(pairs_per_s=0.9)  # nine tenths of an interval are one second
+    meter.push(view(scenery()), 5.0)
+    assert not meter.is_due(5.999)
+    assert meter.is_due(6.0)
 
 
 def test_shot_without_a_pair_is_static():

@@ -203,6 +203,22 @@ def test_a_mirror_image_does_not_count(turned):
     assert verdict.roles == ("performer", "mirror") and verdict.reason is None
 
 
+def test_a_mirror_image_is_one_up_to_a_distance_of_six_hundredths():
+    """Between the mirrors measured (0.02 to 0.05) and the same dance a second late (0.07 and more)."""
+    shapes = dance(20)
+    image = shapes[:, skeleton(COCO).mirrored] * [-1.0, 1.0]
+    wobble = np.random.default_rng(4).normal(0, 1, shapes.shape)
+    roles, errors = [], []
+    for amount in (0.02, 0.0275, 0.0285, 0.0315, 0.0325, 0.05):
+        verdict = look(Actor(shapes, (200, 200)), Actor(image + amount * wobble, (450, 200), size=80))
+        performer, other = verdict.tracks[:2]
+        errors.append(mirror_error(other, performer, COCO))
+        roles.append(verdict.roles[1])
+    assert [role == "mirror" for role in roles] == [error < 0.06 for error in errors]
+    assert sorted(roles) == ["mirror"] * 3 + ["second"] * 3
+    assert errors[2] > 0.055 and errors[3] < 0.065
+
+
 def test_people_who_dance_the_same_steps_are_no_mirror():
     shapes = dance(20)
     assert look(Actor(shapes, (200, 200)), Actor(shapes, (450, 200))).reason == "multi_person"

@@ -70,6 +70,49 @@ def test_shot_of_exactly_the_minimum(law):
     assert draw_windows(np.arange(120) / 24, law=law, seed=1) == []
 
 
+def drawn(times, law, **options):
+    return [(window.start, window.end) for window in draw_windows(times, law=law, seed=0, **options)]
+
+
+def test_windows_follow_each_other_without_a_gap_where_nothing_is_left():
+    assert drawn(np.arange(241) / 24, LengthLaw.fixed()) == [(0, 120), (120, 240)]
+
+
+def test_windows_share_what_the_overlap_says():
+    halves = drawn(np.arange(289) / 24, LengthLaw.fixed(6.0), overlap=0.5)
+    assert halves == [(0, 144), (72, 216), (144, 288)]
+    steps = drawn(np.arange(31) / 5, LengthLaw.fixed(), overlap=0.999)
+    assert steps == [(start, start + 25) for start in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("ends_s", "length_s", "end_s"),
+    [
+        ((5.25, 5.75), 5.45, 5.25),
+        ((5.25, 5.75), 5.5, 5.75),
+        ((5.25, 5.75), 5.55, 5.75),
+        ((4.9, 5.75), 5.0, 5.75),
+        ((9.5, 10.25), 10.0, 9.5),
+        ((9.5, 10.0), 10.0, 10.0),
+        ((5.0, 9.0), 5.0, 5.0),
+    ],
+)
+def test_a_window_ends_at_the_nearest_frame_within_the_bounds(ends_s, length_s, end_s):
+    """Of two as near, the later one. The shot ends where nothing else can be placed."""
+    times = [0.0, 1.0, *ends_s]
+    windows = draw_windows(times, law=LengthLaw.fixed(length_s), seed=0)
+    assert windows[0].end_s in ends_s
+    assert next(window.end_s for window in windows if window.start == 0) == end_s
+
+
+def test_no_offset_is_drawn_more_often():
+    times = np.arange(24 * 6 + 1) / 24
+    starts = [draw_windows(times, law=LengthLaw.fixed(), seed=seed)[0].start for seed in range(2500)]
+    counts = np.bincount(starts, minlength=25)
+    assert len(counts) == 25
+    assert counts.min() > 60 and counts.max() < 145  # 100 each, four deviations
+
+
 def test_offsets_are_random_and_cover_the_slack():
     times = np.arange(24 * 8 + 1) / 24
     starts = [draw_windows(times, law=LengthLaw.fixed(), seed=seed)[0].start for seed in range(400)]
@@ -85,6 +128,20 @@ def test_law_has_its_mean(mean_s):
     assert lengths.min() >= 5.0
     assert lengths.max() <= 10.0
     assert lengths.mean() == pytest.approx(mean_s, abs=1e-3)
+
+
+@pytest.mark.parametrize("rate", [1e-7, 1e-5, -1e-5, 1e-4, -0.3, 0.7])
+def test_the_mean_of_a_law_is_its_integral(rate):
+    lengths = np.linspace(5.0, 10.0, 200_001)
+    density = np.exp(-rate * (lengths - 5.0))
+    expected = np.trapezoid(lengths * density, lengths) / np.trapezoid(density, lengths)
+    assert LengthLaw(5.0, 10.0, rate).mean_s == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 5.0), (-1.0, 5.0), (6.0, 5.0)])
+def test_a_law_without_lengths_is_refused(bounds):
+    with pytest.raises(ValueError, match="0 < min_s <= max_s"):
+        LengthLaw(*bounds)
 
 
 def test_law_is_the_truncated_exponential():

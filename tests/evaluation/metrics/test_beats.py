@@ -3,7 +3,7 @@ import pytest
 
 from evaluation.definitions import BeatRule
 from evaluation.features.motion.beats import motion_beat_times, motion_beats
-from evaluation.features.motion.body import body_track
+from evaluation.features.motion.body import Body, body_track
 from evaluation.metrics.beats import NoBeatsError, beat_alignment, official_alignment
 from madata.skeletons import skeleton
 
@@ -102,6 +102,26 @@ def test_times_are_in_seconds(make_dances):
         assert np.median(nearest) < 0.015
 
 
+def two_slow_moments(apart_s, fps=200.0):
+    """A point that slows down twice, the second time less."""
+    time = (np.arange(int(3 * fps)) + 0.5) / fps
+    dips = [
+        share * np.exp(-(((time - at) / 0.02) ** 2) / 2) for at, share in ((1.4, 0.9), (1.4 + apart_s, 0.8))
+    ]
+    speed = 1 + 0.1 * (time - 1.5) ** 2 - sum(dips)
+    path = np.concatenate([[0], np.cumsum(speed) / fps])
+    seen = np.ones((len(path), 1), bool)
+    points = np.stack([path, 0 * path], axis=-1)
+    return Body(points[:, None], seen, np.zeros_like(points), seen[:, 0], ("nose",), fps, 1.0, 0.0)
+
+
+def test_of_two_beats_within_the_neighbourhood_the_lower_one_stays():
+    """Within 0.16 s the smoothed curve must be higher. A dip reaches 0.03 s around its own."""
+    alone = motion_beat_times(two_slow_moments(0.19))
+    assert len(alone) == 1 and alone[0] == pytest.approx(1.4, abs=0.01)
+    assert len(motion_beat_times(two_slow_moments(0.205))) == 2
+
+
 def test_gaps_make_no_beats(dances):
     clip = dances.points[0].copy()
     clip[20:30] = 0
@@ -126,6 +146,29 @@ def test_nothing_to_align():
     assert np.isnan(result.score) and result.excluded == (0,)
     with pytest.raises(ValueError, match="2 clips"):
         beat_alignment([np.array([1.0])] * 2, [np.array([1.0])], np.random.default_rng(0))
+
+
+def test_chance_is_the_mean_over_all_pairs_of_different_clips(dances):
+    motion = [motion_beat_times(body) for body in bodies(dances)[:4]]
+    music = dances.beats_s[:4]
+    others = [
+        beat_alignment([motion[a]], [music[b]], np.random.default_rng(0)).score
+        for a in range(4)
+        for b in range(4)
+        if a != b
+    ]
+    result = beat_alignment(motion, music, np.random.default_rng(0))
+    assert result.chance == pytest.approx(np.mean(others))
+    own = [beat_alignment([motion[a]], [music[a]], np.random.default_rng(0)).score for a in range(4)]
+    assert result.score == pytest.approx(np.mean(own))
+    assert result.z == pytest.approx((result.score - result.chance) / result.chance_deviation)
+
+
+def test_two_clips_can_be_dealt_one_way_only():
+    """Then chance has no spread: a deal that left clips in place would have some."""
+    motion, music = [np.array([1.0]), np.array([2.0])], [np.array([1.1]), np.array([2.3])]
+    result = beat_alignment(motion, music, np.random.default_rng(0))
+    assert result.chance_deviation == pytest.approx(0.0, abs=1e-12)
 
 
 def test_sigma_is_in_milliseconds():

@@ -64,6 +64,38 @@ def test_the_perfect_denoiser_of_a_gaussian_gives_that_gaussian(eta):
     assert found.std().item() == pytest.approx(spread, rel=0.03)
 
 
+@pytest.mark.parametrize("eta", [0.0, 0.4, 1.0])
+def test_one_step_is_that_of_the_paper(eta):
+    """Equations 12 and 16 of Song et al. 2021, with numbers."""
+    answer, start, fresh = 0.25, 0.8, -1.3
+    draws = iter([torch.full((1, 1, 1), start), torch.full((1, 1, 1), fresh)])
+    seen = []
+
+    def predict(noisy, times):
+        seen.append(noisy.item())
+        return torch.full_like(noisy, answer)
+
+    ddim(predict, lambda: next(draws), SCHEDULE, [700, 300], eta)
+    left, left_next = (SCHEDULE.alphas_cumprod[time].item() for time in (700, 300))
+    sigma = eta * ((1 - left_next) / (1 - left)) ** 0.5 * (1 - left / left_next) ** 0.5
+    noise = (start - left**0.5 * answer) / (1 - left) ** 0.5
+    expected = left_next**0.5 * answer + (1 - left_next - sigma**2) ** 0.5 * noise + sigma * fresh
+    assert seen == pytest.approx([start, expected], rel=1e-5)
+
+
+def test_at_eta_1_the_noise_is_that_of_ancestral_sampling():
+    """From a time to the one before, sigma^2 is the variance of q(z_{t-1} | z_t, x)."""
+    draws = iter([torch.zeros(1, 1, 1), torch.ones(1, 1, 1)])
+    seen = []
+
+    def predict(noisy, times):
+        seen.append(noisy.item())
+        return torch.zeros_like(noisy)
+
+    ddim(predict, lambda: next(draws), SCHEDULE, [500, 499], eta=1.0)
+    assert seen[1] ** 2 == pytest.approx(SCHEDULE.posterior_variance[500].item(), rel=1e-4)
+
+
 def test_eta_0_draws_once():
     calls = []
 

@@ -31,6 +31,35 @@ def test_height_has_one_threshold_for_ankles_and_one_for_toes(up, column):
         contacts_by_height(positions, "x")
 
 
+def test_a_foot_at_the_threshold_has_no_contact():
+    """Both rules say below; thresholds and positions here are exact in binary."""
+    positions = np.zeros((2, 24, 3), np.float32)
+    positions[1, 7, 0] = 0.25
+    assert contacts_by_speed(positions, 0.25)[0].tolist() == [0, 1, 1, 1]
+    positions[0, [7, 8, 10, 11], 1] = [0.125, 0.0625, 0.0625, 0.03125]
+    assert contacts_by_height(positions, ankle_m=0.125, toe_m=0.0625)[0].tolist() == [0, 1, 0, 1]
+
+
+def test_the_thresholds_are_the_published_ones():
+    positions = np.zeros((2, 24, 3), np.float32)
+    positions[1, 7, 0], positions[1, 8, 0] = 0.0099, 0.0101
+    assert contacts_by_speed(positions)[0].tolist() == [1, 0, 1, 1]
+
+
+def test_toes_two_centimetres_apart_stand_on_one_floor_each():
+    for apart_m, floor_m in ((0.019, 0.0095), (0.021, 0.0)):
+        positions = np.zeros((3, 24, 3), np.float32)
+        positions[0, 11, 1] = apart_m
+        assert floor_height_m(positions, rule="first_frame") == pytest.approx(floor_m, abs=1e-6)
+
+
+def test_the_floor_is_the_lowest_twentieth_of_the_lower_toe():
+    positions = np.zeros((101, 24, 3), np.float32)
+    positions[:, 10, 1] = np.arange(101) / 100
+    positions[:, 11, 1] = 5.0
+    assert floor_height_m(positions) == pytest.approx(0.05)
+
+
 def test_floor_rules():
     positions = np.zeros((100, 24, 3), np.float32)
     positions[:, 10, 1] = 0.02

@@ -43,6 +43,16 @@ def test_short_videos_and_odd_lengths_are_refused():
         fvd_input(video(40), FvdRule("crop_bilinear", byte_cut=True, epsilon=1e-5, frames=32))
 
 
+@pytest.mark.parametrize(("count", "taken"), [(8, False), (9, True), (16, True), (17, False)])
+def test_lengths_on_which_ports_agree_are_taken_and_no_others(count, taken):
+    rule = FvdRule("squash_bilinear", byte_cut=False, epsilon=1e-5, frames=count)
+    if taken:
+        assert fvd_input(video(count), rule).shape[1] == count
+    else:
+        with pytest.raises(ValueError, match=f"9 to 16 frames, the rule has {count}"):
+            fvd_input(video(20), rule)
+
+
 @pytest.mark.parametrize("count", [9, 10, 16])
 def test_ports_agree_on_clips_of_9_to_16_frames(count):
     """They average over two steps of time and then over the rest; two steps are all there are."""

@@ -148,6 +148,25 @@ def test_groups_stay_together_and_the_share_is_met(seed):
     assert sides.count("held-out") == 4
 
 
+def test_the_seed_decides_which_groups_are_held_out():
+    takes = takes_of(*"abcdefghij")
+
+    def held_out(seed, order=range(10)):
+        sides = sides_of([takes[at] for at in order], [100] * 10, 0.3, seed)
+        return {takes[at].group for at, side in zip(order, sides, strict=True) if side == "held-out"}
+
+    assert len({frozenset(held_out(seed)) for seed in range(10)}) > 5
+    assert held_out(0) == {"c", "f", "g"}  # of the seed and the names alone: the same on every machine
+    assert all(held_out(seed) == held_out(seed, [9, 2, 4, 0, 1, 3, 8, 6, 7, 5]) for seed in range(10))
+
+
+def test_the_share_is_of_frames_and_is_reached_not_passed_by_a_group_more():
+    takes = takes_of(*"abcdefghij")
+    for seed in range(5):
+        assert sides_of(takes, [100] * 10, 0.3, seed).count("held-out") == 3
+        assert sides_of(takes, [100] * 10, 0.301, seed).count("held-out") == 4
+
+
 def test_the_last_group_trains_and_no_share_holds_nothing_out():
     assert sides_of(takes_of("a"), [100], 0.9, 0) == ["train"]
     assert sides_of(takes_of(*"ab"), [1, 1], 0.99, 0).count("train") == 1

@@ -37,6 +37,35 @@ def test_it_goes_on_where_it_stopped():
     assert torch.equal(whole, second)
 
 
+def by_the_paper(weight, gradients, lr, b1, b2, b3, eps, decay):
+    """The equations of the module with numbers, one line each; the averages start at the second step."""
+    m = v = n = 0.0
+    before = None
+    for step, g in enumerate(gradients, 1):
+        if before is not None:
+            change = g - before
+            m = (1 - b1) * m + b1 * g
+            v = (1 - b2) * v + b2 * change
+            n = (1 - b3) * n + b3 * (g + (1 - b2) * change) ** 2
+        first, second, third = (a / (1 - (1 - b) ** step) for a, b in ((m, b1), (v, b2), (n, b3)))
+        weight = (weight - lr * (first + (1 - b2) * second) / (third**0.5 + eps)) / (1 + decay * lr)
+        before = g
+    return weight
+
+
+@pytest.mark.parametrize("betas", [(0.02, 0.08, 0.01), (0.3, 0.5, 0.2)])
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_every_step_is_that_of_the_equations(betas, decay):
+    gradients = [0.5, -1.25, 2.0, 0.75, -0.5]
+    for steps in range(1, 6):
+        weight = torch.nn.Parameter(torch.tensor([1.5], dtype=torch.float64))
+        optimiser = Adan([weight], lr=0.1, betas=betas, eps=1e-8, weight_decay=decay)
+        for gradient in gradients[:steps]:
+            weight.grad = torch.tensor([gradient], dtype=torch.float64)
+            optimiser.step()
+        assert weight.item() == pytest.approx(by_the_paper(1.5, gradients[:steps], 0.1, *betas, 1e-8, decay))
+
+
 def test_the_average_follows_slowly():
     average, network = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
     before = average.weight.clone()
