@@ -86,12 +86,13 @@ class _Finder:
         return message
 
     def network(self, name: str) -> Network:
-        from madata.weights import known, sha256_of
+        from madata.cache import remembered_sha256
+        from madata.weights import known
 
         (entry,) = known([name])
         return Network(
             name=name,
-            sha256=sha256_of(self._found[name]),
+            sha256=remembered_sha256(self._found[name]),
             licence=entry.licence,
             noncommercial=entry.noncommercial,
         )

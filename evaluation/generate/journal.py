@@ -155,7 +155,7 @@ def settle_run(out: Path, identity: Mapping[str, Any]) -> None:
 
 def describe_loaded(loaded: Loaded) -> dict[str, Any]:
     """A model as ``run.json`` holds it: label, card, and names, hashes and sizes of the weights."""
-    from madata.weights import remembered_sha256
+    from madata.cache import remembered_sha256
 
     return {
         "label": loaded.label,

@@ -121,7 +121,8 @@ def describe_run(out: Path, name: str | None = None) -> tuple[System, Generation
 
 
 def _checkpoints(names: Sequence[str]) -> list[Checkpoint]:
-    from madata.weights import folders, known, locate, sha256_of
+    from madata.cache import remembered_sha256
+    from madata.weights import folders, known, locate
 
     entries = {entry.name: entry for entry in known()}
     found = []
@@ -130,5 +131,5 @@ def _checkpoints(names: Sequence[str]) -> list[Checkpoint]:
         places = [locate(entry)] if entry else [folder / name for folder in folders()]
         path = next((place for place in places if place is not None and place.is_file()), None)
         if path is not None:
-            found.append(Checkpoint(name=name, sha256=sha256_of(path), bytes=path.stat().st_size))
+            found.append(Checkpoint(name=name, sha256=remembered_sha256(path), bytes=path.stat().st_size))
     return found

@@ -21,9 +21,9 @@ from mace_dance.appearance.quiet import quiet_libraries
 from mace_dance.appearance.tensors import check_shards
 from mace_dance.appearance.tiny import LABEL, MARKER
 from mace_dance.devices import unusable
+from madata.cache import remembered_sha256
 from madata.errors import ConfigError, MissingDependencyError, WeightsError
 from madata.files import read_json
-from madata.weights import remembered_sha256
 
 __all__ = ["PUBLISHED", "REPOSITORY", "Loaded", "check_folder", "is_hub_id", "load_pipeline"]
 

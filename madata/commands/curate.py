@@ -117,12 +117,9 @@ class Progress:
 
 
 def _dry_run(videos: tuple[Path, ...], out: Path, limit: int | None, settings: str) -> None:
-    import tempfile
-
     from madata.curate.sources import collect
 
-    with tempfile.TemporaryDirectory() as folder:
-        found = collect(videos, out=out, cache=Path(folder) / "digests.json")
+    found = collect(videos, out=out)
     for source in found.sources[:limit]:
         click.echo(f"{source.source_id}  {found.names[source.source_id]!r}")
     for name, source_id in found.duplicates:

@@ -90,7 +90,7 @@ def curate(
     out.mkdir(parents=True, exist_ok=True)
     remove_leftovers(out)
     _settle_settings(out, config)
-    found = collect(paths, out=out, cache=out / "journal" / ".digests.json")
+    found = collect(paths, out=out)
     sources = found.sources[:limit]
     journal = Journal(out / "journal", config.hash)
     entries = {source.source_id: journal.read(source.source_id) for source in sources}

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from madata.cache import remembered_sha256
 from madata.errors import MadanceError
-from madata.files import read_json, sha256_bytes, sha256_file, write_json
 from madata.types import Source
 
 __all__ = ["Collection", "collect", "printable"]
@@ -55,14 +55,13 @@ def printable(name: str | Path) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def collect(paths: Sequence[Path], *, out: Path, cache: Path) -> Collection:
+def collect(paths: Sequence[Path], *, out: Path) -> Collection:
     """Files given, and media files in folders given (recursively; hidden ones are passed over).
 
     Audio files count as media, so that they are named as having no picture and are not lost in silence.
 
     Args:
         out: the output folder; what lies in it is never a source.
-        cache: JSON file of digests by path, size and modification time, so that a rerun reads nothing twice.
 
     Raises:
         MadanceError: a path does not exist, or nothing was found.
@@ -70,12 +69,11 @@ def collect(paths: Sequence[Path], *, out: Path, cache: Path) -> Collection:
     files, ignored = _files(paths, out.resolve())
     if not files:
         raise MadanceError(f"no video in {', '.join(printable(path) for path in paths) or 'nothing'}")
-    digests = _digests([path for path, _ in files], cache)
     sources: dict[str, Source] = {}
     names: dict[str, str] = {}
     duplicates = []
     for path, name in files:
-        digest = digests[path]
+        digest = remembered_sha256(path)
         if digest in sources:
             duplicates.append((name, sources[digest].source_id))
             continue
@@ -108,20 +106,3 @@ def _files(paths: Iterable[Path], out: Path) -> tuple[list[tuple[Path, str]], li
 
 def _slug(stem: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[:40].lower() or "video"
-
-
-def _digests(files: Sequence[Path], cache: Path) -> dict[Path, str]:
-    known: dict[str, list[object]] = read_json(cache) if cache.exists() else {}
-    digests: dict[Path, str] = {}
-    fresh: dict[str, list[object]] = dict(known)
-    for file in files:
-        status = file.stat()
-        key = sha256_bytes(os.fsencode(file))
-        stamp = [status.st_size, status.st_mtime_ns]
-        entry = known.get(key)
-        digest = str(entry[2]) if entry and entry[:2] == stamp else sha256_file(file)
-        digests[file] = digest
-        fresh[key] = [*stamp, digest]
-    if fresh != known:
-        write_json(cache, fresh)
-    return digests

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from madata.cache import remembered_sha256
 from madata.errors import MissingDependencyError, WeightsError
 from madata.pose.base import Detections, Image, check_images
-from madata.weights import find, known, sha256_of
+from madata.weights import find, known
 
 __all__ = ["Detector", "TransformersDetector", "load_detector", "local_model"]
 
@@ -92,7 +93,7 @@ class TransformersDetector:
         self.identity: dict[str, Any] = {
             "name": "transformers-detector",
             "architecture": type(network).__name__,
-            "weights": sha256_of(model),
+            "weights": remembered_sha256(model),
             "settings": {"min_score": min_score},
         }
 

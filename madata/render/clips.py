@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from madata.cache import remembered_sha256
 from madata.curate.journal import Entry
 from madata.curate.settings import WindowsConfig, load_config
 from madata.errors import ConfigError, MediaError
@@ -72,7 +73,7 @@ class RenderSettings:
     def to_json(self) -> dict[str, Any]:
         """The settings as plain values: the model by its content, the music by whether there is any."""
         windows = None if self.windows is None else self.windows.model_dump(mode="json")
-        model = None if self.model is None else sha256_file(self.model)
+        model = None if self.model is None else remembered_sha256(self.model)
         return {**asdict(self), "windows": windows, "model": model, "music": self.music is not None}
 
 

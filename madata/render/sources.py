@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from madata.cache import remembered_sha256
 from madata.errors import MadanceError
-from madata.files import sha256_file
 
 __all__ = ["MotionSource", "find_motions"]
 
@@ -64,7 +64,7 @@ def find_motions(paths: Sequence[Path], *, out: Path, music: Path | None = None)
     tracks = _tracks(music) if music is not None else {}
     found: dict[str, MotionSource] = {}
     for file, name in files.items():
-        digest = sha256_file(file)
+        digest = remembered_sha256(file)
         stem = _stem(file)
         source_id = f"{_slug(stem)}-{digest[:10]}"
         found.setdefault(digest, MotionSource(source_id, file, name, digest, _music_of(stem, tracks)))

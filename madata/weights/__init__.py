@@ -4,7 +4,6 @@ Finding never downloads (:func:`find`); fetching is an explicit command (:func:`
 fetch``). The list of networks is ``madata/weights.toml``.
 """
 
-from madata.weights.digests import remembered_sha256
 from madata.weights.fetch import fetch
 from madata.weights.store import (
     HandSource,
@@ -20,7 +19,6 @@ from madata.weights.store import (
     folders,
     known,
     locate,
-    sha256_of,
 )
 
 __all__ = [
@@ -38,6 +36,4 @@ __all__ = [
     "folders",
     "known",
     "locate",
-    "remembered_sha256",
-    "sha256_of",
 ]

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from madata.cache import remembered_sha256, sha256_of_folder, user_cache
 from madata.config import ClosedModel, validated
 from madata.errors import ConfigError, WeightsError, did_you_mean
-from madata.files import read_json, sha256_bytes, sha256_file
+from madata.files import read_json, sha256_file
 
 __all__ = [
     "HandSource",
@@ -30,15 +31,12 @@ __all__ = [
     "WeightsEntry",
     "Wheel",
     "WheelSource",
-    "cache_folder",
     "check",
     "default_folder",
     "find",
     "folders",
     "known",
     "locate",
-    "sha256_of",
-    "sha256_of_folder",
 ]
 
 _HASHED_ON_USE = 256 << 20
@@ -203,18 +201,16 @@ def known(names: Sequence[str] = ()) -> list[WeightsEntry]:
 def default_folder() -> Path:
     """Where fetched files go: ``$MADANCE_WEIGHTS``, else the user's cache."""
     chosen = os.environ.get("MADANCE_WEIGHTS")
-    return Path(chosen).expanduser() if chosen else cache_folder()
+    return Path(chosen).expanduser() if chosen else _cached()
 
 
-def cache_folder() -> Path:
-    """The user's cache of this toolkit's networks."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "madance" / "weights"
+def _cached() -> Path:
+    return user_cache() / "madance" / "weights"
 
 
 def folders(weights_dir: Path | None = None) -> list[Path]:
     """The folders searched, in order."""
-    order = [*([weights_dir] if weights_dir else []), default_folder(), cache_folder()]
+    order = [*([weights_dir] if weights_dir else []), default_folder(), _cached()]
     return list(dict.fromkeys(order))
 
 
@@ -238,7 +234,7 @@ def find(name: str, weights_dir: Path | None = None) -> Path:
         raise WeightsError(
             f"the weights {name} ({entry.file}) are in none of {searched}; run: {entry.command}"
         )
-    problem = _difference(entry, path, hashed_up_to=_HASHED_ON_USE)
+    problem = _difference(entry, path, verify=False)
     if problem:
         raise WeightsError(f"{path} is not the recorded file: {problem}; delete it and run: {entry.command}")
     return path
@@ -249,7 +245,7 @@ def check(entry: WeightsEntry, weights_dir: Path | None = None) -> State:
     path = locate(entry, weights_dir)
     if path is None:
         return State(name=entry.name, status="missing", path=None, detail=f"run: {entry.command}")
-    problem = _difference(entry, path, hashed_up_to=None)
+    problem = _difference(entry, path, verify=True)
     if problem:
         return State(name=entry.name, status="wrong", path=path, detail=problem)
     if entry.sha256 is None:
@@ -257,7 +253,7 @@ def check(entry: WeightsEntry, weights_dir: Path | None = None) -> State:
             name=entry.name,
             status="unverified",
             path=path,
-            detail=f"sha256 not recorded, is {sha256_of(path)}",
+            detail=f"sha256 not recorded, is {sha256_file(path) if path.is_file() else sha256_of_folder(path)}",
         )
     return State(name=entry.name, status="ok", path=path, detail="sha256 as recorded")
 
@@ -276,7 +272,7 @@ def locate(entry: WeightsEntry, weights_dir: Path | None = None) -> Path | None:
 
 def _caches() -> tuple[Path, ...]:
     """Folders in which other programs keep files they downloaded, under their published names."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    base = user_cache()
     torch_home = os.environ.get("TORCH_HOME")
     hub = (Path(torch_home).expanduser() if torch_home else base / "torch") / "hub"
     return (hub / "checkpoints", hub / "pyiqa", base / "clip")
@@ -294,15 +290,15 @@ def _in_hub_cache(source: HubSource) -> Path | None:
     return Path(found) if source.member else Path(found).parent
 
 
-def _difference(entry: WeightsEntry, path: Path, *, hashed_up_to: int | None) -> str | None:
-    """Why ``path`` is not what the manifest records, ``None`` when it is."""
+def _difference(entry: WeightsEntry, path: Path, *, verify: bool) -> str | None:
+    """Why ``path`` is not what the manifest records, ``None`` when it is; ``verify`` reads its bytes in any case."""
     if not path.is_file():
         return _lacking_part(path)
     size = path.stat().st_size
     if entry.size is not None and size != entry.size:
         return f"expected {entry.size} bytes, it has {size}"
-    if entry.sha256 is not None and (hashed_up_to is None or size <= hashed_up_to):
-        digest = sha256_of(path)
+    if entry.sha256 is not None and (verify or size <= _HASHED_ON_USE):
+        digest = sha256_file(path) if verify else remembered_sha256(path)
         if digest != entry.sha256:
             return f"expected SHA-256 {entry.sha256}, it has {digest}"
     return None
@@ -315,26 +311,3 @@ def _lacking_part(folder: Path) -> str | None:
             if not (index.parent / part).is_file():
                 return f"{(index.parent / part).relative_to(folder)} is missing"
     return None
-
-
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file, or of the names and hashes of a folder's files; this process reads a file once
-    while it does not change."""
-    return _sha256_of_file(path) if path.is_file() else sha256_of_folder(path, _sha256_of_file)
-
-
-def sha256_of_folder(folder: Path, of_file: Callable[[Path], str]) -> str:
-    """Hex SHA-256 of the names and hashes of a folder's files, hidden ones aside."""
-    parts = sorted(part for part in folder.rglob("*") if part.is_file() and not part.name.startswith("."))
-    lines = [f"{of_file(part)}  {part.relative_to(folder).as_posix()}" for part in parts]
-    return sha256_bytes("\n".join(lines).encode())
-
-
-def _sha256_of_file(path: Path) -> str:
-    stat = path.stat()
-    return _sha256_cached(path, stat.st_size, stat.st_mtime_ns)
-
-
-@lru_cache(maxsize=64)
-def _sha256_cached(path: Path, size: int, modified_ns: int) -> str:
-    return sha256_file(path)

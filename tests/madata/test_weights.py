@@ -24,7 +24,6 @@ from madata.weights import (
     folders,
     known,
     locate,
-    sha256_of,
     store,
 )
 
@@ -187,15 +186,6 @@ def test_a_cached_hub_repository_is_found(monkeypatch, home):
     )
     monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_args, **_kwargs: None)
     assert locate(whole) is None
-
-
-def test_sha256_of_a_folder_follows_names_and_bytes(tmp_path):
-    folder = put(tmp_path / "model", "x.json", b"1").parent
-    first = sha256_of(folder)
-    put(folder, ".hidden", b"2")
-    assert sha256_of(folder) == first
-    put(folder / "sub", "y.bin", b"2")
-    assert sha256_of(folder) != first
 
 
 # Fetching --------------------------------------------------------------------------------------------

@@ -21,9 +21,9 @@ from mace_dance.appearance.load import PUBLISHED
 from mace_dance.appearance.quiet import quiet_libraries
 from mace_dance.appearance.tensors import check_shards
 from mace_dance.appearance.tiny import MARKER
+from madata.cache import remembered_sha256
 from madata.errors import WeightsError
 from madata.files import read_json, sha256_bytes
-from madata.weights import remembered_sha256
 
 __all__ = ["PARTS", "Backbone", "Part"]
 

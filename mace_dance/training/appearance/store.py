@@ -29,9 +29,9 @@ from mace_dance.training.appearance.clips import Drop, Window
 from mace_dance.training.appearance.footage import Footage, read_footage
 from mace_dance.training.appearance.layout import clip_latents, empty_latents, encode_video
 from mace_dance.training.appearance.settings import AppearanceTraining
+from madata.cache import remembered_sha256
 from madata.errors import MadanceError, MediaError, WeightsError
 from madata.files import atomic_path, read_json, remove_leftovers, sha256_bytes, write_json
-from madata.weights import remembered_sha256
 
 __all__ = ["LatentStore", "Progress"]
 

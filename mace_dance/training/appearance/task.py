@@ -33,10 +33,10 @@ from mace_dance.training.appearance.store import LatentStore
 from mace_dance.training.shared.draws import seed_globally, shuffled_batches
 from mace_dance.training.shared.loop import Trained, run_training
 from mace_dance.training.shared.records import Progress
+from madata.cache import remembered_sha256
 from madata.config import refuse_differences, to_toml
 from madata.errors import ConfigError
 from madata.files import read_json, sha256_bytes
-from madata.weights import remembered_sha256
 
 __all__ = ["AppearanceTask", "Basis", "deciding_facts", "refuse_another_run", "train_appearance"]
 

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from madata.cache import remembered_sha256
 from madata.errors import ConfigError, MissingDependencyError
 from madata.pose import crops, ssd
 from madata.pose.base import Detections, Image, Poses, check_images, empty_poses
 from madata.types import FloatArray
-from madata.weights import find, sha256_of
+from madata.weights import find
 
 __all__ = ["BACKEND", "BlazePose", "BlazePoseSettings", "decode_landmarks", "hip_agreement"]
 
@@ -76,7 +77,7 @@ class BlazePose:
         self.settings = settings or BlazePoseSettings()
         self.identity: dict[str, Any] = {
             "name": "blazepose",
-            "weights": {path.name: sha256_of(path) for path in (detector, landmarks)},
+            "weights": {path.name: remembered_sha256(path) for path in (detector, landmarks)},
             "settings": asdict(self.settings),
         }
         self._detector = _Network(detector)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from madata.cache import remembered_sha256
 from madata.errors import ConfigError, MissingDependencyError
 from madata.pose.base import Detections, Image, Poses, check_images, empty_poses
 from madata.pose.detectors import load_detector
 from madata.pose.topdown import presence_of, skeleton_of
-from madata.weights import sha256_of
 
 __all__ = ["BACKEND", "RECIPE", "MMPose"]
 
@@ -64,7 +64,7 @@ class MMPose:
         self.skeleton = skeleton_of(self._num_joints, str(config))
         self.identity: dict[str, Any] = {
             "name": "mmpose",
-            "weights": {name: sha256_of(Path(str(file))) for name, file in files.items()},
+            "weights": {name: remembered_sha256(Path(str(file))) for name, file in files.items()},
             "detector": self._detector.identity,
             "settings": {},
         }

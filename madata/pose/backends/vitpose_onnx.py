@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from madata.cache import remembered_sha256
 from madata.errors import MissingDependencyError, WeightsError
 from madata.pose.base import Detections, Image, Poses
 from madata.pose.detectors import load_detector, local_model
 from madata.pose.heatmaps import Method
 from madata.pose.topdown import CROP_SIZE, PADDING, estimate_in_boxes, skeleton_of
 from madata.types import FloatArray
-from madata.weights import sha256_of
 
 __all__ = ["BACKEND", "VitPoseOnnx"]
 
@@ -85,7 +85,7 @@ class VitPoseOnnx:
         self.skeleton = skeleton_of(self._num_joints, str(path))
         self.identity: dict[str, Any] = {
             "name": "vitpose-onnx",
-            "weights": {path.name: sha256_of(path)},
+            "weights": {path.name: remembered_sha256(path)},
             "detector": self._detector.identity,
             "settings": {"padding": padding, "decoding": decoding},
         }

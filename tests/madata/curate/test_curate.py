@@ -98,7 +98,7 @@ def test_the_same_command_again_does_nothing_and_changes_nothing(curated, two_so
 def test_a_killed_run_goes_on_to_the_same_bytes(curated, two_sources, tmp_path, madance, moment):
     reference, _ = curated
     marks = {
-        "looking": "journal/.digests.json",
+        "looking": "settings.toml",
         "cutting": "journal/a-*.json",
         "second source": "clips/[!.]*.mp4",
     }

@@ -13,11 +13,12 @@ from typing import Any
 
 from mace_dance.training.motion.data.settings import MusicSource, WindowSettings
 from mace_dance.training.motion.data.takes import Take
+from madata.cache import remembered_sha256
 from madata.errors import MadanceError
-from madata.files import read_json, sha256_bytes, sha256_file, write_json
+from madata.files import sha256_bytes
 from madata.synthetic.dances import DanceRecipe
 
-__all__ = ["FileHashes", "Identity", "digest_of"]
+__all__ = ["Identity", "digest_of"]
 
 _VERSION = 1
 
@@ -25,31 +26,6 @@ _VERSION = 1
 def digest_of(value: Any) -> str:
     """Hex SHA-256 of plain values in canonical JSON."""
     return sha256_bytes(json.dumps(value, sort_keys=True, allow_nan=False).encode())
-
-
-class FileHashes:
-    """SHA-256 of files, remembered in ``path`` by size and time of change."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known: dict[str, list[Any]] = read_json(path) if path.exists() else {}
-        self._seen: dict[str, list[Any]] = {}
-
-    def __call__(self, file: Path) -> str:
-        """Hex SHA-256 of the content of ``file``."""
-        key = str(file.resolve())
-        if key not in self._seen:
-            status = file.stat()
-            mark = [status.st_size, status.st_mtime_ns]
-            known = self._known.get(key)
-            self._seen[key] = known if known and known[:2] == mark else [*mark, sha256_file(file)]
-        return str(self._seen[key][2])
-
-    def save(self) -> None:
-        """Remember the files asked for."""
-        if self._seen != self._known:
-            write_json(self._path, self._seen)
-            self._known = dict(self._seen)
 
 
 @dataclass(frozen=True)
@@ -71,7 +47,6 @@ class Identity:
         music: MusicSource,
         genres: Sequence[str],
         takes: Sequence[Take],
-        hashes: FileHashes,
     ) -> Identity:
         """The identity of ``takes`` brought into a cache with ``settings``."""
         # which files there are is told by the takes; paths are not compared
@@ -79,7 +54,7 @@ class Identity:
             mode="json", exclude={"layout", "takes", "music_folder", "motions", "tempi_bpm", "styles"}
         )
         chosen |= {"music": music, "genres": list(genres)}
-        return cls(chosen, {take.name: _fingerprint(take, hashes) for take in takes})
+        return cls(chosen, {take.name: _fingerprint(take) for take in takes})
 
     @property
     def content_id(self) -> str:
@@ -117,12 +92,14 @@ class Identity:
         return "; ".join(words)
 
 
-def _fingerprint(take: Take, hashes: FileHashes) -> str:
+def _fingerprint(take: Take) -> str:
     made = isinstance(take.motion, DanceRecipe)
     return digest_of(
         {
             **asdict(take),
-            "motion": asdict(take.motion) if isinstance(take.motion, DanceRecipe) else hashes(take.motion),
-            "music": hashes(take.music) if take.music is not None and not made else None,
+            "motion": asdict(take.motion)
+            if isinstance(take.motion, DanceRecipe)
+            else remembered_sha256(take.motion),
+            "music": remembered_sha256(take.music) if take.music is not None and not made else None,
         }
     )

@@ -16,8 +16,8 @@ from mace_dance.motion.config import GENRES
 from mace_dance.training.motion.data.report import Drop
 from mace_dance.training.motion.data.settings import DataSettings
 from mace_dance.training.motion.data.takes import Found, Side, Span, Take
+from madata.cache import remembered_sha256
 from madata.errors import ConfigError
-from madata.files import sha256_file
 from madata.manifest import read_table
 
 __all__ = ["find_ma_data"]
@@ -72,7 +72,6 @@ class _Motions:
             raise ConfigError(f"{folder}: no such folder of motion files")
         self._folder = folder
         self._by_name: dict[str, list[Path]] = defaultdict(list)
-        self._hashes: dict[Path, str] = {}
         for path in sorted(folder.rglob("*")) if folder else ():
             self._by_name[path.name].append(path)
 
@@ -81,8 +80,6 @@ class _Motions:
         if self._folder is None:
             return None, f"it was rendered from {name}; say motions=FOLDER, where that file lies"
         for path in self._by_name[Path(name).name]:
-            if path not in self._hashes:
-                self._hashes[path] = sha256_file(path)
-            if self._hashes[path] == digest:
+            if remembered_sha256(path) == digest:
                 return path, ""
         return None, f"it was rendered from {name}, which is not in {self._folder} with the same content"

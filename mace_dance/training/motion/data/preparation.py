@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mace_dance.motion.normaliser import Normaliser
-from mace_dance.training.motion.data.identity import FileHashes, Identity, digest_of
+from mace_dance.training.motion.data.identity import Identity, digest_of
 from mace_dance.training.motion.data.reading import SongJob, TakeJob, TakeResult, read_song, read_take
 from mace_dance.training.motion.data.report import DataReport, Drop
 from mace_dance.training.motion.data.settings import (
@@ -31,6 +31,7 @@ from mace_dance.training.motion.data.split import given_sides, sides_of, spans_o
 from mace_dance.training.motion.data.store import CacheFolder, Content, StoredTake, extremes
 from mace_dance.training.motion.data.takes import Take
 from mace_dance.training.motion.data.windows import MotionWindows
+from madata.cache import remembered_sha256
 from madata.engine import run
 from madata.errors import ConfigError, MadanceError
 from madata.files import remove_leftovers
@@ -188,11 +189,9 @@ def _prepare(
         raise MadanceError(_nothing(drops))
     given_sides(takes)  # so that a contradiction is told before the work
     folder = CacheFolder(cache)
-    hashes = FileHashes(folder.hashes)
-    identity = Identity.of(settings, music, genres or UNLABELLED, takes, hashes)
+    identity = Identity.of(settings, music, genres or UNLABELLED, takes)
     before = None if rebuild else folder.identity()
     if before is not None and before.content_id == identity.content_id:
-        hashes.save()
         return _open(folder.read(), settings, from_cache=True)
     if before is not None:
         raise MadanceError(
@@ -202,8 +201,7 @@ def _prepare(
     remove_leftovers(cache)
     if rebuild:
         folder.forget()
-    hashes.save()
-    parts, failed = _read_all(folder, settings.vector, music, takes, hashes, progress)
+    parts, failed = _read_all(folder, settings.vector, music, takes, progress)
     _assemble(
         folder, settings, identity, [take for take in takes if take.name in parts], parts, [*drops, *failed]
     )
@@ -221,7 +219,6 @@ def _read_all(
     vector: str,
     music: MusicSource,
     takes: Sequence[Take],
-    hashes: FileHashes,
     progress: _Progress,
 ) -> tuple[dict[str, Path], list[Drop]]:
     """Read every song once, then every take; give the finished takes by name, and those that failed."""
@@ -230,7 +227,7 @@ def _read_all(
     if music == "audio":
         for take in takes:
             path = cast(Path, take.music)
-            key = digest_of(["edge-35", hashes(path), aist_tempo(path.stem)])[:32]
+            key = digest_of(["edge-35", remembered_sha256(path), aist_tempo(path.stem)])[:32]
             songs.setdefault(key, SongJob(path, folder.songs / f"{key}.npy"))
             song_of[take.name] = key
     jobs = {}
@@ -239,7 +236,7 @@ def _read_all(
         made = isinstance(take.motion, DanceRecipe)
         part = digest_of(
             [
-                digest_of(vars(take.motion)) if made else hashes(cast(Path, take.motion)),
+                digest_of(vars(take.motion)) if made else remembered_sha256(cast(Path, take.motion)),
                 [take.format, take.fps, None if take.span is None else vars(take.span)],
                 [vector, music, features.name if features else None],
             ]

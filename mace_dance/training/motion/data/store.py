@@ -63,7 +63,6 @@ class CacheFolder:
         self.folder = folder
         self.songs = folder / "songs"
         self.parts = folder / "parts"
-        self.hashes = folder / "files.json"
         self._index = folder / "cache.json"
 
     def identity(self) -> Identity | None:
