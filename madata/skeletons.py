@@ -3,8 +3,8 @@
 Arrays of joints never travel without the name of their skeleton. Joint names are shared between skeletons
 (``left_knee`` is the same point in COCO-17 and in SMPL-24), so a mapping is a matter of names:
 
-* 2D keypoints: ``coco-17``, ``coco-25`` (the order of easy_ViTPose, which is not OpenPose's BODY_25) and
-  ``blazepose-33``. Their parents only say which lines to draw.
+* 2D keypoints: ``coco-17``, ``coco-25`` (the order of easy_ViTPose, which is not OpenPose's BODY_25), ``openpose-18``,
+  ``openpose-25`` (BODY_25), ``halpe-26`` (AlphaPose) and ``blazepose-33``. Their parents only say which lines to draw.
 * 3D kinematic trees: ``smpl-24``, ``smplx-22`` (the body of SMPL-X), ``smplh-52`` (body and fingers) and
   ``smplx-55`` (body, jaw, eyes, fingers). Rest offsets are metres, y up, facing +z, left at +x (T-pose).
 
@@ -104,6 +104,27 @@ _COCO_25 = (
 )  # fmt: skip
 _COCO_25_PARENTS = (
     5, 0, 0, 1, 2, 14, 5, 5, 6, 7, 8, 9, 14, 14, -1, 12, 13, 15, 16, 17, 17, 17, 18, 18, 18,
+)  # fmt: skip
+
+_LIMBS_BY_SIDE = ("shoulder", "elbow", "wrist")
+_RIGHT_ARM, _LEFT_ARM = (tuple(f"{side}_{joint}" for joint in _LIMBS_BY_SIDE) for side in ("right", "left"))
+_RIGHT_LEG, _LEFT_LEG = (
+    tuple(f"{side}_{joint}" for joint in ("hip", "knee", "ankle")) for side in ("right", "left")
+)
+_EYES_EARS = ("right_eye", "left_eye", "right_ear", "left_ear")
+_OPENPOSE_18 = ("nose", "neck", *_RIGHT_ARM, *_LEFT_ARM, *_RIGHT_LEG, *_LEFT_LEG, *_EYES_EARS)
+_OPENPOSE_18_PARENTS = (1, -1, 1, 2, 3, 1, 5, 6, 1, 8, 9, 1, 11, 12, 0, 0, 14, 15)
+_OPENPOSE_25 = (
+    "nose", "neck", *_RIGHT_ARM, *_LEFT_ARM, "hip", *_RIGHT_LEG, *_LEFT_LEG, *_EYES_EARS,
+    "left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel",
+)  # fmt: skip
+_OPENPOSE_25_PARENTS = (1, 8, 1, 2, 3, 1, 5, 6, -1, 8, 9, 10, 8, 12, 13, 0, 0, 15, 16, 14, 14, 14, 11, 11, 11)
+_HALPE_26 = (
+    *_COCO_17, "head", "neck", "hip", "left_big_toe", "right_big_toe", "left_small_toe", "right_small_toe",
+    "left_heel", "right_heel",
+)  # fmt: skip
+_HALPE_26_PARENTS = (
+    18, 0, 0, 1, 2, 18, 18, 5, 6, 7, 8, 19, 19, 11, 12, 13, 14, 18, 19, -1, 15, 16, 15, 16, 15, 16,
 )  # fmt: skip
 
 _BLAZEPOSE_33 = (
@@ -267,6 +288,9 @@ def _build() -> dict[str, Skeleton]:
     bodies = (
         _keypoints("coco-17", _COCO_17, _COCO_17_PARENTS),
         _keypoints("coco-25", _COCO_25, _COCO_25_PARENTS),
+        _keypoints("openpose-18", _OPENPOSE_18, _OPENPOSE_18_PARENTS),
+        _keypoints("openpose-25", _OPENPOSE_25, _OPENPOSE_25_PARENTS),
+        _keypoints("halpe-26", _HALPE_26, _HALPE_26_PARENTS),
         _keypoints("blazepose-33", _BLAZEPOSE_33, _BLAZEPOSE_33_PARENTS),
         _body(
             "smpl-24",

@@ -8,7 +8,6 @@ Legend: T frames, J joints, C coordinates (2: px, x right, y down; 3: metres).
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,24 +15,17 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from madata.errors import MadanceError, MediaError, did_you_mean
-from madata.files import read_npz, sha256_bytes
-from madata.skeletons import MISSING, SKELETON_NAMES, mapping, skeleton
+from madata.errors import MadanceError, MediaError
+from madata.skeletons import MISSING, mapping, skeleton
 from madata.types import Keypoints2D
 
 __all__ = [
-    "EXTRACTOR",
     "Track",
     "convert_track",
     "keypoint_track",
     "read_keypoint_file",
     "read_motion_file",
 ]
-
-EXTRACTOR = "official-extractor"
-"""Origin of keypoints read from the JSON of MACE-Dance's own extraction script (easy_ViTPose, 25 joints)."""
-
-_EXTRACTOR_SKELETON = "coco-25"
 
 UpAxis = Literal["y", "z", "-y"]
 
@@ -109,104 +101,16 @@ def convert_track(track: Track, target: str) -> Track:
 
 
 def read_keypoint_file(path: Path) -> Track:
-    """Keypoints from the official extractor's JSON or from our ``.npz``.
+    """Keypoints from any file, or folder of one JSON a frame, that :mod:`madata.keypoints` reads.
 
     Raises:
         MediaError: the file cannot be used; ``reason`` is one of ``missing``, ``not_json``, ``no_keypoints``,
-            ``wrong_shape``, ``not_npz``, ``wrong_skeleton``.
+            ``wrong_shape``, ``not_npz``, ``wrong_skeleton``, ...
     """
-    return _read_extractor_json(path) if path.suffix.lower() == ".json" else _read_keypoint_npz(path)
+    from madata.keypoints import read_pose_sequence
 
-
-def _read_extractor_json(path: Path) -> Track:
-    """``keypoints`` (T, 25, 3) holds (y px, x px, confidence) and ``skeleton`` the true joint names."""
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise MediaError("no such file", reason="missing") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise MediaError(f"not valid JSON ({error})", reason="not_json") from error
-    if not isinstance(content, dict) or "keypoints" not in content:
-        keys = list(content) if isinstance(content, dict) else []
-        raise MediaError(f"has no key 'keypoints'{did_you_mean('keypoints', keys)}", reason="no_keypoints")
-    values = _numbers(content["keypoints"])
-    joints = skeleton(_EXTRACTOR_SKELETON).joints
-    if values is None or values.ndim != 3 or values.shape[1:] != (len(joints), 3):
-        got = "ragged or not numbers" if values is None else str(values.shape)
-        raise MediaError(f"expected keypoints (T, {len(joints)}, 3), got {got}", reason="wrong_shape")
-    oddities: list[tuple[str, str]] = []
-    declared = content.get("total_frames")
-    if isinstance(declared, int) and declared != len(values):
-        oddities.append(("truncated", f"says it has {declared} frames and holds {len(values)}"))
-    if names := _joint_name_oddity(content.get("skeleton"), joints):
-        oddities.append(("wrong_skeleton", names))
-    fps = _positive(content.get("fps"))
-    xy, score = values[..., 1::-1], values[..., 2]
-    return Track(xy, score, _EXTRACTOR_SKELETON, fps, "-y", EXTRACTOR, tuple(oddities))
-
-
-def _numbers(value: Any) -> npt.NDArray[np.float64] | None:
-    try:
-        return np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        return None
-
-
-def _positive(value: Any) -> float | None:
-    number = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
-    return number if np.isfinite(number) and number > 0 else None
-
-
-def _joint_name_oddity(names: Any, joints: tuple[str, ...]) -> str | None:
-    """What differs between the joint names a file gives and the ones its columns should have."""
-    if not isinstance(names, dict):
-        return "gives no joint names (key 'skeleton', an object of column: name)"
-    given = [str(names.get(str(column), "nothing")) for column in range(len(joints))]
-    pairs = enumerate(zip(joints, given, strict=True))
-    wrong = [
-        f"column {column} is {ours}, the file says {theirs}"
-        for column, (ours, theirs) in pairs
-        if ours != theirs
-    ]
-    if not wrong:
-        return None
-    more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
-    return f"its joint names are not those of {_EXTRACTOR_SKELETON}: {'; '.join(wrong[:3])}{more}"
-
-
-def _read_keypoint_npz(path: Path) -> Track:
-    """``xy`` (T, J, 2), ``score`` (T, J), ``skeleton``, ``fps``, and ``backend`` where it is known."""
-    arrays = read_npz(path)
-    if absent := [key for key in ("xy", "score", "skeleton") if key not in arrays]:
-        raise MediaError(
-            f"lacks {', '.join(absent)}{did_you_mean(absent[0], list(arrays))}", reason="no_keypoints"
-        )
-    name = str(arrays["skeleton"])
-    xy, score = arrays["xy"], arrays["score"]
-    _known_skeleton(name)
-    expected = (len(xy), skeleton(name).num_joints)
-    if xy.ndim != 3 or xy.shape != (*expected, 2) or score.shape != expected:
-        wanted = f"xy (T, {expected[1]}, 2) and score (T, {expected[1]})"
-        message = f"expected {wanted}, got {xy.shape} and {score.shape}"
-        raise MediaError(message, reason="wrong_shape")
-    if "fps" not in arrays and "times_s" in arrays:
-        message = f"holds keypoints at {len(xy)} sampled times, not of every frame; score the video itself"
-        raise MediaError(message, reason="no_fps")
-    fps = _positive(float(arrays["fps"])) if "fps" in arrays else None
-    return Track(xy.astype(np.float64), score, name, fps, "-y", _backend_name(arrays.get("backend")))
-
-
-def _backend_name(stored: npt.NDArray[Any] | None) -> str:
-    """Name of the backend that made keypoints; its settings, where they are stored too, as a short hash."""
-    if stored is None:
-        return "unknown"
-    text = str(stored)
-    try:
-        settings = json.loads(text)
-    except json.JSONDecodeError:
-        return text
-    name = settings.get("name", "unknown") if isinstance(settings, dict) else text
-    return f"{name}-{sha256_bytes(text.encode())[:12]}"
+    found = read_pose_sequence(path)
+    return Track(found.xy, found.score, found.skeleton, found.fps, "-y", found.origin, found.oddities)
 
 
 def read_motion_file(path: Path) -> Track:
@@ -220,13 +124,6 @@ def read_motion_file(path: Path) -> Track:
     found = read_positions(path)
     origin = path.suffix.lower().removeprefix(".")
     return Track(found.positions, None, found.skeleton, found.fps, _up_axis(found.up), origin)
-
-
-def _known_skeleton(name: str) -> None:
-    if name not in SKELETON_NAMES:
-        raise MediaError(
-            f"unknown skeleton {name!r}{did_you_mean(name, list(SKELETON_NAMES))}", reason="wrong_skeleton"
-        )
 
 
 def _up_axis(name: str) -> UpAxis:

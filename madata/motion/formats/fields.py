@@ -168,7 +168,7 @@ def _standing_axis(path: Path, points: FloatArray, skeleton_name: str) -> str:
     if float(strengths[best]) <= _CLEAR * other:
         raise MediaError(
             f"{path}: does not say which axis points up, and the body does not show it; say it with: "
-            f"madance convert {path.name} OUT.npz --up y (or z)",
+            f"madance convert {path.name} OUT.npz --file-up y (or z)",
             reason="no_up",
         )
     return best

@@ -97,7 +97,7 @@ def test_nothing_says_which_axis_is_up(dancer, tmp_path):
     content = parts(motion)
     content["global_orient"] = np.tile([np.pi / 4, 0, 0], (40, 1)).astype(np.float32)  # lies halfway
     path = dump(tmp_path / "a.pkl", content)
-    with pytest.raises(MediaError, match=r"which axis points up.*--up y"):
+    with pytest.raises(MediaError, match=r"which axis points up.*--file-up y"):
         read_motion(path, fps=30.0)
     assert read_motion(path, fps=30.0, hints=Hints(up="z")).up == "z"
     with pytest.raises(MediaError, match=r"a\.pkl: gives no frame rate; say it with: madance convert a\.pkl"):

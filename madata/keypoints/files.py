@@ -1,0 +1,80 @@
+"""Any keypoint file, told by its suffix and its keys."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from madata.errors import ConfigError, MadanceError, MediaError, did_you_mean
+from madata.files import read_json, read_npz
+from madata.keypoints import instances, mace, normalised, openpose, own
+from madata.keypoints.sequence import PoseSequence
+
+__all__ = ["KEYPOINT_FORMATS", "is_keypoint_folder", "read_pose_sequence", "write_keypoints"]
+
+KEYPOINT_FORMATS = ("madance", "mace", "mmpose", "alphapose", "coco", "openpose", "dwpose", "mediapipe")
+"""What :func:`read_pose_sequence` reads."""
+
+
+def is_keypoint_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder of one JSON a frame, which is one clip."""
+    return path.is_dir() and bool(openpose.frame_files(path))
+
+
+def read_pose_sequence(
+    path: Path, *, fps: float | None = None, size: tuple[int, int] | None = None
+) -> PoseSequence:
+    """Keypoints of one performer from any known file, or from a folder of one JSON a frame.
+
+    Args:
+        fps: frame rate where the file does not say it.
+        size: (width, height) px where the file does not say it.
+
+    Raises:
+        MediaError: the file cannot be used; ``reason`` is one of ``missing``, ``not_json``, ``no_keypoints``,
+            ``wrong_shape``, ``not_npz``, ``wrong_skeleton``, ``no_fps``, ``no_person``, ``no_size``.
+    """
+    if path.is_dir():
+        found = openpose.read(path)
+    elif path.suffix.lower() == ".npz":
+        found = own.read(read_npz(path))
+    else:
+        found = _of_json(_json(path), size)
+    return replace(found, fps=fps or found.fps, size=size or found.size)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return read_json(path)
+    except MadanceError as error:
+        reason = "missing" if not path.exists() else "not_json"
+        raise MediaError(re.sub(f"^{re.escape(str(path))}: ", "", str(error)), reason=reason) from None
+
+
+def _of_json(content: Any, size: tuple[int, int] | None) -> PoseSequence:
+    if mace.holds(content):
+        return mace.read(content)
+    if instances.holds(content):
+        return instances.read(content)
+    if normalised.holds(content):
+        return normalised.read(content, size)
+    keys = list(content) if isinstance(content, dict) else []
+    known = ", ".join(KEYPOINT_FORMATS)
+    hint = did_you_mean("keypoints", keys) if keys else ""
+    raise MediaError(f"has no key 'keypoints'{hint}; known are files of {known}", reason="no_keypoints")
+
+
+def write_keypoints(path: Path, poses: PoseSequence) -> None:
+    """Write ``.npz`` (our own) or ``.json`` (that of MACE-Dance's extractor).
+
+    Raises:
+        ConfigError: another suffix, or keypoints that file cannot say.
+    """
+    if path.suffix.lower() == ".npz":
+        own.write(path, poses)
+    elif path.suffix.lower() == ".json":
+        mace.write(path, poses)
+    else:
+        raise ConfigError(f"{path}: keypoints are written as .npz or .json")

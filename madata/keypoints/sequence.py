@@ -1,0 +1,70 @@
+"""One performer's keypoints as a file gives them, before anything is asked of them.
+
+Legend: T frames, J joints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from madata.errors import MediaError
+
+__all__ = ["Doubles", "PoseSequence", "numbers", "positive"]
+
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PoseSequence:
+    """Keypoints of one performer.
+
+    Attributes:
+        xy: (T, J, 2) px, x to the right, y down.
+        score: (T, J) confidence, 0 where a joint was not found.
+        skeleton: name in :mod:`madata.skeletons`.
+        fps: true frame rate; ``None`` where the file does not say.
+        size: (width, height) px of the picture; ``None`` where the file does not say.
+        origin: what made the keypoints.
+        oddities: (reason, message) of what is wrong and does not prevent use.
+    """
+
+    xy: Doubles
+    score: Doubles
+    skeleton: str
+    fps: float | None
+    size: tuple[int, int] | None
+    origin: str
+    oddities: tuple[tuple[str, str], ...] = ()
+
+
+def numbers(value: Any, what: str, shape: tuple[int | None, ...]) -> Doubles:
+    """A float64 array of a shape (``None`` fits any length).
+
+    Raises:
+        MediaError: it is none.
+    """
+    try:
+        found = np.asarray(value, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise MediaError(f"{what} is ragged or not numbers", reason="wrong_shape") from None
+    if found.ndim != len(shape) or any(
+        want not in (None, have) for want, have in zip(shape, found.shape, strict=True)
+    ):
+        wanted = ", ".join(
+            ("any" if axis else "T") if size is None else str(size) for axis, size in enumerate(shape)
+        )
+        raise MediaError(f"expected {what} ({wanted}), got {found.shape}", reason="wrong_shape")
+    return found
+
+
+def positive(value: Any) -> float | None:
+    """A finite number above zero, or ``None`` for whatever else a file may say."""
+    try:
+        found = float(value) if not isinstance(value, bool) else 0.0
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return found if np.isfinite(found) and found > 0 else None
