@@ -14,9 +14,14 @@ from importlib.metadata import entry_points
 
 import click
 
+from madata.commands.options import with_verbosity
 from madata.errors import MadanceError, did_you_mean
+from madata.plugins import refuse_foreign
 
 __all__ = ["LazyGroup", "madance", "main"]
+
+_NEEDS = {"mace_dance": ("mace_dance", "evaluation"), "leaderboard": ("leaderboard", "evaluation")}
+"""Packages of ours that the verbs of a package import while they run."""
 
 
 class LazyGroup(click.Group):
@@ -28,10 +33,12 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         for entry in entry_points(group="madance.commands", name=cmd_name):
             try:
-                command: click.Command = entry.load()
-            except ImportError as error:
+                package = entry.module.partition(".")[0]
+                for needed in _NEEDS.get(package, (package,)):
+                    refuse_foreign(needed)
+                return with_verbosity(entry.load())
+            except (ImportError, MadanceError) as error:
                 return _broken(cmd_name, entry.value, error)
-            return command
         return None
 
     def resolve_command(
@@ -44,29 +51,31 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"{error.message.rstrip('.')}{hint}", ctx) from error
 
 
-def _broken(name: str, target: str, error: ImportError) -> click.Command:
+def _broken(name: str, target: str, error: Exception) -> click.Command:
+    """A verb that says why it cannot be loaded, whatever options it is given."""
+
     def fail() -> None:
         raise MadanceError(f"the verb {name!r} ({target}) cannot be loaded: {error}")
 
-    return click.Command(name, callback=fail, short_help=f"cannot be loaded: {error}")
+    said = f"cannot be loaded: {error}"
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, callback=fail, help=said, short_help=said, context_settings=anything)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("-v", "--verbose", count=True, help="Say more (-vv: everything).")
-@click.option("-q", "--quiet", is_flag=True, help="Only errors and results.")
 @click.version_option(package_name="madance")
-@click.pass_context
-def madance(ctx: click.Context, verbose: int, quiet: bool) -> None:
+def madance() -> None:
     """Build, score and publish music-to-dance video."""
-    level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    ctx.obj = {"quiet": quiet}
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+
+
+with_verbosity(madance)
 
 
 def main() -> None:
     """Run the command line; a :class:`MadanceError` is one line and exit code 2."""
     try:
-        code = madance.main(standalone_mode=False)
+        code = madance.main(prog_name="madance", standalone_mode=False)
     except click.Abort:
         click.echo("interrupted; the same command goes on where it stopped", err=True)
         sys.exit(130)

@@ -11,11 +11,12 @@ import importlib.util
 import pkgutil
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from madata.errors import ConfigError, MadanceError, did_you_mean
 
-__all__ = ["Room"]
+__all__ = ["Room", "refuse_foreign"]
 
 
 @dataclass(frozen=True)
@@ -71,3 +72,27 @@ class Room:
             for module in modules
             if not module.name.startswith("_")
         }
+
+
+def refuse_foreign(package: str) -> None:
+    """See to it that a package of ours is not hidden by another one of its name.
+
+    Names such as ``evaluation`` and ``baselines`` are common, and Python takes the first on its path: in a repository
+    that has its own, or with such a one in ``PYTHONPATH``, ours cannot be imported.
+
+    Raises:
+        MadanceError: another package of that name comes first; the message names its folder.
+    """
+    import madata
+
+    ours = Path(madata.__file__).parent.parent / package
+    spec = importlib.util.find_spec(package)
+    places = (
+        [Path(place) for place in (spec.submodule_search_locations or [spec.origin or ""])] if spec else []
+    )
+    if not places or not ours.is_dir() or any(place.resolve() == ours.resolve() for place in places):
+        return
+    raise MadanceError(
+        f"{places[0]} hides the package {package!r} of madance: start from another folder, or take "
+        f"{places[0].parent} off PYTHONPATH"
+    )

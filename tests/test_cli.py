@@ -1,11 +1,17 @@
 """The command line answers at once and says clearly what is wrong."""
 
 import json
+import logging
 import subprocess
 import sys
 from importlib.metadata import entry_points
 
+import click
 import pytest
+from click.testing import CliRunner
+
+from madata.cli import madance
+from madata.commands.options import is_quiet, with_verbosity
 
 HEAVY = ["torch", "cv2", "librosa", "scipy", "pandas", "pyarrow", "matplotlib", "numpy", "av", "transformers"]
 VERBS = sorted(entry_points(group="madance.commands").names)
@@ -34,7 +40,105 @@ def test_help_loads_nothing_heavy(arguments):
 
 def test_a_mistyped_verb_gets_the_nearest_one():
     run = subprocess.run(
-        [sys.executable, "-m", "madata.cli", "curat"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "madata", "curat"], capture_output=True, text=True, timeout=60
     )
     assert run.returncode == 2
     assert "curate" in run.stderr
+
+
+def commands(group, names=()):
+    """Every command of the command line that does something, by its words."""
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, (*names, name))
+        else:
+            yield " ".join((*names, name)), command
+
+
+COMMANDS = dict(commands(madance))
+SHARED = [
+    "--device",
+    "--json",
+    "--out",
+    "--seed",
+    "--jobs",
+    "--config",
+    "--set",
+    "--limit",
+    "--dry-run",
+    "-q",
+    "-v",
+]
+
+
+@pytest.mark.parametrize("flag", SHARED)
+def test_a_shared_option_is_the_same_everywhere(flag):
+    found = {
+        words: option
+        for words, command in COMMANDS.items()
+        for option in command.params
+        if flag in option.opts
+    }
+    kinds = {(type(option.type), option.name, option.is_flag, option.multiple) for option in found.values()}
+    assert len(kinds) == 1, found
+    if flag in ("--device", "--jobs", "-q", "-v"):
+        assert len({str(option.default) for option in found.values()}) == 1
+    if flag in ("-q", "-v"):
+        assert set(found) == set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "quiet", "level"),
+    [
+        ([], [], False, logging.WARNING),
+        (["-q"], [], True, logging.ERROR),
+        ([], ["-q"], True, logging.ERROR),
+        (["-v"], [], False, logging.INFO),
+        ([], ["-vv"], False, logging.DEBUG),
+        (["-v"], ["-q"], True, logging.ERROR),
+    ],
+)
+def test_a_verb_is_as_quiet_as_is_asked_before_or_after_its_name(before, after, quiet, level):
+    @click.group()
+    def group():
+        pass
+
+    @group.command()
+    def verb():
+        click.echo(f"{is_quiet()} {logging.getLogger().level}")
+
+    with_verbosity(group)
+    was = logging.getLogger().level
+    try:
+        logging.getLogger().setLevel(logging.WARNING)
+        assert CliRunner().invoke(group, [*before, "verb", *after]).output == f"{quiet} {level}\n"
+    finally:
+        logging.getLogger().setLevel(was)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "verb"), [("evaluation", "score"), ("evaluation", "table"), ("leaderboard", "site")]
+)
+@pytest.mark.parametrize("regular", [True, False], ids=["package", "module"])
+def test_a_foreign_package_of_a_name_of_ours_is_named(tmp_path, foreign, verb, regular):
+    place = tmp_path / foreign / "__init__.py" if regular else tmp_path / f"{foreign}.py"
+    place.parent.mkdir(exist_ok=True)
+    place.touch()
+    run = subprocess.run(
+        [sys.executable, "-c", "from madata.cli import main; main()", verb, "x", "--reference", "y"],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+    )  # fmt: skip
+    assert run.returncode == 2
+    named = place.parent if regular else place
+    assert f"{named} hides the package {foreign!r} of madance" in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_folder_that_is_no_package_hides_nothing(tmp_path):
+    (tmp_path / "evaluation").mkdir()
+    run = subprocess.run(
+        [sys.executable, "-m", "madata", "score", "--help"], cwd=tmp_path, capture_output=True, timeout=60
+    )
+    assert run.returncode == 0

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluation.systems import Card, Loaded, Request, fit_motion, system
-from mace_dance.devices import on_device
 from mace_dance.motion.system import loaded_from
+from madata.devices import on_device
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from madata.commands.options import device_option, json_option, out_option, set_option
+
 if TYPE_CHECKING:
     from evaluation.systems import Task
 
@@ -17,12 +19,12 @@ __all__ = ["check"]
 @click.command(short_help="Does a system keep the contract? Three made clips tell.")
 @click.argument("system")
 @click.option("--task", type=click.Choice(["motion", "animation", "video"]), help="Where it does several.")
-@click.option("--device", default="cpu", show_default=True, help="Where it runs.")
+@device_option
 @click.option("--size", metavar="WxH", help="Size of videos [default: of the system].")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Option of the system.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder the clips are to go to later.")
+@set_option("Option of the system.")
+@out_option("Folder the clips are to go to later.", required=False)
 @click.option("--limit-s", default=600.0, show_default=True, help="Give up after so many seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@json_option
 @click.pass_context
 def check(
     ctx: click.Context,
@@ -47,12 +49,13 @@ def check(
 
     from evaluation.check import check_in_child
     from evaluation.generate.options import parse_options, parse_size
+    from madata.devices import resolve_device
 
     findings = []
     found = check_in_child(
         system,
         task,
-        device=device,
+        device=resolve_device(device),
         options=parse_options(overrides),
         out=out,
         limit_s=limit_s,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from madata.commands.options import json_option
+
 __all__ = ["compare"]
 
 _RUN = click.Path(exists=True, path_type=Path)
@@ -27,7 +29,7 @@ _RUN = click.Path(exists=True, path_type=Path)
 @click.option(
     "--permutations", type=click.IntRange(min=100), default=500, show_default=True, help="Label swaps."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+@json_option
 def compare(
     first: Path, second: Path, force: bool, replicates: int, permutations: int, as_json: bool
 ) -> None:

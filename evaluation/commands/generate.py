@@ -10,36 +10,45 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from evaluation.commands.status_line import StatusLine
+from madata.commands.options import (
+    PATH,
+    device_option,
+    dry_run_option,
+    is_quiet,
+    json_option,
+    limit_option,
+    out_option,
+    seed_option,
+    set_option,
+)
 
 if TYPE_CHECKING:
     from evaluation.generate import Summary
 
 __all__ = ["generate"]
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command(short_help="Run a system: over a split, or on one song and one picture.")
 @click.argument("system")
-@click.option("--out", required=True, type=_PATH, help="Run folder; or the clip: .npz, .pkl, .mp4.")
+@out_option("Run folder; or the clip: .npz, .pkl, .mp4.")
 @click.option("--task", type=click.Choice(["motion", "animation", "video"]), help="Where it does several.")
-@click.option("--seed", default=0, show_default=True, help="Clips of a split have their own by it.")
-@click.option("--device", default="cpu", show_default=True, help="Where the system runs.")
+@seed_option("Clips of a split have their own by it.")
+@device_option
 @click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="[default: of system or clip]")
 @click.option("--size", metavar="WxH", help="Size of videos [default: of system, clip or picture].")
 @click.option("--duration", "duration_s", type=click.FloatRange(min=0, min_open=True), metavar="S",
               help="Seconds, from the start [default: all].")  # fmt: skip
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Option of the system.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.option("--music", type=_PATH, help="One clip: the song.")
-@click.option("--image", type=_PATH, help="One clip: the person.")
-@click.option("--pose", type=_PATH, help="One clip: keypoints or a motion to follow.")
-@click.option("--preview", type=_PATH, help="One motion: also show it in this .mp4.")
-@click.option("--keep", type=_PATH, help="One clip: folder of its pieces [default: OUT's name with .parts].")
-@click.option("--dry-run", is_flag=True, help="One clip: only say what it will take.")
-@click.option("--data", type=_PATH, help="A split: data set of `curate`, or a folder of music and clips.")
+@set_option("Option of the system.")
+@json_option
+@click.option("--music", type=PATH, help="One clip: the song.")
+@click.option("--image", type=PATH, help="One clip: the person.")
+@click.option("--pose", type=PATH, help="One clip: keypoints or a motion to follow.")
+@click.option("--preview", type=PATH, help="One motion: also show it in this .mp4.")
+@click.option("--keep", type=PATH, help="One clip: folder of its pieces [default: OUT's name with .parts].")
+@dry_run_option("One clip: only say what it will take.")
+@click.option("--data", type=PATH, help="A split: data set of `curate`, or a folder of music and clips.")
 @click.option("--split", help="A split: its name [default: test where there are splits].")
-@click.option("--limit", type=click.IntRange(min=1), help="A split: only the first clips.")
+@limit_option("A split: only the first clips.")
 @click.option("--shard", metavar="I/N", help="A split: only every N-th clip, from the I-th.")
 @click.option("--retries", type=click.IntRange(min=0), help="A split: for clips that fail [default: 1].")
 @click.option("--keep-parts", is_flag=True, default=None, help="A split: keep the pieces, in OUT/parts.")
@@ -59,8 +68,11 @@ def generate(ctx: click.Context, /, system: str, as_json: bool, **given: Any) ->
 
     Exit codes: 0 done, 1 some clips of a split failed (each is named).
     """
+    from madata.devices import resolve_device
+
     _one_mode(given)
-    quiet = bool((ctx.obj or {}).get("quiet"))
+    quiet = is_quiet()
+    given["device"] = resolve_device(given["device"])
     if given["data"] is None:
         _one_clip(system, given, as_json, quiet)
     else:

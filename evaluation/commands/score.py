@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from madata.commands.options import (
+    device_option,
+    is_quiet,
+    jobs_option,
+    json_option,
+    limit_option,
+    out_option,
+)
 
 if TYPE_CHECKING:
     from evaluation.options import Options
@@ -51,19 +59,17 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
 @click.option(
     "--protocol", "names", multiple=True, metavar="NAME", help="Protocol, or several to see side by side."
 )
-@click.option("--out", type=_FOLDER, help="Folder for result.json, samples.parquet and features.npz.")
+@out_option("Folder for result.json, samples.parquet and features.npz.", required=False)
 @click.option("--system", help="Name of the system (default: the name of the folder).")
 @click.option("--allow-missing", is_flag=True, help="Score what is there; the result is partial.")
 @click.option(
     "--mix-backends", is_flag=True, help="Compare keypoints of two pose backends; the result is marked."
 )
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first clips; the result is partial.")
+@limit_option("Only the first clips; the result is partial.")
 @click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
-@click.option("--device", default="cpu", show_default=True, help="Where networks run (cpu, cuda, ...).")
+@device_option
 @click.option("--weights", type=_FOLDER, help="Folder of model weights, searched first.")
-@click.option(
-    "--jobs", type=click.IntRange(min=1), help="Processes for the music (default: one for each core)."
-)
+@jobs_option("Processes for the music.")
 @click.option(
     "--save-reference", type=_FOLDER, metavar="FILE", help="Measure the reference once and keep it."
 )
@@ -74,7 +80,7 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
     metavar="FILE",
     help="Make a result of a file VBench wrote; nothing is measured.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@json_option
 @click.option(
     "--schema",
     is_flag=True,
@@ -106,7 +112,7 @@ def score(
     pose: str,
     device: str,
     weights: Path | None,
-    jobs: int | None,
+    jobs: int,
     save_reference: Path | None,
     vbench: Path | None,
     as_json: bool,
@@ -126,6 +132,7 @@ def score(
     """
     from evaluation.options import Options
     from evaluation.problems import Refused
+    from madata.devices import resolve_device
 
     if predictions is not None and predictions.is_file():
         raise SystemExit(_rescore(predictions, as_json=as_json))
@@ -148,9 +155,9 @@ def score(
                 mix_backends=mix_backends,
                 limit=limit,
                 backend=pose,
-                device=device,
+                device=resolve_device(device),
                 weights=weights,
-                jobs=jobs or os.cpu_count() or 1,
+                jobs=jobs,
                 on_clip=on_clip,
                 on_total=on_total,
             )
@@ -228,8 +235,9 @@ def _progress(ctx: click.Context) -> Iterator[tuple[Callable[[], None], Callable
     """
     from tqdm import tqdm
 
-    quiet = True if (ctx.obj or {}).get("quiet") else None
-    with tqdm(unit=" clips", desc="measuring", disable=quiet, leave=False, dynamic_ncols=True) as bar:
+    with tqdm(
+        unit=" clips", desc="measuring", disable=is_quiet() or None, leave=False, dynamic_ncols=True
+    ) as bar:
 
         def step() -> None:
             bar.update(1)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from madata.commands.options import json_option
+
 if TYPE_CHECKING:
     from evaluation.systems.entries import Entry
 
@@ -15,7 +17,7 @@ __all__ = ["systems"]
 
 
 @click.command(short_help="The systems that are installed, and what each lacks.")
-@click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@json_option
 @click.pass_context
 def systems(ctx: click.Context, as_json: bool) -> None:
     """List the systems that are installed, without importing any.

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
+from madata.commands.options import PATH, is_quiet, json_option, out_option
+
 __all__ = ["site"]
 
 
 @click.command(short_help="A leaderboard page that opens from a file.")
-@click.argument("results", nargs=-1, type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write."
-)
+@click.argument("results", nargs=-1, type=PATH)
+@out_option("Folder to write.", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--title", default="MA-Data leaderboard", show_default=True, help="Title of the page.")
 @click.option(
     "--media",
@@ -28,7 +28,7 @@ __all__ = ["site"]
 @click.option(
     "--trust-levels", is_flag=True, help="Show the levels 2 and 3 that results state of themselves."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@json_option
 @click.pass_context
 def site(
     ctx: click.Context,
@@ -52,7 +52,7 @@ def site(
     from leaderboard.entries import read_entries
     from leaderboard.site import SiteOptions, build_site
 
-    quiet = bool((ctx.obj or {}).get("quiet"))
+    quiet = is_quiet()
     options = SiteOptions(
         title=title,
         media=_folders(media),

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from madata.commands.options import PATH, device_option, json_option, out_option
+
 if TYPE_CHECKING:
     from evaluation.result import Result
     from leaderboard.submission import Expected, Verdict
 
 __all__ = ["submission"]
 
-_PATH = click.Path(path_type=Path)
 _REJECTED = 3
 
 
@@ -24,13 +25,13 @@ def submission() -> None:
 
 
 @submission.command()
-@click.argument("run", type=_PATH)
-@click.option("--out", type=_PATH, required=True, help="Archive to write (.zip).")
+@click.argument("run", type=PATH)
+@out_option("Archive to write (.zip).")
 @click.option(
-    "--predictions", type=_PATH, help="Folder of the scored files, to go into the archive (level 2)."
+    "--predictions", type=PATH, help="Folder of the scored files, to go into the archive (level 2)."
 )
 @click.option(
-    "--card", type=_PATH, help="JSON or TOML: paper, url, licence, n_parameters, training_data, notes."
+    "--card", type=PATH, help="JSON or TOML: paper, url, licence, n_parameters, training_data, notes."
 )
 def pack(run: Path, out: Path, predictions: Path | None, card: Path | None) -> None:
     """Pack RUN, a folder of `madance score --out`, into one archive that `verify` accepts."""
@@ -59,21 +60,21 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 @submission.command()
-@click.argument("archives", nargs=-1, required=True, type=_PATH)
-@click.option("--against", type=_PATH, help="A trusted run: protocol, split and reference must be its own.")
+@click.argument("archives", nargs=-1, required=True, type=PATH)
+@click.option("--against", type=PATH, help="A trusted run: protocol, split and reference must be its own.")
 @click.option("--split", help="Name the split must have.")
-@click.option("--clips", type=_PATH, help="Text file with the clip ids of the test set, one a line.")
+@click.option("--clips", type=PATH, help="Text file with the clip ids of the test set, one a line.")
 @click.option(
-    "--board", multiple=True, type=_PATH, help="Results already on the board; duplicates are refused."
+    "--board", multiple=True, type=PATH, help="Results already on the board; duplicates are refused."
 )
 @click.option("--remeasure", is_flag=True, help="Measure the scored files again (level 2).")
-@click.option("--reference", type=_PATH, help="Real clips to measure them against; means --remeasure.")
-@click.option("--music", type=_PATH, help="Their music.")
+@click.option("--reference", type=PATH, help="Real clips to measure them against; means --remeasure.")
+@click.option("--music", type=PATH, help="Their music.")
 @click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
-@click.option("--device", default="cpu", show_default=True, help="Where networks run (cpu, cuda, ...).")
-@click.option("--weights", type=_PATH, help="Folder of model weights, searched first.")
-@click.option("--regenerated", type=_PATH, help="Predictions made again from code and weights (level 3).")
-@click.option("--json", "as_json", is_flag=True, help="Print the verdicts as JSON.")
+@device_option
+@click.option("--weights", type=PATH, help="Folder of model weights, searched first.")
+@click.option("--regenerated", type=PATH, help="Predictions made again from code and weights (level 3).")
+@json_option
 @click.pass_context
 def verify(
     ctx: click.Context,
@@ -102,8 +103,9 @@ def verify(
     Exit codes: 0 all accepted, 3 one or more rejected.
     """
     from leaderboard.submission import verify_all
+    from madata.devices import resolve_device
 
-    scorer = _Scorer(reference, music, pose, device, weights)
+    scorer = _Scorer(reference, music, pose, resolve_device(device), weights)
     verdicts = verify_all(
         archives,
         _expected(against, split, clips, board),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from madata.commands.options import PATH, json_option, out_option
+
 if TYPE_CHECKING:
     from leaderboard.table import Table
 
@@ -16,7 +18,7 @@ _SUFFIXES = {".md": "md", ".tex": "latex", ".csv": "csv", ".json": "json", ".htm
 
 
 @click.command(short_help="Results in the layout of the paper's tables.")
-@click.argument("results", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("results", nargs=-1, type=PATH)
 @click.option(
     "--task", type=click.Choice(["video", "motion", "animation"]), required=True, help="Which table."
 )
@@ -26,8 +28,8 @@ _SUFFIXES = {".md": "md", ".tex": "latex", ".csv": "csv", ".json": "json", ".htm
     type=click.Choice(["md", "latex", "csv", "json", "html"]),
     help="Format [default: by the suffix of --out, else md].",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write instead of printing."
+@out_option(
+    "File to write instead of printing.", required=False, type=click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--sort", "sort_by", metavar="METRIC", help="Metric to sort systems by [default: the first].")
 @click.option("--no-reported", is_flag=True, help="Without the rows of the paper.")
@@ -36,7 +38,7 @@ _SUFFIXES = {".md": "md", ".tex": "latex", ".csv": "csv", ".json": "json", ".htm
     "--partial", is_flag=True, help="Show partial results too, unranked; the table is not official."
 )
 @click.option("--intervals/--no-intervals", default=None, help="Show 95 % intervals [default: not in LaTeX].")
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@json_option
 @click.pass_context
 def table(
     ctx: click.Context,

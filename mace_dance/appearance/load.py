@@ -20,8 +20,8 @@ from mace_dance.appearance.lora import load_lora
 from mace_dance.appearance.quiet import quiet_libraries
 from mace_dance.appearance.tensors import check_shards
 from mace_dance.appearance.tiny import LABEL, MARKER
-from mace_dance.devices import unusable
 from madata.cache import remembered_sha256
+from madata.devices import unusable
 from madata.errors import ConfigError, MissingDependencyError, WeightsError
 from madata.files import read_json
 

@@ -32,7 +32,7 @@ from typing import Any
 
 from mace_dance.appearance.segments import SegmentPlan
 from mace_dance.appearance.settings import InferenceSettings
-from mace_dance.devices import unusable
+from madata.devices import unusable
 from madata.errors import MadanceError
 
 __all__ = [

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 
 import click
 
+from madata.commands.options import with_verbosity
+
 __all__ = ["train"]
 
 _TRAINERS = {
@@ -25,12 +27,12 @@ class _Trainers(click.Group):
             return None
         module, name = _TRAINERS[cmd_name]
         command: click.Command = getattr(import_module(module), name)
-        return command
+        return with_verbosity(command)
 
 
 @click.group(cls=_Trainers, short_help="Train the Motion Expert, EDGE or a stage of the Appearance Expert.")
 def train() -> None:
     """Train a model; the same command goes on where an interrupted one stopped.
 
-    Several GPUs: accelerate launch --num_processes N -m madata.cli train ...
+    Several GPUs: accelerate launch --num_processes N -m madata train ...
     """

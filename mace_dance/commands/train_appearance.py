@@ -9,6 +9,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from madata.commands.options import (
+    PATH,
+    config_option,
+    device_option,
+    dry_run_option,
+    is_quiet,
+    json_option,
+    out_option,
+    seed_option,
+    set_option,
+)
+
 if TYPE_CHECKING:
     from mace_dance.training.appearance.clips import Drop
     from mace_dance.training.appearance.plan import TrainingPlan
@@ -17,18 +29,15 @@ if TYPE_CHECKING:
 
 __all__ = ["aesthetic", "kinematic"]
 
-_FOLDER = click.Path(path_type=Path)
 _LINES = 100
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _SHARED = (
-    click.argument("data", type=_FOLDER),
-    click.option("--model", required=True, type=_FOLDER, help="Folder of the Wan-Animate pipeline."),
-    click.option("--out", required=True, type=_FOLDER, help="Run folder; what is in it goes on."),
-    click.option("--config", type=_FOLDER, help="TOML of settings, over the defaults."),
-    click.option(
-        "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One setting: data.width=720."
-    ),
+    click.argument("data", type=PATH),
+    click.option("--model", required=True, type=PATH, help="Folder of the Wan-Animate pipeline."),
+    out_option("Run folder; what is in it goes on."),
+    config_option,
+    set_option("One setting: data.width=720."),
     click.option(
         "--layout",
         type=click.Choice(["wan", "diffsynth"]),
@@ -41,13 +50,11 @@ _SHARED = (
         type=click.Choice(["no", "bf16"]),
         help="Of the weights and the passes [default: bf16].",
     ),
-    click.option("--seed", type=click.IntRange(min=0), help="Of everything random."),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1."),
-    click.option("--cache", type=_FOLDER, help="Where encoded samples are kept [default: OUT/encoded]."),
-    click.option(
-        "--dry-run", is_flag=True, help="Say what would be trained on what, load nothing, and stop."
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON."),
+    seed_option("Of everything random.", default=None),
+    device_option,
+    click.option("--cache", type=PATH, help="Where encoded samples are kept [default: OUT/encoded]."),
+    dry_run_option("Say what would be trained on what, load nothing, and stop."),
+    json_option,
 )
 
 
@@ -74,7 +81,7 @@ def kinematic(**options: Any) -> None:
 @click.command(short_help="Train the LoRA of the Appearance Expert.")
 @_shared
 @click.option(
-    "--adapter", type=_FOLDER, help="Body Adapter of the kinematic stage: its file, or its run folder."
+    "--adapter", type=PATH, help="Body Adapter of the kinematic stage: its file, or its run folder."
 )
 @click.option("--no-kinematic", is_flag=True, help="Start from the stock adapter (ablation).")
 @click.option("--rank", type=click.IntRange(min=1), help="Of the LoRA [default: 32].")
@@ -141,7 +148,7 @@ def _train(
         _show_plan(stage, prepared.plan(), prepared.drops(), as_json=as_json)
         return
     speaks = is_speaker()
-    quiet = not speaks or bool((ctx.obj or {}).get("quiet"))
+    quiet = not speaks or is_quiet()
     if not quiet:
         click.echo(prepared.selection.describe(), err=True)
     line = ProgressLine(quiet=quiet)

@@ -8,37 +8,46 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from madata.commands.options import (
+    PATH,
+    config_option,
+    device_option,
+    dry_run_option,
+    is_quiet,
+    jobs_option,
+    json_option,
+    out_option,
+    seed_option,
+    set_option,
+)
+
 if TYPE_CHECKING:
     from mace_dance.training.motion.task import MotionTask
 
 __all__ = ["motion"]
 
-_FOLDER = click.Path(path_type=Path)
-
 
 @click.command(short_help="Train the Motion Expert, an ablation of it, or EDGE.")
-@click.argument("data", type=_FOLDER)
-@click.option("--out", required=True, type=_FOLDER, help="Run folder; what is in it goes on.")
+@click.argument("data", type=PATH)
+@out_option("Run folder; what is in it goes on.")
 @click.option(
     "--preset",
     default="official",
     show_default=True,
     help="official, paper, tiny, gft-to-cfg, bimamba-to-mamba, bimamba-to-transformer or edge.",
 )
-@click.option("--config", type=_FOLDER, help="TOML of settings, over the preset.")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="One setting: loop.clip_norm=1.")
+@config_option
+@set_option("One setting: loop.clip_norm=1.")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps in all.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the windows.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Windows of a step, on all devices together.")
 @click.option("--precision", type=click.Choice(["no", "bf16", "fp16"]), help="Mixed precision.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of everything random.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps.")
-@click.option("--cache", type=_FOLDER, help="Where the prepared data is kept [default: OUT/data].")
-@click.option(
-    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that prepare it."
-)
-@click.option("--dry-run", is_flag=True, help="Prepare the data, say what would be trained, and stop.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@seed_option("Of everything random.", default=None)
+@device_option
+@click.option("--cache", type=PATH, help="Where the prepared data is kept [default: OUT/data].")
+@jobs_option("Processes that prepare it.")
+@dry_run_option("Prepare the data, say what would be trained, and stop.")
+@json_option
 @click.pass_context
 def motion(
     ctx: click.Context,
@@ -72,7 +81,7 @@ def motion(
 
     loop = {"steps": steps, "epochs": epochs, "batch_size": batch_size, "precision": precision, "seed": seed}
     flags = {"loop": {name: value for name, value in loop.items() if value is not None}}
-    quiet = bool((ctx.obj or {}).get("quiet"))
+    quiet = is_quiet()
     task = _task(data, cache or out / "data", (preset, config, overrides, flags), device, jobs)
     if dry_run:
         _show_plan(task, as_json=as_json)

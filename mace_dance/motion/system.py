@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from evaluation.systems import Card, Loaded, Request, fit_motion, system
-from mace_dance.devices import on_device
 from mace_dance.motion.config import ABLATIONS, OFFICIAL, MotionExpertConfig
+from madata.devices import on_device
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError, did_you_mean
 from madata.files import write_npz
 

@@ -9,27 +9,35 @@ from typing import Any
 
 import click
 
+from madata.commands.options import (
+    PATH,
+    config_option,
+    device_option,
+    dry_run_option,
+    is_quiet,
+    jobs_option,
+    json_option,
+    limit_option,
+    out_option,
+    seed_option,
+    set_option,
+)
+
 __all__ = ["curate"]
 
 
 @click.command(short_help="Crawled videos become MA-Data clips.")
-@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Data set folder; a finished part is kept."
-)
-@click.option(
-    "--config", type=click.Path(path_type=Path), help="TOML file that overrides the default settings."
-)
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override one setting, e.g. clip.fps=30."
-)
-@click.option("--seed", type=int, help="Seed of the window offsets (setting: seed).")
-@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes [default: all cores].")
-@click.option("--limit", type=click.IntRange(min=1), help="Take only the first sources.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Folder of model weights.")
-@click.option("--device", default="cpu", show_default=True, help="Where the networks run.")
-@click.option("--dry-run", is_flag=True, help="Show the sources and the settings; do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.argument("videos", nargs=-1, required=True, type=PATH)
+@out_option("Data set folder; a finished part is kept.")
+@config_option
+@set_option("Override one setting, e.g. clip.fps=30.")
+@seed_option("Seed of the window offsets (setting: seed).", default=None)
+@jobs_option()
+@limit_option("Take only the first sources.")
+@click.option("--weights", type=PATH, help="Folder of model weights.")
+@device_option
+@dry_run_option("Show the sources and the settings; do nothing.")
+@json_option
 @click.pass_context
 def curate(
     ctx: click.Context,
@@ -38,7 +46,7 @@ def curate(
     config: Path | None,
     overrides: tuple[str, ...],
     seed: int | None,
-    jobs: int | None,
+    jobs: int,
     limit: int | None,
     weights: Path | None,
     device: str,
@@ -51,27 +59,27 @@ def curate(
     report.html into the output folder. The same command goes on where an interrupted one stopped.
     Exit code 1 means that some sources had problems; the report names them.
     """
-    import os
     from dataclasses import asdict
 
     from madata.config import to_toml
     from madata.curate import curate as run_curation
     from madata.curate.settings import load_config
+    from madata.devices import resolve_device
 
     settings = load_config(config, [*overrides, *([f"seed={seed}"] if seed is not None else [])])
     if dry_run:
         _dry_run(videos, out, limit, to_toml(settings))
         return
-    progress = Progress(quiet=bool((ctx.obj or {}).get("quiet")))
+    progress = Progress(quiet=is_quiet())
     try:
         summary = run_curation(
             videos,
             out,
             config=settings,
-            jobs=jobs or os.cpu_count() or 1,
+            jobs=jobs,
             limit=limit,
             weights=weights,
-            device=device,
+            device=resolve_device(device),
             on_start=progress.start,
             on_progress=progress.advance,
             on_source=progress.say,

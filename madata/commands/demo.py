@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from madata.commands.options import out_option, seed_option
+
 __all__ = ["demo"]
 
 _FILMED = ("ground-truth", "shuffled-music", "frozen-frame")
@@ -16,10 +18,8 @@ _DANCE_S = 10.0
 
 
 @click.command(short_help="The whole job on synthesised footage, end to end.")
-@click.option(
-    "--out", default="demo", show_default=True, type=click.Path(path_type=Path), help="Folder to fill."
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of dances, music and window offsets.")
+@out_option("Folder to fill.", default=Path("demo"), show_default=True)
+@seed_option("Seed of dances, music and window offsets.")
 def demo(out: Path, seed: int) -> None:
     """Synthesise a small crawl, curate it, score systems on it and publish a board.
 

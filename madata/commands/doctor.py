@@ -21,6 +21,7 @@ from typing import Any
 
 import click
 
+from madata.commands.options import json_option
 from madata.errors import MadanceError
 
 __all__ = ["ask", "doctor", "examine"]
@@ -117,7 +118,7 @@ def _problems() -> list[str]:
 @click.option(
     "--build-kernels", is_flag=True, help="First build the optional fast kernels; needs a C++ compiler."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def doctor(build_kernels: bool, as_json: bool) -> None:
     """Show versions, devices, missing extras, which implementations run, and model weights."""
     built, failed = ask("madance.kernels") if build_kernels else ([], [])

@@ -8,6 +8,16 @@ from typing import Any, Literal
 
 import click
 
+from madata.commands.options import (
+    PATH,
+    is_quiet,
+    jobs_option,
+    json_option,
+    limit_option,
+    out_option,
+    seed_option,
+)
+
 __all__ = ["render"]
 
 
@@ -31,10 +41,8 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
 
 
 @click.command(short_help="3D motions become front-view clips with exact keypoints.")
-@click.argument("motions", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Data set folder; a finished part is kept."
-)
+@click.argument("motions", nargs=-1, required=True, type=PATH)
+@out_option("Data set folder; a finished part is kept.")
 @click.option("--renderer", type=click.Choice(["capsules", "smpl"]), default="capsules", show_default=True)
 @click.option(
     "--model", type=click.Path(path_type=Path, dir_okay=False), help="SMPL model file, for the renderer smpl."
@@ -78,13 +86,11 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--look", type=click.IntRange(min=0), help="Outfit number [default: differs from motion to motion]."
 )
-@click.option(
-    "--music", type=click.Path(path_type=Path), help="Folder of sound files named like the motions."
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of window offsets, outfits and places.")
-@click.option("--jobs", type=click.IntRange(min=1), help="Worker processes [default: all cores].")
-@click.option("--limit", type=click.IntRange(min=1), help="Take only the first motions.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--music", type=PATH, help="Folder of sound files named like the motions.")
+@seed_option("Seed of window offsets, outfits and places.")
+@jobs_option()
+@limit_option("Take only the first motions.")
+@json_option
 @click.pass_context
 def render(
     ctx: click.Context,
@@ -103,7 +109,7 @@ def render(
     look: int | None,
     music: Path | None,
     seed: int,
-    jobs: int | None,
+    jobs: int,
     limit: int | None,
     as_json: bool,
 ) -> None:
@@ -113,7 +119,6 @@ def render(
     dropped.parquet. The same command goes on where an interrupted one stopped. Exit code 1 means that some
     motions could not be used; the summary names them.
     """
-    import os
     from dataclasses import asdict
 
     from tqdm import tqdm
@@ -134,13 +139,13 @@ def render(
         look=look,
         music=music,
     )
-    bar = tqdm(desc="motions", disable=True if (ctx.obj or {}).get("quiet") else None)
+    bar = tqdm(desc="motions", disable=is_quiet() or None)
     try:
         summary = render_motions(
             motions,
             out,
             settings=settings,
-            jobs=jobs or os.cpu_count() or 1,
+            jobs=jobs,
             limit=limit,
             on_start=bar.reset,
             on_motion=bar.update,

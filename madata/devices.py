@@ -1,0 +1,47 @@
+"""Where networks run: which device that is, and one line where it cannot be used."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from madata.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["on_device", "resolve_device", "unusable"]
+
+_DRIVERS = ("nvidia[0-9]*", "dxg", "kfd")
+"""Device files of NVIDIA, of NVIDIA below Windows, of AMD: without any there is nothing to ask torch about, whose
+import takes seconds that a verb without networks need not spend."""
+
+
+def resolve_device(device: str) -> str:
+    """``device`` itself, or for ``"auto"`` what is there: ``"cuda"``, else ``"cpu"``."""
+    if device != "auto":
+        return device
+    if find_spec("torch") is None or not any(any(Path("/dev").glob(name)) for name in _DRIVERS):
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def on_device(network: nn.Module, device: str) -> None:
+    """Move ``network``.
+
+    Raises:
+        ConfigError: there is no such device, or it has no room.
+    """
+    try:
+        network.to(device)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise unusable(device, error) from error
+
+
+def unusable(device: str, error: Exception) -> ConfigError:
+    """What torch says of a device, as one line."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return ConfigError(f"the device {device!r} cannot be used: {reason}")
