@@ -18,7 +18,7 @@ public. Its line of work goes back to DisCo's script; the other common choice is
 every metric:
 
 =====================  ======================================  =========================================
-\\                      disco                                   cmvq
+measure                disco                                   cmvq
 =====================  ======================================  =========================================
 PSNR                   all channels of a frame                 the same; 100 already for mse < 1e-10
 SSIM                   grey, uniform 7 x 7                     per channel, Gaussian 11 x 11, sigma 1.5

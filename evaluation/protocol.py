@@ -1,5 +1,4 @@
-"""A protocol says what a number means: which clips, which definition, which metrics in which version, which
-statistics.
+"""A protocol says what a number means: clips, definition, metrics and their versions, statistics.
 
 Protocols are TOML files with a name and a version; their hash stands in every result, and results of
 different hashes are not compared. ``*-official`` and the 3D names of the field reproduce published scripts

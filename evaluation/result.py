@@ -111,6 +111,8 @@ class Problem(ClosedModel):
 
 
 class Checkpoint(ClosedModel):
+    """A weights file that was loaded."""
+
     name: str
     sha256: Sha256
     bytes: int = Field(ge=0)
@@ -140,6 +142,8 @@ class System(ClosedModel):
 
 
 class ProtocolRef(ClosedModel):
+    """The protocol by which a result was made."""
+
     name: str
     version: int = Field(ge=1)
     sha256: Sha256
@@ -225,6 +229,8 @@ class Viewing(ClosedModel):
 
 
 class Generation(ClosedModel):
+    """How the clips that were scored were made."""
+
     run_seed: int
     seeds_per_clip: int = Field(default=1, ge=1)
     device: str
@@ -242,6 +248,8 @@ class Artefact(ClosedModel):
 
 
 class Environment(ClosedModel):
+    """Where the numbers were made."""
+
     python: str
     platform: str
     packages: dict[str, str]
@@ -259,8 +267,9 @@ class Edit(ClosedModel):
 
 
 class Verification(ClosedModel):
-    """0 reported, 1 re-scored from features, 2 re-measured from the files, 3 re-generated from code and
-    weights.
+    """How far a result was checked.
+
+    0 reported, 1 re-scored from features, 2 re-measured from the files, 3 re-generated from code and weights.
     """
 
     level: int = Field(default=0, ge=0, le=3)

@@ -28,9 +28,11 @@ class LazyGroup(click.Group):
     """A group whose commands are loaded from the entry-point group ``madance.commands`` when they are needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the entry points, in order."""
         return sorted(entry_points(group="madance.commands").names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one command that was asked for."""
         for entry in entry_points(group="madance.commands", name=cmd_name):
             try:
                 package = entry.module.partition(".")[0]
@@ -44,6 +46,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; a name nobody offers is answered with the nearest one."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:

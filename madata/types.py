@@ -87,6 +87,7 @@ class Span:
 
     @property
     def duration_s(self) -> float:
+        """Length in seconds."""
         return self.end_s - self.start_s
 
 

@@ -1,7 +1,6 @@
-"""One side of a comparison, from files to features: read, check, cut, measure, and name whatever cannot be
-used.
+"""One side of a comparison, from files to features: read, check, cut, measure.
 
-Clips are read a few at a time, so memory does not grow with the set.
+Whatever cannot be used is named. Clips are read a few at a time, so memory does not grow with the set.
 """
 
 from __future__ import annotations

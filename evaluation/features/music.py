@@ -150,12 +150,11 @@ _OFFICIAL_FPS = {"mace2d": 16.0, "lodge": 30.0, "edge30": 30.0, "edge60": 60.0, 
 def attach_beats(
     features: Features, tracks: Soundtracks, definition: str, *, min_confidence: float
 ) -> Features:
-    """Give every row the beats of its music: seconds from its start, or frame numbers in a published
-    definition.
+    """Give every row the beats of its music.
 
-    Published scripts count frames at the rate they assume; only LODGE's does not cut the music to the dance.
-    In the corrected definition music whose beats are less sure than ``min_confidence`` counts as music
-    without beats.
+    They are seconds from its start, or frame numbers in a published definition. Published scripts count
+    frames at the rate they assume; only LODGE's does not cut the music to the dance. In the corrected
+    definition music whose beats are less sure than ``min_confidence`` counts as music without beats.
     """
     method = BEATS_OF[definition]
     beats = []
@@ -188,9 +187,7 @@ def _hear(item: tuple[str, BeatMethod, str], report: Callable[[float], None]) ->
 
 
 def _key(path: Path, digest: str, method: BeatMethod) -> str:
-    """The published 35-d features read a tempo off the name of an AIST++ file, so there the name counts
-    too.
-    """
+    """The hash of a file, with its name where the published 35-d features read a tempo off an AIST++ name."""
     if not method.startswith("edge"):
         return digest
     from madata.music import aist_tempo

@@ -249,8 +249,7 @@ def write_features(
     videos: Mapping[str, npt.ArrayLike] | None = None,
     **facts: str,
 ) -> None:
-    """Write the features of ``sides`` (``prediction``, ``reference``) and plain ``facts`` into one
-    ``.npz``.
+    """Write the features of ``sides`` and plain ``facts`` into one ``.npz``.
 
     Args:
         videos: arrays of :func:`evaluation.features.video_rows.table_arrays`, kept under ``video/``.

@@ -78,6 +78,7 @@ class Job:
 
     @property
     def summary(self) -> str:
+        """The request in one line: task, frames, rate, size."""
         frames, fps = self.wanted.num_frames, self.wanted.fps
         width, height = self.request.size
         size = f", {width}x{height}" if self.request.task != "motion" else ""
@@ -97,6 +98,7 @@ class Job:
         )
 
     def heard_by(self, report: Callable[[str, float], None]) -> Job:
+        """The same job with ``report`` told of its progress."""
         return replace(self, request=replace(self.request, report=report))
 
 

@@ -145,6 +145,7 @@ class Pose:
 
     @property
     def num_frames(self) -> int:
+        """Frames of the pose sequence."""
         return len(self.keypoints.xy)
 
 

@@ -44,6 +44,7 @@ class Summary:
 
     @property
     def missing(self) -> int:
+        """Clips wanted that are not there."""
         return self.clips - self.done
 
 

@@ -69,8 +69,9 @@ class Shard:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a run is made. ``limit``, ``shard``, ``device``, ``retries`` and ``keep_parts`` do not
-    change what a clip looks like.
+    """How a run is made.
+
+    ``limit``, ``shard``, ``device``, ``retries`` and ``keep_parts`` do not change what a clip looks like.
 
     Attributes:
         options: keyword arguments of the system's constructor.

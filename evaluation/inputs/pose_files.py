@@ -54,10 +54,12 @@ class Track:
 
     @property
     def frames(self) -> int:
+        """Frames of the sequence."""
         return len(self.points)
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the joints."""
         return skeleton(self.skeleton).joints
 
     @property

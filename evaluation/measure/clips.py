@@ -22,9 +22,7 @@ _NO_MUSIC = "no music: give a folder of sound files, or videos with sound as the
 
 
 def row_scores(features: Features, protocol: Protocol) -> dict[str, Floats]:
-    """Per-row scores of one side, (N,) each, NaN where a row has none: ``bas``, ``fsr``, ``pfc``,
-    ``missing_rate``.
-    """
+    """Per-row scores of one side, (N,) each: ``bas``, ``fsr``, ``pfc``, ``missing_rate``; NaN where a row has none."""
     scores = dict(features.scalars)
     if "fsr_left" in scores:
         scores["fsr"] = (scores["fsr_left"] + scores["fsr_right"]) / 2

@@ -112,7 +112,7 @@ def official_frechet(generated: Array, reference: Array, rule: FrechetRule = "lo
 
 
 def _matrix_root(product: Features) -> npt.NDArray[Any]:
-    """scipy's matrix square root without its remarks on singular input, which the callers deal with."""
+    """SciPy's matrix square root without its remarks on singular input, which the callers deal with."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:

@@ -81,9 +81,7 @@ def import_vbench(file: Path, system: str | None = None) -> Imported:
 
 
 def _rows(found: Mapping[str, VBenchScores]) -> list[VideoRow]:
-    """One row per video. Frame pairs are told by background consistency alone; without it each counts
-    once.
-    """
+    """One row per video; frame pairs are told by background consistency alone, without it each counts once."""
     pairs = {clip: count for scores in found.values() for clip, count in scores.num_pairs.items()}
     clips = sorted({clip for scores in found.values() for clip in scores.videos})
     rows = []

@@ -117,8 +117,7 @@ def pivot(estimate: float, deviations: npt.NDArray[np.float64], level: float) ->
 
 
 def distance_sums(features: Array) -> npt.NDArray[np.float64]:
-    """(N,) sum of the distances of each clip to all others: what the jackknife of a mean over pairs
-    needs.
+    """(N,) sum of the distances of each clip to all others, for the jackknife of a mean over pairs.
 
     Example:
         >>> distance_sums(np.array([[0.0], [1.0], [3.0]])).tolist()

@@ -159,6 +159,7 @@ class Plugin:
 
     @property
     def name(self) -> str:
+        """The name under which the system is called."""
         return self.declaration.name
 
     def make(self, options: Mapping[str, Any] | None = None) -> Running:

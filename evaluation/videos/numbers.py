@@ -1,9 +1,8 @@
-"""From rows of videos to metrics, each with n, its interval, its value on the reference and, for FVD, its noise
-floor.
+"""From rows of videos to metrics, each with n, its interval and its value on the reference.
 
-Subject and background consistency are weighted by frame pairs, as VBench reports them from one process; their plain
-means over videos stand beside them. Intervals resample whole videos: a weighted mean enters the bootstrap through the
-linearised ratio of its sums.
+FVD also has its noise floor. Subject and background consistency are weighted by frame pairs, as VBench
+reports them from one process; their plain means over videos stand beside them. Intervals resample whole
+videos: a weighted mean enters the bootstrap through the linearised ratio of its sums.
 
 Legend: N videos, D = 400 logits.
 """

@@ -121,9 +121,7 @@ def _motion(
 def _measurement(
     videos: WatchedSides, motion: Measurement | None, prediction: Features | None, protocol: Protocol
 ) -> Measurement:
-    """All metrics in the protocol's order; samples in the rows of the motion's features, where there are
-    some.
-    """
+    """All metrics in the protocol's order; samples in the rows of the motion's features, where there are some."""
     pictures = measure_videos(videos.generated, videos.reference, protocol, videos.missing)
     moved = motion.metrics if motion else _absent(protocol, videos.no_motion or _NO_REFERENCE)
     found = {metric.name: metric for metric in [*pictures, *moved]}

@@ -136,8 +136,10 @@ def _extent(column: Column, table: Table) -> tuple[float, float]:
 
 
 def _interval_mark(cell: Cell, extent: tuple[float, float]) -> str:
-    """A line from end to end of the interval with a dot at the value, on the scale of the
-    column; what lies beyond is drawn at its end."""
+    """A line from end to end of the interval with a dot at the value, on the scale of the column.
+
+    What lies beyond is drawn at its end.
+    """
     low, high = extent
     width = high - low
     if cell.low is None or cell.high is None or cell.value is None or not math.isfinite(width) or width <= 0:

@@ -210,7 +210,7 @@ def _factors(name: str, parts: Mapping[str, Tensor], configured: Mapping[str, An
 
 
 def _is_padding(name: str, factors: Factors) -> bool:
-    """diffusers adds zero factors for the image keys and values, and stores them when it saves again."""
+    """Diffusers adds zero factors for the image keys and values, and stores them when it saves again."""
     return name.endswith(_IMAGE_KEYS) and not factors.up.any()
 
 

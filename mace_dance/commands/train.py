@@ -20,9 +20,11 @@ _TRAINERS = {
 
 class _Trainers(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the entry points, in order."""
         return [name for name, (module, _) in _TRAINERS.items() if find_spec(module)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one command that was asked for."""
         if cmd_name not in self.list_commands(ctx):
             return None
         module, name = _TRAINERS[cmd_name]

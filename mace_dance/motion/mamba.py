@@ -36,8 +36,7 @@ class Mamba(nn.Module):
         conv_bias: bool = True,
         bias: bool = False,
     ) -> None:
-        """Args: as of ``mamba_ssm.Mamba``; ``dt_rank`` (default M / 16, rounded up) is the rank of the step size
-        projection."""
+        """As ``mamba_ssm.Mamba``; ``dt_rank`` (default M / 16, rounded up) is the rank of the step size projection."""
         super().__init__()
         channels = expand * d_model
         self.d_state = d_state

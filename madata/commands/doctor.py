@@ -35,8 +35,10 @@ _OPENCV_WHEELS = {
 
 
 def examine() -> dict[str, Any]:
-    """Versions of every package an extra names, compute devices, what packages report of themselves, and problems
-    with their remedy."""
+    """Versions of every package an extra names, compute devices, and problems with their remedy.
+
+    Our packages add what they report of themselves.
+    """
     packages: dict[str, str | None] = {}
     extras: dict[str, list[str]] = {}
     for requirement in requires("madance") or []:

@@ -65,8 +65,9 @@ def list_weights(users: tuple[str, ...], folder: Path | None, as_json: bool) -> 
 @_DIR
 @json_option
 def check_weights(names: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
-    """Compare the files that are here with their recorded SHA-256 (all networks, or NAMES: networks, groups,
-    systems or metrics).
+    """Compare the files that are here with their recorded SHA-256.
+
+    NAMES are networks, groups, systems or metrics (default: all networks).
 
     Exit code 0: all right, 1: some named are missing, 3: a file has other bytes than recorded.
     """

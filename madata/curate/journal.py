@@ -38,6 +38,7 @@ class Journal:
         self._settings = settings
 
     def path(self, source_id: str) -> Path:
+        """Where the entry of a source lies."""
         return self._folder / f"{source_id}.json"
 
     def read(self, source_id: str) -> Entry | None:

@@ -51,7 +51,7 @@ class Collection:
 
 
 def printable(name: str | Path) -> str:
-    """A file name as text that any table can hold: undecodable bytes become ``\\xNN``."""
+    r"""A file name as text that any table can hold: undecodable bytes become ``\xNN``."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 

@@ -58,8 +58,7 @@ class Verdict:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def measured(self) -> dict[str, Any]:
-        """Values for a table row: the two shares, the largest count, and the number of tracks of each
-        role."""
+        """Values for a table row: the two shares, the largest count, the number of tracks of each role."""
         return {
             "share_two_or_more": self.share_two_or_more,
             "share_none": self.share_none,
@@ -167,8 +166,10 @@ def _torso_visible(score: FloatArray, skeleton_name: str, rule: PeopleRule) -> n
 
 
 def _roles(tracks: Sequence[Track], num_samples: int, skeleton_name: str, rule: PeopleRule) -> list[Role]:
-    """One role for each track. Tracks never seen beside the performer may be him again, and are taken for
-    him."""
+    """One role for each track.
+
+    Tracks never seen beside the performer may be him again, and are taken for him.
+    """
     hits = rule.min_hits if num_samples >= 2 * rule.min_hits else 1
     roles: list[Role] = ["unsure"] * len(tracks)
     people = [
@@ -227,8 +228,11 @@ def mirror_error(track: Track, performer: Track, skeleton_name: str) -> float:
 def _count(
     tracks: Sequence[Track], times_s: npt.NDArray[np.float64], rule: PeopleRule
 ) -> npt.NDArray[np.int64]:
-    """People present in each sample (S,): all who are seen, and of those who are not, whoever is seen
-    shortly before and after and is known to be somebody else than those who are seen."""
+    """People present in each sample, (S,).
+
+    All who are seen count, and of those who are not, whoever is seen shortly before and after and is known to be
+    somebody else than those who are seen.
+    """
     seen = np.zeros((len(tracks), len(times_s)), bool)
     bridged = np.zeros_like(seen)
     for row, one in enumerate(tracks):

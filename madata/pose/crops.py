@@ -19,8 +19,7 @@ Affine = npt.NDArray[np.float64]
 
 
 def rotated_square(centre: npt.ArrayLike, up: npt.ArrayLike, side: float, crop_px: int) -> Affine:
-    """Map a square of ``side`` px round ``centre``, turned so that ``up`` points to its top, to ``crop_px``
-    px.
+    """Map a square of ``side`` px round ``centre``, with ``up`` at its top, to ``crop_px`` px.
 
     Args:
         centre, up: (2,) px; ``up`` need not be a unit vector, a zero vector means upright.

@@ -29,8 +29,7 @@ class Detector(Protocol):
 
 
 def load_detector(name: str, *, weights: Path | None, device: str, min_score: float) -> Detector:
-    """A detector by name: ``"blazepose"``, or a ``transformers`` detector (folder, weights name or hub
-    id)."""
+    """A detector by name: ``"blazepose"``, or a ``transformers`` detector (folder, weights name or hub id)."""
     if name == "blazepose":
         from madata.pose.backends.blazepose import BlazePose
 

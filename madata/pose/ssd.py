@@ -61,11 +61,10 @@ def anchors() -> FloatArray:
 
 
 def split_batch(output: FloatArray, batch: int) -> FloatArray:
-    """Undo the way the network lays out a batch: (1, batch * 2254, D) ordered by grid, then picture ->
-    (batch, 2254, D).
+    """Undo the way the network lays out a batch: (1, batch * 2254, D) -> (batch, 2254, D).
 
-    Its reshapes are fixed to one picture, so a larger batch comes out as one long list in which every grid
-    holds all pictures in turn.
+    The first is ordered by grid, then picture. Its reshapes are fixed to one picture, so a larger batch comes
+    out as one long list in which every grid holds all pictures in turn.
     """
     counts = [(INPUT_PX // stride) ** 2 * per_cell * batch for stride, per_cell in LAYERS]
     blocks = np.split(output[0], np.cumsum(counts)[:-1])

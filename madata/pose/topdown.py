@@ -1,5 +1,4 @@
-"""What the backends share that place joints inside boxes: crops in, heat maps out, and a person detector
-before them."""
+"""What backends share that place joints inside boxes: a person detector, crops in, heat maps out."""
 
 from __future__ import annotations
 
@@ -35,8 +34,10 @@ def skeleton_of(num_joints: int, model: str) -> str:
 
 
 def presence_of(score: FloatArray) -> FloatArray:
-    """Presence (N,) of people from their joint scores (N, J): the mean of the better half, so that a body
-    cut off by the picture counts for what is seen of it."""
+    """Presence (N,) of people from their joint scores (N, J): the mean of the better half.
+
+    So a body cut off by the picture counts for what is seen of it.
+    """
     better = np.sort(score, axis=1)[:, score.shape[1] // 2 :]
     return np.asarray(np.clip(better.mean(axis=1), 0.0, 1.0), np.float32)
 

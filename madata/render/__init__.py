@@ -1,8 +1,8 @@
-"""3D motion -> front-view video: the rendered branch of the data set (paper section 4.1), previews, made-up
-footage.
+"""3D motion -> front-view video: the rendered branch of the data set, previews, made-up footage.
 
-A :class:`Renderer` prepares a dancer for all frames and draws any number of them in a :class:`Stage`, seen
-by a :class:`Camera` of known projection, so that exact 2D keypoints come with every picture.
+The branch is that of the paper's section 4.1. A :class:`Renderer` prepares a dancer for all frames and draws
+any number of them in a :class:`Stage`, seen by a :class:`Camera` of known projection, so that exact 2D
+keypoints come with every picture.
 """
 
 from madata.render.backdrop import BACKDROPS, Stage, make_stage

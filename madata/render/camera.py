@@ -101,8 +101,7 @@ def front_camera(
     margin_m: float = 0.16,
     border: float = 0.05,
 ) -> Camera:
-    """The closest camera that faces the first dancer's first pose and keeps every joint of every frame in
-    view.
+    """The closest camera that faces the first dancer's first pose and keeps every joint in view.
 
     The direction is fixed by the first frame, the distance and the aim by the whole motion. With the
     direction given, each of the four picture edges is one half-space, so the closest position is exact, not

@@ -178,12 +178,11 @@ def _ball_numbers(ends: FloatArray, radii: FloatArray) -> list[list[list[float]]
 
 
 def _cone_numbers(capsules: Capsules) -> list[tuple[Any, ...]]:
-    """Axis, coefficient of t (3 numbers to dot with d), cos^2, constant, and the range of d.u t of every
-    cone.
+    """Axis, coefficient of t, cos^2, constant, and the range of d.u t of every cone.
 
-    With p = t d, s = s0 + t d.u and g = ra - s0 sin, the cone is A t^2 - 2 B t + C = 0 where
-    A = cos^2 |d|^2 - (d.u)^2, B = d.(cos^2 (a + s0 u) - g sin u), C = cos^2 (|a|^2 - s0^2) - g^2; its nearer
-    root is C / (B + sqrt(B^2 - A C)), which stays exact where A vanishes.
+    The coefficient is 3 numbers to dot with d. With p = t d, s = s0 + t d.u and g = ra - s0 sin, the cone is
+    A t^2 - 2 B t + C = 0 where A = cos^2 |d|^2 - (d.u)^2, B = d.(cos^2 (a + s0 u) - g sin u), C = cos^2
+    (|a|^2 - s0^2) - g^2; its nearer root is C / (B + sqrt(B^2 - A C)), which stays exact where A vanishes.
     """
     a, ra = capsules.a.astype(np.float64), capsules.ra.astype(np.float64)
     axis, length, sine = (one.astype(np.float64) for one in _axes(capsules))
@@ -232,8 +231,9 @@ def _ball_boxes(centre: FloatArray, radius: FloatArray, camera: Camera) -> npt.N
 
 
 def _axis_table(capsules: Capsules) -> FloatArray:
-    """What :func:`surface` needs of every capsule, (11, K): start (3), axis (3), u.a + ra sin, 1 / cos^2,
-    length, ra, sin.
+    """What :func:`surface` needs of every capsule, (11, K).
+
+    Start (3), axis (3), u.a + ra sin, 1 / cos^2, length, ra, sin.
 
     k = (s - ra sin) / cos^2, held between the ends, is the place on the axis whose ball touches the surface
     at s. Where one end holds the other, that ball is all there is.

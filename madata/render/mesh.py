@@ -61,7 +61,8 @@ class Rasteriser(Protocol):
     ``points`` (V, 3) are pixel u, pixel v and depth in metres; ``colours`` (V, 3) are shown as they are.
     """
 
-    def __call__(self, image: Image, points: FloatArray, colours: Image, faces: Faces) -> None: ...
+    def __call__(self, image: Image, points: FloatArray, colours: Image, faces: Faces) -> None:
+        """Draw into ``image``."""
 
 
 class MeshRenderer:

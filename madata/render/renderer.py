@@ -27,7 +27,9 @@ class Figure(Protocol):
     """A dancer ready to be drawn: ``joints`` (T, 24, 3) metres, y up, SMPL order."""
 
     @property
-    def joints(self) -> FloatArray: ...
+    def joints(self) -> FloatArray:
+        """(T, J, 3) metres, what the camera must keep in view."""
+        ...
 
     def lowest(self) -> float:
         """Height of the floor the dancer stands on, metres."""

@@ -35,8 +35,7 @@ class MotionSource:
 
 
 def find_motions(paths: Sequence[Path], *, out: Path, music: Path | None = None) -> tuple[MotionSource, ...]:
-    """Motion files given, and those in folders given (recursively), each distinct content once, in path
-    order.
+    """Motion files given or in folders given (recursively), each distinct content once, in path order.
 
     Args:
         out: output folder; what lies in it is no source.

@@ -72,6 +72,7 @@ class Transition:
 
     @property
     def is_cut(self) -> bool:
+        """Whether nothing lies between the two shots."""
         return self.start == self.end
 
 

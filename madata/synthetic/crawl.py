@@ -253,10 +253,10 @@ _STAND_IN = np.array(
 
 
 class _Noise:
-    """Sensor noise from one random sheet, four times the picture, laid elsewhere and turned over for every
-    picture.
+    """Sensor noise from one random sheet, four times the picture.
 
-    Far apart, two layings have nothing in common; a small shift of the same noise would look like motion.
+    It is laid elsewhere and turned over for every picture. Far apart, two layings have nothing in common; a
+    small shift of the same noise would look like motion.
     """
 
     def __init__(self, size: tuple[int, int], seed: int) -> None:

@@ -55,8 +55,9 @@ def aim_limb(
 def bend_to_reach(
     root: Array, target: Array, hinge: Array, upper_m: float, lower_m: float
 ) -> tuple[Array, Array, Array]:
-    """Bend a limb so that its end reaches ``target``: two circles about root and target meet at the middle
-    joint.
+    """Bend a limb so that its end reaches ``target``.
+
+    Two circles about root and target meet at the middle joint.
 
     Args:
         root: (T, 3) where the limb begins, metres.

@@ -57,6 +57,7 @@ class DecodeReport:
 
     @property
     def damaged_frames(self) -> int:
+        """Frames that could not be decoded whole."""
         return sum(end - start for start, end in self.damaged)
 
 

@@ -30,6 +30,7 @@ class Orientation:
 
     @property
     def swaps_sides(self) -> bool:
+        """Whether width and height change places."""
         return self.turns % 2 == 1
 
     def size(self, size: Size) -> Size:

@@ -65,8 +65,7 @@ class WheelSource(ClosedModel):
 
 
 class HubSource(ClosedModel):
-    """A repository of the Hugging Face hub: one ``member`` file of it, or the files that match
-    ``patterns``."""
+    """A repository of the Hugging Face hub: one ``member`` file of it, or the files that match ``patterns``."""
 
     kind: Literal["hub"]
     repo: str

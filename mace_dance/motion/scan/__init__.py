@@ -125,8 +125,7 @@ def scan(
 
 
 def scan_path(device: str | torch.device = "cpu") -> str:
-    """Which implementation :func:`scan` takes for float32 tensors on ``device``: ``"mamba-ssm"``, ``"compiled"``
-    or ``"torch"``."""
+    """What :func:`scan` runs for float32 tensors on ``device``: ``"mamba-ssm"``, ``"compiled"`` or ``"torch"``."""
     kind = torch.device(device).type
     if kind == "cuda":
         return "torch" if _official_kernel() is None else "mamba-ssm"

@@ -186,8 +186,10 @@ def scan_compiled(
     delta_bias: Tensor | None,
     delta_softplus: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Output (B, D, L) and last state (B, D, N); arguments as of :func:`mace_dance.motion.scan.scan`, all float32
-    on the CPU. Threads are as many as torch has."""
+    """Output (B, D, L) and last state (B, D, N) on the CPU, with as many threads as torch has.
+
+    Arguments are those of :func:`mace_dance.motion.scan.scan`, all float32.
+    """
     signals = [None if tensor is None else _time_major(tensor) for tensor in (delta, u, B, C, z)]
     y, last = _CompiledScan.apply(  # type: ignore[no-untyped-call]
         kernel, delta_softplus, *signals, A.t().contiguous(), *(_dense(tensor) for tensor in (D, delta_bias))

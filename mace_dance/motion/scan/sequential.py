@@ -35,8 +35,10 @@ def scan_sequentially(
     delta_bias: Tensor | None,
     delta_softplus: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Output (B, D, L) and last state (B, D, N); arguments as of :func:`mace_dance.motion.scan.scan`, all of one
-    floating type."""
+    """Output (B, D, L) and last state (B, D, N), step by step.
+
+    Arguments are those of :func:`mace_dance.motion.scan.scan`, all of one floating type.
+    """
     step = delta if delta_bias is None else delta + delta_bias[:, None]
     if delta_softplus:
         step = F.softplus(step)

@@ -64,8 +64,10 @@ class TrainingTask(Protocol):
         """
 
     def sample(self, step: int, out: Path) -> Mapping[str, float | None]:
-        """Numbers that judge the network as it stands; called on one process with the averaged weights in
-        ``network``, in ``eval`` mode. Files may be written below ``out``; empty for a task without samples.
+        """Numbers that judge the network as it stands; empty for a task without samples.
+
+        Called on one process with the averaged weights in ``network``, in ``eval`` mode. Files may be written below
+        ``out``.
         """
 
     def export(self, folder: Path, step: int) -> None:

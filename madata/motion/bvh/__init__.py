@@ -1,6 +1,4 @@
-"""BVH files: parsed (``read``), mapped onto SMPL by the names of their joints (``joint_names``, ``retarget``), written
-(``write``).
-"""
+"""BVH files: parsed, mapped onto SMPL by the names of their joints, written."""
 
 from madata.motion.bvh.read import Bvh, bvh_world, read_bvh
 from madata.motion.bvh.retarget import bvh_to_motion

@@ -1,5 +1,4 @@
-"""BlazePose: many people per picture from the two networks embedded in one wheel, without that wheel's
-runtime.
+"""BlazePose: many people per picture from two networks embedded in a wheel, without that wheel's runtime.
 
 ``pose_detection.tflite`` finds people (:mod:`madata.pose.ssd`). One pass over the whole picture finds
 little more than the largest person, so it also looks at overlapping squares and the people of all squares
@@ -264,8 +263,7 @@ def _body_boxes(points: FloatArray) -> FloatArray:
 
 
 def _anchors_of(people: Detections) -> FloatArray:
-    """Hip centre and circle point (N, 2, 2); boxes of another detector stand for an upright body that fills
-    them."""
+    """Hip centre and circle point (N, 2, 2); a box of another detector stands for an upright body that fills it."""
     if people.anchor is not None:
         return people.anchor
     low, high = people.boxes[:, :2], people.boxes[:, 2:]

@@ -1,5 +1,7 @@
-"""ViTPose as exported by easy_ViTPose: ONNX with 17 (COCO) or 25 joints (``coco_25``, what the paper's
-evaluation uses)."""
+"""ViTPose as exported by easy_ViTPose: ONNX with 17 joints (COCO) or 25.
+
+``coco_25`` is what the paper's evaluation uses.
+"""
 
 from __future__ import annotations
 

@@ -40,7 +40,12 @@ def extractor_json(path, frames=40, **changes):
 def test_the_extractors_columns_are_y_x_confidence(tmp_path):
     keypoints = extractor_json(tmp_path / "a.json")
     track = read_keypoint_file(tmp_path / "a.json")
-    assert (track.origin, track.skeleton, track.fps, track.frames) == ("official-extractor", "coco-25", 16.0, 40)
+    assert (track.origin, track.skeleton, track.fps, track.frames) == (
+        "official-extractor",
+        "coco-25",
+        16.0,
+        40,
+    )
     np.testing.assert_array_equal(track.points[..., 0], keypoints[..., 1])
     np.testing.assert_array_equal(track.points[..., 1], keypoints[..., 0])
     assert track.points.dtype == np.float64

@@ -58,6 +58,7 @@ class AmtSmall(nn.Module):
         )
 
     def forward(self, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+        """(B, 3, H, W) each, 0..1 -> the frame between, (B, 3, H, W)."""
         mean = torch.cat([before, after], dim=2).mean(dim=(1, 2, 3), keepdim=True)
         before, after = before - mean, after - mean
         matches = _Correlation(*self.feat_encoder(torch.cat([before, after])).chunk(2))

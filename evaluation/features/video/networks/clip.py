@@ -50,6 +50,7 @@ class ClipVision(nn.Module):
         self.proj = nn.Parameter(torch.zeros(width, output))
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """See the class."""
         patches = self.conv1(pictures.to(self.proj.dtype)).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.class_embedding.expand(len(patches), 1, -1), patches], dim=1)
         tokens = self.ln_pre(tokens + self.positional_embedding)

@@ -39,6 +39,7 @@ class DinoViT(nn.Module):
         self.norm = nn.LayerNorm(_WIDTH, eps=1e-6)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """See the class."""
         patches = self.patch_embed["proj"](pictures)
         rows, columns = patches.shape[-2:]
         tokens = patches.flatten(2).transpose(1, 2)

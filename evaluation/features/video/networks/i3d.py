@@ -53,6 +53,7 @@ class I3d(nn.Module):
         self.logits = nn.ModuleDict({"conv3d": nn.Conv3d(1024, _CLASSES, 1)})
 
     def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        """See the class."""
         x = _pool(self.Conv3d_1a_7x7(clips), (1, 3, 3), (1, 2, 2))
         x = self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x))
         x = _pool(x, (1, 3, 3), (1, 2, 2))

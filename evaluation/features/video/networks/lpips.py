@@ -83,6 +83,7 @@ class Lpips(nn.Module):
             self.add_module(f"lin{depth}", nn.ModuleDict({"model": head}))
 
     def forward(self, pictures: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
+        """See the class."""
         size = pictures.shape[-2:]
         x = torch.cat([pictures, references])
         x = (x - x.new_tensor(_SHIFT)[:, None, None]) / x.new_tensor(_SCALE)[:, None, None]

@@ -47,6 +47,7 @@ class Musiq(nn.Module):
         self.head = nn.Linear(_WIDTH, 1)
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """See the class."""
         tokens, places, scales = [], [], []
         for scale, resized in enumerate(_scales((pictures - 0.5) * 2)):
             patches = _patches(resized)
