@@ -1,13 +1,13 @@
 """The Frechet distance of two populations, from few clips, without the bias of few clips.
 
-**Truth.** ``FID = |m1 - m2|^2 + tr S1 + tr S2 - 2 F(S1, S2)`` with the fidelity ``F = tr (S1^1/2 S2 S1^1/2)^1/2``, of the
-means and covariances of infinitely many clips, on the scale the features stand in.
+**Truth.** ``FID = |m1 - m2|^2 + tr S1 + tr S2 - 2 F(S1, S2)`` with the fidelity ``F = tr (S1^1/2 S2 S1^1/2)^1/2``, of
+the means and covariances of infinitely many clips, on the scale the features stand in.
 
 **Why the plug-in value fails.** ``|m1 - m2|^2`` and the traces have estimates without bias (the spread of the means is
 subtracted), at any n. All the trouble is F: two sample covariances of h clips in D dimensions look into different
 directions, and their fidelity is smaller than that of their populations by a factor kappa. With D = 66 and n = 20,
-kappa is about 0.4: the plug-in FID prints 50 where the truth is 6, and a collapsed system, whose small traces hide less,
-seems better than a perfect one.
+kappa is about 0.4: the plug-in FID prints 50 where the truth is 6, and a collapsed system, whose small traces hide
+less, seems better than a perfect one.
 
 **What is done.** The factor can be seen: two disjoint halves of *one* set have the true fidelity ``F(S, S) = tr S``, so
 ``kappa_AA = E F(A1, A2) / tr S_A``, and likewise kappa_RR. Between the sets it is taken as their geometric mean, as
@@ -41,6 +41,12 @@ __all__ = ["Frechet", "frechet_estimate"]
 _SPLITS = 8
 _RIDGE = 1e-10
 """Relative to the mean variance: lets a singular covariance have a Cholesky root, and moves a fidelity by 1e-5."""
+
+
+_ROUNDING, _TINY = 1e-13, 1e-200
+"""Of the mean square: what is left of the variance of clips that are all alike is rounding, perhaps below 0."""
+_STILL = 1e-12
+"""A side that varies by so little of the other does not vary: rounding has no shape."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class _Side:
         rows: of each block.
         mean: (1 + G, D); ``spread`` (1 + G,) is the trace of the covariance of ``mean``, from units.
         trace: (1 + G,) of the covariance, without bias.
-        sums: (U, D) sum of the rows of each unit about ``mean[0]``, over the number of all rows.
+        sums, counts: (U, D) and (U,) sum and number of the rows of each unit.
     """
 
     features: Floats
@@ -105,6 +111,7 @@ class _Side:
     spread: Floats
     trace: Floats
     sums: Floats
+    counts: Floats
 
     @classmethod
     def of(cls, features: Floats, blocks: Blocks) -> _Side:
@@ -122,9 +129,8 @@ class _Side:
         )
         spread = away / np.square(total) * number / (number - 1)
         trace = without(squares) / total - np.square(mean).sum(axis=1) + spread
-        centred = (sums - counts[:, None] * mean[0]) / total[0]
         rows = [blocks.rows(block) for block in range(blocks.count)]
-        return cls(features, blocks, rows, mean, spread, trace, centred)
+        return cls(features, blocks, rows, mean, spread, trace, sums, counts)
 
     def roots(self, chosen: Rows) -> Floats:
         """(1 + h, r, D) matrices R with S = R^T R, of the chosen blocks and of them without each."""
@@ -146,7 +152,10 @@ class _Side:
         whole = moments.sum(axis=0)
         products = np.concatenate([whole[None], whole - moments]) / counts[:, None, None]
         covariance = (products - mean[:, :, None] * mean[:, None, :]) * (known / (known - 1))[:, None, None]
-        ridge = _RIDGE * np.trace(covariance, axis1=1, axis2=2) / width
+        ridge = _TINY + sum(
+            share * np.trace(matrix, axis1=1, axis2=2) / width
+            for share, matrix in ((_RIDGE, covariance), (_ROUNDING, products))
+        )
         lower = np.linalg.cholesky(covariance + ridge[:, None, None] * np.eye(width))
         return np.swapaxes(lower, 1, 2)
 
@@ -156,14 +165,22 @@ def _gap(first: _Side, second: _Side, *, paired: bool = False) -> Floats:
     if not paired:
         away = first.mean - second.mean[0]
         return np.asarray(np.square(away).sum(axis=1) - first.spread - second.spread[0])
-    count = len(first.sums)
+    without, (a, b), (c, d) = first.blocks.without, (first.sums, second.sums), (first.counts, second.counts)
+    products = (
+        without((a * b).sum(axis=1))
+        - (without(c[:, None] * b) * first.mean).sum(axis=1)
+        - (without(d[:, None] * a) * second.mean).sum(axis=1)
+        + without(c * d) * (first.mean * second.mean).sum(axis=1)
+    )
+    number = without(np.ones(len(a)))
+    together = products / (without(c) * without(d)) * number / (number - 1)
     away = first.mean - second.mean
-    common = 2 * (first.sums * second.sums).sum(axis=1)
-    together = first.blocks.without(common) * count / (count - 1)
-    return np.asarray(np.square(away).sum(axis=1) - first.spread - second.spread + together)
+    return np.asarray(np.square(away).sum(axis=1) - first.spread - second.spread + 2 * together)
 
 
-def _distance(gap: Floats, first: Floats, second: Floats, across: Floats, mine: Floats, real: Floats) -> Floats:
+def _distance(
+    gap: Floats, first: Floats, second: Floats, across: Floats, mine: Floats, real: Floats
+) -> Floats:
     """FID from its parts: gap of means, two traces, fidelity of halves across, within the one, within the other."""
     return np.asarray(gap + first + second - 2.0 * _disattenuated(first, second, across, mine, real))
 
@@ -171,7 +188,7 @@ def _distance(gap: Floats, first: Floats, second: Floats, across: Floats, mine: 
 def _disattenuated(first: Floats, second: Floats, across: Floats, mine: Floats, real: Floats) -> Floats:
     """``F*`` of the module's head; 0 where a side does not vary."""
     seen = mine * real
-    still = seen <= 0
+    still = np.minimum(mine, real) <= _STILL * np.maximum(mine, real)
     ratio = np.maximum(first * second, 0.0) / np.where(still, 1.0, seen)
     return np.where(still, 0.0, across * np.sqrt(ratio))
 

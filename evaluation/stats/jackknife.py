@@ -24,7 +24,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-__all__ = ["BLOCKS", "MIN_UNITS", "Blocks", "Design", "Estimate", "Interval", "Units", "too_few"]
+from evaluation.stats.intervals import Interval
+
+__all__ = ["BLOCKS", "MIN_UNITS", "Blocks", "Design", "Estimate", "Units", "too_few"]
 
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[np.floating[Any]]
@@ -37,33 +39,6 @@ BLOCKS = 20
 
 MIN_UNITS = 6
 """Fewer units give no interval: with 5 even a difference without exception has p = 2 / 2^5 > 0.05."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval.
-
-    Attributes:
-        estimate: the value, bias removed where the method can.
-        low, high: ends of the interval.
-        method: how it was made.
-        level: confidence.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    method: str
-    level: float
-
-    def holds(self, value: float) -> bool:
-        """Whether ``value`` lies in the interval.
-
-        Example:
-            >>> Interval(1.0, 0.5, 2.0, "jackknife", 0.95).holds(0.4)
-            False
-        """
-        return self.low <= value <= self.high
 
 
 @dataclass(frozen=True)
@@ -95,18 +70,16 @@ class Estimate:
 
     @property
     def freedom(self) -> float:
-        """Degrees of freedom of ``deviation`` (Welch & Satterthwaite)."""
+        """Degrees of freedom of ``deviation`` (Welch & Satterthwaite); fewer where a few blocks make most of it."""
         parts = [
-            (variance, len(shifts) - 1)
-            for variance, shifts in zip(
-                self._variances(), (self.shifts, self.reference_shifts), strict=True
-            )
+            (variance, _freedom(shifts))
+            for variance, shifts in zip(self._variances(), (self.shifts, self.reference_shifts), strict=True)
             if variance > 0
         ]
         total = sum(variance for variance, _ in parts)
         if total <= 0:
             return float(max(len(self.shifts), len(self.reference_shifts)) - 1)
-        return total**2 / sum(variance**2 / count for variance, count in parts)
+        return float(total**2) / sum(variance**2 / count for variance, count in parts)
 
     def minus(self, other: Estimate) -> Estimate:
         """The difference of two systems, made for the same units and held against the same reference.
@@ -116,11 +89,12 @@ class Estimate:
             >>> one.minus(one).deviation
             0.0
         """
+        same = self.value == other.value and np.array_equal(self.shifts, other.shifts)
         return Estimate(
             self.value - other.value,
             self.shifts - other.shifts,
             self.reference_shifts - other.reference_shifts,
-            self.bias + other.bias,
+            0.0 if same else self.bias + other.bias,
         )
 
     @property
@@ -129,7 +103,9 @@ class Estimate:
         variance = sum(self._variances())
         if variance <= 0:
             return 0.0
-        return sum(_third_cumulant(shifts) for shifts in (self.shifts, self.reference_shifts)) / variance**1.5
+        return sum(_third_cumulant(shifts) for shifts in (self.shifts, self.reference_shifts)) / math.pow(
+            variance, 1.5
+        )
 
     def interval(self, *, level: float = 0.95, minimum: float = -np.inf, maximum: float = np.inf) -> Interval:
         """Student's interval joined with Hall's (1992), which knows skewness; widened by the bias that may be left.
@@ -193,6 +169,14 @@ def _third_cumulant(shifts: Floats) -> float:
     return float((influence**3).sum() / count**3)
 
 
+def _freedom(shifts: Floats) -> float:
+    """A variance of G values has the relative variance (kurtosis - 1) / G, and one of f degrees of freedom 2 / f."""
+    count = len(shifts)
+    square = np.square(shifts - shifts.mean())
+    kurtosis = float(np.square(square).mean() / square.mean() ** 2)
+    return max(1.0, min(count - 1.0, 2.0 * count / (kurtosis - 1.0) if kurtosis > 1 else np.inf))
+
+
 def _jackknife_variance(shifts: Floats) -> float:
     count = len(shifts)
     if count < 2:
@@ -224,7 +208,7 @@ class Blocks:
 
     def rows(self, block: int) -> Rows:
         """Rows of one block."""
-        return np.concatenate([self.units[unit] for unit in np.flatnonzero(self.block_of == block)])
+        return np.concatenate([self.units[int(unit)] for unit in np.flatnonzero(self.block_of == block)])
 
     def unit_of_row(self, total: int) -> Rows:
         """(N,) unit of each of ``total`` rows; -1 for rows of no unit."""

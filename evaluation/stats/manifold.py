@@ -20,7 +20,8 @@ import numpy as np
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from evaluation.stats.jackknife import Array, Blocks, Design, Estimate, Floats, Interval, Rows
+from evaluation.stats.intervals import Interval
+from evaluation.stats.jackknife import Array, Blocks, Design, Estimate, Floats, Rows
 
 __all__ = ["NEIGHBOURS", "density_interval", "manifold_estimates", "share_interval"]
 
@@ -57,7 +58,9 @@ def manifold_estimates(
     left, right = (np.zeros((4, count)) for count in counts)
     for block in range(counts[0]):
         kept = mine != block
-        left[:, block] = _Scores.of(between[kept], made_radii[1 + block, kept], real_radii[0], neighbours).values
+        left[:, block] = _Scores.of(
+            between[kept], made_radii[1 + block, kept], real_radii[0], neighbours
+        ).values
     for block in range(counts[1]):
         kept = theirs != block
         right[:, block] = _Scores.of(
@@ -111,7 +114,9 @@ def _radii(features: Floats, block_of: Rows, count: int, neighbours: int) -> Flo
         distance = cdist(features[rows], features)
         distance[np.arange(len(distance)), np.arange(start, start + len(distance))] = -1.0
         near = np.argpartition(distance, kept, axis=1)[:, : kept + 1]
-        near = np.take_along_axis(near, np.argsort(np.take_along_axis(distance, near, axis=1), axis=1), axis=1)[:, 1:]
+        near = np.take_along_axis(
+            near, np.argsort(np.take_along_axis(distance, near, axis=1), axis=1), axis=1
+        )[:, 1:]
         sorted_ = np.take_along_axis(distance, near, axis=1)
         found[0, rows] = sorted_[:, neighbours - 1]
         owner = block_of[near]
@@ -121,9 +126,7 @@ def _radii(features: Floats, block_of: Rows, count: int, neighbours: int) -> Flo
     return found
 
 
-def share_interval(
-    estimate: Estimate, units: int, reference_units: int, *, level: float = 0.95
-) -> Interval:
+def share_interval(estimate: Estimate, units: int, reference_units: int, *, level: float = 0.95) -> Interval:
     """Wilson's interval of a share, for the number of independent clips its variance stands for.
 
     Args:

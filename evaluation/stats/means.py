@@ -1,7 +1,9 @@
 """Means over clips, where clips of a song and windows of a clip hang together.
 
 **Truth.** The mean over the windows of infinitely many songs. The estimate is the plain (or weighted) mean of all rows
-that have a value, a ratio of sums over units.
+that have a value, a ratio of sums over units. Where nearly all units say the same (no joint is missing but in one
+clip), their spread says nothing of what was not seen; then the interval also reaches as far as the share of units that
+say otherwise may be (Clopper & Pearson 1934) times what they say.
 
 Legend: N rows, U units, G blocks.
 """
@@ -9,10 +11,12 @@ Legend: N rows, U units, G blocks.
 from __future__ import annotations
 
 import numpy as np
+from scipy import stats
 
-from evaluation.stats.jackknife import Array, Blocks, Estimate, Rows, Units
+from evaluation.stats.intervals import Interval
+from evaluation.stats.jackknife import Array, Blocks, Estimate, Rows, Units, too_few
 
-__all__ = ["mean_estimate", "units_with_value"]
+__all__ = ["mean_estimate", "mean_interval", "units_with_value"]
 
 
 def units_with_value(values: Array, units: Units) -> list[Rows]:
@@ -52,3 +56,52 @@ def mean_estimate(values: Array, blocks: Blocks, weights: Array | None = None) -
         raise ValueError("an interval needs rows with a value in two blocks or more")
     found = total / size
     return Estimate(float(found[0]), found[1:] - found[0], np.zeros(0))
+
+
+_RARE = 5
+"""Fewer units than this that differ from the rest are a rare sight."""
+
+
+def mean_interval(
+    values: Array,
+    units: Units,
+    *,
+    weights: Array | None = None,
+    level: float = 0.95,
+    minimum: float = -np.inf,
+    maximum: float = np.inf,
+) -> Interval:
+    """Interval of the mean of the rows that have a value.
+
+    Args:
+        values: (N,); NaN marks rows without a value.
+        units: rows of each independent unit.
+        weights: (N,) of each row.
+        minimum, maximum: limits of the metric.
+
+    Raises:
+        ValueError: fewer than six units have a value, or all say the same and the metric has no limits.
+
+    Example:
+        >>> scores = np.array([0.2, 0.3, np.nan, 0.4, 0.1, 0.3, 0.3])
+        >>> units = [np.array([row]) for row in range(7)]
+        >>> found = mean_interval(scores, units, minimum=0.0, maximum=1.0)
+        >>> round(found.low, 2), round(found.high, 2)
+        (0.14, 0.38)
+    """
+    there = units_with_value(values, units)
+    if reason := too_few(len(there), what="independent clips or songs with a value"):
+        raise ValueError(reason)
+    estimate = mean_estimate(values, Blocks.dealt(there, np.arange(len(there)), len(there)), weights)
+    found = estimate.interval(level=level, minimum=minimum, maximum=maximum)
+    own = np.array([values[rows].mean() for rows in there])
+    said, times = np.unique(own, return_counts=True)
+    most, others = said[times.argmax()], len(own) - int(times.max())
+    if others >= min(_RARE, len(own) / 2):
+        return found
+    low, high = (said[0], said[-1]) if others else (minimum, maximum)
+    if not np.isfinite([low, high]).all():
+        raise ValueError(f"all {len(own)} have the same value: an interval needs some that differ")
+    share = float(stats.beta.ppf((1 + level) / 2, others + 1, len(own) - others))
+    ends = (min(found.low, most + share * (low - most)), max(found.high, most + share * (high - most)))
+    return Interval(found.estimate, float(ends[0]), float(ends[1]), found.method, level)

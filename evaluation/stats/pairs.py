@@ -1,9 +1,9 @@
 """Means over pairs of clips: the kernel distance (KID) and the diversity (DIV), from matrices made once.
 
-**Truths.** ``KID = E k(x, x') + E k(y, y') - 2 E k(x, y)`` with the kernel ``(x.y / D + 1)^3``, and ``DIV = E |x - x'|``,
-where all the x and y are independent draws: of infinitely many songs, one clip each. Windows of one clip, clips of one
-song, and a dance beside the real dance to the same music are no independent draws; the printed values hold such pairs,
-these estimates leave them out, and are then without bias at every n.
+**Truths.** ``KID = E k(x, x') + E k(y, y') - 2 E k(x, y)`` with the kernel ``(x.y / D + 1)^3``, and
+``DIV = E |x - x'|``, where all the x and y are independent draws: of infinitely many songs, one clip each. Windows of
+one clip, clips of one song, and a dance beside the real dance to the same music are no independent draws; the printed
+values hold such pairs, these estimates leave them out, and are then without bias at every n.
 
 A kernel matrix is made once, in slices, and summed by blocks: what is left is (G, G), from which the value without each
 block follows exactly. Nothing is resampled.
@@ -28,7 +28,7 @@ _Kernel = Callable[[Floats, Floats], Floats]
 
 
 def kernel_estimate(generated: Array, reference: Array, design: Design) -> Estimate:
-    """Squared kernel distance of the populations behind two sets, without bias; below 0 half of the time for equal ones.
+    """Squared kernel distance of the populations behind two sets, without bias: also below 0 for equal ones.
 
     Args:
         generated, reference: (N, D) and (M, D) features.
