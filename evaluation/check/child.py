@@ -16,7 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evaluation.check.rules import Finding, check
+from evaluation.check.rules import Finding, Status, check
+from evaluation.check.writes import stray_writes, watch_writes
 from evaluation.systems import Task, choose_task, find
 from madata.errors import MadanceError
 from madata.files import read_json, write_json
@@ -24,6 +25,10 @@ from madata.files import read_json, write_json
 __all__ = ["check_in_child", "run_order"]
 
 _LOOK_EVERY_S = 1.0
+_END = b"end"
+_LONGEST_LINE = 200
+_MUCH_TO_PRINT = 1 << 20
+_STRAYS_NAMED = 3
 
 
 def check_in_child(
@@ -37,6 +42,8 @@ def check_in_child(
     size: tuple[int, int] | None = None,
 ) -> Iterator[Finding]:
     """As :func:`check`, in a process of its own: a system that crashes, exits or hangs gives a finding.
+
+    What it prints, and where it writes what is not its own, is found as well.
 
     Args:
         spec: as :func:`evaluation.systems.find` takes it.
@@ -55,33 +62,28 @@ def check_in_child(
                 "size": size,
             },
         )
+        prints = Path(scratch) / "prints.txt"
         reading, writing = os.pipe()
-        child = subprocess.Popen(
-            [sys.executable, "-m", "evaluation.check", str(order), str(writing)],
-            pass_fds=(writing,),
-            stdout=sys.stderr.fileno() if _has_fileno() else subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with prints.open("wb") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "evaluation.check", str(order), str(writing)],
+                pass_fds=(writing,),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         os.close(writing)
-        deadline = time.monotonic() + limit_s
         try:
-            yield from _listen(reading, child, deadline, limit_s)
+            yield from _listen(reading, child, limit_s)
         finally:
             os.close(reading)
             _end(child)
+        yield from _printed(prints)
 
 
-def _has_fileno() -> bool:
-    try:
-        sys.stderr.fileno()
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _listen(
-    reading: int, child: subprocess.Popen[bytes], deadline: float, limit_s: float
-) -> Iterator[Finding]:
+def _listen(reading: int, child: subprocess.Popen[bytes], limit_s: float) -> Iterator[Finding]:
+    """The findings of the child, and how it ended if it did not come to the end of the check."""
+    deadline = time.monotonic() + limit_s
     held = b""
     while True:
         left = deadline - time.monotonic()
@@ -92,12 +94,27 @@ def _listen(
         if not part:
             break
         *lines, held = (held + part).split(b"\n")
-        yield from (Finding(**json.loads(line)) for line in lines)
+        for line in lines:
+            if line == _END:
+                return
+            yield Finding(**json.loads(line))
     code = child.wait()
-    if code < 0:
-        yield Finding("process", "fail", f"the process was ended by {signal.Signals(-code).name}")
-    elif code != 0:
-        yield Finding("process", "fail", f"the process ended with exit code {code}")
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    yield Finding("process", "fail", f"the process {how} before the check was done")
+
+
+def _printed(prints: Path) -> Iterator[Finding]:
+    """What the system printed, on standard output or beside it: how much, and the end of it."""
+    size = prints.stat().st_size
+    if not size:
+        return
+    with prints.open("rb") as log:
+        log.seek(max(0, size - _LONGEST_LINE))
+        lines = log.read().decode("utf-8", "replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    shown = "".join(sign if sign.isprintable() else "?" for sign in last[-_LONGEST_LINE:])
+    status: Status = "warn" if size > _MUCH_TO_PRINT else "pass"
+    yield Finding("prints", status, f"{size} bytes, kept apart from the results; the last line: {shown}")
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -118,7 +135,12 @@ def run_order(order: Path, pipe: int) -> None:
     def say(finding: Finding) -> None:
         os.write(pipe, json.dumps(asdict(finding)).encode() + b"\n")
 
+    watch_writes()
     _report(content, say)
+    if strays := stray_writes():
+        names = ", ".join(strays[:_STRAYS_NAMED]) + (" and more" if len(strays) > _STRAYS_NAMED else "")
+        say(Finding("writes", "warn", f"outside request.scratch and request.keep: {names}"))
+    os.write(pipe, _END + b"\n")
     os.close(pipe)
 
 

@@ -6,10 +6,12 @@ on chance; ``warn`` is for what may be meant.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +19,15 @@ import numpy as np
 
 from evaluation.check.made import make_clips
 from evaluation.generate.clips import ClipSet, DataClip, read_clips
-from evaluation.generate.measuring import seed_everything
-from evaluation.generate.output import store
+from evaluation.generate.output import Frames, broken_rules_of_file, broken_rules_of_motion
 from evaluation.generate.requests import RequestMaker
-from evaluation.systems import FolderSystem, Plugin, Running, Task
+from evaluation.generate.resources import seed_everything, timed
+from evaluation.generate.settings import Settings
+from evaluation.systems import FolderSystem, Plugin, Request, Running, Task
+from evaluation.systems.foreign import line_of
 from madata.errors import MadanceError
 from madata.files import sha256_bytes
+from madata.types import Motion3D
 
 __all__ = ["Finding", "check"]
 
@@ -52,7 +57,9 @@ def check(
     out: Path | None = None,
     size: tuple[int, int] | None = None,
 ) -> Iterator[Finding]:
-    """Check a system; findings come as they are made, and a failure that forbids the next step ends them.
+    """Check a system; findings come as they are made, all rules in one go.
+
+    A system that cannot start ends it; what is wrong with one clip keeps nothing else from being looked at.
 
     Args:
         out: folder the results are to go to later; checked for being writable.
@@ -99,7 +106,7 @@ def _finished_files(folder: FolderSystem) -> Iterator[Finding]:
             if folder.task == "motion":
                 motion = read_motion(path)
                 text = f"{len(motion.rotation)} frames, {motion.fps:g} per second, {motion.up} up"
-                yield from _odd(path, clip_id)
+                yield from _odd(motion, clip_id)
             else:
                 with Decoder(path) as decoder:
                     count = sum(1 for _ in decoder)
@@ -113,6 +120,22 @@ def _finished_files(folder: FolderSystem) -> Iterator[Finding]:
             continue
         yield Finding("file", "pass", f"{clip_id}: {text}")
     yield Finding("files", "pass", f"{len(folder.files)} clips; `madance score` names what is missing")
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What came of one request.
+
+    Attributes:
+        broken: what is wrong with it, in words.
+        content: a hash of what it shows; ``None`` where there is nothing to look at.
+        odd: what speaks against unit and up axis of a motion.
+    """
+
+    broken: tuple[str, ...]
+    content: str | None = None
+    odd: tuple[Finding, ...] = ()
+    seconds: float = 0.0
 
 
 class _Trial:
@@ -132,60 +155,58 @@ class _Trial:
         self._runs = 0
 
     def findings(self) -> Iterator[Finding]:
+        """Every rule, whatever became of the others."""
         clips = list(self._data.clips)
-        first: dict[str, str] = {}
-        odd: list[Finding] = []
-        seconds = 0.0
-        for clip in clips:
-            try:
-                path, taken = self._make(clip, 0)
-            except Exception as error:  # foreign code: the finding says what it raised
-                yield Finding("contract", "fail", f"{clip.clip_id}: {_words(error)}")
-                return
-            first[clip.clip_id] = _content(path)
-            seconds += taken
-            if self._task == "motion":
-                odd += _odd(path, clip.clip_id)
-        frames = sum(self._maker(0).wanted(clip).num_frames for clip in clips)
-        yield Finding(
-            "contract",
-            "pass",
-            f"{len(clips)} clips of the right type, length, frame rate, shape, all numbers finite; "
-            f"{frames / seconds:.1f} frames/s, first clip included",
-        )
-        if self._task == "motion":
+        first = {clip.clip_id: self._make(clip, 0) for clip in clips}
+        broken: dict[str, list[str]] = {}
+        for clip_id, made in first.items():
+            for message in made.broken:
+                broken.setdefault(message, []).append(clip_id)
+        for message, clip_ids in broken.items():
+            yield Finding("contract", "fail", f"{', '.join(clip_ids)}: {message}")
+        if not broken:
+            frames = sum(self._maker(0).wanted(clip).num_frames for clip in clips)
+            rate = frames / max(sum(made.seconds for made in first.values()), 1e-9)
+            yield Finding(
+                "contract",
+                "pass",
+                f"{len(clips)} clips of the right type, length, frame rate, shape, all numbers finite; "
+                f"{rate:.1f} frames/s, first clip included",
+            )
+        seen = [clip for clip in clips if first[clip.clip_id].content is not None]
+        if self._task == "motion" and seen:
+            odd = [finding for made in first.values() for finding in made.odd]
             yield from odd or [Finding("body", "pass", "stands along its up axis, moves in metres")]
-        yield self._same("determinism", clips, 0, first, "made again, each clip is the same")
-        yield self._same("order", clips[::-1], 0, first, "in another order, each clip is the same")
-        yield self._seeds(clips, first)
+        if seen:
+            yield self._same("determinism", seen, first, "made again, each clip is the same")
+            yield self._same("order", seen[::-1], first, "in another order, each clip is the same")
+            yield self._seeds(seen[0], first)
 
     def _maker(self, run_seed: int) -> RequestMaker:
-        return RequestMaker(
-            self._data, self._task, self._plugin.declaration, run_seed, self._root / "inputs", size=self._size
-        )
+        settings = Settings(seed=run_seed, size=self._size)
+        return RequestMaker(self._data, self._task, self._plugin.declaration, settings, self._root / "inputs")
 
-    def _make(self, clip: DataClip, run_seed: int) -> tuple[Path, float]:
+    def _make(self, clip: DataClip, run_seed: int) -> _Made:
         self._runs += 1
         scratch = self._root / f"scratch-{self._runs}"
         scratch.mkdir()
-        maker = self._maker(run_seed)
-        request = maker.request(clip, scratch)
+        request = self._maker(run_seed).request(clip, scratch)
         seed_everything(request.seed)
-        begin = time.perf_counter()
-        output = self._system.generate(request)
-        taken = time.perf_counter() - begin
-        folder = self._root / f"made-{self._runs}"
-        written = store(output, request, maker.wanted(clip), folder, sound=None)
-        return written.path, taken + written.late_s
-
-    def _same(
-        self, rule: str, clips: list[DataClip], run_seed: int, first: Mapping[str, str], message: str
-    ) -> Finding:
         try:
-            again = {clip.clip_id: _content(self._make(clip, run_seed)[0]) for clip in clips}
+            output, seconds = timed(lambda: self._system.generate(request))
+            made = (
+                _judged_motion(output, request) if self._task == "motion" else _judged_video(output, request)
+            )
         except Exception as error:  # foreign code: the finding says what it raised
-            return Finding(rule, "fail", _words(error))
-        if changed := [clip for clip in first if again[clip] != first[clip]]:
+            return _Made((_words(error),))
+        return replace(made, seconds=made.seconds + seconds)
+
+    def _same(self, rule: str, clips: list[DataClip], first: Mapping[str, _Made], message: str) -> Finding:
+        again = {clip.clip_id: self._make(clip, 0) for clip in clips}
+        if raised := [made.broken[0] for made in again.values() if made.content is None]:
+            return Finding(rule, "fail", raised[0])
+        if changed := [clip_id for clip_id in first if clip_id in again
+                       and again[clip_id].content != first[clip_id].content]:  # fmt: skip
             return Finding(
                 rule,
                 "fail",
@@ -194,39 +215,58 @@ class _Trial:
             )
         return Finding(rule, "pass", message)
 
-    def _seeds(self, clips: list[DataClip], first: Mapping[str, str]) -> Finding:
-        try:
-            other = _content(self._make(clips[0], 1)[0])
-        except Exception as error:  # foreign code: the finding says what it raised
-            return Finding("seeds", "fail", _words(error))
-        if other == first[clips[0].clip_id]:
+    def _seeds(self, clip: DataClip, first: Mapping[str, _Made]) -> Finding:
+        other = self._make(clip, 1)
+        if other.content is None:
+            return Finding("seeds", "fail", other.broken[0])
+        if other.content == first[clip.clip_id].content:
             return Finding("seeds", "warn", "another seed gives the same clip: right only without randomness")
         return Finding("seeds", "pass", "another seed gives another clip")
 
 
-def _content(path: Path) -> str:
-    """A hash of what a clip shows; of a video, of its pictures."""
-    if path.suffix == ".npz":
-        return sha256_bytes(path.read_bytes())
+def _judged_motion(output: Any, request: Request) -> _Made:
+    rules = broken_rules_of_motion(output, request)
+    broken = tuple(rule.message for rule in rules)
+    if not isinstance(output, Motion3D) or any(rule.reason == "type" for rule in rules):
+        return _Made(broken)
+    content = sha256_bytes(output.rotation.tobytes() + output.translation.tobytes())
+    is_body = not {rule.reason for rule in rules} - {"fps", "frames"}
+    return _Made(broken, content, tuple(_odd(output, request.clip_id)) if is_body else ())
+
+
+def _judged_video(output: Any, request: Request) -> _Made:
+    """A file, or the frames themselves, which may be made while they are looked at."""
+    if isinstance(output, (str, os.PathLike)):
+        rules = broken_rules_of_file(Path(output), request)
+        unreadable = any(rule.reason in ("type", "unreadable") for rule in rules)
+        return _Made(tuple(rule.message for rule in rules), None if unreadable else _shown(Path(output)))
+    frames, seen = Frames(output, request), hashlib.sha256()
+    rules = frames.broken_rules(lambda frame: seen.update(np.ascontiguousarray(frame).tobytes()))
+    return _Made(tuple(rule.message for rule in rules), seen.hexdigest(), seconds=frames.seconds)
+
+
+def _shown(path: Path) -> str:
+    """A hash of the pictures of a video."""
     from madata.video import Decoder
 
+    seen = hashlib.sha256()
     with Decoder(path) as decoder:
-        size = decoder.info.size
-        return sha256_bytes(
-            b"".join(sha256_bytes(frame.scaled(size).tobytes()).encode() for frame in decoder)
-        )
+        for frame in decoder:
+            seen.update(frame.scaled(decoder.info.size).tobytes())
+    return seen.hexdigest()
 
 
 def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, MadanceError) else f"{type(error).__name__}: {error}"
+    return (
+        str(error) if isinstance(error, MadanceError) else f"{type(error).__name__}: {error}{line_of(error)}"
+    )
 
 
-def _odd(path: Path, clip_id: str) -> list[Finding]:
+def _odd(motion: Motion3D, clip_id: str) -> list[Finding]:
     """What speaks against unit and up axis: a dancer mostly stands, and does not fly."""
-    from madata.motion import joint_positions, read_motion
+    from madata.motion import joint_positions
     from madata.skeletons import skeleton
 
-    motion = read_motion(path)
     body = skeleton(motion.skeleton)
     joints = joint_positions(motion).astype(np.float64)
     feet = [body.index(f"{side}_ankle") for side in ("left", "right")]

@@ -48,7 +48,7 @@ def check(
     from dataclasses import asdict
 
     from evaluation.check import check_in_child
-    from evaluation.generate.options import parse_options, parse_size
+    from evaluation.generate.settings import parse_options, parse_size
     from madata.devices import resolve_device
 
     findings = []

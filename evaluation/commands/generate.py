@@ -23,7 +23,7 @@ from madata.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from evaluation.generate import Summary
+    from evaluation.generate import ClipInputs, Settings
 
 __all__ = ["generate"]
 
@@ -45,7 +45,7 @@ __all__ = ["generate"]
 @click.option("--pose", type=PATH, help="One clip: keypoints or a motion to follow.")
 @click.option("--preview", type=PATH, help="One motion: also show it in this .mp4.")
 @click.option("--keep", type=PATH, help="One clip: folder of its pieces [default: OUT's name with .parts].")
-@dry_run_option("One clip: only say what it will take.")
+@dry_run_option("Only say what there is to do and what it will take.")
 @click.option("--data", type=PATH, help="A split: data set of `curate`, or a folder of music and clips.")
 @click.option("--split", help="A split: its name [default: test where there are splits].")
 @limit_option("A split: only the first clips.")
@@ -66,20 +66,33 @@ def generate(ctx: click.Context, /, system: str, as_json: bool, **given: Any) ->
     in OUT/clips, ready for `score`; several processes may fill one folder. One clip has its record beside it
     (clip.json) and its pieces in clip.parts.
 
-    Exit codes: 0 done, 1 some clips of a split failed (each is named).
+    Exit codes: 0 done, 1 some clips of a split failed, or lack what the task needs (each is named).
     """
     from madata.devices import resolve_device
 
     _one_mode(given)
-    quiet = is_quiet()
     given["device"] = resolve_device(given["device"])
-    if given["data"] is None:
-        _one_clip(system, given, as_json, quiet)
+    if given["dry_run"]:
+        lines = _planned(system, given)
+        click.echo(json.dumps(lines, indent=1) if as_json else "\n".join(lines))
+        return
+    line = StatusLine(quiet=is_quiet())
+    try:
+        done = (_one_clip if given["data"] is None else _split)(system, given, line)
+    finally:
+        line.close()
+    if prints := _prints(given):
+        click.echo(f"what {system} printed is in {prints}", err=True)
+    if as_json:
+        click.echo(json.dumps(done, indent=1))
+    elif given["data"] is None:
+        _show_clip(done, given["out"])
     else:
-        ctx.exit(_split(system, given, as_json, quiet))
+        _show_split(done, given["out"])
+    ctx.exit(1 if done.get("failed") else 0)
 
 
-_ONE_CLIP = ("music", "image", "pose", "preview", "keep", "dry_run")
+_ONE_CLIP = ("music", "image", "pose", "preview", "keep")
 _A_SPLIT = ("split", "limit", "shard", "retries", "keep_parts")
 
 
@@ -93,57 +106,11 @@ def _one_mode(given: Mapping[str, Any]) -> None:
             raise click.UsageError(f"--{name.replace('_', '-')} does not go with {mode}")
 
 
-def _one_clip(system: str, given: Mapping[str, Any], as_json: bool, quiet: bool) -> None:
-    from evaluation.generate.options import parse_options, parse_size
-    from evaluation.generate.single import Inputs, SingleSettings, make_clip, plan_clip
-    from evaluation.systems import find
-
-    settings = SingleSettings(
-        task=given["task"],
-        seed=given["seed"],
-        device=given["device"],
-        fps=given["fps"],
-        duration_s=given["duration_s"],
-        size=parse_size(given["size"]),
-        options=parse_options(given["overrides"]),
-    )
-    inputs = Inputs(given["music"], given["image"], given["pose"])
-    plugin, out = find(system), given["out"]
-    if given["dry_run"]:
-        lines = plan_clip(plugin, inputs, out, settings)
-        click.echo(json.dumps(lines, indent=1) if as_json else "\n".join(lines))
-        return
-    line = StatusLine(quiet=quiet)
-    try:
-        record = make_clip(
-            plugin,
-            inputs,
-            out,
-            settings,
-            preview=given["preview"],
-            keep=given["keep"],
-            on_plan=line.plan,
-            on_report=line.report,
-        )
-    finally:
-        line.close()
-    if as_json:
-        click.echo(json.dumps(record, indent=1))
-        return
-    seconds = record["num_frames"] / record["fps"]
-    label = f" [{record['label']}]" if record.get("label") else ""
-    click.echo(f"{out}: {record['num_frames']} frames, {seconds:.2f} s by {record['system']['name']}{label}")
-
-
-def _split(system: str, given: Mapping[str, Any], as_json: bool, quiet: bool) -> int:
-    from dataclasses import asdict
-
+def _settings(given: Mapping[str, Any]) -> Settings:
     from evaluation.generate import Settings, Shard
-    from evaluation.generate import generate as run
-    from evaluation.generate.options import parse_options, parse_size
-    from evaluation.systems import find
+    from evaluation.generate.settings import parse_options, parse_size
 
-    settings = Settings(
+    return Settings(
         task=given["task"],
         split=given["split"],
         seed=given["seed"],
@@ -157,25 +124,71 @@ def _split(system: str, given: Mapping[str, Any], as_json: bool, quiet: bool) ->
         retries=1 if given["retries"] is None else given["retries"],
         keep_parts=bool(given["keep_parts"]),
     )
-    line = StatusLine(quiet=quiet)
-    out = given["out"]
-    try:
-        summary = run(find(system), given["data"], out, settings, on_progress=line.clip)
-    finally:
-        line.close()
-    if as_json:
-        click.echo(json.dumps(asdict(summary), indent=1))
-    else:
-        _show(summary, out)
-    return 1 if summary.failed else 0
 
 
-def _show(summary: Summary, out: Path) -> None:
-    click.echo(f"{summary.done} of {summary.clips} clips are in {out / 'clips'}")
-    if summary.frames_per_s is not None:
-        warm = "warm" if summary.warm else "first clip included"
-        memory = f", peak {summary.peak_rss_mib:.0f} MiB" if summary.peak_rss_mib else ""
-        gpu = f", GPU {summary.peak_gpu_mib:.0f} MiB" if summary.peak_gpu_mib else ""
-        click.echo(f"{summary.frames_per_s:.1f} frames/s of generation ({warm}){memory}{gpu}")
-    for clip_id, error in summary.failed.items():
+def _inputs(given: Mapping[str, Any]) -> ClipInputs:
+    from evaluation.generate import ClipInputs
+
+    return ClipInputs(given["music"], given["image"], given["pose"])
+
+
+def _planned(system: str, given: Mapping[str, Any]) -> list[str]:
+    from evaluation.generate import plan_clip, plan_split
+    from evaluation.systems import find
+
+    settings, plugin = _settings(given), find(system)
+    if given["data"] is None:
+        return plan_clip(plugin, _inputs(given), given["out"], settings)
+    return plan_split(plugin, given["data"], given["out"], settings)
+
+
+def _one_clip(system: str, given: Mapping[str, Any], line: StatusLine) -> dict[str, Any]:
+    from evaluation.generate import generate_clip
+    from evaluation.systems import find
+
+    return generate_clip(
+        find(system),
+        _inputs(given),
+        given["out"],
+        _settings(given),
+        preview=given["preview"],
+        keep=given["keep"],
+        on_plan=line.plan,
+        on_report=line.report,
+    )
+
+
+def _split(system: str, given: Mapping[str, Any], line: StatusLine) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from evaluation.generate import generate as run
+    from evaluation.systems import find
+
+    return asdict(run(find(system), given["data"], given["out"], _settings(given), on_progress=line.clip))
+
+
+def _prints(given: Mapping[str, Any]) -> Path | None:
+    """Where the system's prints are, if it printed."""
+    from evaluation.generate.records import Records
+    from evaluation.generate.single import parts_of
+
+    folder = given["out"] if given["data"] is not None else parts_of(given["out"], given["keep"])
+    records = Records(folder)
+    return records.prints if records.printed else None
+
+
+def _show_clip(record: Mapping[str, Any], out: Path) -> None:
+    seconds = record["num_frames"] / record["fps"]
+    label = f" [{record['label']}]" if record.get("label") else ""
+    click.echo(f"{out}: {record['num_frames']} frames, {seconds:.2f} s by {record['system']['name']}{label}")
+
+
+def _show_split(summary: Mapping[str, Any], out: Path) -> None:
+    click.echo(f"{summary['done']} of {summary['clips']} clips are in {out / 'clips'}")
+    if summary["frames_per_s"] is not None:
+        warm = "warm" if summary["warm"] else "first clip included"
+        memory = f", peak {summary['peak_rss_mib']:.0f} MiB" if summary["peak_rss_mib"] else ""
+        gpu = f", GPU {summary['peak_gpu_mib']:.0f} MiB" if summary["peak_gpu_mib"] else ""
+        click.echo(f"{summary['frames_per_s']:.1f} frames/s of generation ({warm}){memory}{gpu}")
+    for clip_id, error in summary["failed"].items():
         click.echo(f"failed  {clip_id}: {error}", err=True)

@@ -1,16 +1,22 @@
-"""A system over a split: requests, seeds, one whole file per clip, a journal, the paper's frames per second.
+"""A system over a split, or on one clip of a user's own: requests, seeds, whole files, records, the paper's speed.
 
-``clips`` reads the data set, ``requests`` makes what a system is asked, ``output`` judges and stores what it
-gives, ``journal`` remembers, ``run`` goes through the clips, ``report`` adds up.
+``clips`` reads a data set and ``own_clip`` judges a user's files; ``requests`` makes what a system is asked, ``output``
+judges and stores what it gives, ``records`` remembers, ``run`` goes through the clips. ``split`` and ``single`` are the
+two ways in, ``summary`` adds up.
 """
 
 from evaluation.generate.clips import ClipSet, DataClip, read_clips
 from evaluation.generate.output import BrokenContractError
-from evaluation.generate.report import Summary, describe_run
-from evaluation.generate.run import Progress, Settings, Shard, generate
+from evaluation.generate.own_clip import ClipInputs
+from evaluation.generate.run import Progress
+from evaluation.generate.settings import Settings, Shard
+from evaluation.generate.single import generate_clip, plan_clip
+from evaluation.generate.split import generate, plan_split
+from evaluation.generate.summary import Summary, describe_run
 
 __all__ = [
     "BrokenContractError",
+    "ClipInputs",
     "ClipSet",
     "DataClip",
     "Progress",
@@ -19,5 +25,8 @@ __all__ = [
     "Summary",
     "describe_run",
     "generate",
+    "generate_clip",
+    "plan_clip",
+    "plan_split",
     "read_clips",
 ]

@@ -1,28 +1,29 @@
-"""The clips of a split and what there is of each: video, music, motion, keypoints, picture.
+"""The clips of a split and what there is of each: video, music, motion, pose, picture.
 
 Two kinds of folder are read. A data set of ``madance curate`` has ``clips.parquet``. Any other folder is taken
 as it is, files of one clip being those of one stem, in subfolders too:
 
     music/<clip>.wav   clips/<clip>.mp4   motions/<clip>.npz|.pkl|.npy|.bvh   keypoints/<clip>.npz   images/<clip>.png
 
-with one subfolder per split above them where there are splits (``test/music/...``).
+with one subfolder per split above them where there are splits (``test/music/...``). A file that cannot be read costs
+its own clip alone.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from evaluation.inputs.discovery import clip_files
 from evaluation.systems import RealClip, Task
 from evaluation.systems.folder import MOTION_SUFFIXES, VIDEO_SUFFIXES
-from madata.errors import MadanceError
+from madata.errors import MadanceError, MediaError
 from madata.files import sha256_bytes, sha256_file
 
-__all__ = ["SPLITS", "ClipSet", "DataClip", "read_clips"]
+__all__ = ["SPLITS", "ClipSet", "DataClip", "lacking", "read_clips"]
 
 SPLITS = ("train", "val", "test", "held")
 _AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".m4a", ".ogg", ".aac"})
@@ -31,7 +32,13 @@ _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 @dataclass(frozen=True)
 class DataClip:
-    """Files of one clip, ``None`` where there is none; ``size`` is that of its video."""
+    """Files of one clip, ``None`` where there is none.
+
+    Attributes:
+        size: (width, height) px of its video, or of the picture of a user's own clip.
+        pose: keypoints to follow, or a motion; that of the picture, but for a user's own clip.
+        problem: why its files are of no use.
+    """
 
     clip_id: str
     source_id: str
@@ -41,8 +48,9 @@ class DataClip:
     video: Path | None = None
     music: Path | None = None
     motion: Path | None = None
-    keypoints: Path | None = None
+    pose: Path | None = None
     image: Path | None = None
+    problem: str | None = None
 
     @property
     def real(self) -> RealClip:
@@ -52,21 +60,21 @@ class DataClip:
 
 @dataclass(frozen=True)
 class ClipSet:
-    """A split.
+    """A split, or the one clip of a user's own.
 
     Attributes:
         clips: of the split, by clip id.
         others: the remaining clips of the data set.
-        sha256: hash of the manifest, or of the names and sizes of all files.
-        manifest: whether there is one.
+        own: it is a user's own clip: its seed is that of the run, and its picture is shown whole.
+        identity: what the clips are, as the record of a run holds it: names and hashes.
     """
 
     name: str
     split: str | None
     clips: tuple[DataClip, ...]
     others: tuple[DataClip, ...]
-    sha256: str
-    manifest: bool
+    own: bool = False
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_clips(folder: Path, split: str | None, *, task: Task) -> ClipSet:
@@ -76,7 +84,7 @@ def read_clips(folder: Path, split: str | None, *, task: Task) -> ClipSet:
         split: name of the split; ``None`` is ``test`` where there are splits, else the whole folder.
 
     Raises:
-        MadanceError: there is no such folder or split, or a clip lacks what the task needs.
+        MadanceError: there is no such folder or split, or every clip lacks what the task needs.
     """
     if not folder.is_dir():
         raise MadanceError(f"{folder}: no such folder")
@@ -88,8 +96,39 @@ def read_clips(folder: Path, split: str | None, *, task: Task) -> ClipSet:
     for clip in (*found.clips, *found.others):
         if clip.clip_id.startswith(".") or any(sign in clip.clip_id for sign in "/\\\0"):
             raise MadanceError(f"{folder}: the clip id {clip.clip_id!r} is no file name")
-    _complete(found, folder, task)
+    lacks = {clip.clip_id: what for clip in found.clips if (what := lacking(clip, task))}
+    if len(lacks) == len(found.clips):
+        raise MadanceError(f"{folder}: no clip can be made: {_in_short(lacks)}")
     return found
+
+
+def lacking(clip: DataClip, task: Task) -> str | None:
+    """Why a clip cannot be asked for; ``None`` where it can.
+
+    Example:
+        >>> lacking(DataClip("a", "a", 1.0, 30.0, None), "motion")
+        'the task motion needs music, there is none'
+    """
+    if clip.problem is not None:
+        return clip.problem
+    wanted = {
+        "music": task != "animation" and clip.music is None,
+        "a reference picture or a video": task != "motion" and clip.image is None and clip.video is None,
+        "keypoints": task == "animation" and clip.pose is None,
+    }
+    absent = [what for what, is_absent in wanted.items() if is_absent]
+    return f"the task {task} needs {' and '.join(absent)}, there is none" if absent else None
+
+
+def _in_short(lacks: Mapping[str, str]) -> str:
+    """Each reason once, with the first clips it holds for."""
+    by_reason: dict[str, list[str]] = {}
+    for clip, what in lacks.items():
+        by_reason.setdefault(what, []).append(clip)
+    return "; ".join(
+        f"{what} ({', '.join(clips[:3])}{f' and {len(clips) - 3} more' if len(clips) > 3 else ''})"
+        for what, clips in by_reason.items()
+    )
 
 
 def _of_manifest(folder: Path, split: str | None) -> ClipSet:
@@ -103,14 +142,17 @@ def _of_manifest(folder: Path, split: str | None) -> ClipSet:
     clips = [
         (row["split"], _row_clip(row, folder)) for row in sorted(rows, key=lambda row: str(row["clip_id"]))
     ]
-    return ClipSet(
-        name=folder.resolve().name,
-        split=chosen,
-        clips=tuple(clip for name, clip in clips if name == chosen),
-        others=tuple(clip for name, clip in clips if name != chosen),
-        sha256=sha256_file(folder / "clips.parquet"),
-        manifest=True,
-    )
+    own = tuple(clip for name, clip in clips if name == chosen)
+    others = tuple(clip for name, clip in clips if name != chosen)
+    return _clip_set(folder, chosen, own, others, sha256_file(folder / "clips.parquet"))
+
+
+def _clip_set(
+    folder: Path, split: str | None, own: tuple[DataClip, ...], others: tuple[DataClip, ...], sha256: str
+) -> ClipSet:
+    name = folder.resolve().name
+    data = {"name": name, "split": split, "sha256": sha256, "clips": len(own)}
+    return ClipSet(name, split, own, others, identity={"data": data})
 
 
 def _row_clip(row: Mapping[Any, Any], folder: Path) -> DataClip:
@@ -124,7 +166,7 @@ def _row_clip(row: Mapping[Any, Any], folder: Path) -> DataClip:
         size=(int(row["width"]), int(row["height"])),
         video=video,
         music=video if row["has_audio"] else None,
-        keypoints=folder / points if isinstance(points, str) else None,
+        pose=folder / points if isinstance(points, str) else None,
     )
 
 
@@ -153,14 +195,8 @@ def _of_folder(folder: Path, split: str | None, task: Task) -> ClipSet:
     own = clips.pop(chosen or "")
     if not own:
         raise MadanceError(f"{folder}: holds no music, video or motion" + (f" in {chosen}" if chosen else ""))
-    return ClipSet(
-        name=folder.resolve().name,
-        split=chosen,
-        clips=own,
-        others=tuple(clip for group in clips.values() for clip in group),
-        sha256=sha256_bytes(listing.encode("utf-8", "surrogateescape")),
-        manifest=False,
-    )
+    others = tuple(clip for group in clips.values() for clip in group)
+    return _clip_set(folder, chosen, own, others, sha256_bytes(listing.encode("utf-8", "surrogateescape")))
 
 
 def _files_of(root: Path) -> dict[str, dict[str, Path]]:
@@ -181,7 +217,7 @@ def _kind(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix == ".npz" and zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
-            return "keypoints" if "xy.npy" in archive.namelist() else "motion"
+            return "pose" if "xy.npy" in archive.namelist() else "motion"
     for kind, suffixes in (
         ("video", VIDEO_SUFFIXES),
         ("motion", MOTION_SUFFIXES),
@@ -194,53 +230,47 @@ def _kind(path: Path) -> str | None:
 
 
 def _stem_clip(stem: str, kinds: Mapping[str, Path], task: Task) -> DataClip:
-    """Length and rate are those of the real clip the task would make, else those of whatever there is."""
-    video, motion = kinds.get("video"), kinds.get("motion")
-    fps, size, duration_s = None, None, None
-    if video is not None:
-        from madata.video import probe
-
-        info = probe(video)
-        size, fps = info.size, info.fps
-        duration_s = info.num_frames / info.fps if info.num_frames else info.duration_s
-    if motion is not None and (task == "motion" or duration_s is None):
-        from madata.motion import read_motion
-
-        danced = read_motion(motion)
-        fps, duration_s = danced.fps, len(danced.rotation) / danced.fps
-    if duration_s is None:
-        from madata.video import read_audio
-
-        sound = read_audio(kinds.get("music") or kinds["video"])
-        duration_s = len(sound.waveform) / sound.rate_hz
-    return DataClip(
+    """One clip of a folder; one whose files cannot be read says so."""
+    video = kinds.get("video")
+    clip = DataClip(
         clip_id=stem,
         source_id=stem,
-        duration_s=duration_s,
-        fps=fps,
-        size=size,
+        duration_s=0.0,
+        fps=None,
+        size=None,
         video=video,
-        music=kinds.get("music") or video,
-        motion=motion,
-        keypoints=kinds.get("keypoints"),
+        music=kinds.get("music"),
+        motion=kinds.get("motion"),
+        pose=kinds.get("pose"),
         image=kinds.get("image"),
     )
+    try:
+        return _measured(clip, task)
+    except MediaError as error:
+        return replace(clip, problem=str(error))
 
 
-def _complete(found: ClipSet, folder: Path, task: Task) -> None:
-    """Refuse a split of which some clips lack an input, naming them."""
-    wanted: dict[str, Iterable[DataClip]] = {}
-    if task != "animation":
-        wanted["music"] = [clip for clip in found.clips if clip.music is None]
-    if task != "motion":
-        wanted["a reference picture or a video"] = [
-            clip for clip in found.clips if clip.image is None and clip.video is None
-        ]
-    if task == "animation":
-        wanted["keypoints"] = [clip for clip in found.clips if clip.keypoints is None]
-    for what, clips in wanted.items():
-        if names := [clip.clip_id for clip in clips]:
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            raise MadanceError(
-                f"{folder}: the task {task} needs {what}; none for {', '.join(names[:3])}{more}"
-            )
+def _measured(clip: DataClip, task: Task) -> DataClip:
+    """Length and rate are those of the real clip the task would make, else those of whatever there is."""
+    duration_s = 0.0
+    if clip.video is not None:
+        from madata.video import probe
+
+        info = probe(clip.video)
+        duration_s = info.num_frames / info.fps if info.num_frames else info.duration_s or 0.0
+        music = clip.music or (clip.video if info.audio is not None else None)
+        clip = replace(clip, size=info.size, fps=info.fps, music=music)
+    if clip.motion is not None and (task == "motion" or not duration_s):
+        from madata.motion import read_motion
+
+        danced = read_motion(clip.motion)
+        duration_s = len(danced.rotation) / danced.fps
+        clip = replace(clip, fps=danced.fps)
+    if not duration_s and clip.music is not None:
+        from madata.video import read_audio
+
+        sound = read_audio(clip.music)
+        duration_s = len(sound.waveform) / sound.rate_hz
+    if not duration_s and clip.video is not None:
+        raise MediaError(f"{clip.video}: does not say how long it is", reason="no_duration")
+    return replace(clip, duration_s=duration_s)

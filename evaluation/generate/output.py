@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,49 @@ import numpy.typing as npt
 from evaluation.generate.requests import Wanted
 from evaluation.systems import Request, fit_motion
 from evaluation.systems.folder import VIDEO_SUFFIXES
+from evaluation.systems.foreign import exits_are_errors
 from madata.errors import MadanceError, MediaError
 from madata.files import atomic_path
 from madata.types import Motion3D, Music
 
-__all__ = ["BrokenContractError", "Frames", "Written", "check_motion_output", "check_video_file", "store"]
+__all__ = [
+    "BrokenContractError",
+    "BrokenRule",
+    "Frames",
+    "Written",
+    "broken_rules_of_file",
+    "broken_rules_of_motion",
+    "store",
+]
 
 _FPS_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class BrokenRule:
+    """One thing in which an output is not what was asked for.
+
+    Attributes:
+        reason: short code: ``type``, ``frames``, ``fps``, ``size``, ``shape``, ``not_finite``, ``unreadable``.
+        message: what was expected and what came.
+    """
+
+    reason: str
+    message: str
 
 
 class BrokenContractError(MadanceError):
     """The output is not what the request asked for.
 
     Attributes:
-        reason: short code: ``type``, ``frames``, ``fps``, ``size``, ``shape``, ``not_finite``, ``unreadable``.
+        rules: everything that is wrong with it.
+        reason: of the first of them.
     """
 
-    def __init__(self, message: str, *, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
+    def __init__(self, rules: Iterable[BrokenRule]) -> None:
+        self.rules = tuple(rules)
+        self.reason = self.rules[0].reason
+        super().__init__("; ".join(rule.message for rule in self.rules))
 
 
 @dataclass(frozen=True)
@@ -57,155 +81,225 @@ class Frames:
             many or too few.
     """
 
-    def __init__(self, frames: Iterable[Any], request: Request) -> None:
-        self._frames = frames
+    def __init__(self, frames: Any, request: Request) -> None:
+        """Watch over ``frames``; nothing is made yet.
+
+        Raises:
+            BrokenContractError: they are no frames.
+        """
+        if isinstance(frames, Motion3D) or not isinstance(frames, Iterable):
+            got = type(frames).__name__
+            message = f"expected the path of a video or its frames, got {got}"
+            raise BrokenContractError([BrokenRule("type", message)])
+        self._frames: Iterable[Any] = frames
         self._request = request
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[npt.NDArray[np.uint8]]:
-        width, height = self._request.size
-        wanted, count = self._request.num_frames, 0
-        source = self._timed()
-        for frame in source:
-            if count == wanted:
-                raise BrokenContractError(f"more than the {wanted} frames asked for", reason="frames")
-            if (
-                not isinstance(frame, np.ndarray)
-                or frame.dtype != np.uint8
-                or frame.shape != (height, width, 3)
-            ):
-                got = (
-                    f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
-                )
-                raise BrokenContractError(
-                    f"frame {count}: expected a uint8 array ({height}, {width}, 3), got {got}", reason="shape"
-                )
-            count += 1
+        for frame, broken in self._judged():
+            if broken is not None:
+                raise BrokenContractError([broken])
             yield frame
+
+    def broken_rules(self, see: Callable[[Any], None]) -> list[BrokenRule]:
+        """Go through all frames that were asked for; everything that is wrong, each kind once.
+
+        Args:
+            see: gets every frame.
+        """
+        found: dict[str, BrokenRule] = {}
+        for frame, broken in self._judged():
+            if broken is not None:
+                found.setdefault(broken.reason, broken)
+            see(frame)
+        return list(found.values())
+
+    def _judged(self) -> Iterator[tuple[Any, BrokenRule | None]]:
+        """Each frame and what is wrong with it; too many or too few are told with the last one."""
+        wanted, count = self._request.num_frames, 0
+        for frame in self._timed():
+            if count == wanted:
+                yield frame, BrokenRule("frames", f"more than the {wanted} frames asked for")
+                return
+            yield frame, self._broken(frame, count)
+            count += 1
         if count < wanted:
-            raise BrokenContractError(f"{count} frames, {wanted} were asked for", reason="frames")
+            yield None, BrokenRule("frames", f"{count} frames, {wanted} were asked for")
+
+    def _broken(self, frame: Any, index: int) -> BrokenRule | None:
+        width, height = self._request.size
+        is_array = isinstance(frame, np.ndarray)
+        if is_array and frame.dtype == np.uint8 and frame.shape == (height, width, 3):
+            return None
+        got = f"{frame.dtype} {frame.shape}" if is_array else type(frame).__name__
+        return BrokenRule("shape", f"frame {index}: expected a uint8 array ({height}, {width}, 3), got {got}")
 
     def _timed(self) -> Iterator[Any]:
-        begin = time.perf_counter()
-        source = iter(self._frames)
+        source: Iterator[Any] | None = None
         while True:
+            begin = time.perf_counter()
             try:
-                frame = next(source)
+                with exits_are_errors():
+                    source = iter(self._frames) if source is None else source
+                    frame = next(source)
             except StopIteration:
                 return
             finally:
                 self.seconds += time.perf_counter() - begin
             yield frame
-            begin = time.perf_counter()
 
 
-def check_motion_output(output: Any, request: Request) -> Motion3D:
-    """The motion, if it is what was asked.
+def broken_rules_of_motion(output: Any, request: Request) -> list[BrokenRule]:
+    """Everything in which an output is not the motion that was asked for; nothing where it is."""
+    if not isinstance(output, Motion3D):
+        return [BrokenRule("type", f"expected a Motion3D, got {type(output).__name__}")]
+    broken: list[BrokenRule] = []
+    arrays = {"rotation": output.rotation, "translation": output.translation}
+    for name, array in arrays.items():
+        if (kind := _kind(array)) != "floats":
+            message = f"{name}: expected a numpy array of floats, got {kind}"
+            broken.append(BrokenRule("type", message))
+        elif not (whole := np.isfinite(array)).all():
+            message = f"{name} holds NaN or infinity, first in row {np.argwhere(~whole)[0][0]}"
+            broken.append(BrokenRule("not_finite", message))
+    broken += _broken_up(output) + _broken_rate(output.fps, request.fps)
+    if any(rule.reason == "type" for rule in broken):
+        return broken
+    rotation, translation = (np.nan_to_num(array) for array in arrays.values())
+    broken += _broken_shapes(replace(output, rotation=rotation, translation=translation))
+    if len(output.rotation) != request.num_frames:
+        message = (
+            f"{len(output.rotation)} frames, {request.num_frames} were asked for "
+            f"({request.duration_s:.3f} s at {request.fps:g} per second)"
+        )
+        broken.append(BrokenRule("frames", message))
+    return broken
 
-    Raises:
-        BrokenContractError: it is not; the message says what was expected and what came.
-    """
+
+def _broken_up(motion: Motion3D) -> list[BrokenRule]:
+    from madata.rotations import up_axis_matrix
+
+    try:
+        up_axis_matrix(motion.up, "y")
+    except MadanceError as error:
+        return [BrokenRule("up", str(error))]
+    return []
+
+
+def _broken_rate(fps: Any, wanted: float) -> list[BrokenRule]:
+    if not isinstance(fps, (int, float)):
+        return [BrokenRule("type", f"fps: expected a number, got {type(fps).__name__}")]
+    if abs(fps / wanted - 1) <= _FPS_TOLERANCE:  # NaN is near nothing
+        return []
+    return [BrokenRule("fps", f"{fps:g} frames per second, {wanted:g} were asked for")]
+
+
+def _broken_shapes(finite: Motion3D) -> list[BrokenRule]:
+    """Whether arrays and skeleton go together, whatever the up axis and the rate."""
     from madata.motion import check_motion
 
-    if not isinstance(output, Motion3D):
-        raise BrokenContractError(f"expected a Motion3D, got {type(output).__name__}", reason="type")
-    for name in ("rotation", "translation"):
-        array = getattr(output, name)
-        if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-            got = f"{array.dtype} array" if isinstance(array, np.ndarray) else type(array).__name__
-            raise BrokenContractError(f"{name}: expected a numpy array of floats, got {got}", reason="type")
     try:
-        check_motion(output)
-    except (MadanceError, KeyError) as error:
-        raise BrokenContractError(str(error), reason=getattr(error, "reason", "shape")) from None
-    if abs(output.fps / request.fps - 1) > _FPS_TOLERANCE:
-        raise BrokenContractError(
-            f"{output.fps:g} frames per second, {request.fps:g} were asked for", reason="fps"
-        )
-    if len(output.rotation) != request.num_frames:
-        raise BrokenContractError(
-            f"{len(output.rotation)} frames, {request.num_frames} were asked for "
-            f"({request.duration_s:.3f} s at {request.fps:g} per second)",
-            reason="frames",
-        )
-    return output
+        check_motion(replace(finite, up="y", fps=30.0))
+    except (MadanceError, AttributeError) as error:  # the second of offsets that are no array
+        return [BrokenRule(getattr(error, "reason", "shape"), str(error))]
+    return []
 
 
-def check_video_file(path: Path, request: Request) -> None:
-    """Refuse a video file that is not what was asked.
+def _kind(array: Any) -> str:
+    if not isinstance(array, np.ndarray):
+        return type(array).__name__
+    return "floats" if array.dtype.kind == "f" else f"{array.dtype} array"
 
-    Raises:
-        BrokenContractError: it cannot be read, or has another size, rate or length.
-    """
+
+def broken_rules_of_file(path: Path, request: Request) -> list[BrokenRule]:
+    """Everything in which a file is not the video that was asked for; nothing where it is."""
     from madata.video import Decoder
 
+    name = path.name
     if path.suffix.lower() not in VIDEO_SUFFIXES:
-        raise BrokenContractError(f"{path.name}: is no video by its name", reason="type")
+        return [BrokenRule("type", f"{name}: is no video by its name")]
     try:
         with Decoder(path) as decoder:
             info = decoder.info
             count = sum(1 for _ in decoder)
             damaged = decoder.report.damaged_frames
     except MediaError as error:
-        message = str(error).removeprefix(f"{path}: ")
-        raise BrokenContractError(f"{path.name}: {message}", reason="unreadable") from None
-    if damaged:
-        raise BrokenContractError(f"{path.name}: {damaged} of its frames are damaged", reason="unreadable")
+        return [BrokenRule("unreadable", f"{name}: {str(error).removeprefix(f'{path}: ')}")]
+    broken = [BrokenRule("unreadable", f"{damaged} of its frames are damaged")] if damaged else []
     if info.size != request.size:
-        raise BrokenContractError(
-            f"{path.name}: size {info.size}, {request.size} was asked for", reason="size"
-        )
-    if abs(info.fps / request.fps - 1) > _FPS_TOLERANCE:
-        raise BrokenContractError(
-            f"{path.name}: {info.fps:g} frames per second, {request.fps:g} were asked for", reason="fps"
-        )
+        broken.append(BrokenRule("size", f"size {info.size}, {request.size} was asked for"))
+    broken += _broken_rate(info.fps, request.fps)
     if count != request.num_frames:
-        raise BrokenContractError(
-            f"{path.name}: {count} frames, {request.num_frames} were asked for", reason="frames"
-        )
+        broken.append(BrokenRule("frames", f"{count} frames, {request.num_frames} were asked for"))
+    return [replace(rule, message=f"{name}: {rule.message}") for rule in broken]
 
 
-def store(output: Any, request: Request, wanted: Wanted, folder: Path, *, sound: Path | None) -> Written:
-    """Check an output and write it as ``<clip_id>.npz`` or ``<clip_id>.mp4``, atomically.
+def store(
+    output: Any,
+    request: Request,
+    wanted: Wanted,
+    target: Callable[[str], Path],
+    *,
+    sound: Path | None,
+    sounding: bool = False,
+) -> Written:
+    """Check an output and write it atomically.
 
     Args:
         wanted: rate and length of a motion file, where they differ from the request's.
-        sound: music that goes under frames; a file the system wrote keeps its own.
+        target: the file to write, by the suffix it would have; a target of another suffix has its own format.
+        sound: music that goes under frames.
+        sounding: it goes under a video file without sound as well, which is then encoded again; by default a
+            file that a system wrote stays as it is.
 
     Raises:
         BrokenContractError: the output is not what was asked.
         MadanceError: the file cannot be written.
     """
     if request.task == "motion":
-        return _store_motion(output, request, wanted, folder)
+        return _store_motion(output, request, wanted, target(".npz"))
     if isinstance(output, (str, os.PathLike)):
         made = Path(output)
-        check_video_file(made, request)
-        target = folder / f"{request.clip_id}{made.suffix.lower()}"
-        with atomic_path(target) as temporary:
-            shutil.copyfile(made, temporary)
-        return Written(target, 0.0)
-    if isinstance(output, Motion3D) or not isinstance(output, Iterable):
-        raise BrokenContractError(
-            f"expected the path of a video or its frames, got {type(output).__name__}", reason="type"
-        )
+        if broken := broken_rules_of_file(made, request):
+            raise BrokenContractError(broken)
+        path = target(made.suffix.lower())
+        if path.suffix == made.suffix.lower() and not (sounding and sound and _is_mute(made)):
+            with atomic_path(path) as temporary:
+                shutil.copyfile(made, temporary)
+            return Written(path, 0.0)
+        output = _pictures(made, request.size)
     from madata.video import write_video
 
     frames = Frames(output, request)
-    target = folder / f"{request.clip_id}.mp4"
-    write_video(target, frames, request.fps, audio=_music(sound, request.duration_s))
-    return Written(target, frames.seconds)
+    path = target(".mp4")
+    write_video(path, frames, request.fps, audio=_music(sound, request.duration_s))
+    return Written(path, frames.seconds)
 
 
-def _store_motion(output: Any, request: Request, wanted: Wanted, folder: Path) -> Written:
+def _store_motion(output: Any, request: Request, wanted: Wanted, path: Path) -> Written:
     from madata.motion import write_motion
 
-    motion = check_motion_output(output, request)
+    if broken := broken_rules_of_motion(output, request):
+        raise BrokenContractError(broken)
+    motion: Motion3D = output
     if (motion.fps, len(motion.rotation)) != (wanted.fps, wanted.num_frames):
         motion = fit_motion(motion, wanted.fps, wanted.num_frames)
-    target = folder / f"{request.clip_id}.npz"
-    write_motion(target, motion)
-    return Written(target, 0.0)
+    write_motion(path, motion)
+    return Written(path, 0.0)
+
+
+def _is_mute(video: Path) -> bool:
+    from madata.video import probe
+
+    return probe(video).audio is None
+
+
+def _pictures(video: Path, size: tuple[int, int]) -> Iterator[npt.NDArray[np.uint8]]:
+    from madata.video import Decoder
+
+    with Decoder(video) as decoder:
+        for frame in decoder:
+            yield frame.scaled(size)
 
 
 def _music(path: Path | None, duration_s: float) -> Music | None:
@@ -213,4 +307,4 @@ def _music(path: Path | None, duration_s: float) -> Music | None:
         return None
     from madata.video import read_audio
 
-    return read_audio(path, start_s=0.0, end_s=duration_s)
+    return read_audio(path, start_s=0.0, end_s=duration_s, mono=False)

@@ -1,9 +1,10 @@
 """One clip from a user's own files: music, a picture, a pose -> ``dance.npz`` or ``clip.mp4``.
 
-Beside the clip lie
+It goes the way of a split of one clip (:mod:`evaluation.generate.run`). Beside the clip lie
 
     clip.json     the record: system, label, options, seed, hashes of the inputs, versions, time, memory
-    clip.parts/   what the system keeps (``Request.keep``); with it the same command goes on where it was killed
+    clip.parts/   the run folder, in which the system keeps its pieces (``Request.keep``); with it the same command
+                  goes on where it was killed
 
 Everything that can be refused is refused before weights are loaded. A finished clip is not made again, and a clip
 that was made otherwise is not overwritten.
@@ -12,50 +13,51 @@ that was made otherwise is not overwritten.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from evaluation.generate.job import Inputs, Job, SingleSettings, prepared
-from evaluation.generate.journal import describe_loaded, settle_loaded, settle_run
-from evaluation.generate.measuring import peak_gpu_mib, peak_rss_mib, seed_everything, timed
-from evaluation.generate.output import BrokenContractError, Frames, check_motion_output, check_video_file
+from evaluation.generate.own_clip import ClipInputs, own_clip, task_of_file
 from evaluation.generate.preview import write_preview
+from evaluation.generate.records import Records, refuse_other_run
+from evaluation.generate.requests import RequestMaker
+from evaluation.generate.run import Run, describe_system, plan_of, scratch_folder
+from evaluation.generate.settings import Settings
 from evaluation.inputs.discovery import CLIP_SCHEMA, PARTS_SUFFIX
-from evaluation.systems import Output, Plugin, Request, fit_motion
-from evaluation.systems.plugin import guarded
+from evaluation.systems import Plugin, Request
 from madata.errors import MadanceError
-from madata.files import atomic_path, read_json, sha256_file, write_json
-from madata.types import Motion3D
+from madata.files import read_json, sha256_file, write_json
 
-__all__ = ["Inputs", "SingleSettings", "make_clip", "plan_clip"]
+__all__ = ["generate_clip", "parts_of", "plan_clip"]
 
 _PACKAGES = ("madance", "numpy", "scipy", "torch", "diffusers", "transformers", "peft", "librosa", "av")
-# bytes per pixel that a finished clip takes at most; a system judges the room for its own pieces
-_BYTES_PER_PIXEL = 0.5
-_SPARE_BYTES = 32 << 20
-_RUN = "run.json"
 
 
-def plan_clip(plugin: Plugin, inputs: Inputs, out: Path, settings: SingleSettings) -> list[str]:
-    """What :func:`make_clip` would do, in lines: the clip, then what the system says it takes. Nothing is written.
+def plan_clip(plugin: Plugin, inputs: ClipInputs, out: Path, settings: Settings) -> list[str]:
+    """What :func:`generate_clip` would do, in lines: the clip, then what the system says it takes.
+
+    Nothing is written or loaded.
 
     Raises:
-        MadanceError: as :func:`make_clip`, before any weights are loaded.
+        MadanceError: as :func:`generate_clip`, before any weights are loaded.
     """
-    with prepared(plugin, inputs, out, settings, keep=None) as job:
-        return [job.summary, *job.plan(settings.device)]
+    with _prepared(plugin, inputs, out, settings) as maker:
+        system = plugin.make(settings.options)
+        with scratch_folder() as scratch:
+            clip = maker.data.clips[0]
+            request = maker.request(clip, scratch)
+            return [_summary(maker, request), *plan_of(system, clip, request, settings.device)]
 
 
-def make_clip(
+def generate_clip(
     plugin: Plugin,
-    inputs: Inputs,
+    inputs: ClipInputs,
     out: Path,
-    settings: SingleSettings,
+    settings: Settings | None = None,
     *,
     preview: Path | None = None,
     keep: Path | None = None,
@@ -78,144 +80,128 @@ def make_clip(
         MadanceError: an input is missing or unusable, ``out`` is of another request, the disk is too full, or
             the system fails. Finished pieces stay.
     """
-    record_path = out.with_suffix(".json")
-    parts = keep or out.with_suffix(PARTS_SUFFIX)
-    with prepared(plugin, inputs, out, settings, keep=parts) as job:
-        if preview is not None and (job.request.task != "motion" or preview.suffix.lower() != ".mp4"):
+    settings = replace(settings or Settings(), retries=0)
+    parts = parts_of(out, keep)
+    records = Records(parts, file=out)
+    with _prepared(plugin, inputs, out, settings, parts, on_report) as maker:
+        if preview is not None and (maker.task != "motion" or preview.suffix.lower() != ".mp4"):
             raise MadanceError("--preview FILE.mp4 shows a motion; a video needs none")
-        done = _finished(out, record_path, parts, job.identity)
-        if done is not None and (preview is None or preview.is_file()):
-            return done
-        _require_space(out, job.request)
-        on_plan([job.summary, *job.plan(settings.device)])
-        if _is_blank(parts):
-            (parts / _RUN).unlink()
-        settle_run(parts, job.identity)
-        job = job.heard_by(on_report)
-        record = done or _make(plugin, job, out, parts, settings.device)
-        if preview is not None:
+        identity = _identity(plugin, maker)
+        record = _finished(out, records, identity)
+        if record is None:
+            record = _made(plugin, maker, records, identity, on_plan)
+        if preview is not None and not preview.is_file():
             on_report("preview", 1.0)
             write_preview(preview, out, inputs.music)
-        write_json(record_path, record)
-    if _is_blank(parts):
-        shutil.rmtree(parts)
-    return dict(read_json(record_path))
+        write_json(out.with_suffix(".json"), record)
+    records.leave()
+    return dict(read_json(out.with_suffix(".json")))
 
 
-def _is_blank(parts: Path) -> bool:
-    """Whether a run was begun there and came to nothing that could be lost."""
-    return parts.is_dir() and [path.name for path in parts.iterdir()] == [_RUN]
+def parts_of(out: Path, keep: Path | None = None) -> Path:
+    """The folder of the pieces of a clip; ``keep`` where the user chose one."""
+    return keep or out.with_suffix(PARTS_SUFFIX)
 
 
-def _finished(
-    out: Path, record_path: Path, parts: Path, identity: Mapping[str, Any]
-) -> dict[str, Any] | None:
+@contextmanager
+def _prepared(
+    plugin: Plugin,
+    inputs: ClipInputs,
+    out: Path,
+    settings: Settings,
+    keep: Path | None = None,
+    report: Callable[[str, float], None] = lambda doing, share: None,
+) -> Iterator[RequestMaker]:
+    """Read and judge everything a request needs; what had to be made for it is removed afterwards."""
+    task = task_of_file(plugin, out, settings.task)
+    clips = own_clip(inputs, task, out, settings)
+    with scratch_folder() as made:
+        yield RequestMaker(
+            clips, task, plugin.declaration, settings, made, keep=lambda clip_id: keep, report=report
+        )
+
+
+def _summary(maker: RequestMaker, request: Request) -> str:
+    wanted = maker.wanted(maker.data.clips[0])
+    size = f", {request.size[0]}x{request.size[1]}" if request.task != "motion" else ""
+    seconds = wanted.num_frames / wanted.fps
+    return f"{request.task}: {wanted.num_frames} frames at {wanted.fps:g} per second ({seconds:.2f} s){size}"
+
+
+def _finished(out: Path, records: Records, identity: Mapping[str, Any]) -> dict[str, Any] | None:
     """The record of the clip, if it is there and is the one asked for.
 
     Raises:
         MadanceError: there is a file of that name that something else made.
     """
+    path = out.with_suffix(".json")
     wanted = json.loads(json.dumps(identity))
-    if record_path.exists():
-        record = read_json(record_path)
+    if path.exists():
+        record = read_json(path)
         known = isinstance(record, dict) and record.get("schema") == CLIP_SCHEMA
         if not known or record.get("file") != out.name:
-            raise MadanceError(f"{record_path} is not the record of {out.name}: choose another --out")
-        changed = [key for key in wanted if record.get(key) != wanted[key]]
-        if changed:
-            raise MadanceError(
-                f"{out} was made from another request (different: {', '.join(changed)}): choose another --out, "
-                f"or remove it with {record_path.name}"
-            )
+            raise MadanceError(f"{path} is not the record of {out.name}: choose another --out")
+        before = {key: record.get(key) for key in wanted}
+        refuse_other_run(f"{out} was made from another request", before, wanted)
         if out.is_file() and sha256_file(out) == record.get("sha256"):
             return dict(record)
-    elif out.exists() and not (parts / _RUN).exists():
+    elif out.exists() and not records.run.exists():
         raise MadanceError(
             f"{out} exists already, and there is no record of how it was made: choose another --out"
         )
     return None
 
 
-def _require_space(out: Path, request: Request) -> None:
-    """Refuse a folder that cannot be written, or a disk that the clip would fill."""
+def _made(
+    plugin: Plugin,
+    maker: RequestMaker,
+    records: Records,
+    identity: Mapping[str, Any],
+    on_plan: Callable[[list[str]], None],
+) -> dict[str, Any]:
+    """Make the clip; its record."""
+    clip = maker.data.clips[0]
+    records.begin(identity)
+    tell = lambda request, lines: on_plan([_summary(maker, request), *lines])  # noqa: E731
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MadanceError(f"cannot write {out.parent}: {error.strerror}") from error
-    if not os.access(out.parent, os.W_OK):
-        raise MadanceError(f"cannot write {out.parent}: no permission")
-    pixels = 0 if request.task == "motion" else request.num_frames * request.size[0] * request.size[1]
-    need = _SPARE_BYTES + round(pixels * _BYTES_PER_PIXEL)
-    free = shutil.disk_usage(out.parent).free
-    if free < need:
-        raise MadanceError(
-            f"{out.parent}: {free >> 20} MB are free, the clip may take {need >> 20} MB: "
-            "free some space or choose another --out"
-        )
-
-
-def _make(plugin: Plugin, job: Job, out: Path, parts: Path, device: str) -> dict[str, Any]:
-    """Load the weights, make the clip, write it; the record."""
-    job.request.report("loading the weights", 0.0)
-    job.system.setup(device)
-    loaded = job.system.loaded
-    settle_loaded(parts, loaded)
-    seed_everything(job.request.seed)
-    seconds = guarded(plugin.name, "generate", _write, job, out)
+        Run(plugin, maker, records, on_plan=tell).go([clip])
+    except MadanceError:
+        records.leave()
+        raise
+    entry = records.read(clip.clip_id)
+    if entry is None or entry.state == "started":
+        raise MadanceError(f"{records.target(clip.clip_id, '')}: another process is making it; wait for it")
+    if entry.state == "failed":
+        records.leave()
+        raise MadanceError(f"{plugin.name}: {entry.error}")
+    loaded = read_json(records.run).get("loaded")
     return {
-        **job.identity,
-        "file": out.name,
-        "sha256": sha256_file(out),
-        "label": None if loaded is None else loaded.label,
-        "loaded": None if loaded is None else describe_loaded(loaded),
-        "device": device,
-        "generate_s": round(seconds, 3),
-        "peak_gpu_mib": peak_gpu_mib(),
-        "peak_rss_mib": round(peak_rss_mib()),
+        **identity,
+        "file": entry.file,
+        "sha256": entry.sha256,
+        "label": None if loaded is None else loaded["label"],
+        "loaded": loaded,
+        "device": entry.device,
+        "generate_s": None if entry.generate_s is None else round(entry.generate_s, 3),
+        "peak_gpu_mib": entry.peak_gpu_mib,
+        "peak_rss_mib": None if entry.peak_rss_mib is None else round(entry.peak_rss_mib),
         "versions": _versions(),
     }
 
 
-def _write(job: Job, out: Path) -> float:
-    """Ask the system and store what it gives; seconds of generation."""
-    output, seconds = timed(lambda: job.system.generate(job.request))
-    if job.request.task == "motion":
-        _write_motion(output, job, out)
-        return seconds
-    return seconds + _write_clip(output, job, out)
-
-
-def _write_motion(output: Output, job: Job, out: Path) -> None:
-    from madata.motion import write_motion
-
-    motion = check_motion_output(output, job.request)
-    if (motion.fps, len(motion.rotation)) != (job.wanted.fps, job.wanted.num_frames):
-        motion = fit_motion(motion, job.wanted.fps, job.wanted.num_frames)
-    write_motion(out, motion)
-
-
-def _write_clip(output: Any, job: Job, out: Path) -> float:
-    """Write frames, or the file a system wrote, with the music's own sound; seconds spent on late frames."""
-    from madata.video import Decoder, probe, read_audio, write_video
-
-    request, sound = job.request, None
-    if isinstance(output, (str, os.PathLike)):
-        made = Path(output)
-        check_video_file(made, request)
-        if made.suffix.lower() == out.suffix and (job.sound is None or probe(made).audio is not None):
-            with atomic_path(out) as temporary:
-                shutil.copyfile(made, temporary)
-            return 0.0
-        output = (frame.scaled(request.size) for frame in Decoder(made))
-    elif isinstance(output, Motion3D) or not isinstance(output, Iterable):
-        raise BrokenContractError(
-            f"expected the path of a video or its frames, got {type(output).__name__}", reason="type"
-        )
-    if job.sound is not None:
-        sound = read_audio(job.sound, start_s=0.0, end_s=request.duration_s, mono=False)
-    frames = Frames(output, request)
-    write_video(out, frames, request.fps, audio=sound)
-    return frames.seconds
+def _identity(plugin: Plugin, maker: RequestMaker) -> dict[str, Any]:
+    clip = maker.data.clips[0]
+    wanted = maker.wanted(clip)
+    return {
+        "schema": CLIP_SCHEMA,
+        "system": describe_system(plugin, maker.settings.options),
+        "task": maker.task,
+        "seed": maker.settings.seed,
+        "fps": wanted.fps,
+        "num_frames": wanted.num_frames,
+        "size": None if maker.task == "motion" else list(maker.size(clip)),
+        **maker.data.identity,
+    }
 
 
 def _versions() -> dict[str, str]:

@@ -26,7 +26,8 @@ from evaluation.systems.cascade import Cascade, joint_card, stage_options
 from evaluation.systems.contract import Task
 from evaluation.systems.entries import Entry, installed
 from evaluation.systems.folder import FolderSystem
-from evaluation.systems.plugin import DECORATED, Declaration, Origin, Plugin, declaration_of, guarded
+from evaluation.systems.foreign import guarded
+from evaluation.systems.plugin import DECORATED, Declaration, Origin, Plugin, declaration_of
 from madata.errors import MadanceError, did_you_mean
 
 __all__ = ["choose_task", "find"]

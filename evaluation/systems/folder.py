@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evaluation.inputs.discovery import clip_files
 from evaluation.systems.contract import Card, Output, Request, Task
 from madata.errors import MadanceError, MediaError
 
@@ -33,6 +32,8 @@ class FolderSystem:
         Raises:
             MadanceError: it holds neither videos nor motions, or both, or two files of one clip.
         """
+        from evaluation.inputs.discovery import clip_files  # a system of its own needs none of it
+
         self.folder = folder
         found: dict[str, list[Path]] = {}
         for path in clip_files(folder):

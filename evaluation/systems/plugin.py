@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from sys import stderr
 from typing import Any, TypeVar
 
 from evaluation.systems.contract import Card, Output, Request, Task, tasks_of
+from evaluation.systems.foreign import exits_are_errors, guarded, prints_apart
 from madata.errors import MadanceError
 
 __all__ = ["DECORATED", "Declaration", "Loaded", "Origin", "Plugin", "Running", "declaration_of", "system"]
@@ -231,27 +230,6 @@ class Running:
 
     def generate(self, request: Request) -> Output:
         """Make one clip; whatever the system raises goes on, except that ``SystemExit`` becomes an error."""
-        try:
-            with redirect_stdout(stderr):
-                output: Output = self.instance.generate(request)
-        except SystemExit as error:
-            raise RuntimeError(f"the system asked to exit (code {error.code})") from error
+        with prints_apart(), exits_are_errors():
+            output: Output = self.instance.generate(request)
         return output
-
-
-def guarded(name: str, what: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    """Call foreign code; any failure, an exit included, becomes a :class:`MadanceError` that names the system."""
-    try:
-        with redirect_stdout(stderr):
-            return call(*args, **options)
-    except MadanceError as error:
-        raise MadanceError(f"{name}: {error}") from error
-    except (Exception, SystemExit) as error:
-        raise MadanceError(f"{name}: {what} failed: {type(error).__name__}: {error}{_line(error)}") from error
-
-
-def _line(error: BaseException) -> str:
-    """The last line of foreign code an error passed through."""
-    frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
-    foreign = [frame for frame in frames if Path(frame.filename).parent != Path(__file__).parent]
-    return f" ({Path(foreign[-1].filename).name}, line {foreign[-1].lineno})" if foreign else ""

@@ -95,9 +95,42 @@ def test_a_system_that_keeps_the_contract_passes(tmp_path):
 )
 def test_a_wrong_motion_is_found(broken, words):
     found = failures(plugin_of(broken))
-    assert len(found) == 1
-    assert found[0].startswith("contract")
-    assert words in found[0]
+    assert all(line.startswith("contract: test-a, test-b, test-c: ") for line in found)
+    assert any(words in line for line in found)
+
+
+def test_all_broken_rules_are_told_in_one_go():
+    """Each clip breaks four rules of its own, and the system depends on what it made before."""
+
+    def broken(self, request):
+        motion = make_dance(request.duration_s, fps=25.0, seed=self.calls).motion
+        rotation = motion.rotation.copy()
+        rotation[3] = np.nan
+        return changed(motion, rotation=rotation, up="x", translation=motion.translation[:-1])
+
+    found = failures(plugin_of(broken))
+    for words in (
+        "rotation holds NaN or infinity, first in row 3",
+        "the up axis is 'y' or 'z', got 'x'",
+        "25 frames per second, 30 were asked for",
+        "translation has shape (49, 3), smpl-24 needs (50, 3)",
+        "50 frames, 60 were asked for",
+    ):
+        assert any(words in line for line in found), words
+    assert {line.split(":")[0] for line in found} == {"contract", "determinism", "order"}
+
+
+def test_one_bad_clip_keeps_nothing_else_from_being_looked_at():
+    def moody(self, request):
+        if request.clip_id == "test-b":
+            raise ValueError("not this one")
+        return dance(request)
+
+    found = list(check(plugin_of(moody), "motion"))
+    assert [(f.rule, f.status) for f in found[2:]] == [
+        ("contract", "fail"), ("body", "pass"), ("determinism", "pass"), ("order", "pass"), ("seeds", "pass")
+    ]  # fmt: skip
+    assert found[2].message.startswith("test-b: ValueError: not this one (test_check.py, line")
 
 
 def test_a_wrong_up_axis_is_found():
@@ -224,8 +257,8 @@ def test_made_clips_are_whole(clips):
 @pytest.mark.usefixtures("made_once")
 def test_a_wrong_video_is_found(broken, words):
     found = failures(plugin_of(broken, "video"), "video")
-    assert len(found) == 1
-    assert words in found[0]
+    assert all(line.startswith("contract: test-a, test-b, test-c: ") for line in found)
+    assert any(words in line for line in found)
 
 
 @pytest.mark.parametrize(
@@ -286,6 +319,22 @@ class Leave(Base):
     def generate(self, request):
         os._exit(9)
 
+class Quit(Base):
+    def generate(self, request):
+        os._exit(0)
+
+class Loud(Base):
+    def generate(self, request):
+        print("x" * 1_000_000)
+        os.system("echo from below; echo beside >&2")
+        return super().generate(request)
+
+class Stray(Base):
+    def generate(self, request):
+        (request.scratch / "mine.txt").write_text("")
+        open("stray.txt", "w").close()
+        return super().generate(request)
+
 class Hang(Base):
     def setup(self, device):
         os.fork() or time.sleep(600)
@@ -315,7 +364,13 @@ def test_the_child_says_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("Crash", "SIGSEGV"), ("Leave", "exit code 9"), ("Gone", "has no 'Gone'")]
+    ("name", "words"),
+    [
+        ("Crash", "SIGSEGV"),
+        ("Leave", "exit code 9"),
+        ("Quit", "exit code 0 before the check was done"),
+        ("Gone", "has no 'Gone'"),
+    ],
 )
 def test_a_system_that_dies_is_a_finding(tmp_path, name, words):
     last = in_child(tmp_path, name)[-1]
@@ -336,6 +391,28 @@ def test_the_command_tells_by_its_exit_code(tmp_path):
     assert {name: run.exit_code for name, run in runs.items()} == {"Fine": 0, "Leave": 3, "Gone": 2}
     assert "PASS  order" in runs["Fine"].stdout
     assert "FAIL  process" in runs["Leave"].stdout
+
+
+def test_what_a_system_prints_is_kept_apart_and_told(tmp_path, capfd):
+    found = in_child(tmp_path, "Loud")
+    assert (found[-1].rule, found[-1].status) == ("prints", "warn")
+    assert found[-1].message.endswith("the last line: beside")
+    assert [f.status for f in found[:-1]] == ["pass"] * 8
+    out, err = capfd.readouterr()
+    assert "x" not in out
+    assert "from below" not in out + err
+
+
+def test_a_file_outside_the_scratch_folder_is_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    found = {finding.rule: finding for finding in in_child(tmp_path, "Stray")}
+    assert found["writes"].status == "warn"
+    assert found["writes"].message.endswith(f"request.keep: {tmp_path / 'here' / 'stray.txt'}")
+    assert "writes" not in {finding.rule for finding in in_child(tmp_path, "Fine")}
 
 
 def test_a_system_that_hangs_is_ended(tmp_path):

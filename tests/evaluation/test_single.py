@@ -8,14 +8,14 @@ import subprocess
 import sys
 import time
 import wave
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from evaluation.generate import material
-from evaluation.generate.single import Inputs, SingleSettings, make_clip, plan_clip
+from evaluation.generate import ClipInputs, Settings, generate_clip, own_clip, pictures, plan_clip
 from evaluation.systems import find
 from madata.cli import madance
 from madata.errors import MadanceError, MediaError
@@ -60,6 +60,14 @@ class Painter:
             x, y = np.clip(request.pose.xy[k, 0], 0, (w - 1, h - 1)).astype(int)
             frame[y, x] = 255
             yield frame
+
+@system("picky", task="video", size=(64, 96))
+class Picky:
+    def plan(self, request, device):
+        raise MadanceError(f"{request.image}: shows nobody")
+
+    def generate(self, request):
+        return []
 
 @system("broken", task="motion")
 def broken(request):
@@ -126,10 +134,10 @@ def test_a_pickle_at_the_rate_its_readers_take(place, tmp_path):
 def test_a_video_on_the_music_with_its_pieces_kept(place, tmp_path):
     out = tmp_path / "clip.mp4"
     system = f"cascade:{place}/systems.py:Dancer+{place}/systems.py:Painter"
-    inputs = Inputs(place / "song.wav", place / "person.png")
+    inputs = ClipInputs(place / "song.wav", place / "person.png")
     told, planned = [], []
-    record = make_clip(
-        find(system), inputs, out, SingleSettings(seed=3),
+    record = generate_clip(
+        find(system), inputs, out, Settings(seed=3),
         on_plan=planned.extend, on_report=lambda doing, share: told.append((doing, share)),
     )  # fmt: skip
     shown = probe(out)
@@ -154,7 +162,7 @@ def test_what_is_finished_stays_and_what_is_other_is_never_overwritten(place, tm
     assert out.stat().st_mtime_ns == before
     assert (tmp_path / "later.mp4").exists()
     again = run(place, "Dancer", out, "--seed", 1)
-    assert "made from another request (different: seed)" in str(again.exception)
+    assert "made from another request; different are: seed was 0, is 1" in str(again.exception)
     other = run(place, "Dancer", tmp_path / "dance.pkl")
     assert "dance.json is not the record of dance.pkl" in str(other.exception)
     write_motion(tmp_path / "mine.npz", make_dance(1.0).motion)
@@ -179,18 +187,18 @@ def test_an_animation_follows_a_pose_by_time(place, tmp_path):
         first = next(iter(decoder)).scaled((64, 96))
     assert np.unravel_index(first[..., 0].argmax(), (96, 64)) == (14, 14)
     write_npz(tmp_path / "wide.npz", **keypoints, size=np.array([48, 32]), fps=10.0)
-    done = run(place, "Painter", out, "--pose", tmp_path / "wide.npz", image="person.png")
+    done = run(place, "Painter", tmp_path / "w.mp4", "--pose", tmp_path / "wide.npz", image="person.png")
     assert "picture of 48x32" in str(done.exception)
 
 
 def test_the_picture_is_shown_whole(place, tmp_path):
-    size = material.letterboxed(place / "person.png", (96, 96), tmp_path / "p.png")
+    pictures.write_picture(place / "person.png", tmp_path / "p.png", (96, 96), "pad")
     image = cv2.imread(str(tmp_path / "p.png"))
-    assert size == (96, 96)
+    assert image.shape == (96, 96, 3)
     lit = np.flatnonzero(image[48, :, 2] > 100)
     assert (len(lit), lit[0]) == (48, 24)
     assert image[:, 48, 2].min() > 100
-    assert material.letterboxed(place / "person.png", None, tmp_path / "q.png") == (60, 120)
+    assert pictures.own_size(place / "person.png") == (60, 120)
 
 
 def test_a_plan_is_told_without_anything_being_made(place, tmp_path):
@@ -267,7 +275,7 @@ def bad(place, tmp_path_factory):
         ({"image": None}, "the task video needs --image FILE"),
         ({"extra": ["--size", "63x96"]}, "two even sides"),
         ({"extra": ["--size", "63"]}, "expected WIDTHxHEIGHT"),
-        ({"extra": ["--seed", "-1"]}, "the seed must be 0 to 4294967295"),
+        ({"extra": ["--seed", "4294967296"]}, "--seed must be 0 to 4294967295"),
         ({"out": "clip.npz"}, "makes a video: the name must end in .mp4"),
         ({"system": "absent"}, "there is no system 'absent'"),
         ({"system": "ground-truth"}, "looks at the real clips of a data set"),
@@ -298,6 +306,38 @@ def test_bad_material_is_refused_by_name_before_any_work(tmp_path, change, words
     assert not list(tmp_path.glob("clip.*"))
 
 
+def test_what_a_system_says_of_the_picture_names_the_users_file(place, tmp_path):
+    for extra in ((), ("--dry-run",)):
+        done = run(place, "Picky", tmp_path / "clip.mp4", *extra, image="person.png")
+        assert str(done.exception) == f"picky: {place / 'person.png'}: shows nobody"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_that_unpacks_to_gigabytes_is_refused_by_its_header(place, tmp_path):
+    import struct
+    import zlib
+
+    def chunk(content):
+        return struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+
+    header = chunk(b"IHDR" + struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0))
+    (place / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT" + bytes(8)))
+    done = run(place, "Picky", tmp_path / "clip.mp4", image="bomb.png")
+    assert "bomb.png: has more than 200 million pixels" in str(done.exception)
+
+
+def test_a_clip_in_other_hands_is_left_to_them(place, tmp_path):
+    from evaluation.generate.records import Records
+
+    records = Records(tmp_path / "dance.parts", file=tmp_path / "dance.npz")
+    (tmp_path / "dance.parts" / "journal" / ".locks").mkdir(parents=True)
+    with records.claim("dance") as held:
+        assert held
+        done = run(place, "Dancer", tmp_path / "dance.npz")
+    assert "another process is making it" in str(done.exception)
+    assert run(place, "Dancer", tmp_path / "dance.npz").exit_code == 0
+
+
 def test_a_full_disk_is_told_first(place, tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 5 << 20})
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
@@ -306,28 +346,33 @@ def test_a_full_disk_is_told_first(place, tmp_path, monkeypatch):
 
 
 def test_a_long_piece_is_danced_when_it_is_asked_for(place, monkeypatch):
-    monkeypatch.setattr(material, "LONGEST_UNASKED_S", 2.0)
+    monkeypatch.setattr(own_clip, "_LONGEST_UNASKED_S", 2.0)
+
+    def asked(duration_s):
+        files = ClipInputs(music=place / "song.wav")
+        return own_clip.own_clip(files, "motion", Path("dance.npz"), Settings(duration_s=duration_s)).clips[0]
+
     with pytest.raises(MediaError, match="--duration 2 for all of it"):
-        material.music_length_s(place / "song.wav", None)
-    assert material.music_length_s(place / "song.wav", 2.25) == 2.25
+        asked(None)
+    assert asked(2.25).duration_s == 2.25
 
 
 def test_what_a_system_raises_is_one_line_with_its_place(place, tmp_path):
     with pytest.raises(
         MadanceError, match=r"broken: generate failed: ValueError: no idea \(systems\.py, line"
     ):
-        make_clip(
+        generate_clip(
             find(f"{place}/systems.py:broken"),
-            Inputs(place / "song.wav"),
+            ClipInputs(place / "song.wav"),
             tmp_path / "d.npz",
-            SingleSettings(),
+            Settings(),
         )
     assert not (tmp_path / "d.npz").exists()
 
 
 def test_plan_of_a_system_without_one(place, tmp_path):
     lines = plan_clip(
-        find(f"{place}/systems.py:Dancer"), Inputs(place / "song.wav"), tmp_path / "d.npz", SingleSettings()
+        find(f"{place}/systems.py:Dancer"), ClipInputs(place / "song.wav"), tmp_path / "d.npz", Settings()
     )
     assert lines == ["motion: 138 frames at 60 per second (2.30 s)"]
 

@@ -186,16 +186,16 @@ def test_a_full_disk_is_told_by_the_plan(tiny, tmp_path, monkeypatch):
 
 
 def test_the_record_of_a_run_tells_the_label(tiny, tmp_path):
-    from evaluation.generate.single import Inputs, SingleSettings, make_clip
+    from evaluation.generate import ClipInputs, Settings, generate_clip
     from madata.motion import write_motion
 
     write_motion(tmp_path / "dance.npz", make_dance(0.8, fps=30.0).motion)
     request = request_of(tmp_path)
-    record = make_clip(
+    record = generate_clip(
         find("appearance-expert"),
-        Inputs(image=request.image, pose=tmp_path / "dance.npz"),
+        ClipInputs(image=request.image, pose=tmp_path / "dance.npz"),
         tmp_path / "clip.mp4",
-        SingleSettings(size=(32, 48), options={"weights": str(tiny), **SMALL}),
+        Settings(size=(32, 48), options={"weights": str(tiny), **SMALL}),
     )
     assert (record["label"], record["num_frames"], record["fps"]) == ("tiny-random", 12, 15)
     assert read_json(tmp_path / "clip.parts" / "run.json")["loaded"]["label"] == "tiny-random"

@@ -6,12 +6,12 @@ left out, without the first clip of each process.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.generate.journal import RUN_SCHEMA, Entry, Journal
+from evaluation.generate.records import RUN_SCHEMA, Entry, Records
 from evaluation.result import Checkpoint, Generation, System, labelled
 from madata.errors import MadanceError
 from madata.files import read_json
@@ -26,7 +26,7 @@ class Summary:
     Attributes:
         clips: clips asked for, of ``split_clips``.
         done: of them, finished.
-        failed: clip id -> error of its last attempt.
+        failed: clip id -> error of its last attempt, or what it lacks.
         frames, generate_s: of all finished clips whose time is known.
         frames_per_s: of warm clips (``warm``), else of all; ``None`` where no time is known.
     """
@@ -48,19 +48,21 @@ class Summary:
         return self.clips - self.done
 
 
-def summarise(out: Path, wanted: Sequence[str], split_clips: int) -> Summary:
-    """Totals of the clips ``wanted`` in a run folder."""
-    journal = Journal(out)
+def summarise(
+    records: Records, wanted: Sequence[str], split_clips: int, lacks: Mapping[str, str] | None = None
+) -> Summary:
+    """Totals of the clips ``wanted``; of those in ``lacks`` nothing could be asked."""
     names = set(wanted)
-    entries = [entry for entry in journal.entries() if entry.clip_id in names]
+    entries = [entry for entry in records.entries() if entry.clip_id in names]
     done = [entry for entry in entries if entry.state == "done"]
     timed = [entry for entry in done if entry.generate_s is not None]
     warm = [entry for entry in timed if entry.warm]
+    failed = {entry.clip_id: entry.error or "" for entry in entries if entry.state == "failed"}
     return Summary(
         clips=len(wanted),
         split_clips=split_clips,
         done=len(done),
-        failed={entry.clip_id: entry.error or "" for entry in entries if entry.state == "failed"},
+        failed={**(lacks or {}), **failed},
         frames=sum(entry.frames or 0 for entry in timed),
         generate_s=sum(entry.generate_s or 0.0 for entry in timed),
         frames_per_s=_rate(warm or timed),
@@ -93,10 +95,11 @@ def describe_run(out: Path, name: str | None = None) -> tuple[System, Generation
     run = read_json(out / "run.json")
     if not isinstance(run, dict) or run.get("schema") != RUN_SCHEMA:
         raise MadanceError(f"{out}: not a run folder of madance generate")
-    entries = [entry for entry in Journal(out).entries() if entry.state == "done"]
+    records = Records(out)
+    entries = [entry for entry in records.entries() if entry.state == "done"]
     if not entries:
         raise MadanceError(f"{out}: no clip of this run is finished")
-    totals = summarise(out, [entry.clip_id for entry in entries], run["data"]["clips"])
+    totals = summarise(records, [entry.clip_id for entry in entries], run["data"]["clips"])
     system, loaded = run["system"], run.get("loaded") or {}
     origin = system["origin"]
     return System(
@@ -106,10 +109,9 @@ def describe_run(out: Path, name: str | None = None) -> tuple[System, Generation
         origin={key: origin[key] for key in ("kind", "where", "distribution", "version")},
         code={"sha256": origin["sha256"]},
         config=system["options"],
-        checkpoints=[
-            *_checkpoints(system["weights"]),
-            *(Checkpoint.model_validate(each) for each in loaded.get("weights", ())),
-        ],
+        # what was loaded is known better than what the system declares that it loads
+        checkpoints=[Checkpoint.model_validate(each) for each in loaded.get("weights", ())]
+        or _checkpoints(system["weights"]),
         card=loaded.get("card") or system["card"],
     ), Generation(
         run_seed=run["seed"],
