@@ -15,10 +15,11 @@ import numpy as np
 
 from evaluation.features.table import Features, Window, measure_windows
 from evaluation.inputs.pose_files import EXTRACTOR, Track, convert_track
-from evaluation.measure import measure
+from evaluation.metrics.measure import measure
+from evaluation.metrics.tables import Tables
 from evaluation.protocol import Protocol, load_protocol
+from evaluation.report.text import number
 from evaluation.result import Metric
-from evaluation.show import number
 from madata.files import read_npz
 
 FPS = 16.0
@@ -59,7 +60,7 @@ def features_of(clips: np.ndarray, protocol: Protocol) -> Features:
     for index, clip in enumerate(clips.astype(np.float64)):
         track = Track(clip[..., [1, 0]], clip[..., 2], "coco-25", FPS, "-y", EXTRACTOR)
         windows.append(Window(f"c{index:04d}", 0, 0.0, convert_track(track, protocol.clips.skeleton)))
-    return measure_windows(windows, protocol.definition, [])
+    return measure_windows(windows, protocol.definition, {})
 
 
 def judged(clips: np.ndarray, protocol: Protocol) -> dict[str, dict[str, Metric]]:
@@ -68,7 +69,10 @@ def judged(clips: np.ndarray, protocol: Protocol) -> dict[str, dict[str, Metric]
     quick = protocol.model_copy(update={"statistics": few})
     reference = features_of(clips, quick)
     return {
-        name: {metric.name: metric for metric in measure(features_of(made, quick), reference, quick).metrics}
+        name: {
+            metric.name: metric
+            for metric in measure(Tables(quick, features_of(made, quick), reference)).metrics
+        }
         for name, made in spoiled(clips).items()
     }
 

@@ -4,28 +4,40 @@ Both systems danced to the same clips, so the difference is resampled by clip: w
 Beside the interval of the difference stands a permutation test (how often is the difference as large when the
 two systems change places clip by clip?), corrected for the number of metrics looked at. A difference whose
 interval holds 0, or that chance gives more often than once in twenty, is a tie. Metrics of motion and of pictures
-are treated alike (:mod:`evaluation.contrasts`).
+are treated alike (:mod:`evaluation.metrics.contrasts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from evaluation.contrasts import Contrast, motion_contrasts, picture_contrasts
 from evaluation.features.table import Features, read_features, read_videos
 from evaluation.features.video_rows import VideoRow
+from evaluation.metrics.contrasts import contrasts
+from evaluation.metrics.registry import check_metrics
+from evaluation.metrics.spec import Direction, Side
+from evaluation.metrics.tables import Tables
 from evaluation.protocol import Protocol
-from evaluation.result import Metric, Result, read_result
+from evaluation.result import Result, read_result
 from evaluation.stats.comparison import holm, label_swap_test, paired_difference
 from madata.errors import MadanceError
 from madata.files import sha256_file
 
-__all__ = ["Difference", "Run", "compare", "incomparable", "load_run", "unpaired"]
+__all__ = [
+    "Difference",
+    "Run",
+    "compare",
+    "decided_elsewhere",
+    "incomparable",
+    "judged",
+    "load_run",
+    "unpaired",
+]
 
 Verdict = Literal["tie", "first", "second", "differ"]
 
@@ -51,6 +63,15 @@ class Run:
     def seen(self) -> set[str]:
         """Clips whose pictures were scored."""
         return {row.clip_id for row in self.videos.get("generated", []) if row.fault is None}
+
+    @property
+    def tables(self) -> Tables:
+        """What metrics look at."""
+        videos: dict[Side, Sequence[VideoRow]] = {
+            "prediction": self.videos.get("generated", []),
+            "reference": self.videos.get("reference", []),
+        }
+        return Tables(self.protocol, self.prediction, self.reference, videos)
 
 
 @dataclass(frozen=True)
@@ -174,7 +195,12 @@ def compare(
             "these results do not compare: " + "; ".join(reasons) + " (--force compares them all the same)"
         )
     found: list[Difference] = []
-    for name, contrast in _contrasts(first, second).items():
+    held = contrasts(first.tables, second.tables)
+    if not held:
+        raise MadanceError(
+            f"these results do not compare: no metric of {first.protocol.name} has a value for three clips in both"
+        )
+    for name, contrast in held.items():
         arguments = (contrast.statistic, *contrast.sides)
         seed = first.protocol.statistics.seed
         interval = paired_difference(*arguments, np.random.default_rng(seed), replicates=replicates)
@@ -187,33 +213,33 @@ def compare(
             )
         )
     corrected = holm({one.metric: one.p for one in found})
-    return [_judged(one, corrected[one.metric], first.result.metric(one.metric)) for one in found]
-
-
-def _contrasts(first: Run, second: Run) -> dict[str, Contrast]:
-    """Every metric both runs can be compared by, in the order of the protocol."""
     protocol = first.protocol
-    found: dict[str, Contrast] = {}
-    if first.prediction is not None and second.prediction is not None and first.reference is not None:
-        found |= motion_contrasts(first.prediction, second.prediction, first.reference, protocol)
-    mine, theirs = (run.videos.get("generated", []) for run in (first, second))
-    if mine and theirs:
-        found |= picture_contrasts(mine, theirs, first.videos["reference"], protocol)
-    if not found:
-        raise MadanceError(
-            f"these results do not compare: no metric of {protocol.name} has a value for three clips in both"
-        )
-    return {name: found[name] for name in protocol.metrics if name in found}
+    directions = {spec.name: spec.direction_in(protocol.kind) for spec in check_metrics(protocol)}
+    return [
+        judged(one, corrected[one.metric], directions[one.metric], first.result.metric(one.metric).reference)
+        for one in found
+    ]
 
 
-def _judged(one: Difference, p_holm: float, metric: Metric) -> Difference:
-    """Who is better: by the direction of the metric, for DIV by the distance to the reference."""
+def decided_elsewhere(run: Run) -> list[str]:
+    """Metrics of a run's protocol that are not compared, because another one decides the same question."""
+    return [spec.name for spec in check_metrics(run.protocol) if not spec.compared]
+
+
+def judged(one: Difference, p_holm: float, direction: Direction, reference: float | None) -> Difference:
+    """Who is better: by the direction of the metric, or by the distance to the value of the reference.
+
+    Example:
+        >>> worse = Difference("fid_k", 2.0, 1.0, 1.0, 0.5, 1.5, 0.01, 0.01, 20, "tie")
+        >>> judged(worse, 0.01, "lower", None).verdict, judged(worse, 0.01, "reference", 2.1).verdict
+        ('second', 'first')
+    """
     verdict: Verdict = "tie"
     if p_holm < _SIGNIFICANT and not one.low <= 0.0 <= one.high:
-        if metric.higher_is_better is not None:
-            verdict = "first" if (one.difference > 0) == metric.higher_is_better else "second"
-        elif metric.name.startswith("div") and metric.reference is not None:
-            nearer = abs(one.first - metric.reference) < abs(one.second - metric.reference)
+        if direction in ("higher", "lower"):
+            verdict = "first" if (one.difference > 0) == (direction == "higher") else "second"
+        elif direction == "reference" and reference is not None:
+            nearer = abs(one.first - reference) < abs(one.second - reference)
             verdict = "first" if nearer else "second"
         else:
             verdict = "differ"

@@ -15,7 +15,9 @@ from evaluation.features.saved_reference import find_reference
 from evaluation.features.table import Features
 from evaluation.inputs.discovery import find_clips, set_sha256
 from evaluation.inputs.pairing import Match, match_clips
-from evaluation.measure import measure
+from evaluation.metrics.measure import measure
+from evaluation.metrics.registry import wanted_by
+from evaluation.metrics.tables import Tables
 from evaluation.options import Options
 from evaluation.problems import Refused, nothing_left, refuse
 from evaluation.protocol import Protocol
@@ -52,12 +54,13 @@ def score_motion(
     predictions, run = run_of(predictions)
     found = find_clips(predictions, protocol.input)
     real = find_reference(reference, protocol)
-    listener = Listener.of(music, real.folder, protocol)
+    wanted = wanted_by(protocol)
+    listener = Listener.of(music, real.folder, protocol, wanted)
     names = {clip: path.name for clip, path in found.files.items()}
     match = match_clips(names, real.files, listener.names, protocol.clips)
     match = match.limited(options.limit, protocol.clips)
 
-    reader = reader_for(protocol, options)
+    reader = reader_for(protocol, options, wanted)
     options.on_total(len(match.predictions) + (len(match.references) if real.folder else 0))
     ours = real.measure(match.references, reader)
     theirs = reader.measure(
@@ -76,7 +79,7 @@ def score_motion(
         raise Refused(problems or [nothing_left(predictions.name)])
 
     prediction, kept = _with_music(*sides, listener)
-    measurement = measure(prediction, kept, protocol)
+    measurement = measure(Tables(protocol, prediction, kept))
     dataset = _dataset(real.name, match, (prediction, kept), (theirs, ours), listener, options)
     system, generation = maker_of(predictions, run, protocol, options)
     partial = bool(dataset.missing or problems) or options.limit is not None

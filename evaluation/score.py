@@ -13,7 +13,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from evaluation.features.table import read_features
-from evaluation.measure import Measurement, measure
+from evaluation.metrics.measure import Measurement, measure
+from evaluation.metrics.tables import Tables
 from evaluation.motion import score_motion
 from evaluation.options import Options
 from evaluation.protocol import Protocol
@@ -69,4 +70,4 @@ def rescore(features: Path) -> tuple[Measurement, Protocol]:
         return rescore_videos(features, sides, facts, protocol), protocol
     if protocol is None or set(sides) != {"prediction", "reference"}:
         raise MediaError(f"{features}: holds {', '.join(sides)}, not a scored run", reason="no_features")
-    return measure(sides["prediction"], sides["reference"], protocol), protocol
+    return measure(Tables(protocol, sides["prediction"], sides["reference"])), protocol

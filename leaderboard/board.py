@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from evaluation.result import Metric, Result
 from leaderboard.entries import Conditions, Entry, by_conditions
-from leaderboard.layout import TASK_TITLES, TASKS, Column, Task, columns_of, extra_column, in_shown_unit
+from leaderboard.layout import SPEED, Column, columns_of, extra_column, in_shown_unit
+from leaderboard.paper import TASK_TITLES, TASKS, Task
 from leaderboard.reported import reported_section
 from leaderboard.table import Cell, Kind, Row, Section, Table, ranked, sort_rows
 from leaderboard.ties import TieJudge
@@ -97,10 +98,8 @@ def _extra_columns(task: Task, entries: Sequence[Entry]) -> list[Column]:
         for metric in entry.result.metrics:
             if metric.name not in usual:
                 found.setdefault(metric.name, extra_column(metric))
-    if task != "motion" and any(entry.result.generation for entry in entries):
-        found["fps"] = replace(
-            next(column for column in columns_of("motion") if column.metric == "fps"), extra=True
-        )
+    if SPEED.metric not in usual and any(entry.result.generation for entry in entries):
+        found[SPEED.metric] = replace(SPEED, extra=True)
     return list(found.values())
 
 
@@ -206,10 +205,10 @@ def _row(entries: tuple[Entry, ...], columns: Sequence[Column], *, label_id: boo
 def _cell(entries: Sequence[Entry], column: Column, *, official: bool) -> Cell | None:
     source = _source(entries, column.metric)
     if source is None:
-        return _fps(entries, official=official) if column.metric == "fps" else None
+        return _fps(entries, official=official) if column.metric == SPEED.metric else None
     result = source.result
     metric = result.metric(column.metric)
-    group = _ranking_group(metric, result)
+    group = _ranking_group(metric, result, column)
     if metric.value is None:
         return Cell(n=metric.n, reason=metric.reason, group=group)
     low, high = metric.ci95 or (None, None)
@@ -233,12 +232,12 @@ def _cell(entries: Sequence[Entry], column: Column, *, official: bool) -> Cell |
     )
 
 
-def _ranking_group(metric: Metric, result: Result) -> str:
+def _ranking_group(metric: Metric, result: Result, column: Column) -> str:
     parts = [f"n = {metric.n}"]
     if metric.n_reference is not None:
         parts.append(f"{metric.n_reference} real clips")
     parts.append(f"version {metric.version}")
-    if metric.name.startswith("bas"):
+    if column.by_music:
         parts.append(f"music {(result.dataset.music_sha256 or 'of the reference')[:12]}")
     return ", ".join(parts)
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from evaluation.protocol import Protocol, load_protocol, protocol_names
 from evaluation.result import Result, read_result
-from leaderboard.layout import Task
+from leaderboard.paper import Task
 from madata.errors import MadanceError
 from madata.files import sha256_bytes, sha256_file
 

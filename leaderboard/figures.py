@@ -73,9 +73,8 @@ def interval_plot(section: Section, column: Column) -> str:
     rows = [(row, row.cells[column.metric]) for row in section.rows if _value(row, column) is not None]
     if not rows:
         return ""
-    sign = -1.0 if column.higher_is_better else 1.0
-    rows.sort(key=lambda pair: sign * (pair[1].value or 0.0))
-    floors = [cell.floor for _, cell in rows if cell.floor is not None and column.higher_is_better is False]
+    rows.sort(key=lambda pair: -(pair[1].goodness(column) or 0.0))
+    floors = [cell.floor for _, cell in rows if cell.floor is not None and column.direction == "lower"]
     truths = [cell.reference for _, cell in rows if cell.reference is not None]
     lines = [("floor", floors[0])] if floors else []
     lines += [("truth", truths[0])] if truths else []
@@ -166,7 +165,7 @@ def _near(value: float, others: Sequence[float]) -> bool:
 
 def pareto_front(points: Sequence[Point], across: Column, up: Column) -> list[Point]:
     """Systems no other system beats in one metric without losing in the other, from left to right."""
-    signs = [-1.0 if column.higher_is_better is False else 1.0 for column in (across, up)]
+    signs = [-1.0 if column.direction == "lower" else 1.0 for column in (across, up)]
 
     def beats(one: Point, other: Point) -> bool:
         gains = [signs[0] * (one.x[0] - other.x[0]), signs[1] * (one.y[0] - other.y[0])]
@@ -187,7 +186,7 @@ def pareto_plot(section: Section, across: Column, up: Column) -> str:
     ]
     spans = [(left, width - right), (height - bottom, top)]
     for number, column in enumerate((across, up)):
-        if column.higher_is_better is False:
+        if column.direction == "lower":
             spans[number] = (spans[number][1], spans[number][0])
     out = [
         f'<svg class="plane" viewBox="0 0 {width} {height}" role="img" aria-label="'

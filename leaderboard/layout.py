@@ -1,26 +1,22 @@
 """The columns of the three tables of the paper, and of every further metric a result may bring.
 
-A column says how a metric is called, in which direction it is better, in which unit and with how many digits it
-is shown. Directions are ours: a result file cannot turn one around.
+A column shows a metric as its :class:`~evaluation.metrics.spec.MetricSpec` says: label, direction, unit, decimals.
+A result file cannot turn a direction around.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
+from evaluation.metrics.registry import find_metric
+from evaluation.metrics.spec import ARROWS, Direction, MetricSpec
 from evaluation.result import Metric
+from leaderboard.paper import Task, paper_table
+from madata.errors import ConfigError
 
-__all__ = ["TASKS", "TASK_TITLES", "Column", "Task", "columns_of", "extra_column", "in_shown_unit"]
+__all__ = ["SPEED", "Column", "column_of", "columns_of", "extra_column", "in_shown_unit", "known_column"]
 
-Task = Literal["video", "motion", "animation"]
-
-TASKS: tuple[Task, ...] = get_args(Task)
-TASK_TITLES: dict[Task, str] = {
-    "video": "Music-driven dance video",
-    "motion": "Music-driven 3D dance",
-    "animation": "Pose-driven image animation",
-}
+_HIGHER: dict[Direction, bool | None] = {"higher": True, "lower": False, "reference": None, "none": None}
 
 
 @dataclass(frozen=True)
@@ -31,26 +27,41 @@ class Column:
         metric: name of the metric in a result.
         label: its short name; what follows ``_`` is a subscript.
         title: its full name.
-        higher_is_better: ``None`` where neither side is better; such a column is never ranked.
+        direction: ``higher`` or ``lower`` is better, or nearer to the ``reference``; a column with ``none`` is never
+            ranked.
         digits: decimals shown.
         group: heading the paper puts above it, or "".
         scale: what a result's value is multiplied with to be shown.
+        latex: the label in LaTeX, where it is not made of ``label``.
+        by_music: whether values on other music are other values.
         extra: not in the paper's table.
     """
 
     metric: str
     label: str
     title: str
-    higher_is_better: bool | None
-    digits: int = 2
+    direction: Direction
+    digits: int = 3
     group: str = ""
     scale: float = 1.0
+    latex: str = ""
+    by_music: bool = False
     extra: bool = False
 
     @property
+    def higher_is_better(self) -> bool | None:
+        """The direction of a number line; ``None`` where it has none."""
+        return _HIGHER[self.direction]
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether one value can be better than another."""
+        return self.direction != "none"
+
+    @property
     def arrow(self) -> str:
-        """``↑``, ``↓``, or nothing."""
-        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
+        """``↑``, ``↓``, ``→`` (nearer to the reference), or nothing."""
+        return ARROWS[self.direction]
 
     @property
     def stem(self) -> str:
@@ -67,82 +78,58 @@ class Column:
         return not (self.extra and self.label == self.metric)
 
 
-def _appearance(metric: str, label: str, title: str) -> Column:
-    return Column(metric, label, title, True, 2, "Appearance", 100.0)
+SPEED = Column("fps", "FPS", "Frames generated per second", "higher", 0, "Efficiency")
+"""No metric of what was made but of how: it is in a result's ``generation``, not among its metrics."""
 
 
-_FID_K = Column("fid_k", "FID_k", "Fréchet distance of kinetic features", False, 2, "Motion")
-_FID_G = Column("fid_g", "FID_g", "Fréchet distance of geometric features", False, 2, "Motion")
-_FSR = Column("fsr", "FSR", "Foot sliding ratio", False, 3, "Motion")
-_DIV_K = Column("div_k", "DIV_k", "Diversity of kinetic features", True, 2, "Motion")
-_DIV_G = Column("div_g", "DIV_g", "Diversity of geometric features", True, 2, "Motion")
-_BAS = Column("bas", "BAS", "Beat alignment score", True, 3, "Motion")
-_FPS = Column("fps", "FPS", "Frames generated per second", True, 0, "Efficiency")
-
-_COLUMNS: dict[Task, tuple[Column, ...]] = {
-    "video": (
-        _appearance("imaging_quality", "IQ", "Imaging quality"),
-        _appearance("aesthetic_quality", "AQ", "Aesthetic quality"),
-        _appearance("subject_consistency", "SC", "Subject consistency"),
-        _appearance("background_consistency", "BC", "Background consistency"),
-        _appearance("motion_smoothness", "MS", "Motion smoothness"),
-        _appearance("temporal_flickering", "TF", "Temporal flickering"),
-        _FID_K,
-        _FID_G,
-        _DIV_K,
-        _DIV_G,
-        _BAS,
-    ),
-    "motion": (_FID_K, _FID_G, _FSR, _DIV_K, _DIV_G, _BAS, _FPS),
-    "animation": (
-        Column("fvd", "FVD", "Fréchet video distance", False, 2, "Reconstruction"),
-        Column("ssim", "SSIM", "Structural similarity", True, 3, "Reconstruction"),
-        Column("lpips", "LPIPS", "Learned perceptual distance", False, 3, "Reconstruction"),
-        Column("psnr", "PSNR", "Peak signal-to-noise ratio, dB", True, 2, "Reconstruction"),
-    ),
-}
-
-_KNOWN = {
-    column.metric: column
-    for column in (
-        *(column for columns in _COLUMNS.values() for column in columns),
-        Column("fid_k_infinity", "FID_k,∞", "FID_k extrapolated to infinitely many clips", False, 2),
-        Column("fid_g_infinity", "FID_g,∞", "FID_g extrapolated to infinitely many clips", False, 2),
-        Column("kid_k", "KID_k", "Kernel distance of kinetic features, unbiased", False, 3),
-        Column("kid_g", "KID_g", "Kernel distance of geometric features, unbiased", False, 3),
-        Column("precision", "Precision", "Share of dances near real ones", True, 3),
-        Column("recall", "Recall", "Share of real dances near generated ones", True, 3),
-        Column("density", "Density", "How densely real dances surround generated ones", True, 3),
-        Column("coverage", "Coverage", "Share of real dances with a generated one nearby", True, 3),
-        Column("bas_chance", "BAS_chance", "Beat alignment on the music of other clips", None, 3),
-        Column("bas_z", "BAS_z", "Beat alignment above chance, in standard deviations", True, 2),
-        Column("bas_music_to_motion", "BAS_music", "Music beats met by the motion", True, 3),
-        Column("bas_motion_to_music", "BAS_motion", "Motion beats met by the music", True, 3),
-        Column("pfc", "PFC", "Physical foot contact score", False, 3),
-        Column("missing_rate", "Missing", "Share of keypoints that are not seen", None, 3),
-        _appearance(
-            "subject_consistency_video_mean", "SC_video", "Subject consistency, every video counting the same"
-        ),
-        _appearance(
-            "background_consistency_video_mean",
-            "BC_video",
-            "Background consistency, every video counting the same",
-        ),
-        Column("motion_magnitude", "Change", "Mean absolute change from frame to frame, 0..255", None, 2),
+def column_of(spec: MetricSpec) -> Column:
+    """The column of a metric, in the direction the paper's tables print."""
+    return Column(
+        metric=spec.name,
+        label=spec.label,
+        title=spec.title,
+        direction=spec.published_direction or spec.direction,
+        digits=spec.decimals,
+        group=spec.group,
+        scale=spec.scale,
+        latex=spec.latex,
+        by_music="music" in spec.needs,
     )
-}
+
+
+def known_column(name: str) -> Column | None:
+    """The column of the metric called ``name``; ``None`` where this installation has no such metric."""
+    try:
+        spec = find_metric(name)
+    except ConfigError:  # a metric of others that cannot be imported here: its numbers are shown all the same
+        return None
+    return None if spec is None else column_of(spec)
 
 
 def columns_of(task: Task) -> tuple[Column, ...]:
-    """The columns of the paper's table for ``task``, in its order."""
-    return _COLUMNS[task]
+    """The columns of the paper's table for ``task``, in its order.
+
+    Raises:
+        ConfigError: another package takes the name of one of its metrics.
+    """
+    return tuple(_paper_column(name) for name in paper_table(task)["metrics"])
+
+
+def _paper_column(name: str) -> Column:
+    if name == SPEED.metric:
+        return SPEED
+    spec = find_metric(name)
+    if spec is None:
+        raise ValueError(f"the paper's tables name {name!r}, which is no metric")
+    return column_of(spec)
 
 
 def extra_column(metric: Metric) -> Column:
     """A column for a metric that is not in the paper's table of a task; one of another task keeps its unit."""
-    known = _KNOWN.get(metric.name)
+    known = known_column(metric.name)
     if known is None:
-        known = Column(metric.name, metric.name, metric.name, metric.higher_is_better, 3)
+        stated: dict[bool | None, Direction] = {True: "higher", False: "lower", None: "none"}
+        known = Column(metric.name, metric.name, metric.name, stated[metric.higher_is_better])
     return replace(known, group=f"More {metric.track}", extra=True)
 
 

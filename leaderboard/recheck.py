@@ -236,15 +236,18 @@ def check_samples(features: Path, scores: dict[str, dict[str, float]]) -> list[F
         sides, videos = read_features(features)[0], read_videos(features)
     except (MadanceError, ValueError) as error:
         return [Fault("bad_features", f"{features.name} cannot be scored: {error}")]
-    clips = sides["prediction"].clip_ids if sides else [row.clip_id for row in videos["generated"]]
+    watched = [row.clip_id for row in videos.get("generated", [])]
+    found: dict[str, tuple[Sequence[str], npt.NDArray[np.float64]]]
+    found = {name: (sides["prediction"].clip_ids, values) for name, values in measurement.samples.items()}
+    found |= {name: (watched, values) for name, values in measurement.video_samples.items()}
     faults = []
-    for name, values in sorted(measurement.samples.items()):
+    for name, (clips, values) in sorted(found.items()):
         ours = _clip_means(clips, values)
         theirs = scores.get(name, {})
         wrong = sorted(clip for clip in {*ours, *theirs} if not _same(ours.get(clip), theirs.get(clip)))
         if wrong:
             faults.append(Fault("changed_sample", f"{name} of {_few(wrong)} is not what the features give"))
-    if unknown := sorted(set(scores) - set(measurement.samples)):
+    if unknown := sorted(set(scores) - set(found)):
         text = f"samples hold {_few(unknown)}, which the features do not give"
         faults.append(Fault("changed_sample", text))
     return faults

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from importlib import resources
 from typing import Any
 
-from leaderboard.layout import Task
+from leaderboard.paper import Task, paper_document, paper_table
 from leaderboard.table import Cell, Row, Section
 
 __all__ = ["reported_section", "reported_source"]
 
 
-def _document() -> dict[str, Any]:
-    text = resources.files("leaderboard").joinpath("reported.json").read_text("utf-8")
-    document: dict[str, Any] = json.loads(text)
-    return document
-
-
 def reported_source() -> str:
     """Title of the paper the tables are from."""
-    return str(_document()["paper"])
+    return str(paper_document()["paper"])
 
 
 def reported_section(task: Task) -> Section:
@@ -30,14 +22,13 @@ def reported_section(task: Task) -> Section:
         >>> reported_section("animation").rows[2].cells["fvd"].printed
         '332.82'
     """
-    document = _document()
-    table = document["tables"][task]
+    table = paper_table(task)
     return Section(
         title=f"Reported in the paper, Table {table['number']}",
         conditions=(table["dataset"],),
         rows=tuple(_row(f"reported-{task}-{number}", row) for number, row in enumerate(table["rows"])),
         reported=True,
-        notes=(document["note"], *table["notes"]),
+        notes=(paper_document()["note"], *table["notes"]),
     )
 
 

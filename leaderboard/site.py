@@ -23,7 +23,8 @@ from evaluation.result import Result
 from leaderboard.board import Board, build_board
 from leaderboard.entries import Entry
 from leaderboard.figures import interval_plot, pareto_plot, points_of
-from leaderboard.layout import TASKS, Column, Task
+from leaderboard.layout import Column
+from leaderboard.paper import TASKS, paper_table
 from leaderboard.recheck import Fault, checked_level
 from leaderboard.render import LEGEND, LEVELS, html_label, level_badge, to_html, to_json
 from leaderboard.reported import reported_source
@@ -35,11 +36,6 @@ from madata.files import write_json, write_text
 __all__ = ["SiteOptions", "build_site", "safe_link"]
 
 _ADDRESS = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
-_PLANES: dict[Task, tuple[str, str]] = {
-    "video": ("fid_k", "subject_consistency"),
-    "motion": ("fid_k", "bas"),
-    "animation": ("fvd", "ssim"),
-}
 
 
 @dataclass(frozen=True)
@@ -247,7 +243,7 @@ def _figures(section: Section, number: int, table: Table) -> dict[str, Any]:
 
     plots = []
     for column in table.columns:
-        if column.higher_is_better is not None and (svg := interval_plot(section, column)):
+        if column.is_ranked and (svg := interval_plot(section, column)):
             label = Markup(html_label(column))
             plots.append(
                 {
@@ -309,16 +305,13 @@ def _plane(section: Section, table: Table) -> dict[str, Any] | None:
 
 
 def _pair(table: Table, usable: list[Column]) -> tuple[Column, Column]:
-    """The task's own two axes where both are measured, else the first two of different kinds."""
+    """The first two of the task's own axes that are measured, else the first two of different kinds."""
     by_name = {column.metric: column for column in usable}
-    wanted = [by_name[name] for name in _PLANES[table.task] if name in by_name]
-    rest = [column for column in usable if column not in wanted]
-    if len(wanted) < 2 and not wanted:
-        wanted = [rest.pop(0)]
-    if len(wanted) < 2:
-        others = [column for column in rest if column.stem != wanted[0].stem] or rest
-        wanted.append(next((column for column in others if column.metric == "bas"), others[0]))
-    return wanted[0], wanted[1]
+    wanted = [by_name[name] for name in paper_table(table.task)["plane"] if name in by_name]
+    across = wanted[0] if wanted else usable[0]
+    rest = [column for column in usable if column is not across]
+    others = wanted[1:] or [column for column in rest if column.stem != across.stem] or rest
+    return across, others[0]
 
 
 def _card(entry: Entry, checked: _Checked, boards: Sequence[Board]) -> dict[str, Any]:

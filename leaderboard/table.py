@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from leaderboard.layout import Column, Task
+from leaderboard.layout import Column
+from leaderboard.paper import Task
 
 __all__ = ["Cell", "Kind", "Mark", "Row", "Section", "Table", "Tied", "ranked", "sort_rows"]
 
@@ -51,6 +52,14 @@ class Cell:
         if self.printed is not None:
             return self.printed
         return "–" if self.value is None else _fixed(self.value, column)
+
+    def goodness(self, column: Column) -> float | None:
+        """A number that is the larger the better; ``None`` where the value, or what it is judged by, is absent."""
+        if self.value is None or column.direction == "none":
+            return None
+        if column.direction == "reference":
+            return None if self.reference is None else -abs(self.value - self.reference)
+        return self.value if column.direction == "higher" else -self.value
 
     def interval(self, column: Column) -> str:
         """``low, high``, or nothing."""
@@ -132,7 +141,7 @@ def ranked(section: Section, columns: Sequence[Column], tied: Tied) -> Section:
     """
     rows = {row.key: row for row in section.rows}
     for column in columns:
-        if column.higher_is_better is None:
+        if not column.is_ranked:
             continue
         rivals = {
             key: row.cells[column.metric]
@@ -147,7 +156,8 @@ def ranked(section: Section, columns: Sequence[Column], tied: Tied) -> Section:
 def _marked(
     rivals: Mapping[str, Cell], column: Column, rows: Mapping[str, Row], tied: Tied
 ) -> dict[str, Cell]:
-    there = {key: cell for key, cell in rivals.items() if cell.value is not None and cell.unranked is None}
+    worth = {key: cell.goodness(column) for key, cell in rivals.items()}
+    there = {key: cell for key, cell in rivals.items() if worth[key] is not None and cell.unranked is None}
     marked: dict[str, Cell] = {}
     groups = [cell.group for cell in there.values()]
     if not groups:
@@ -157,18 +167,18 @@ def _marked(
         if cell.group != main:
             why = f"not ranked: {cell.group or 'other conditions'}, where the others have {main}"
             marked[key] = replace(cell, unranked=why)
-    values = {key: cell.value for key, cell in there.items() if cell.group == main and cell.value is not None}
+    values = {key: value for key, value in worth.items() if value is not None and key in there}
+    values = {key: value for key, value in values.items() if there[key].group == main}
     if len(values) < 2:
         return marked
-    sign = 1.0 if column.higher_is_better else -1.0
-    best = max(values, key=lambda key: sign * values[key])
+    best = max(values, key=lambda key: values[key])
     first = [key for key in values if values[key] == values[best]]
     near = [key for key in values if key not in first and tied(column, rows[best], rows[key])]
     rest = {key: value for key, value in values.items() if key not in {*first, *near}}
     marks: dict[str, Mark] = {**dict.fromkeys(first, "best"), **dict.fromkeys(near, "tied")}
     if rest:
-        second = max(sign * value for value in rest.values())
-        marks |= {key: "second" for key, value in rest.items() if sign * value == second}
+        second = max(rest.values())
+        marks |= {key: "second" for key, value in rest.items() if value == second}
     return marked | {key: replace(there[key], mark=mark) for key, mark in marks.items()}
 
 
@@ -185,18 +195,17 @@ def sort_rows(section: Section, columns: Sequence[Column], by: str | None = None
         (
             column
             for column in columns
-            if (by is None and column.higher_is_better is not None and _measured(section, column))
-            or column.metric == by
+            if (by is None and column.is_ranked and _measured(section, column)) or column.metric == by
         ),
         None,
     )
     if chosen is None:
         return section
-    sign = -1.0 if chosen.higher_is_better else 1.0
 
     def place(row: Row) -> tuple[int, bool, float]:
-        value = row.cells.get(chosen.metric, Cell()).value
-        return _ORDER[row.kind], value is None, sign * (value or 0.0)
+        cell = row.cells.get(chosen.metric, Cell())
+        worth = cell.goodness(chosen) if chosen.is_ranked else cell.value and -cell.value
+        return _ORDER[row.kind], worth is None, -(worth or 0.0)
 
     return replace(section, rows=tuple(sorted(section.rows, key=place)))
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from evaluation.result import Metric
 from leaderboard.board import Board
-from leaderboard.layout import TASKS, Column, columns_of, extra_column, in_shown_unit
+from leaderboard.layout import Column, columns_of, extra_column, in_shown_unit
+from leaderboard.paper import TASKS
 from leaderboard.table import Row
 from leaderboard.ties import clip_scores
 from madata.errors import MadanceError
@@ -24,10 +25,6 @@ __all__ = ["TRUTH", "VIDEO_SUFFIXES", "Lane", "find_videos", "make_lanes", "view
 TRUTH = "ground-truth"
 VIDEO_SUFFIXES = (".mp4", ".webm", ".m4v")
 _BESIDE = "videos"
-
-_PER_CLIP = {
-    "nearest_real": Column("nearest_real", "Nearest real", "Distance to the nearest real clip", False, 2),
-}
 
 
 @dataclass(frozen=True)
@@ -209,11 +206,9 @@ def viewer_data(lanes: Sequence[Lane]) -> dict[str, Any]:
 
 
 def _column(task: str, metric: str) -> Column:
-    for name in TASKS:
-        for column in columns_of(name):
-            if column.metric == metric and task == name:
-                return column
-    if metric in _PER_CLIP:
-        return _PER_CLIP[metric]
+    usual = [column for name in TASKS if name == task for column in columns_of(name)]
+    for column in usual:
+        if column.metric == metric:
+            return column
     blank = Metric(name=metric, track="motion", value=0.0, unit="", higher_is_better=None, n=0, version=1)
     return extra_column(blank)

@@ -18,7 +18,7 @@ ALLOWED = {
         "evaluation.protocol",
         "evaluation.features",
         "evaluation.options",
-        "evaluation.measure",
+        "evaluation.metrics",
         "evaluation.compare",
         "evaluation.score",
         "madata.commands.options",

@@ -40,8 +40,8 @@ def compare(
     chance explains is called a tie.
     """
     from evaluation.compare import compare as compare_runs
-    from evaluation.compare import incomparable, load_run, unpaired
-    from evaluation.show import columns, interval, number
+    from evaluation.compare import decided_elsewhere, incomparable, load_run, unpaired
+    from evaluation.report.text import columns, interval, number
 
     runs = load_run(first), load_run(second)
     found = compare_runs(*runs, replicates=replicates, permutations=permutations, force=force)
@@ -55,6 +55,7 @@ def compare(
             "second": names[1],
             "forced": marks,
             "unpaired": unpaired(*runs),
+            "decided_elsewhere": decided_elsewhere(runs[0]),
             "metrics": [asdict(one) for one in found],
         }
         click.echo(json.dumps(document, indent=1))
@@ -74,3 +75,5 @@ def compare(
     click.echo("n: clips with a value in both; a tie: the interval holds 0, or p (Holm) is 0.05 or more")
     if single := unpaired(*runs):
         click.echo(f"not compared, measured in one run only: {', '.join(single)}")
+    if others := decided_elsewhere(runs[0]):
+        click.echo(f"not compared, other readings of what is decided above: {', '.join(others)}")

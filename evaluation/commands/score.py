@@ -210,12 +210,14 @@ def _save(
     reference: Path, protocols: list[Protocol], file: Path, music: Path | None, options: Options
 ) -> Path:
     from evaluation.features.saved_reference import save_reference
+    from evaluation.metrics.registry import wanted_by
 
     if len(protocols) != 1:
         raise click.UsageError("--save-reference takes one --protocol")
     if protocols[0].input == "video":
         raise click.UsageError(f"--save-reference keeps motion, and {protocols[0].name} has none")
-    for problem in save_reference(reference, protocols[0], file, music=music, options=options):
+    wanted = wanted_by(protocols[0])
+    for problem in save_reference(reference, protocols[0], file, wanted=wanted, music=music, options=options):
         click.echo(f"reference {problem.file}: {problem.message} [{problem.reason}]", err=True)
     return file
 
@@ -254,7 +256,7 @@ def _plain(problem: Problem) -> dict[str, Any]:
 
 
 def _print(results: list[Result], *, as_json: bool) -> None:
-    from evaluation.show import describe, side_by_side
+    from evaluation.report.text import describe, side_by_side
 
     if as_json:
         documents = [result.model_dump(mode="json", by_alias=True) for result in results]
@@ -269,9 +271,9 @@ def _print(results: list[Result], *, as_json: bool) -> None:
 
 def _rescore(features: Path, *, as_json: bool) -> int:
     """Compute the numbers of a features file again and hold them against the result beside it."""
+    from evaluation.report.text import number
     from evaluation.result import read_result
     from evaluation.score import RESULT_FILE, rescore
-    from evaluation.show import number
 
     measurement, protocol = rescore(features)
     beside = features.with_name(RESULT_FILE)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from evaluation.features.cache import cache_dir
 from evaluation.features.keypoints import VideoKeypoints
 from evaluation.features.table import Features, Window, concatenate, measure_windows
+from evaluation.features.wanted import Wanted
 from evaluation.inputs.discovery import VIDEO_SUFFIXES
 from evaluation.inputs.pose_files import Track, convert_track, read_keypoint_file, read_motion_file
 from evaluation.inputs.validation import check_track, fps_fault, windows_of
@@ -57,11 +58,13 @@ class SideReader:
     Attributes:
         keypoints: extracts keypoints from videos; ``None`` where videos are not taken.
         on_clip: called after each clip.
+        wanted: what is measured on each clip besides its features.
     """
 
     protocol: Protocol
     keypoints: VideoKeypoints | None = None
     on_clip: Callable[[], None] = lambda: None
+    wanted: Wanted = field(default_factory=Wanted)
 
     def measure(
         self,
@@ -145,14 +148,13 @@ class SideReader:
 
     def _batch(self, clips: Sequence[list[Window]], state: _State) -> Features | None:
         """Measure some clips together where the definition allows it, each alone where it may refuse one."""
-        wanted = [name for name in ("fsr", "pfc") if name in self.protocol.metrics]
-        definition = self.protocol.definition
+        definition, per_clip = self.protocol.definition, self.wanted.per_clip
         if definition != "corrected":
-            return measure_windows([window for clip in clips for window in clip], definition, wanted)
+            return measure_windows([window for clip in clips for window in clip], definition, per_clip)
         parts = []
         for windows in clips:
             try:
-                parts.append(measure_windows(windows, definition, wanted))
+                parts.append(measure_windows(windows, definition, per_clip))
             except MediaError as error:
                 state.note(windows[0].clip_id, error.reason, str(error))
         return concatenate(parts) if parts else None
@@ -199,11 +201,11 @@ def _batches(clips: Iterator[list[Window]]) -> Iterator[list[list[Window]]]:
         yield batch
 
 
-def reader_for(protocol: Protocol, options: Options) -> SideReader:
+def reader_for(protocol: Protocol, options: Options, wanted: Wanted) -> SideReader:
     """A reader with the pose backend of ``options``, where the protocol is about pictures."""
     keypoints = None
     if protocol.input == "keypoints2d":
         keypoints = VideoKeypoints(
             options.backend, options.cache or cache_dir(), options.device, options.weights
         )
-    return SideReader(protocol, keypoints, options.on_clip)
+    return SideReader(protocol, keypoints, options.on_clip, wanted)

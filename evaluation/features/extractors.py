@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from evaluation.definitions import PairProtocol
 from evaluation.features.video.one_pass import WEIGHTS, Panel, load_panel
-from evaluation.features.video.scores import DIMENSIONS, PAIR_WEIGHTED
-from evaluation.measure import METRICS
+from evaluation.features.video.scores import DIMENSIONS
+from evaluation.features.wanted import Wanted
 from evaluation.protocol import Protocol
 from evaluation.result import Network
 from madata.errors import ConfigError, MissingDependencyError, WeightsError
@@ -25,13 +25,7 @@ if TYPE_CHECKING:
     from evaluation.features.video.networks.i3d import I3d
     from evaluation.features.video.pairs import Perceptual
 
-__all__ = ["DERIVED", "Instruments", "load_instruments"]
-
-DERIVED: Mapping[str, str] = {
-    **{f"{name}_video_mean": name for name in PAIR_WEIGHTED},
-    "motion_magnitude": "temporal_flickering",
-}
-"""Metrics that are made of the scores of another dimension."""
+__all__ = ["Instruments", "load_instruments"]
 
 _LPIPS_WEIGHTS = {"alex": "lpips-alexnet", "vgg": "lpips-vgg16"}
 _VERSION = 1
@@ -98,8 +92,10 @@ class _Finder:
         )
 
 
-def load_instruments(protocol: Protocol, weights: Path | None = None, device: str = "cpu") -> Instruments:
-    """Load what ``protocol`` needs.
+def load_instruments(
+    protocol: Protocol, wanted: Wanted, weights: Path | None = None, device: str = "cpu"
+) -> Instruments:
+    """Load what ``wanted`` needs, to be used as ``protocol`` says.
 
     Args:
         weights: folder searched before the usual ones.
@@ -109,8 +105,8 @@ def load_instruments(protocol: Protocol, weights: Path | None = None, device: st
     """
     _check_device(device)
     find = _Finder(weights)
-    wanted = {DERIVED.get(name, name) for name in protocol.metrics}
-    dimensions = [name for name in DIMENSIONS if name in wanted] if protocol.appearance else []
+    scores = wanted.scores
+    dimensions = [name for name in DIMENSIONS if name in scores] if protocol.appearance else []
     panel = Panel({})
     if protocol.appearance is not None:
         precision = protocol.appearance.clip_precision
@@ -118,10 +114,10 @@ def load_instruments(protocol: Protocol, weights: Path | None = None, device: st
     missing = {name: find.plain(reason) for name, reason in panel.missing.items()}
     used = [name for dimension in panel.start for name in WEIGHTS[dimension]]
     lpips, i3d, rule = None, None, protocol.pairs
-    if rule is not None and "lpips" in wanted:
+    if rule is not None and "lpips" in scores:
         lpips = _tried("lpips", lambda: _load_lpips(rule, find, device), missing, find)
         used += [_LPIPS_WEIGHTS[rule.lpips.net]] if lpips else []
-    if rule is not None and "fvd" in wanted:
+    if rule is not None and "fvd" in scores:
         i3d = _tried("fvd", lambda: _load_i3d(rule, find, device), missing, find)
         used += ["i3d-kinetics-400"] if i3d else []
     networks = tuple(find.network(name) for name in dict.fromkeys(used))
@@ -133,7 +129,7 @@ def load_instruments(protocol: Protocol, weights: Path | None = None, device: st
         i3d=i3d,
         missing=missing,
         networks=networks,
-        fingerprint=_fingerprint(protocol, wanted, missing, networks, device),
+        fingerprint=_fingerprint(protocol, scores, missing, networks, device),
     )
 
 
@@ -175,14 +171,14 @@ def _load_i3d(rule: PairProtocol, find: _Finder, device: str) -> I3d:
 
 def _fingerprint(
     protocol: Protocol,
-    wanted: set[str],
+    scores: Mapping[str, int],
     missing: Mapping[str, str],
     networks: tuple[Network, ...],
     device: str,
 ) -> str:
     content = {
         "version": _VERSION,
-        "metrics": sorted(f"{name} {METRICS[name].version}" for name in wanted if name in METRICS),
+        "metrics": sorted(f"{name} {version}" for name, version in scores.items()),
         "appearance": protocol.appearance.model_dump() if protocol.appearance else None,
         "pairs": protocol.pairs.name if protocol.pairs else None,
         "missing": dict(sorted(missing.items())),

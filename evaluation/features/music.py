@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from evaluation.features.cache import cache_dir
 from evaluation.features.table import Features
+from evaluation.features.wanted import Wanted
 from evaluation.inputs.discovery import VIDEO_SUFFIXES, Folder, find_clips
 from evaluation.options import Options
 from evaluation.problems import plain_message
@@ -227,9 +228,9 @@ class Listener:
     remarks: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, music: Path | None, reference: Folder | None, protocol: Protocol) -> Listener:
+    def of(cls, music: Path | None, reference: Folder | None, protocol: Protocol, wanted: Wanted) -> Listener:
         """Where the music of a run is."""
-        if "bas" not in protocol.metrics:
+        if not wanted.music:
             return cls(protocol, None, False)
         if music is not None:
             return cls(protocol, find_clips(music, "music", side="music"), True)

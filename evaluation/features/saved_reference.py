@@ -15,6 +15,7 @@ from typing import Any
 from evaluation.features.extract_motion import MeasuredSide, SideReader, reader_for
 from evaluation.features.music import Listener
 from evaluation.features.table import read_features, write_features
+from evaluation.features.wanted import Wanted
 from evaluation.inputs.discovery import Folder, find_clips
 from evaluation.options import Options
 from evaluation.problems import Refused, nothing_left, refuse
@@ -84,18 +85,22 @@ def save_reference(
     protocol: Protocol,
     file: Path,
     *,
+    wanted: Wanted,
     music: Path | None = None,
     options: Options | None = None,
 ) -> list[Problem]:
     """Measure a reference once and keep it; return what was wrong with its files.
+
+    Args:
+        wanted: see :func:`evaluation.metrics.registry.wanted_by`.
 
     Raises:
         Refused: a file is unusable, and neither the protocol nor ``options`` lets it pass.
     """
     options = options or Options()
     folder = find_clips(reference, protocol.input, side="reference")
-    listener = Listener.of(music, folder, protocol)
-    side = reader_for(protocol, options).measure(folder.files, "reference")
+    listener = Listener.of(music, folder, protocol, wanted)
+    side = reader_for(protocol, options, wanted).measure(folder.files, "reference")
     problems = [*folder.problems, *side.problems, *listener.listen(folder.files, options)]
     refuse(problems, protocol, options)
     if side.features is None:

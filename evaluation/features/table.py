@@ -19,15 +19,14 @@ import numpy.typing as npt
 from evaluation.definitions import VARIANTS
 from evaluation.features.motion.beats import motion_beat_times
 from evaluation.features.motion.body import body_track
-from evaluation.features.motion.feet import edge_contact_score, foot_contact_cost, foot_sliding, lodge_skating
 from evaluation.features.motion.geometric import limb_angle_columns, limb_angles
 from evaluation.features.motion.kinetic import log_energies, log_energy_columns
-from evaluation.features.motion.published import align_axis, official_features, official_motion_beats
+from evaluation.features.motion.published import official_features, official_motion_beats
 from evaluation.features.video_rows import VideoRow, rows_of_arrays
+from evaluation.features.wanted import ClipFunction
 from evaluation.inputs.pose_files import Track
 from madata.errors import MadanceError, MediaError
 from madata.files import read_npz, write_npz
-from madata.rotations import up_axis_matrix
 
 __all__ = [
     "Features",
@@ -86,7 +85,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.clip_ids)
 
-    def take(self, rows: Sequence[int]) -> Features:
+    def take(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> Features:
         """The rows numbered ``rows``, in that order."""
         index = np.asarray(rows, np.intp)
         return Features(
@@ -106,12 +105,14 @@ class Features:
         )
 
 
-def measure_windows(windows: Sequence[Window], definition: str, scalars: Sequence[str]) -> Features:
+def measure_windows(
+    windows: Sequence[Window], definition: str, per_clip: Mapping[str, ClipFunction]
+) -> Features:
     """Measure windows by a definition.
 
     Args:
         definition: ``corrected``, ``edge``, or a name in :data:`evaluation.features.motion.published.VARIANTS`.
-        scalars: which of ``fsr`` and ``pfc`` are wanted.
+        per_clip: name -> further number of each window.
 
     Raises:
         MediaError: a window cannot be measured (its torso is never seen).
@@ -122,9 +123,9 @@ def measure_windows(windows: Sequence[Window], definition: str, scalars: Sequenc
     tracks = [window.track for window in windows]
     fps = np.array([track.fps or np.nan for track in tracks])
     if definition == "corrected":
-        measured = _corrected(tracks, scalars)
+        measured = _corrected(tracks)
     elif definition == "edge" or definition in VARIANTS:
-        measured = _published(tracks, definition, scalars)
+        measured = _published(tracks, definition)
     else:
         raise MadanceError(
             f"there is no definition {definition!r}; known: corrected, edge, {', '.join(VARIANTS)}"
@@ -139,7 +140,13 @@ def measure_windows(windows: Sequence[Window], definition: str, scalars: Sequenc
         geometric=measured.geometric,
         kinetic_columns=measured.kinetic_columns,
         geometric_columns=measured.geometric_columns,
-        scalars=measured.scalars,
+        scalars={
+            "missing_rate": measured.missing_rates,
+            **{
+                name: np.array([function(track) for track in tracks], np.float64)
+                for name, function in per_clip.items()
+            },
+        },
         motion_beats=tuple(measured.motion_beats),
         music_beats=tuple(np.empty(0) for _ in windows),
         heard=np.zeros(len(windows), bool),
@@ -151,14 +158,13 @@ class _Measured:
     kinetic: Array
     geometric: Array
     motion_beats: list[Floats]
-    scalars: dict[str, Floats]
+    missing_rates: Floats
     kinetic_columns: tuple[str, ...] = ()
     geometric_columns: tuple[str, ...] = ()
 
 
-def _corrected(tracks: Sequence[Track], scalars: Sequence[str]) -> _Measured:
-    kinetic, geometric, beats = [], [], []
-    columns: dict[str, list[float]] = {name: [] for name in ("missing_rate", *scalars)}
+def _corrected(tracks: Sequence[Track]) -> _Measured:
+    kinetic, geometric, beats, missing_rates = [], [], [], []
     for track in tracks:
         if track.fps is None:
             raise MediaError("gives no frame rate", reason="no_fps")
@@ -169,54 +175,30 @@ def _corrected(tracks: Sequence[Track], scalars: Sequence[str]) -> _Measured:
         kinetic.append(log_energies(body))
         geometric.append(limb_angles(body))
         beats.append(motion_beat_times(body))
-        columns["missing_rate"].append(body.missing_rate)
-        if "fsr" in scalars:
-            columns["fsr"].append(foot_sliding(_y_up(track), track.fps).ratio)
-        if "pfc" in scalars:
-            columns["pfc"].append(foot_contact_cost(_y_up(track), track.fps))
+        missing_rates.append(body.missing_rate)
     return _Measured(
         np.stack(kinetic),
         np.stack(geometric),
         beats,
-        {name: np.array(values) for name, values in columns.items()},
+        np.array(missing_rates),
         log_energy_columns(body.names, body.dims),
         limb_angle_columns(body.dims),
     )
 
 
-def _published(tracks: Sequence[Track], definition: str, scalars: Sequence[str]) -> _Measured:
-    columns = {"missing_rate": np.array([track.missing_rate for track in tracks])}
+def _published(tracks: Sequence[Track], definition: str) -> _Measured:
+    missing_rates = np.array([track.missing_rate for track in tracks])
     if definition == "edge":
         empty = np.zeros((len(tracks), 0), np.float32)
-        joints = [_y_up(track) for track in tracks]
-        columns["pfc"] = np.array([edge_contact_score(_z_up(clip)) for clip in joints])
-        return _Measured(empty, empty, [np.empty(0)] * len(tracks), columns)
+        return _Measured(empty, empty, [np.empty(0)] * len(tracks), missing_rates)
     variant = VARIANTS[definition]
     if variant.placement == "pixels":
         clips = [np.ascontiguousarray(track.points[..., ::-1], np.float64) for track in tracks]
     else:
-        clips = [_y_up(track) for track in tracks]
+        clips = [track.y_up for track in tracks]
     kinetic, geometric = official_features(clips, variant)
     beats = [found.astype(np.float64) for found in official_motion_beats(clips, variant)]
-    if "fsr" in scalars:
-        feet = np.array([lodge_skating(clip) for clip in clips])
-        columns |= {"fsr_left": feet[:, 0], "fsr_right": feet[:, 1]}
-    if "pfc" in scalars:
-        columns["pfc"] = np.array([edge_contact_score(align_axis(clip)) for clip in clips])
-    return _Measured(kinetic, geometric, beats, columns)
-
-
-def _y_up(track: Track) -> Array:
-    """(T, J, 3) float32 metres, y up."""
-    points = track.points.astype(np.float32, copy=False)
-    if track.up == "y":
-        return points
-    turned: Array = points @ up_axis_matrix(track.up, "y").T.astype(np.float32)
-    return turned
-
-
-def _z_up(joints: Array) -> Array:
-    return np.stack([joints[..., 0], -joints[..., 2], joints[..., 1]], axis=-1)
+    return _Measured(kinetic, geometric, beats, missing_rates)
 
 
 def concatenate(parts: Sequence[Features]) -> Features:

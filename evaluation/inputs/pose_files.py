@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.errors import MadanceError, MediaError
+from madata.rotations import up_axis_matrix
 from madata.skeletons import MISSING, mapping, skeleton
 from madata.types import Keypoints2D
 
@@ -66,6 +67,15 @@ class Track:
     def missing_rate(self) -> float:
         """Share of joints that were not found."""
         return 0.0 if self.score is None else float(np.mean(self.score <= 0))
+
+    @property
+    def y_up(self) -> npt.NDArray[Any]:
+        """(T, J, C) float32 with y pointing up, in metres where the track is 3D."""
+        points = self.points.astype(np.float32, copy=False)
+        if self.up == "y":
+            return points
+        turned: npt.NDArray[Any] = points @ up_axis_matrix(self.up, "y").T.astype(np.float32)
+        return turned
 
     def cut(self, start: int, stop: int | None) -> Track:
         """Frames [start, stop)."""

@@ -25,6 +25,7 @@ __all__ = [
     "BeatAlignment",
     "NoBeatsError",
     "beat_alignment",
+    "clip_alignment",
     "official_alignment",
 ]
 
@@ -155,6 +156,30 @@ def beat_alignment(
         clips=clips,
         excluded=excluded,
     )
+
+
+def clip_alignment(motion: Sequence[Times], music: Sequence[Times], *, sigma_ms: float = 100.0) -> Times:
+    """(N,) beat alignment of each clip with its own music alone, NaN where it has no beats on one side.
+
+    Example:
+        >>> beats = [np.array([1.0, 2.0]), np.empty(0)]
+        >>> clip_alignment(beats, beats).tolist()
+        [1.0, nan]
+    """
+    kept = [row for row in range(len(motion)) if len(motion[row]) and len(music[row])]
+    clips = np.full(len(motion), np.nan)
+    if kept:
+        sides = [music[row] for row in kept], [motion[row] for row in kept]
+        heard, danced = (_own_scores(*pair, sigma_ms / 1000.0) for pair in (sides, sides[::-1]))
+        clips[kept] = 2.0 * heard * danced / np.maximum(heard + danced, 1e-300)
+    return clips
+
+
+def _own_scores(own: Sequence[Times], other: Sequence[Times], sigma: float) -> Times:
+    """(N,) mean closeness of the beats of clip i (``own``) to those of the same clip (``other``)."""
+    near = [_closeness(times, targets, sigma) for times, targets in zip(own, other, strict=True)]
+    starts = np.concatenate([[0], np.cumsum([len(times) for times in own])[:-1]])
+    return np.asarray(np.add.reduceat(np.concatenate(near), starts) / [len(times) for times in own])
 
 
 def _pair_scores(own: Sequence[Times], other: Sequence[Times], sigma: float) -> Times:

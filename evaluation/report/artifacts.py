@@ -16,7 +16,7 @@ import numpy.typing as npt
 from evaluation.features.table import Features, write_features
 from evaluation.features.video_rows import VideoRow, table_arrays
 from evaluation.inputs.discovery import clip_records
-from evaluation.measure import Measurement
+from evaluation.metrics.measure import Measurement
 from evaluation.options import Options
 from evaluation.protocol import Protocol
 from evaluation.result import Artefact, Environment, Generation, Result, System, labelled, seal, write_result
@@ -58,14 +58,12 @@ class WatchedSides:
     Attributes:
         missing: metric -> reason.
         no_motion: why there are no metrics of motion, where the protocol has some.
-        samples: metric -> value of each video of ``generated``.
     """
 
     generated: list[VideoRow]
     reference: list[VideoRow]
     missing: Mapping[str, str]
     no_motion: str | None
-    samples: Mapping[str, npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -162,10 +160,10 @@ def write_samples(path: Path, rows: list[dict[str, Any]]) -> None:
 def _sample_rows(scored: Scored) -> list[dict[str, Any]]:
     """One row for each number of each window, and of each video, in a long table."""
     side, videos = scored.prediction, scored.videos
-    watched = videos.samples if videos is not None else {}
+    watched = scored.measurement.video_samples
     rows = []
     if side is not None:
-        samples = {name: values for name, values in scored.measurement.samples.items() if name not in watched}
+        samples = scored.measurement.samples
         windows = zip(side.clip_ids, side.numbers, side.starts_s, strict=True)
         rows = [
             _sample(scored, clip, int(number), float(start_s), name, float(values[row]))

@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.features.extractors import DERIVED
-from evaluation.features.video.scores import PAIR_WEIGHTED, VideoScore
+from evaluation.features.video.scores import DIMENSIONS, PAIR_WEIGHTED, VideoScore
 from evaluation.features.video_rows import VideoRow
 from evaluation.inputs.discovery import set_sha256
-from evaluation.measure import METRICS
+from evaluation.metrics.measure import measure
+from evaluation.metrics.tables import Tables
 from evaluation.protocol import Protocol, load_protocol
 from evaluation.report.artifacts import RESULT_FILE, SAMPLES_FILE, environment, write_samples
 from evaluation.report.vbench_file import VBenchScores, read_vbench
 from evaluation.result import Artefact, Dataset, Metric, ProtocolRef, Result, System, seal, write_result
-from evaluation.videos.numbers import measure_videos
 from madata.files import atomic_path, sha256_file
 
 __all__ = ["IMPORTED_FILE", "Imported", "import_vbench", "write_imported"]
@@ -57,9 +56,9 @@ def import_vbench(file: Path, system: str | None = None) -> Imported:
     protocol = load_protocol("vbench")
     found = read_vbench(file)
     rows = _rows(found)
-    missing = {name: "not in the file" for name in protocol.metrics if DERIVED.get(name, name) not in found}
-    measured = measure_videos(rows, [], protocol, missing)
-    metrics = [_as_reported(metric, found) for metric in measured]
+    missing = {name: "not in the file" for name in DIMENSIONS if name not in found}
+    measured = measure(Tables(protocol, videos={"prediction": rows}, missing=missing))
+    metrics = [_as_reported(metric, found) for metric in measured.metrics]
     clips = [row.clip_id for row in rows]
     result = Result(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -120,7 +119,7 @@ def _samples(found: Mapping[str, VBenchScores], clips: list[str], protocol: Prot
         {"clip_id": clip, "window": 0, "start_s": 0.0, "metric": name, "value": found[name].videos.get(clip)}
         for clip in clips
         for name in protocol.metrics
-        if name in found and METRICS[name].track == "appearance"
+        if name in found
     ]
 
 

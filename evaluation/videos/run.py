@@ -18,8 +18,10 @@ from evaluation.features.extract_video import watch, watch_pair
 from evaluation.features.extractors import Instruments, load_instruments
 from evaluation.features.keypoints import VideoKeypoints
 from evaluation.features.video_rows import VideoRow
+from evaluation.features.wanted import Wanted
 from evaluation.inputs.discovery import Folder, find_clips, set_sha256
 from evaluation.inputs.pairing import Match, match_clips
+from evaluation.metrics.registry import wanted_by
 from evaluation.options import Options
 from evaluation.problems import Refused, nothing_left
 from evaluation.protocol import Protocol
@@ -72,7 +74,7 @@ def watch_folders(predictions: Path, reference: Path | None, protocol: Protocol,
     if problems and not options.allow_missing:
         raise Refused(problems)
 
-    instruments = load_instruments(protocol, options.weights, options.device)
+    instruments = load_instruments(protocol, wanted_by(protocol), options.weights, options.device)
     keypoints, no_motion = _keypoints(protocol, options)
     eyes = _Eyes(instruments, Shelf(options.cache or cache_dir(), instruments), keypoints, options)
     if protocol.pairs is not None and real is not None:
@@ -112,7 +114,7 @@ def _match(found: Folder, real: Folder | None, protocol: Protocol, options: Opti
 
 def _keypoints(protocol: Protocol, options: Options) -> tuple[VideoKeypoints | None, str | None]:
     """What finds the performer, or why nothing does."""
-    keypoints = reader_for(protocol, options).keypoints
+    keypoints = reader_for(protocol, options, Wanted()).keypoints
     if keypoints is None:
         return None, None
     try:

@@ -8,19 +8,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from evaluation.features.table import Features, read_videos
-from evaluation.measure import Measurement, check_metrics, measure, metrics_of
-from evaluation.measure.draft import Draft
+from evaluation.metrics.measure import Measurement, measure
+from evaluation.metrics.registry import metrics_of
+from evaluation.metrics.tables import Tables
 from evaluation.motion import score_motion
 from evaluation.options import Options
 from evaluation.problems import Refused
 from evaluation.protocol import Protocol
 from evaluation.report.artifacts import Scored, WatchedSides, environment, maker_of, run_of
-from evaluation.result import Dataset, Metric, Problem, ProtocolRef, Result, seal
-from evaluation.videos.numbers import measure_videos, sample_values
+from evaluation.result import Dataset, Problem, ProtocolRef, Result, seal
 from evaluation.videos.run import watch_folders
 from madata.errors import MediaError, MissingDependencyError, WeightsError
 
@@ -48,24 +45,15 @@ def score_videos(
         Refused: clips are missing and ``options`` does not let that pass; no video can be scored.
         MadanceError: a folder is absent or empty, or a reference is needed.
     """
-    check_metrics(protocol)
+    moves = bool(metrics_of(protocol, "motion"))  # names what this build has not before anything is looked at
     folder, run = run_of(predictions)
     watched = watch_folders(folder, reference, protocol, options)
     motion, no_motion = None, None
-    if metrics_of(protocol, "motion"):
+    if moves:
         motion, no_motion = _motion(predictions, reference, protocol, music, options, watched.no_motion)
-    videos = WatchedSides(
-        watched.generated,
-        watched.reference,
-        watched.missing,
-        no_motion,
-        sample_values(watched.generated, protocol),
-    )
-    measurement = _measurement(
-        videos,
-        motion.measurement if motion else None,
-        motion.prediction if motion else None,
-        protocol,
+    videos = WatchedSides(watched.generated, watched.reference, watched.missing, no_motion)
+    measurement = measure(
+        _tables(protocol, videos, motion.prediction if motion else None, motion.reference if motion else None)
     )
     system, generation = maker_of(folder, run, protocol, options)
     problems = _together(watched.problems, motion.result.errors if motion else [])
@@ -118,24 +106,17 @@ def _motion(
         return None, str(error)
 
 
-def _measurement(
-    videos: WatchedSides, motion: Measurement | None, prediction: Features | None, protocol: Protocol
-) -> Measurement:
-    """All metrics in the protocol's order; samples in the rows of the motion's features, where there are some."""
-    pictures = measure_videos(videos.generated, videos.reference, protocol, videos.missing)
-    moved = motion.metrics if motion else _absent(protocol, videos.no_motion or _NO_REFERENCE)
-    found = {metric.name: metric for metric in [*pictures, *moved]}
-    samples: dict[str, npt.NDArray[np.float64]] = dict(videos.samples)
-    if motion is not None and prediction is not None:
-        at = {row.clip_id: number for number, row in enumerate(videos.generated)}
-        rows = [at[clip] for clip in prediction.clip_ids]
-        samples = {**motion.samples, **{name: values[rows] for name, values in samples.items()}}
-    notes = motion.notes if motion else []
-    return Measurement([found[name] for name in protocol.metrics], samples, notes)
-
-
-def _absent(protocol: Protocol, reason: str) -> list[Metric]:
-    return [Draft(0, reason=reason).finish(name) for name in metrics_of(protocol, "motion")]
+def _tables(
+    protocol: Protocol, videos: WatchedSides, prediction: Features | None, reference: Features | None
+) -> Tables:
+    return Tables(
+        protocol,
+        prediction,
+        reference,
+        videos={"prediction": videos.generated, "reference": videos.reference},
+        missing=videos.missing,
+        no_motion=videos.no_motion or _NO_REFERENCE,
+    )
 
 
 def _together(first: list[Problem], second: list[Problem]) -> list[Problem]:
@@ -170,9 +151,9 @@ def rescore_videos(
     except (ValueError, TypeError, AttributeError) as error:
         raise MediaError(f"{path}: does not say what was not measured", reason="no_features") from error
     generated, reference = rows["generated"], rows["reference"]
-    videos = WatchedSides(generated, reference, missing, no_motion, sample_values(generated, protocol))
+    videos = WatchedSides(generated, reference, missing, no_motion)
     moved = {"prediction", "reference"} <= set(sides)
-    motion = measure(sides["prediction"], sides["reference"], protocol) if moved else None
     if moved and not {row.clip_id for row in generated} >= set(sides["prediction"].clip_ids):
         raise MediaError(f"{path}: holds motion of clips whose videos it does not hold", reason="no_features")
-    return _measurement(videos, motion, sides.get("prediction"), protocol)
+    both = (sides["prediction"], sides["reference"]) if moved else (None, None)
+    return measure(_tables(protocol, videos, *both))

@@ -72,6 +72,7 @@ def _json_column(column: Column) -> dict[str, object]:
         "label": column.label,
         "title": column.title,
         "higher_is_better": column.higher_is_better,
+        "direction": column.direction,
         "group": column.group,
     }
 

@@ -91,6 +91,8 @@ def _latex_groups(table: Table) -> list[str]:
 
 
 def _latex_head(column: Column) -> str:
+    if column.latex:
+        return f"{column.latex}{escape_latex(column.arrow)}"
     subscript = f"$_{{{_latex_math(column.subscript)}}}$" if column.subscript else ""
     return f"{escape_latex(column.stem)}{subscript}{escape_latex(column.arrow)}"
 

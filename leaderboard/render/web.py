@@ -5,11 +5,18 @@ from __future__ import annotations
 import html
 import math
 
+from evaluation.metrics.spec import Direction
 from leaderboard.layout import Column
 from leaderboard.table import Cell, Row, Table
 
 __all__ = ["LEVELS", "html_label", "level_badge", "to_html"]
 
+_DIRECTIONS: dict[Direction, str] = {
+    "higher": "higher is better",
+    "lower": "lower is better",
+    "reference": "nearer to the real clips is better",
+    "none": "not ranked",
+}
 LEVELS = {0: "reported", 1: "re-scored", 2: "re-measured", 3: "re-generated"}
 
 
@@ -63,7 +70,7 @@ def html_label(column: Column) -> str:
 
 def _html_head(column: Column, place: int) -> str:
     extra = " extra" if column.extra else ""
-    better = {True: "higher is better", False: "lower is better", None: "not ranked"}[column.higher_is_better]
+    better = _DIRECTIONS[column.direction]
     return (
         f'<th scope="col" class="n{extra}" aria-sort="none"><button type="button" data-sort="{place}" '
         f'data-higher="{"" if column.higher_is_better is None else int(column.higher_is_better)}" '

@@ -3,7 +3,9 @@
 import pytest
 
 from evaluation.features.music import Listener
+from evaluation.features.wanted import Wanted
 from evaluation.inputs.discovery import Folder
+from evaluation.metrics.registry import wanted_by
 from evaluation.options import Options
 from evaluation.problems import Refused, refuse
 from evaluation.protocol import load_protocol
@@ -19,7 +21,7 @@ def folder(tmp_path, *names):
 
 
 def test_a_reference_video_without_sound_is_a_remark(tmp_path):
-    listener = Listener.of(None, folder(tmp_path, "a.mp4", "b.json"), CORRECTED)
+    listener = Listener.of(None, folder(tmp_path, "a.mp4", "b.json"), CORRECTED, Wanted(music=True))
     assert listener.names is None
     assert listener.listen(["a", "b"], Options(cache=tmp_path / "cache")) == []
     assert listener.remarks == ("no music in 1 reference videos: a.mp4",)
@@ -28,14 +30,15 @@ def test_a_reference_video_without_sound_is_a_remark(tmp_path):
 def test_given_music_without_sound_is_a_problem(tmp_path):
     folder(tmp_path, "a.wav")
     for protocol, dropped in ((CORRECTED, False), (OFFICIAL, True)):
-        listener = Listener.of(tmp_path, None, protocol)
+        listener = Listener.of(tmp_path, None, protocol, Wanted(music=True))
         assert listener.names == {"a": "a.wav"}
         (problem,) = listener.listen(["a"], Options(cache=tmp_path / "cache"))
         assert (problem.reason, problem.dropped) == ("no_music", dropped)
 
 
 def test_no_music_is_looked_for_where_no_metric_hears_it(tmp_path):
-    assert Listener.of(tmp_path / "nowhere", None, load_protocol("edge-pfc")).sounds is None
+    assert Listener.of(tmp_path / "nowhere", None, CORRECTED, Wanted()).sounds is None
+    assert wanted_by(CORRECTED).music and not wanted_by(load_protocol("edge-pfc")).music
 
 
 def test_problems_pass_where_the_protocol_or_the_user_lets_them():

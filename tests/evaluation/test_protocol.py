@@ -6,7 +6,7 @@ import pytest
 
 from evaluation.definitions import PAIR_PROTOCOLS as PAIR_PROTOCOLS
 from evaluation.definitions import VARIANTS
-from evaluation.measure import METRICS
+from evaluation.metrics.registry import check_metrics
 from evaluation.protocol import DEFAULTS, load_protocol, protocol_names
 from madata.errors import ConfigError
 
@@ -17,7 +17,7 @@ TEXT = resources.files("evaluation").joinpath("protocols/ma-data-motion2d.toml")
 def test_a_protocol_asks_for_what_this_build_has(name):
     protocol = load_protocol(name)
     assert protocol.name == name
-    assert all(METRICS[metric].version == version for metric, version in protocol.metrics.items())
+    assert [spec.name for spec in check_metrics(protocol)] == list(protocol.metrics)
     assert protocol.definition in {"corrected", "edge", "vbench", *VARIANTS, *PAIR_PROTOCOLS}
     assert (protocol.kind == "corrected") == (protocol.definition == "corrected")
     assert len(protocol.summary.split()) > 10

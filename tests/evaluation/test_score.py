@@ -13,7 +13,8 @@ from click.testing import CliRunner
 from evaluation.commands.score import score as command
 from evaluation.features import music as beat_finder
 from evaluation.features.saved_reference import save_reference
-from evaluation.measure.draft import Draft, Statistics
+from evaluation.metrics.estimate import Estimate, Resampling
+from evaluation.metrics.registry import wanted_by
 from evaluation.options import Options
 from evaluation.problems import Refused
 from evaluation.protocol import load_protocol
@@ -234,7 +235,7 @@ def test_a_limit_makes_a_result_partial(folders):
 def test_a_saved_reference_gives_the_same_numbers(folders, tmp_path, heard):
     pred, real = folders
     sounds, file = music(tmp_path), tmp_path / "reference.npz"
-    assert save_reference(real, CORRECTED, file, music=sounds) == []
+    assert save_reference(real, CORRECTED, file, wanted=wanted_by(CORRECTED), music=sounds) == []
     direct, reused = score(pred, real, CORRECTED, music=sounds).result, score(pred, file, CORRECTED).result
     assert reused.metrics == direct.metrics
     assert reused.dataset.reference_sha256 == direct.dataset.reference_sha256
@@ -282,11 +283,11 @@ def test_long_dances_are_cut_into_windows_that_are_resampled_by_dance(tmp_path):
 
 def test_copies_of_a_clip_do_not_make_a_mean_surer(folders):
     values = np.random.default_rng(0).normal(0.5, 0.1, 30)
-    single = Statistics([np.array([row]) for row in range(30)], [], False, CORRECTED)
-    copied = Statistics([np.arange(3) + 3 * row for row in range(30)], [], False, CORRECTED)
-    drafts = Draft(0), Draft(0)
-    single.mean(drafts[0], values, "bas")
-    copied.mean(drafts[1], np.repeat(values, 3), "bas")
+    single = Resampling([np.array([row]) for row in range(30)], [], False, CORRECTED)
+    copied = Resampling([np.arange(3) + 3 * row for row in range(30)], [], False, CORRECTED)
+    drafts = Estimate(), Estimate()
+    single.mean(drafts[0], values, "bas", (0.0, 1.0))
+    copied.mean(drafts[1], np.repeat(values, 3), "bas", (0.0, 1.0))
     assert drafts[1].value == pytest.approx(drafts[0].value)
     assert drafts[1].ci95 == pytest.approx(drafts[0].ci95)
 

@@ -81,7 +81,7 @@ def row(definition, start_s=0.0, frames=64):
     return measure_windows(
         [Window("a", 0, start_s, Track(clip[..., :2], clip[..., 2], "coco-25", 16.0, "-y", "x"))],
         definition,
-        [],
+        {},
     )
 
 

@@ -25,7 +25,7 @@ def track(seed, **how):
 
 
 def features(count=4, definition="corrected"):
-    return measure_windows([Window(f"c{seed}", 0, 0.0, track(seed)) for seed in range(count)], definition, [])
+    return measure_windows([Window(f"c{seed}", 0, 0.0, track(seed)) for seed in range(count)], definition, {})
 
 
 def same(first, second):
@@ -66,7 +66,7 @@ def test_a_person_without_a_torso_is_refused():
     lost = track(0)
     lost.score[:, 6:15] = 0
     with pytest.raises(MediaError) as error:
-        measure_windows([Window("a", 0, 0.0, lost)], "corrected", [])
+        measure_windows([Window("a", 0, 0.0, lost)], "corrected", {})
     assert error.value.reason == "no_torso"
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.motion_sanity import features_of, judged, spoiled
-from evaluation.measure import measure
+from evaluation.metrics.measure import measure
+from evaluation.metrics.tables import Tables
 from evaluation.protocol import load_protocol
 from madata.errors import ConfigError
 from madata.files import read_npz
@@ -58,8 +59,10 @@ def test_no_number_depends_on_the_others_asked_for(made, protocol):
     only = protocol.model_copy(update={"statistics": quick, "metrics": {"fid_g": 1}})
     every = protocol.model_copy(update={"statistics": quick})
     prediction, reference = features_of(made[:20], every), features_of(made[20:], every)
-    alone = measure(prediction, reference, only).metrics[0]
-    among = next(metric for metric in measure(prediction, reference, every).metrics if metric.name == "fid_g")
+    alone = measure(Tables(only, prediction, reference)).metrics[0]
+    among = next(
+        metric for metric in measure(Tables(every, prediction, reference)).metrics if metric.name == "fid_g"
+    )
     assert alone == among
 
 
@@ -79,12 +82,12 @@ def test_a_metric_this_build_has_not_is_refused(made):
     features = features_of(made[:5], CORRECTED)
     for metrics, says in (({"fid_k": 2}, "fid_k version 2"), ({"fid_z": 1}, "no such metric")):
         with pytest.raises(ConfigError, match=says):
-            measure(features, features, CORRECTED.model_copy(update={"metrics": metrics}))
+            measure(Tables(CORRECTED.model_copy(update={"metrics": metrics}), features, features))
 
 
 def test_a_reference_that_does_not_vary_gives_reasons(made):
     same = features_of(np.repeat(made[:1], 6, axis=0), CORRECTED)
-    for metric in measure(features_of(made[:6], CORRECTED), same, CORRECTED).metrics:
+    for metric in measure(Tables(CORRECTED, features_of(made[:6], CORRECTED), same)).metrics:
         if metric.name.startswith(("fid", "kid", "div")):
             assert metric.value is None
             assert metric.reason

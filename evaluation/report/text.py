@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from evaluation.metrics.registry import find_metric
+from evaluation.metrics.spec import Direction
 from evaluation.result import Metric, Problem, Result
+from madata.errors import ConfigError
 
 __all__ = ["columns", "describe", "interval", "number", "side_by_side"]
 
-_ARROWS = {True: "higher", False: "lower", None: "-"}
+_WORDS: dict[Direction, str] = {"higher": "higher", "lower": "lower", "reference": "nearer", "none": "-"}
 
 
 def number(value: float | None) -> str:
@@ -47,7 +50,7 @@ def describe(result: Result) -> str:
             number(metric.noise_floor),
             number(metric.reference),
             str(metric.n) if metric.n_reference is None else f"{metric.n}/{metric.n_reference}",
-            _ARROWS[metric.higher_is_better],
+            _better(metric),
         )
         for metric in result.metrics
     ]
@@ -60,6 +63,17 @@ def describe(result: Result) -> str:
     if result.pose is not None and result.pose.mixed:
         lines.append(f"  MIXED POSE BACKENDS: {result.pose.prediction} against {result.pose.reference}")
     return "\n".join(lines)
+
+
+def _better(metric: Metric) -> str:
+    """Where better values lie; a metric that is not installed here has the direction its result states."""
+    if metric.higher_is_better is not None:
+        return "higher" if metric.higher_is_better else "lower"
+    try:
+        spec = find_metric(metric.name)
+    except ConfigError:
+        spec = None
+    return _WORDS[spec.direction] if spec is not None else "-"
 
 
 def _viewing(result: Result) -> list[str]:

@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from evaluation.compare import Run, compare, incomparable, load_run, unpaired
-from evaluation.contrasts import picture_contrasts
 from evaluation.features.video.scores import VideoScore
 from evaluation.features.video_rows import VideoRow
+from evaluation.metrics.contrasts import contrasts
 from evaluation.metrics.distances import frechet_distance
+from evaluation.metrics.measure import measure
+from evaluation.metrics.tables import Tables
 from evaluation.protocol import load_protocol
 from evaluation.result import Network
 from evaluation.score import score, write_scored
-from evaluation.videos.numbers import measure_videos
 from madata.errors import MadanceError
 from tests.evaluation.videos.filmed import film_dancers
 from tests.evaluation.videos.makers import blur, frames, write, write_folder
@@ -34,6 +35,12 @@ def rows(values, *, name="subject_consistency", samples=1, logits=None):
     ]
 
 
+def picture_contrasts(first, second, reference, protocol):
+    return contrasts(
+        *(Tables(protocol, videos={"prediction": side, "reference": reference}) for side in (first, second))
+    )
+
+
 def ends(contrast):
     first, second, real = contrast.sides
     return contrast.statistic(first, real), contrast.statistic(second, real)
@@ -46,7 +53,7 @@ def test_consistency_is_weighted_by_the_frame_pairs_of_each_system():
     found = ends(contrasts["subject_consistency"])
     assert found == (pytest.approx(0.65), pytest.approx(4.6 / 8))
     for side, value in zip(sides, found, strict=True):
-        metrics = {metric.name: metric for metric in measure_videos(side, [], VBENCH, {})}
+        metrics = {one.name: one for one in measure(Tables(VBENCH, videos={"prediction": side})).metrics}
         assert metrics["subject_consistency"].value == value
 
 

@@ -1,0 +1,67 @@
+"""``madance metrics``: what can be measured, in which direction it is better, and from where it comes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from madata.commands.options import json_option
+
+if TYPE_CHECKING:
+    from evaluation.metrics.registry import InstalledMetric
+
+__all__ = ["metrics"]
+
+
+@click.command(short_help="The metrics a protocol can ask for, those of other packages included.")
+@json_option
+def metrics(as_json: bool) -> None:
+    """List every metric: name, version, unit, what is better, what it needs, where it is from.
+
+    A metric of another package that cannot be used is listed with its error. Protocols (madance score --protocols)
+    say which metrics are measured.
+    """
+    from evaluation.metrics.registry import installed_metrics
+    from evaluation.report.text import columns
+
+    found = installed_metrics()
+    if as_json:
+        click.echo(json.dumps([_plain(entry) for entry in found], indent=1))
+        return
+    click.echo(
+        "\n".join(columns([("metric", "version", "better", "unit", "needs", "title"), *map(_row, found)]))
+    )
+
+
+def _row(entry: InstalledMetric) -> tuple[str, ...]:
+    if entry.spec is None:
+        return (_printable(entry.name), "-", "-", "", "", _printable(f"broken: {entry.error}"))
+    spec = entry.spec
+    better = {"reference": "nearer", "none": "-"}.get(spec.direction, spec.direction)
+    needs = ", ".join(sorted(spec.needs))
+    return tuple(
+        _printable(text) for text in (spec.name, str(spec.version), better, spec.unit, needs, spec.title)
+    )
+
+
+def _printable(text: str) -> str:
+    """Texts of others without what a terminal would act on."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _plain(entry: InstalledMetric) -> dict[str, object]:
+    spec = entry.spec
+    known: dict[str, object] = {"name": entry.name, "from": entry.origin, "error": entry.error}
+    if spec is not None:
+        known |= {
+            "version": spec.version,
+            "label": spec.label,
+            "title": spec.title,
+            "direction": spec.direction,
+            "unit": spec.unit,
+            "needs": sorted(spec.needs),
+            "track": spec.track,
+        }
+    return known

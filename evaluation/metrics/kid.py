@@ -1,0 +1,57 @@
+"""KID of motion: the kernel distance of two sets of dances (``kid_k``, ``kid_g``), unbiased at every n.
+
+The unbiased squared maximum mean discrepancy with the kernel ``(x.y / D + 1)^3`` (Binkowski et al. 2018); it lies
+around 0, also below, for sets of one kind.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.metrics.distances import kernel_distance
+from evaluation.metrics.estimate import Estimate, resampling, sized
+from evaluation.metrics.feature_space import Part, feature_space
+from evaluation.metrics.nearest import nearest_real
+from evaluation.metrics.spec import MetricSpec
+from evaluation.metrics.tables import Tables
+
+__all__ = ["METRICS"]
+
+
+def _kid(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> float:
+    unused = np.random.default_rng(0)  # the deviation over subsets is not asked for
+    return kernel_distance(first, second, unused, subset_size=1).value
+
+
+def _estimate(tables: Tables, part: Part) -> Estimate:
+    estimate = sized(tables)
+    if estimate.reason is not None:
+        return estimate
+    try:
+        space = tables.shared(feature_space, part)
+        estimate.value = _kid(space.prediction, space.reference)
+    except ValueError as error:
+        estimate.reason = str(error)
+        return estimate
+    drawn = tables.shared(resampling)
+    drawn.interval(estimate, lambda first, second: _kid(*space.between(first, second)))
+    drawn.floor(estimate, lambda first, second: _kid(*space.within(first, second)))
+    return estimate
+
+
+def _spec(part: Part, kind: str) -> MetricSpec:
+    return MetricSpec(
+        name=f"kid_{part}",
+        version=1,
+        label=f"KID_{part}",
+        title=f"Kernel distance of {kind} features, unbiased",
+        needs=frozenset({"keypoints"}),
+        direction="lower",
+        estimate=lambda tables: _estimate(tables, part),
+        samples=nearest_real,
+        compared=False,
+    )
+
+
+METRICS = (_spec("k", "kinetic"), _spec("g", "geometric"))

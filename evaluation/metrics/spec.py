@@ -1,0 +1,158 @@
+"""What a metric says of itself. Scoring, comparing, tables, figures, the page and LaTeX know no more than this.
+
+A metric is one :class:`MetricSpec` in one file of this folder (in its tuple ``METRICS``), or in a package of others
+under the entry-point group ``madance.metrics``. It is computed in one of these ways:
+
+* ``per_clip``: a number of the joints of one clip, measured when the clip is read and kept as a column of the feature
+  table. The metric is its mean over the clips.
+* ``of_sets``: a number of two feature tables, prediction and reference. Its interval comes from resampled clips, its
+  noise floor from two parts of the reference.
+* ``values``: numbers of single clips out of what the feature table holds already; the metric is their mean.
+* ``estimate`` (with ``statistic``, where two systems are compared by it): everything by hand, for the metrics of this
+  folder that share a computation, or whose interval has a form of its own.
+
+Example:
+    >>> import numpy as np
+    >>> travel = MetricSpec(
+    ...     name="travel",
+    ...     version=1,
+    ...     label="Travel",
+    ...     title="Mean step of the joints from frame to frame",
+    ...     needs=frozenset({"keypoints"}),
+    ...     direction="reference",
+    ...     bounds=(0.0, np.inf),
+    ...     per_clip=lambda clip: float(np.abs(np.diff(clip.points, axis=0)).mean()),
+    ... )
+    >>> travel.track, travel.arrow
+    ('motion', '→')
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from evaluation.features.table import Features
+    from evaluation.inputs.pose_files import Track
+    from evaluation.metrics.estimate import Estimate, RowStatistic
+    from evaluation.metrics.tables import Column, Tables
+
+__all__ = ["ARROWS", "Direction", "MetricSpec", "Need", "Side"]
+
+Direction = Literal["higher", "lower", "reference", "none"]
+Need = Literal["keypoints", "motion", "pictures", "pairs", "music"]
+Side = Literal["prediction", "reference"]
+
+ARROWS: Mapping[Direction, str] = {"higher": "↑", "lower": "↓", "reference": "→", "none": ""}
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """One metric.
+
+    Attributes:
+        name: in results, protocols and files: small letters, digits, ``_``.
+        version: changes whenever a number would.
+        label: short name; what follows the first ``_`` is printed as a subscript.
+        title: full name.
+        needs: ``keypoints``, joints over time in 2D or 3D; ``motion``, 3D joints in metres; ``pictures`` of single
+            videos; ``pairs``, videos beside their own references; ``music``.
+        direction: ``higher`` or ``lower`` is better, nearer to the value of the ``reference`` is, or ``none`` is.
+        published_direction: that of published scripts and of the paper's tables, where it is another one.
+        unit: of the value; "" for a number without one.
+        bounds: smallest and largest possible value.
+        decimals: shown in tables.
+        scale: what tables multiply the value with.
+        latex: the label in LaTeX, where it is not made of ``label``.
+        per_clip: see above; takes a :class:`~evaluation.inputs.pose_files.Track`. NaN, or a ``ValueError``, is a clip
+            without a value.
+        per_clip_published: the same in a published definition, which is the second argument.
+        absent: why a clip may have no value, in words.
+        of_sets, values, estimate, statistic: see above.
+        scores: what it needs to know of the pictures of each video: names of
+            :mod:`evaluation.features.extractors`.
+        samples: further numbers of single clips (name -> (N,)) that are kept beside the result.
+        compared: two systems are held against each other by it; not where another metric decides the same question.
+        caution: what a reader must always be told.
+    """
+
+    name: str
+    version: int
+    label: str
+    title: str
+    needs: frozenset[Need]
+    direction: Direction
+    published_direction: Direction | None = None
+    unit: str = ""
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    decimals: int = 3
+    scale: float = 1.0
+    latex: str = ""
+    per_clip: Callable[[Track], float] | None = None
+    per_clip_published: Callable[[Track, str], float] | None = None
+    absent: str = "no value"
+    of_sets: Callable[[Features, Features], float] | None = None
+    values: Callable[[Tables, Side], Column] | None = None
+    estimate: Callable[[Tables], Estimate] | None = None
+    statistic: Callable[[Tables], RowStatistic] | None = None
+    scores: tuple[str, ...] = ()
+    samples: Callable[[Tables], Mapping[str, npt.NDArray[np.float64]]] | None = None
+    compared: bool = True
+    caution: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail later and elsewhere.
+
+        Raises:
+            ValueError: the field is named.
+        """
+        faults = {
+            "name": not _NAME.fullmatch(self.name),
+            "version": self.version < 1,
+            "label": not self.label.strip(),
+            "title": not self.title.strip(),
+            "needs": not self.needs or not self.needs <= set(get_args(Need)),
+            "direction": not {self.direction, self.published_direction} <= {*get_args(Direction), None},
+            "bounds": not self.bounds[0] < self.bounds[1],
+            "decimals": not 0 <= self.decimals <= 9,
+            "per_clip": self.per_clip is not None and not self.needs <= {"keypoints", "motion"},
+            "scores": bool(self.scores) != (self.track == "appearance"),
+        }
+        if wrong := [field for field, is_wrong in faults.items() if is_wrong]:
+            raise ValueError(f"metric {self.name!r}: {', '.join(wrong)} cannot be used as given")
+        ways = (self.per_clip, self.of_sets, self.values, self.estimate)
+        if not any(ways):
+            raise ValueError(f"metric {self.name!r}: gives none of per_clip, of_sets, values, estimate")
+
+    @property
+    def track(self) -> Literal["motion", "appearance"]:
+        """Whether it is a number of motion or of pictures."""
+        return "appearance" if self.needs & {"pictures", "pairs"} else "motion"
+
+    @property
+    def group(self) -> str:
+        """The heading of its column in the paper's tables."""
+        return "Reconstruction" if "pairs" in self.needs else self.track.capitalize()
+
+    @property
+    def arrow(self) -> str:
+        """``↑``, ``↓``, ``→`` (nearer to the reference), or nothing."""
+        return ARROWS[self.direction]
+
+    @property
+    def by_clip(self) -> bool:
+        """Whether single clips have a value."""
+        return self.per_clip is not None or self.values is not None
+
+    def direction_in(self, kind: Literal["official", "corrected"]) -> Direction:
+        """The direction in a protocol of that kind."""
+        return self.published_direction or self.direction if kind == "official" else self.direction

@@ -1,0 +1,111 @@
+"""What metrics look at: the feature tables of a prediction and its reference, under one protocol.
+
+Legend: N rows (clips, windows of clips, or videos).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.features.table import Features
+from evaluation.features.video_rows import VideoRow
+from evaluation.metrics.spec import Side
+from evaluation.protocol import Protocol
+
+__all__ = ["Column", "Tables"]
+
+Floats = npt.NDArray[np.float64]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metric of every row of a side.
+
+    Attributes:
+        values: (N,), NaN where a row has none.
+        weights: (N,) what each counts in the mean; ``None`` where rows count alike.
+    """
+
+    values: Floats
+    weights: Floats | None = None
+
+    def mean(self, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
+        """The weighted mean over those of ``rows`` that have a value; NaN where none has.
+
+        Example:
+            >>> Column(np.array([1.0, np.nan, 4.0]), np.array([2.0, 1.0, 1.0])).mean()
+            2.0
+        """
+        values = self.values[rows]
+        there = np.isfinite(values)
+        if not there.any():
+            return float("nan")
+        if self.weights is None:
+            return float(values[there].mean())
+        weights = self.weights[rows][there]
+        return float((values[there] * weights).sum() / weights.sum())
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Both sides of one run.
+
+    Attributes:
+        prediction, reference: motion, a row for each clip or window; ``None`` where none was measured, for the
+            reason ``no_motion``.
+        videos: pictures, a row for each video; sides without any are absent.
+        missing: metric -> why its pictures were not looked at.
+        notes: what a reader should know besides the numbers; metrics add to it.
+    """
+
+    protocol: Protocol
+    prediction: Features | None = None
+    reference: Features | None = None
+    videos: Mapping[Side, Sequence[VideoRow]] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    no_motion: str = "no motion was measured"
+    notes: list[str] = field(default_factory=list)
+    _known: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    def motion(self, side: Side) -> Features:
+        """The motion of one side.
+
+        Raises:
+            ValueError: there is none.
+        """
+        found = self.prediction if side == "prediction" else self.reference
+        if found is None:
+            raise ValueError(self.no_motion)
+        return found
+
+    def shared(
+        self, function: Callable[Concatenate[Tables, _P], _T], *arguments: _P.args, **named: _P.kwargs
+    ) -> _T:
+        """``function(self, ...)``, computed once for all the metrics that are made of it.
+
+        Raises:
+            ValueError: what ``function`` raised, every time.
+        """
+        key = (function, arguments, tuple(named.items()))
+        if key not in self._known:
+            try:
+                self._known[key] = function(self, *arguments, **named)
+            except ValueError as error:
+                self._known[key] = error
+        found = self._known[key]
+        if isinstance(found, ValueError):
+            raise found
+        return found  # type: ignore[no-any-return]
+
+    def note(self, text: str) -> None:
+        """Add to the notes what is not there yet."""
+        if text not in self.notes:
+            self.notes.append(text)
