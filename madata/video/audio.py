@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sound", "SoundTrack", "mix_down", "read_audio", "resample"]
 
+_AAC_PRIMING = 1024
 _SEEKABLE = ("mov", "matroska")
 _PREROLL_S = 0.5
 _MOST_CHANNELS = 8
@@ -105,6 +106,9 @@ class SoundTrack:
         self.channels = min(2, self._stream.codec_context.channels)
         self._seekable = self._container.format.name.split(",")[0] in _SEEKABLE
         self._zero_s = time_zero_s(self._container)
+        if self._container.format.name == "aac":
+            # A bare AAC stream has no place to say how much of its beginning is the encoder's delay; it is one frame.
+            self._zero_s += Fraction(_AAC_PRIMING, self.rate_hz)
         self._dropped = self._reached = 0
         self._kept: deque[_Chunk] = deque()
         self._chunks: Iterator[_Chunk] = iter(())

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 
 from evaluation.definitions import BeatRule
 from evaluation.features.motion.body import Body
@@ -67,13 +67,17 @@ def _strict_minima(curve: Array, order: int) -> npt.NDArray[np.bool_]:
 
 SMOOTHING_S = 0.06
 NEIGHBOURHOOD_S = 0.16
+FLATNESS = 0.01
+"""Speeds that differ by less than this share of the clip's mean speed are one stop."""
 
 
 def motion_beat_times(body: Body) -> Times:
     """Times of the motion beats of one clip, in seconds from its first frame.
 
-    The curve is the mean speed of the joints seen, travel of the body included, in torso lengths per second,
-    smoothed over ``SMOOTHING_S``. A beat is lower than everything within ``NEIGHBOURHOOD_S``; its time is
+    The curve is the mean speed of the joints seen, travel of the body included, in torso lengths per second, smoothed
+    over ``SMOOTHING_S``. A beat is as low as anything within ``NEIGHBOURHOOD_S``. A stop that lasts has one beat in its
+    middle, however long it is: where it lies must not hang on which of its frames is a hair lower, nor on whether a
+    frame falls on the turning point (two equal speeds beside it) or beside it (one lowest speed). A lone minimum is
     refined by a parabola through three frames. Nothing is found in gaps and at the ends of the clip.
     """
     place = body.points + body.hips[:, None]
@@ -85,9 +89,48 @@ def motion_beat_times(body: Body) -> Times:
     sigma = SMOOTHING_S * body.fps
     weight = gaussian_filter1d(seen, sigma, mode="constant")
     smooth = gaussian_filter1d(curve * seen, sigma, mode="constant") / np.maximum(weight, 1e-12)
+    if not seen.any():
+        return np.empty(0)
+    flat = FLATNESS * float(smooth[seen > 0].mean())
     order = max(1, round(NEIGHBOURHOOD_S * body.fps))
-    at = np.flatnonzero(_strict_minima(smooth, order))
-    at = at[(seen[at - 1] > 0) & (seen[at] > 0) & (seen[at + 1] > 0)] if len(at) else at
-    before, here, after = smooth[at - 1], smooth[at], smooth[at + 1]
-    shift = 0.5 * (before - after) / (before - 2.0 * here + after)
-    return np.asarray((at + shift + 0.5) / body.fps, np.float64)
+    at = [_middle(smooth, first, last, flat) for first, last in _stops(smooth, seen, order, flat)]
+    return (np.array(at, np.float64) + 0.5) / body.fps
+
+
+def _stops(curve: Times, seen: Times, order: int, flat: float) -> list[tuple[int, int]]:
+    """First and last frame of every stop: around a frame that is as low as its ``order`` neighbours on each side, all
+    those that are within ``flat`` of it.
+
+    Equally low frames nearer to each other than ``order`` belong to one stop. One that reaches an end of the clip or a
+    gap is none: it may go on there.
+    """
+    lowest = np.flatnonzero((curve <= minimum_filter1d(curve, 2 * order + 1, mode="nearest")) & (seen > 0))
+    stops: list[tuple[int, int]] = []
+    for frame in lowest.tolist():
+        low = curve <= curve[frame] + flat
+        first = frame - int(np.argmin(low[frame::-1])) + 1 if not low[: frame + 1].all() else 0
+        end = frame + int(np.argmin(low[frame:])) - 1 if not low[frame:].all() else len(curve) - 1
+        if stops and (first <= stops[-1][1] or frame - stops[-1][1] <= order):
+            stops[-1] = (stops[-1][0], max(stops[-1][1], end))
+        else:
+            stops.append((first, end))
+    last = len(curve) - 1
+    return [
+        (first, end) for first, end in stops if first > 0 and end < last and seen[first - 1 : end + 2].all()
+    ]
+
+
+def _middle(curve: Times, first: int, last: int, flat: float) -> float:
+    """Where a stop lies, in frames: by a parabola if it is one frame, else halfway between where it begins and ends."""
+    if first == last:
+        before, here, after = curve[first - 1 : first + 2]
+        return float(first + 0.5 * (before - after) / (before - 2.0 * here + after))
+    level = float(curve[first : last + 1].min()) + flat
+    begin = first - _share(curve[first], curve[first - 1], level)
+    end = last + _share(curve[last], curve[last + 1], level)
+    return (begin + end) / 2.0
+
+
+def _share(inside: float, outside: float, level: float) -> float:
+    """How far towards its neighbour a stop reaches, 0..1, where the speed rises to ``level`` on a line."""
+    return float(np.clip((level - inside) / (outside - inside), 0.0, 1.0)) if outside > inside else 0.0
