@@ -1,7 +1,15 @@
-"""The arrows of the architecture: which package may import which, and what may load when."""
+"""The architecture, held: who may import whom, what stands in one place only, and how long things may be.
+
+The law of the packages stands in ``docs/architecture.md``; the README repeats it, and both are compared here with what
+the code does. Lists of exceptions in this file only shrink.
+"""
 
 import ast
 import re
+from collections import defaultdict
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,14 +21,7 @@ ALLOWED = {
     "mace_dance": {"madata", "evaluation.systems", "evaluation.metrics", "evaluation.features.motion"},
     "baselines": {"madata", "mace_dance", "evaluation.systems"},
     "leaderboard": {
-        "evaluation.result",
-        "evaluation.stats",
-        "evaluation.protocol",
-        "evaluation.features",
-        "evaluation.options",
-        "evaluation.metrics",
-        "evaluation.compare",
-        "evaluation.score",
+        "evaluation",
         "madata.commands.options",
         "madata.config",
         "madata.devices",
@@ -31,16 +32,51 @@ ALLOWED = {
 OWN = set(ALLOWED)
 FORBIDDEN_NAMES = {"utils", "util", "misc", "helpers", "common"}
 MODULES = [path for package in ALLOWED for path in sorted((ROOT / package).rglob("*.py"))]
+TREES = {path: ast.parse(path.read_text("utf-8")) for path in MODULES}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+PATHS = {module_of(path): path for path in MODULES}
+
+
+def imports_below(node: ast.AST) -> Iterator[str]:
+    """What a piece of code imports when it runs: not what only the type checker reads."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom) and child.level == 0 and child.module:
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+        elif not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
+            yield from imports_below(child)
 
 
 def imported(path: Path) -> set[str]:
+    """Everything a module imports, for the type checker too."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(TREES[path]):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def room_arrows(package: str) -> dict[str, dict[str, list[str]]]:
+    """Room -> room -> the imports behind the arrow; a room is a module or a folder directly in the package."""
+    arrows: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for module, path in PATHS.items():
+        if module.split(".")[0] != package or module == package:
+            continue
+        for name in imports_below(TREES[path]):
+            while name and name not in PATHS:
+                name = name.rpartition(".")[0]
+            parts = name.split(".")
+            if parts[0] == package and len(parts) > 1 and parts[1] != module.split(".")[1]:
+                arrows[module.split(".")[1]][parts[1]].append(f"{module} imports {name}")
+    return arrows
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -55,16 +91,244 @@ def test_no_arrow_points_up(path):
         )
 
 
+def table_of_the_law(page: Path) -> dict[str, set[str]]:
+    """Package -> what its row allows; a row ends with what the package may import, in backquotes."""
+    rows = re.findall(r"^\| `(\w+)` \|.*\|([^|]*)\|$", page.read_text("utf-8"), re.M)
+    return {package: set(re.findall(r"`([\w.]+)`", allowed)) for package, allowed in rows if package in OWN}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/architecture.md"])
+def test_the_pages_state_the_law_of_this_test(page):
+    assert table_of_the_law(ROOT / page) == ALLOWED
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_rooms_form_no_circle(package):
+    arrows = room_arrows(package)
+    known = CIRCLES.get(package, set())
+    graph = {a: {b for b in targets if (a, b) not in known} for a, targets in arrows.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle = error.args[1][::-1]
+        reasons = [arrows[a][b][0] for a, b in pairwise(circle)]
+        pytest.fail(f"{' -> '.join(circle)}: {'; '.join(reasons)}")
+
+
+CIRCLES: dict[str, set[tuple[str, str]]] = {
+    "madata": {("cli", "commands")},
+    "evaluation": {("features", "measure"), ("report", "videos")},
+}
+"""Arrows that still close a circle."""
+
+LAYERS = (
+    {"commands"},
+    {"check"},
+    {"score", "compare", "contrasts", "motion", "videos"},
+    {"report", "measure"},
+    {"metrics"},
+    {"stats"},
+    {"features"},
+    {"generate"},
+    {"inputs"},
+    {"systems"},
+    {"show", "options", "problems", "protocol", "result", "definitions"},
+)
+"""Rooms of ``evaluation`` from top to bottom; an arrow points to its own layer or further down."""
+
+
+def test_no_arrow_of_evaluation_points_up():
+    height = {room: number for number, layer in enumerate(LAYERS) for room in layer}
+    arrows = room_arrows("evaluation")
+    rooms = {module.split(".")[1] for module in PATHS if module.startswith("evaluation.")}
+    assert rooms <= set(height), "a new room has no layer"
+    upward = {
+        f"{a} -> {b}: {arrows[a][b][0]}"
+        for a, targets in arrows.items()
+        for b in targets
+        if height[b] < height[a] and (a, b) not in UPWARD
+    }
+    assert not upward
+
+
+UPWARD: set[tuple[str, str]] = {("features", "measure"), ("report", "videos"), ("systems", "inputs")}
+"""Arrows that still point up."""
+
+
+@pytest.mark.parametrize("room", ["metrics", "stats"])
+def test_metrics_and_statistics_see_tables_alone(room):
+    """They open nothing: no picture, no sound, no network, not even through what they import."""
+    seen, ahead = set(), [module for module in PATHS if module.startswith(f"evaluation.{room}")]
+    while ahead:
+        module = ahead.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        names = top_level_imports(module)
+        heavy = {
+            name for name in names if name.split(".")[0] in {"torch", "cv2", "av", "librosa", "soundfile"}
+        }
+        assert not heavy, f"evaluation.{room} reaches {module}, which imports {heavy}"
+        for name in names:
+            while name and name not in PATHS:
+                name = name.rpartition(".")[0]
+            if name:
+                ahead.append(name)
+
+
+def top_level_imports(module: str) -> set[str]:
+    """What loads with the module."""
+    body = [
+        node for node in TREES[PATHS[module]].body if not isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    return set(imports_below(ast.Module(body, [])))
+
+
+def calls(path: Path) -> list[str]:
+    return [ast.unparse(node.func) for node in ast.walk(TREES[path]) if isinstance(node, ast.Call)]
+
+
+def test_a_result_is_put_together_in_one_place():
+    places = {
+        path.relative_to(ROOT).as_posix()
+        for path in MODULES
+        if path.is_relative_to(ROOT / "evaluation") and "Result" in calls(path)
+    }
+    assert places <= RESULTS
+
+
+RESULTS = {"evaluation/motion.py", "evaluation/videos/scoring.py", "evaluation/report/vbench_import.py"}
+
+FILE_HASHES = {
+    "madata/files.py",
+    "evaluation/check/rules.py",
+    "evaluation/systems/finding.py",
+    "mace_dance/appearance/run_folder.py",
+    "mace_dance/motion/scan/compiled.py",
+}
+"""Modules that hash bytes of files: ``madata.files``, which remembers them, and those that hash code, a run or what a check makes."""
+
+
+def test_files_are_hashed_in_one_place():
+    """Others ask :mod:`madata.files`; hashing a short text for a seed or a key is no reading of a file."""
+    users = set()
+    for path in MODULES:
+        for node in ast.walk(TREES[path]):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("hashlib."):
+                text = not node.args or ".encode()" in ast.unparse(node.args[0])
+                if not text or ast.unparse(node) == "hashlib.sha256()":
+                    users.add(path.relative_to(ROOT).as_posix())
+    assert users <= FILE_HASHES
+
+
+LONGEST_MODULE, LONGEST_FUNCTION = 450, 60
+LONG_FUNCTIONS = {
+    "madata/commands/render.py:render": 66,
+    "madata/curate/source.py:_analyse": 62,
+    "madata/pose/backends/vitpose_onnx.py:__init__": 66,
+    "evaluation/commands/score.py:score": 77,
+    "evaluation/features/motion/body.py:body_track": 62,
+    "evaluation/motion.py:score_motion": 80,
+    "evaluation/videos/scoring.py:score_videos": 63,
+    "mace_dance/appearance/load.py:load_pipeline": 71,
+}
+"""Longer than the law allows, with the lines they may have."""
+
+
+def test_modules_and_functions_fit_in_the_head():
+    long = {}
+    for path in MODULES:
+        name = path.relative_to(ROOT).as_posix()
+        if (lines := len(path.read_text("utf-8").splitlines())) > LONGEST_MODULE:
+            long[name] = lines
+        for node in ast.walk(TREES[path]):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > LONG_FUNCTIONS.get(f"{name}:{node.name}", LONGEST_FUNCTION):
+                    long[f"{name}:{node.name}"] = lines
+    assert not long
+
+
+INTERFACES = (
+    "madata/motion/formats/",
+    "madata/keypoints/",
+    "madata/curate/filters/",
+    "madata/pose/backends/",
+)
+"""Folders of which every module offers the same names: one file, one part."""
+
+
+def public_names() -> dict[str, set[str]]:
+    """Name -> the modules whose ``__all__`` holds what they define under it. A verb of the command line is no API."""
+    places: dict[str, set[str]] = defaultdict(set)
+    for path in MODULES:
+        name = path.relative_to(ROOT).as_posix()
+        if path.parent.name == "commands" or name.startswith(INTERFACES):
+            continue
+        exported = {
+            ast.literal_eval(element)
+            for node in TREES[path].body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+            for element in getattr(node.value, "elts", [])
+        }
+        for node in TREES[path].body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in exported:
+                places[node.name].add(name)
+    return places
+
+
+def test_no_two_public_things_have_one_name():
+    twice = {name: sorted(where) for name, where in public_names().items() if len(where) > 1}
+    assert not {name: where for name, where in twice.items() if name not in NAMESAKES}
+
+
+NAMESAKES = {
+    *(
+        "Checkpoint",
+        "Column",
+        "Conditions",
+        "Drop",
+        "Entry",
+        "Journal",
+        "Loaded",
+        "Piece",
+        "Pose",
+        "Prepared",
+    ),
+    *("Progress", "Result", "SampleSettings", "Span", "System", "Table", "Track", "Verdict", "Window"),
+    *(
+        "cache_dir",
+        "check",
+        "convert",
+        "cut_windows",
+        "decode",
+        "describe",
+        "find",
+        "find_clips",
+        "judge",
+        "load",
+    ),
+    *(
+        "load_transnet",
+        "noise_floor",
+        "place",
+        "points_of",
+        "psnr_db",
+        "resample",
+        "windows_of",
+        "column_of",
+        "mean_interval",
+    ),
+}
+"""Names that still stand for two things."""
+
+
 def test_no_module_is_named_after_nothing():
     assert not [path for path in MODULES if path.stem in FORBIDDEN_NAMES]
 
 
 def test_every_module_says_what_it_is():
-    silent = [
-        str(path.relative_to(ROOT))
-        for path in MODULES
-        if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
-    ]
+    silent = [str(path.relative_to(ROOT)) for path in MODULES if not ast.get_docstring(TREES[path])]
     assert not silent
 
 
@@ -80,7 +344,7 @@ def test_nothing_is_unpickled_outside_the_restricted_readers():
     users = {path.relative_to(ROOT).as_posix(): path for path in MODULES if "pickle" in imported(path)}
     assert set(users) == RESTRICTED_READERS
     for path in users.values():
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = TREES[path]
         calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         assert not calls & {"pickle.load", "pickle.loads", "pickle.Unpickler"}
         classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
