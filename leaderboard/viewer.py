@@ -19,11 +19,11 @@ from leaderboard.table import Row
 from leaderboard.ties import clip_scores
 from madata.errors import MadanceError
 from madata.files import sha256_file
+from madata.formats import PLAYED_BY_BROWSERS, files_in, stem_of, suffix_of
 
-__all__ = ["TRUTH", "VIDEO_SUFFIXES", "Lane", "find_videos", "make_lanes", "viewer_data"]
+__all__ = ["TRUTH", "Lane", "find_videos", "make_lanes", "viewer_data"]
 
 TRUTH = "ground-truth"
-VIDEO_SUFFIXES = (".mp4", ".webm", ".m4v")
 _BESIDE = "videos"
 
 
@@ -55,12 +55,10 @@ def find_videos(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise MadanceError(f"{folder}: no such folder of videos")
     found = {
-        path.stem: path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+        stem_of(path): path for path in files_in(folder, "video") if suffix_of(path) in PLAYED_BY_BROWSERS
     }
     if not found:
-        raise MadanceError(f"{folder}: no video in it ({', '.join(VIDEO_SUFFIXES)})")
+        raise MadanceError(f"{folder}: no video in it ({', '.join(PLAYED_BY_BROWSERS)})")
     return found
 
 

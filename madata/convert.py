@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from madata.errors import ConfigError, MadanceError, MediaError
-from madata.files import npz_names
+from madata.formats import is_a, kind_of, stem_of, suffix_of
 from madata.keypoints import PoseSequence, is_keypoint_folder, read_pose_sequence, write_keypoints
 from madata.motion import (
     WRITTEN_SUFFIXES,
@@ -31,9 +31,6 @@ __all__ = ["UNITS_M", "Conversion", "ConvertSettings", "convert"]
 
 UNITS_M = {"metre": 1.0, "centimetre": 0.01, "millimetre": 0.001, "inch": 0.0254}
 """Metres in the units ``--unit`` names."""
-
-_MOTION_SUFFIXES = (".npz", ".pkl", ".pickle", ".pt", ".pth", ".npy", ".bvh", ".bvh.xz", ".pkl.npy")
-_KEYPOINT_SUFFIXES = (".json",)
 
 
 @dataclass(frozen=True)
@@ -129,18 +126,14 @@ def _files(folder: Path) -> Iterator[Path]:
             continue
         if path.is_dir() and is_keypoint_folder(path):
             yield path
-        elif path.is_file() and path.name.lower().endswith((*_MOTION_SUFFIXES, *_KEYPOINT_SUFFIXES)):
-            if path.suffix.lower() == ".json" and is_keypoint_folder(path.parent):
+        elif path.is_file() and is_a(path, "motion", "keypoints"):
+            if suffix_of(path) == ".json" and is_keypoint_folder(path.parent):
                 continue  # one frame of a clip
             yield path
 
 
 def _stem(path: Path) -> str:
-    if path.is_dir():
-        return path.name
-    suffixes = sorted((*_MOTION_SUFFIXES, *_KEYPOINT_SUFFIXES), key=len, reverse=True)
-    suffix = next((end for end in suffixes if path.name.lower().endswith(end)), path.suffix)
-    return path.name[: len(path.name) - len(suffix)] if suffix else path.name
+    return path.name if path.is_dir() else stem_of(path)
 
 
 def _convert_file(path: Path, out: Path, settings: ConvertSettings) -> None:
@@ -149,15 +142,13 @@ def _convert_file(path: Path, out: Path, settings: ConvertSettings) -> None:
     if _holds_keypoints(path):
         write_keypoints(out, _changed_keypoints(path, settings))
         return
-    if out.suffix.lower() == ".json":
+    if suffix_of(out) == ".json":
         raise ConfigError(f"{path}: a motion is written as {', '.join(WRITTEN_SUFFIXES)}, not as .json")
     write_motion(out, _changed_motion(path, settings))
 
 
 def _holds_keypoints(path: Path) -> bool:
-    if path.is_dir() or path.suffix.lower() == ".json":
-        return True
-    return path.suffix.lower() == ".npz" and "xy" in npz_names(path)
+    return path.is_dir() or kind_of(path) == "keypoints"
 
 
 def _changed_motion(path: Path, settings: ConvertSettings) -> Motion3D:

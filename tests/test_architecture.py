@@ -27,6 +27,7 @@ ALLOWED = {
         "madata.devices",
         "madata.errors",
         "madata.files",
+        "madata.formats",
     },
 }
 OWN = set(ALLOWED)

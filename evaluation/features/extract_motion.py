@@ -14,7 +14,6 @@ from evaluation.features.cache import cache_dir
 from evaluation.features.keypoints import VideoKeypoints
 from evaluation.features.table import Features, Window, concatenate, measure_windows
 from evaluation.features.wanted import Wanted
-from evaluation.inputs.discovery import VIDEO_SUFFIXES
 from evaluation.inputs.pose_files import Track, convert_track, read_keypoint_file, read_motion_file
 from evaluation.inputs.validation import check_track, fps_fault, windows_of
 from evaluation.options import Options
@@ -23,6 +22,7 @@ from evaluation.protocol import Protocol
 from evaluation.result import Problem, Side
 from madata.errors import MadanceError, MediaError, MissingDependencyError, WeightsError
 from madata.files import sha256_file
+from madata.formats import is_a
 
 __all__ = ["MeasuredSide", "SideReader", "reader_for"]
 
@@ -140,7 +140,7 @@ class SideReader:
     def _read(self, path: Path) -> Track:
         if self.protocol.input == "motion3d":
             return read_motion_file(path)
-        if path.suffix.lower() not in VIDEO_SUFFIXES:
+        if not is_a(path, "video"):
             return read_keypoint_file(path)
         if self.keypoints is None:
             raise MediaError("is a video, and no pose backend was given", reason="no_backend")

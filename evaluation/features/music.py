@@ -19,7 +19,7 @@ import numpy.typing as npt
 from evaluation.features.cache import cache_dir
 from evaluation.features.table import Features
 from evaluation.features.wanted import Wanted
-from evaluation.inputs.discovery import VIDEO_SUFFIXES, Folder, find_clips
+from evaluation.inputs.discovery import Folder, find_clips
 from evaluation.options import Options
 from evaluation.problems import plain_message
 from evaluation.protocol import Protocol
@@ -27,6 +27,7 @@ from evaluation.result import Problem
 from madata.engine import run
 from madata.errors import MediaError, MissingDependencyError
 from madata.files import read_npz, sha256_file, write_npz
+from madata.formats import is_a
 
 __all__ = [
     "BEATS_OF",
@@ -235,7 +236,7 @@ class Listener:
         if music is not None:
             return cls(protocol, find_clips(music, "music", side="music"), True)
         files = reference.files if reference else {}
-        videos = {clip: path for clip, path in files.items() if path.suffix.lower() in VIDEO_SUFFIXES}
+        videos = {clip: path for clip, path in files.items() if is_a(path, "video")}
         if reference is None or not videos:
             return cls(protocol, None, False)
         return cls(protocol, replace(reference, files=videos, problems=[], unused=[]), False)

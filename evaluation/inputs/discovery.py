@@ -14,7 +14,6 @@ Example:
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,12 +24,11 @@ from evaluation.protocol import InputKind
 from evaluation.result import Problem, Side
 from madata.errors import MadanceError
 from madata.files import read_json, sha256_bytes
+from madata.formats import SUFFIXES, Kind, files_in, is_a, kind_of, stem_of, suffix_of
 
 __all__ = [
-    "AUDIO_SUFFIXES",
     "CLIP_SCHEMA",
     "PARTS_SUFFIX",
-    "VIDEO_SUFFIXES",
     "Folder",
     "clip_files",
     "clip_records",
@@ -59,15 +57,14 @@ def clip_records(folder: Path) -> list[dict[str, Any]]:
 
 def _sorted_out(folder: Path) -> tuple[list[Path], dict[Path, dict[str, Any]]]:
     """All files, and which of them are records."""
-    files = []
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") for part in parts)
-        if not hidden and not any(part.endswith(PARTS_SUFFIX) for part in parts[:-1]) and path.is_file():
-            files.append(path)
+    files = [path for path in files_in(folder) if not _is_part(path.relative_to(folder))]
     twins = Counter(path.with_suffix("") for path in files)
-    beside = [path for path in files if path.suffix.lower() == ".json" and twins[path.with_suffix("")] > 1]
+    beside = [path for path in files if suffix_of(path) == ".json" and twins[path.with_suffix("")] > 1]
     return files, {path: record for path in beside if (record := _read_record(path)) is not None}
+
+
+def _is_part(path: Path) -> bool:
+    return any(folder.endswith(PARTS_SUFFIX) for folder in path.parts[:-1])
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:
@@ -78,13 +75,11 @@ def _read_record(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and content.get("schema") == CLIP_SCHEMA else None
 
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
-AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".m4a", ".ogg", ".aac"})
-_SUFFIXES: dict[InputKind | Literal["music"], frozenset[str]] = {
-    "keypoints2d": frozenset({".json", ".npz"}) | VIDEO_SUFFIXES,
-    "motion3d": frozenset({".pkl", ".npy", ".npz", ".bvh"}),
-    "video": VIDEO_SUFFIXES,
-    "music": AUDIO_SUFFIXES | VIDEO_SUFFIXES,
+_KINDS: dict[InputKind | Literal["music"], tuple[Kind, ...]] = {
+    "keypoints2d": ("keypoints", "video"),
+    "motion3d": ("motion",),
+    "video": ("video",),
+    "music": ("sound", "video"),
 }
 
 
@@ -115,12 +110,12 @@ def find_clips(folder: Path, kind: InputKind | Literal["music"], *, side: Side =
     found: dict[str, list[Path]] = {}
     unused = []
     for path in clip_files(folder):
-        if path.suffix.lower() in _SUFFIXES[kind]:
-            found.setdefault(path.stem, []).append(path)
+        if is_a(path, *_KINDS[kind]):
+            found.setdefault(stem_of(path), []).append(path)
         else:
             unused.append(path.relative_to(folder).as_posix())
     if not found:
-        expected = ", ".join(sorted(_SUFFIXES[kind]))
+        expected = ", ".join(suffix for one in _KINDS[kind] for suffix in SUFFIXES[one])
         other = f"; it holds {', '.join(unused[:3])}" if unused else ""
         raise MadanceError(f"{folder}: no file of {side} in it (expected {expected}){other}")
     problems = [_twice(stem, paths, folder, side) for stem, paths in found.items() if len(paths) > 1]
@@ -148,13 +143,9 @@ def guess_kind(folder: Path) -> InputKind:
     if not folder.is_dir():
         raise MadanceError(f"{folder}: no such folder")
     for path in clip_files(folder):
-        suffix = path.suffix.lower()
-        if suffix == ".npz" and zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                return "keypoints2d" if "xy.npy" in archive.namelist() else "motion3d"
-        for kind in ("keypoints2d", "motion3d"):
-            if suffix in _SUFFIXES[kind]:
-                return kind
+        kind = kind_of(path)
+        if kind in ("keypoints", "video", "motion"):
+            return "motion3d" if kind == "motion" else "keypoints2d"
     raise MadanceError(f"{folder}: holds neither keypoints or videos nor 3D motions")
 
 

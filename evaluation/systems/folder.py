@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from evaluation.systems.contract import Card, Output, Request, Task
 from madata.errors import MadanceError, MediaError
+from madata.formats import SUFFIXES, is_a, stem_of
 
 if TYPE_CHECKING:
     from madata.types import Motion3D
 
 __all__ = ["MOTION_SUFFIXES", "VIDEO_SUFFIXES", "FolderSystem", "fit_motion"]
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"})
-MOTION_SUFFIXES = frozenset({".pkl", ".npy", ".npz", ".bvh"})
+VIDEO_SUFFIXES = frozenset(SUFFIXES["video"])
+MOTION_SUFFIXES = frozenset(SUFFIXES["motion"])
 
 
 class FolderSystem:
@@ -37,17 +38,17 @@ class FolderSystem:
         self.folder = folder
         found: dict[str, list[Path]] = {}
         for path in clip_files(folder):
-            if path.suffix.lower() in VIDEO_SUFFIXES | MOTION_SUFFIXES:
-                found.setdefault(path.stem, []).append(path)
+            if is_a(path, "video", "motion"):
+                found.setdefault(stem_of(path), []).append(path)
         if not found:
-            wanted = ", ".join(sorted(VIDEO_SUFFIXES | MOTION_SUFFIXES))
+            wanted = ", ".join((*SUFFIXES["video"], *SUFFIXES["motion"]))
             raise MadanceError(f"{folder}: holds no clip (expected <clip_id> with {wanted})")
         if twice := [stem for stem, paths in found.items() if len(paths) > 1]:
             raise MadanceError(
                 f"{folder}: several files of one clip: {', '.join(map(str, found[twice[0]]))}; keep one"
             )
         self.files = {stem: paths[0] for stem, paths in found.items()}
-        kinds = {path.suffix.lower() in VIDEO_SUFFIXES for path in self.files.values()}
+        kinds = {is_a(path, "video") for path in self.files.values()}
         if len(kinds) > 1:
             raise MadanceError(f"{folder}: holds videos and motions; give each a folder of its own")
         self.task: Task = "video" if kinds == {True} else "motion"

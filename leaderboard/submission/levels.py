@@ -9,6 +9,7 @@ from pathlib import Path
 from evaluation.result import Result
 from leaderboard.recheck import Fault
 from madata.files import sha256_file
+from madata.formats import stem_of
 
 __all__ = ["Levels", "Remeasure", "reached"]
 
@@ -62,7 +63,7 @@ def reached(
 
 
 def _check_predictions(result: Result, folder: Path) -> list[Fault]:
-    by_clip = {path.stem: path for path in sorted(folder.iterdir())}
+    by_clip = {stem_of(path): path for path in sorted(folder.iterdir())}
     faults = []
     for clip, hashes in result.dataset.files.items():
         if hashes.prediction is None:
@@ -115,7 +116,7 @@ def _out_of_reach(stated: Result, found: Result) -> list[str]:
 
 def _regeneration(result: Result, folder: Path, remeasure: Remeasure) -> str | None:
     """Why predictions made again are not those of the result, or nothing: equal files, or numbers within the noise."""
-    hashes = {path.stem: sha256_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    hashes = {stem_of(path): sha256_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
     if all(
         hashes.get(clip) == own.prediction for clip, own in result.dataset.files.items() if own.prediction
     ):

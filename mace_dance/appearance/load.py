@@ -24,6 +24,7 @@ from madata.cache import remembered_sha256
 from madata.devices import unusable
 from madata.errors import ConfigError, MissingDependencyError, WeightsError
 from madata.files import read_json
+from madata.formats import suffix_of
 
 __all__ = ["PUBLISHED", "REPOSITORY", "Loaded", "check_folder", "is_hub_id", "load_pipeline"]
 
@@ -251,7 +252,7 @@ def _move(pipeline: Any, device: str) -> None:
 
 def _weight_files(folder: Path) -> list[Path]:
     kinds = (".safetensors", ".pth")
-    return sorted(path for path in folder.rglob("*") if path.suffix in kinds and path.is_file())
+    return sorted(path for path in folder.rglob("*") if suffix_of(path) in kinds and path.is_file())
 
 
 def _records(paths: Iterable[Path], folder: Path, *, hashes: bool) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from mace_dance.appearance.controls import (
 )
 from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import read_json, write_json
+from madata.formats import suffix_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -244,7 +245,7 @@ class WanAnimator:
         path = find(name) if given is None else Path(given).expanduser()
         if not path.is_file():
             raise WeightsError(f"{path}: no such file; madance weights fetch {name} gets the released one")
-        if path.suffix == ".safetensors":
+        if suffix_of(path) == ".safetensors":
             check_safetensors(path)
         return path
 

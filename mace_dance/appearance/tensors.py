@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from madata.errors import MadanceError, WeightsError
 from madata.files import read_json
+from madata.formats import suffix_of
 
 if TYPE_CHECKING:
     import torch
@@ -75,12 +76,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: it cannot be read as tensors.
     """
-    return dict(read_safetensors(path)) if path.suffix == ".safetensors" else read_pth(path)
+    return dict(read_safetensors(path)) if suffix_of(path) == ".safetensors" else read_pth(path)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
     """The text written beside the tensors of a safetensors file; empty for other files."""
-    if path.suffix != ".safetensors":
+    if suffix_of(path) != ".safetensors":
         return {}
     with _opened(path) as content:
         return dict(content.metadata() or {})

@@ -10,27 +10,10 @@ from pathlib import Path
 
 from madata.cache import remembered_sha256
 from madata.errors import MadanceError
+from madata.formats import files_in, is_a, stem_of
 from madata.types import Source
 
 __all__ = ["Collection", "collect", "printable"]
-
-_VIDEO = {
-    ".3gp",
-    ".avi",
-    ".flv",
-    ".gif",
-    ".m2ts",
-    ".m4v",
-    ".mkv",
-    ".mov",
-    ".mp4",
-    ".mpeg",
-    ".mpg",
-    ".mts",
-    ".ogv",
-}
-_VIDEO |= {".ts", ".webm", ".wmv"}
-_SOUND = {".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +49,7 @@ def collect(paths: Sequence[Path], *, out: Path) -> Collection:
     Raises:
         MadanceError: a path does not exist, or nothing was found.
     """
-    files, ignored = _files(paths, out.resolve())
+    files, ignored = _files(paths, out)
     if not files:
         raise MadanceError(f"no video in {', '.join(printable(path) for path in paths) or 'nothing'}")
     sources: dict[str, Source] = {}
@@ -77,7 +60,7 @@ def collect(paths: Sequence[Path], *, out: Path) -> Collection:
         if digest in sources:
             duplicates.append((name, sources[digest].source_id))
             continue
-        source = Source(f"{_slug(path.stem)}-{digest[:10]}", path, digest)
+        source = Source(f"{_slug(stem_of(path))}-{digest[:10]}", path, digest)
         sources[digest] = source
         names[source.source_id] = name
     return Collection(tuple(sources.values()), names, tuple(duplicates), tuple(ignored))
@@ -88,12 +71,9 @@ def _files(paths: Iterable[Path], out: Path) -> tuple[list[tuple[Path, str]], li
     ignored: list[str] = []
     for path in paths:
         if path.is_dir():
-            for file in sorted(path.rglob("*")):
+            for file in files_in(path, outside=out):
                 relative = file.relative_to(path)
-                hidden = any(part.startswith(".") for part in relative.parts)
-                if hidden or not file.is_file() or file.resolve().is_relative_to(out):
-                    continue
-                if file.suffix.lower() in _VIDEO | _SOUND:
+                if is_a(file, "video", "sound"):
                     files.setdefault(file.resolve(), printable(relative))
                 else:
                     ignored.append(printable(relative))

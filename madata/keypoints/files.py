@@ -9,6 +9,7 @@ from typing import Any
 
 from madata.errors import ConfigError, MadanceError, MediaError, did_you_mean
 from madata.files import read_json, read_npz
+from madata.formats import suffix_of
 from madata.keypoints import instances, mace, normalised, openpose, own
 from madata.keypoints.sequence import PoseSequence
 
@@ -38,7 +39,7 @@ def read_pose_sequence(
     """
     if path.is_dir():
         found = openpose.read(path)
-    elif path.suffix.lower() == ".npz":
+    elif suffix_of(path) == ".npz":
         found = own.read(read_npz(path))
     else:
         found = _of_json(_json(path), size)
@@ -72,9 +73,9 @@ def write_keypoints(path: Path, poses: PoseSequence) -> None:
     Raises:
         ConfigError: another suffix, or keypoints that file cannot say.
     """
-    if path.suffix.lower() == ".npz":
+    if suffix_of(path) == ".npz":
         own.write(path, poses)
-    elif path.suffix.lower() == ".json":
+    elif suffix_of(path) == ".json":
         mace.write(path, poses)
     else:
         raise ConfigError(f"{path}: keypoints are written as .npz or .json")

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from madata.errors import MediaError
 from madata.files import read_npz, read_pickle
+from madata.formats import suffix_of
 from madata.rotations import axis_angle_to_matrix, forward_kinematics, global_rotations
 from madata.types import FloatArray
 
@@ -127,7 +128,7 @@ def load_smpl(path: Path, betas: npt.NDArray[np.floating] | None = None) -> Smpl
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if path.suffix == ".npz":
+    if suffix_of(path) == ".npz":
         return read_npz(path)
     try:
         content = read_pickle(path)

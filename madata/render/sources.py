@@ -9,11 +9,10 @@ from pathlib import Path
 
 from madata.cache import remembered_sha256
 from madata.errors import MadanceError
+from madata.formats import SUFFIXES, files_in, stem_of, suffix_of
 
 __all__ = ["MotionSource", "find_motions"]
 
-_MOTION_SUFFIXES = (".npz", ".npy", ".pkl", ".pickle", ".bvh", ".bvh.xz")
-_MUSIC_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".mp4")
 _AIST_MUSIC = re.compile(r"_(m[A-Z]{2}\d)_")
 
 
@@ -47,37 +46,24 @@ def find_motions(paths: Sequence[Path], *, out: Path, music: Path | None = None)
     files: dict[Path, str] = {}
     for path in paths:
         if path.is_dir():
-            for file in sorted(path.rglob("*")):
-                inside = file.relative_to(path)
-                hidden = any(part.startswith(".") for part in inside.parts)
-                if not hidden and _is_motion(file) and not file.resolve().is_relative_to(out.resolve()):
-                    files.setdefault(file.resolve(), str(inside))
+            for file in files_in(path, "motion", outside=out):
+                files.setdefault(file.resolve(), str(file.relative_to(path)))
         elif path.is_file():
             files.setdefault(path.resolve(), path.name)
         else:
             raise MadanceError(f"{path}: no such file or folder")
     if not files:
         raise MadanceError(
-            f"no motion in {', '.join(map(str, paths))}: looked for {', '.join(_MOTION_SUFFIXES)} files"
+            f"no motion in {', '.join(map(str, paths))}: looked for {', '.join(SUFFIXES['motion'])} files"
         )
     tracks = _tracks(music) if music is not None else {}
     found: dict[str, MotionSource] = {}
     for file, name in files.items():
         digest = remembered_sha256(file)
-        stem = _stem(file)
+        stem = stem_of(file)
         source_id = f"{_slug(stem)}-{digest[:10]}"
         found.setdefault(digest, MotionSource(source_id, file, name, digest, _music_of(stem, tracks)))
     return tuple(found.values())
-
-
-def _is_motion(file: Path) -> bool:
-    return file.is_file() and file.name.lower().endswith(_MOTION_SUFFIXES)
-
-
-def _stem(file: Path) -> str:
-    lower = file.name.lower()
-    suffix = max((end for end in _MOTION_SUFFIXES if lower.endswith(end)), key=len, default=file.suffix)
-    return file.name[: len(file.name) - len(suffix)]
 
 
 def _slug(stem: str) -> str:
@@ -87,12 +73,14 @@ def _slug(stem: str) -> str:
 def _tracks(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise MadanceError(f"{folder}: no such folder of music")
-    files = sorted(folder.rglob("*"), key=lambda file: (file.suffix.lower() != ".wav", file))
     tracks: dict[str, Path] = {}
-    for file in files:
-        if file.suffix.lower() in _MUSIC_SUFFIXES and file.is_file():
-            tracks.setdefault(file.stem, file.resolve())
+    for file in sorted(files_in(folder, "sound", "video"), key=_preference):
+        tracks.setdefault(stem_of(file), file.resolve())
     return tracks
+
+
+def _preference(file: Path) -> int:
+    return (*SUFFIXES["sound"], *SUFFIXES["video"]).index(suffix_of(file))
 
 
 def _music_of(stem: str, tracks: dict[str, Path]) -> Path | None:

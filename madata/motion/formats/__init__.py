@@ -26,6 +26,7 @@ import numpy as np
 
 from madata.errors import ConfigError, MediaError
 from madata.files import npz_names, read_npz, read_pickle, read_torch
+from madata.formats import SUFFIXES, suffix_of
 from madata.motion.bvh import bvh_to_motion, read_bvh, write_bvh
 from madata.motion.fit import motion_of_positions
 from madata.motion.formats import amass, body_parts, own, positions, recovered, rows, smpl
@@ -115,7 +116,7 @@ def write_motion(path: Path, motion: Motion3D) -> None:
         ConfigError: the suffix is none of these, or the motion is not what a ``.pkl`` can say.
     """
     writers = dict(zip(WRITTEN_SUFFIXES, (own.write, smpl.write_edge, write_bvh, write_glb), strict=True))
-    writer = writers.get(path.suffix.lower())
+    writer = writers.get(suffix_of(path))
     if writer is None:
         raise ConfigError(
             f"{path}: motions are written as {', '.join(WRITTEN_SUFFIXES[:-1])} or {WRITTEN_SUFFIXES[-1]}"
@@ -132,22 +133,22 @@ def _with_fps(hints: Hints | None, fps: float | None) -> Hints:
 def _read(path: Path, format: str | None, hints: Hints) -> Motion3D | Positions3D:
     if format is not None and format not in MOTION_FORMATS:
         layout(format)
-    name = path.name.lower()
-    if name.endswith((".bvh", ".bvh.xz")):
+    suffix = suffix_of(path)
+    if suffix in (".bvh", ".bvh.xz"):
         _expect(path, format, "bvh")
         motion = bvh_to_motion(read_bvh(path), path, hints.names, hints.metres_per_unit)
         return replace(motion, fps=hints.fps or motion.fps, up=hints.up or motion.up)
-    if name.endswith(".npz"):
+    if suffix == ".npz":
         content: Any = read_npz(path, _NPZ_KEYS)
-    elif name.endswith((".pkl", ".pickle")):
+    elif suffix in (".pkl", ".pickle"):
         content = read_pickle(path)
-    elif name.endswith((".pt", ".pth")):
+    elif suffix in (".pt", ".pth"):
         content = read_torch(path)
-    elif name.endswith(".npy"):
+    elif suffix in (".npy", ".pkl.npy"):
         content = rows.load(path)
     else:
         raise MediaError(
-            f"{path}: {path.suffix or 'no suffix'} is no motion file; known: .npz, .pkl, .pt, .npy, .bvh, .bvh.xz",
+            f"{path}: {suffix or 'no suffix'} is no motion file; known: {', '.join(SUFFIXES['motion'])}",
             reason="unknown_format",
         )
     return _scaled(_of_content(path, content, format, hints), hints.metres_per_unit)
@@ -180,7 +181,7 @@ def _keyed(path: Path, content: _Content, format: str | None, hints: Hints) -> M
             "--from edge (z up, 30 fps)",
             reason="unknown_format",
         )
-    names = npz_names(path) if path.suffix.lower() == ".npz" else content
+    names = npz_names(path) if suffix_of(path) == ".npz" else content
     held = ", ".join(sorted(map(str, names))[:12]) or "nothing"
     raise MediaError(
         f"{path}: holds {held}, which is no known motion; known are {', '.join(MOTION_FORMATS)}",

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from madata.errors import WeightsError
+from madata.formats import suffix_of
 
 if TYPE_CHECKING:
     import torch
@@ -90,7 +91,7 @@ def load_exactly(module: nn.Module, state: Mapping[str, torch.Tensor], source: P
 
 
 def _read_any(path: Path, prefix: str) -> dict[str, torch.Tensor]:
-    if path.suffix == ".safetensors":
+    if suffix_of(path) == ".safetensors":
         return _read_safetensors(path, prefix)
     import torch
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from mace_dance.motion.config import GENRES
 from mace_dance.training.motion.data.report import Drop
 from mace_dance.training.motion.data.settings import DataSettings
-from mace_dance.training.motion.data.takes import Found, Side, Take, music_of, stem_of
+from mace_dance.training.motion.data.takes import Found, Side, Take, music_of
 from madata.errors import ConfigError, did_you_mean
+from madata.formats import files_in, stem_of
 
 __all__ = ["apply_table", "find_folder"]
 
-_MOTION_SUFFIXES = (".bvh", ".bvh.xz", ".npz", ".npy", ".pkl", ".pickle")
 _COLUMNS = ("take", "group", "split", "genre", "music")
 _SPLITS = ("train", "held-out", "drop")
 
@@ -27,14 +27,8 @@ def find_folder(source: Path, settings: DataSettings, cache: Path) -> Found:
     """
     takes: dict[str, Take] = {}
     drops: list[Drop] = []
-    for path in sorted(source.rglob("*")):
+    for path in files_in(source, "motion", outside=cache):
         inside = path.relative_to(source)
-        if not path.name.lower().endswith(_MOTION_SUFFIXES) or not path.is_file():
-            continue
-        if any(part.startswith(".") for part in inside.parts) or path.resolve().is_relative_to(
-            cache.resolve()
-        ):
-            continue
         name = (inside.parent / stem_of(path)).as_posix()
         if name in takes:
             drops.append(

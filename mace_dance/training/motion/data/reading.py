@@ -20,6 +20,7 @@ from mace_dance.training.motion.data.settings import FPS, MusicSource
 from mace_dance.training.motion.data.takes import Span, Take
 from madata.errors import ConfigError, MediaError
 from madata.files import atomic_path, read_pickle
+from madata.formats import suffix_of
 from madata.motion import (
     check_motion,
     encode,
@@ -86,7 +87,7 @@ class TakeResult:
 def read_song(job: SongJob, report: Callable[[float], None]) -> TakeResult:
     """Write the features of a song."""
     try:
-        values = _shipped(job.music) if job.music.suffix == ".npy" else music_features(job.music).values
+        values = _shipped(job.music) if suffix_of(job.music) == ".npy" else music_features(job.music).values
         if not np.isfinite(values).all():
             row = int(np.argwhere(~np.isfinite(values))[0, 0])
             raise MediaError(

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Literal
 
 from mace_dance.training.motion.data.report import Drop
+from madata.formats import SUFFIXES, stem_of, suffix_of
 from madata.synthetic.dances import DanceRecipe
 
-__all__ = ["MUSIC_SUFFIXES", "DanceRecipe", "Found", "Side", "Span", "Take", "music_of", "stem_of"]
+__all__ = ["DanceRecipe", "Found", "Side", "Span", "Take", "music_of"]
 
 Side = Literal["train", "held-out"]
-
-MUSIC_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac", ".mp4")
-"""Sound files, the preferred first."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +71,14 @@ class Found:
     genres: tuple[str, ...] = ()
 
 
-def stem_of(path: Path) -> str:
-    """File name without its suffix; ``.bvh.xz`` counts as one."""
-    return path.name[:-7] if path.name.endswith(".bvh.xz") else path.stem
-
-
 def music_of(stems: Sequence[str], folders: Sequence[Path]) -> Path | None:
     """The first sound file with one of these stems in one of these folders; earlier ones go before."""
     for stem in stems:
         for folder in folders:
-            for suffix in MUSIC_SUFFIXES:
-                if (path := folder / f"{stem}{suffix}").is_file():
-                    return path
+            beside = [
+                path for path in folder.glob(f"{escape(stem)}.*") if path.is_file() and stem_of(path) == stem
+            ]
+            for suffix in (*SUFFIXES["sound"], ".mp4"):
+                if found := [path for path in beside if suffix_of(path) == suffix]:
+                    return found[0]
     return None
