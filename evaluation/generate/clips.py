@@ -11,7 +11,6 @@ its own clip alone.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,15 +18,16 @@ from typing import Any
 
 from evaluation.inputs.discovery import clip_files
 from evaluation.systems import RealClip, Task
-from evaluation.systems.folder import MOTION_SUFFIXES, VIDEO_SUFFIXES
 from madata.errors import MadanceError, MediaError
 from madata.files import sha256_bytes, sha256_file
+from madata.formats import Kind, kind_of, stem_of, suffix_of
 
 __all__ = ["SPLITS", "ClipSet", "DataClip", "lacking", "read_clips"]
 
 SPLITS = ("train", "val", "test", "held")
-_AUDIO_SUFFIXES = frozenset({".wav", ".mp3", ".flac", ".m4a", ".ogg", ".aac"})
-_IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+_PART_OF_CLIP: dict[Kind, str] = {
+    "video": "video", "motion": "motion", "sound": "music", "picture": "image", "keypoints": "pose",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -203,30 +203,15 @@ def _files_of(root: Path) -> dict[str, dict[str, Path]]:
     """Stem -> kind -> file."""
     found: dict[str, dict[str, Path]] = {}
     for path in clip_files(root):
-        kind = _kind(path)
-        if kind is None:
+        kind = _PART_OF_CLIP.get(kind_of(path) or "settings")
+        if kind is None or suffix_of(path) == ".json":
             continue
-        kinds = found.setdefault(path.stem, {})
+        stem = stem_of(path)
+        kinds = found.setdefault(stem, {})
         if kind in kinds:
-            raise MadanceError(f"{path.stem}: two files for its {kind}: {kinds[kind]} and {path}; keep one")
+            raise MadanceError(f"{stem}: two files for its {kind}: {kinds[kind]} and {path}; keep one")
         kinds[kind] = path
     return {stem: kinds for stem, kinds in found.items() if kinds.keys() & {"music", "video", "motion"}}
-
-
-def _kind(path: Path) -> str | None:
-    suffix = path.suffix.lower()
-    if suffix == ".npz" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            return "pose" if "xy.npy" in archive.namelist() else "motion"
-    for kind, suffixes in (
-        ("video", VIDEO_SUFFIXES),
-        ("motion", MOTION_SUFFIXES),
-        ("music", _AUDIO_SUFFIXES),
-        ("image", _IMAGE_SUFFIXES),
-    ):
-        if suffix in suffixes:
-            return kind
-    return None
 
 
 def _stem_clip(stem: str, kinds: Mapping[str, Path], task: Task) -> DataClip:

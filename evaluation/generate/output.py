@@ -19,10 +19,10 @@ import numpy.typing as npt
 
 from evaluation.generate.requests import Wanted
 from evaluation.systems import Request, fit_motion
-from evaluation.systems.folder import VIDEO_SUFFIXES
 from evaluation.systems.foreign import exits_are_errors
 from madata.errors import MadanceError, MediaError
 from madata.files import atomic_path
+from madata.formats import is_a
 from madata.types import Motion3D, Music
 
 __all__ = [
@@ -216,7 +216,7 @@ def broken_rules_of_file(path: Path, request: Request) -> list[BrokenRule]:
     from madata.video import Decoder
 
     name = path.name
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
+    if not is_a(path, "video"):
         return [BrokenRule("type", f"{name}: is no video by its name")]
     try:
         with Decoder(path) as decoder:

@@ -17,6 +17,7 @@ from evaluation.generate.settings import Settings
 from evaluation.systems import Plugin, Task, choose_task
 from madata.cache import remembered_sha256
 from madata.errors import MadanceError, MediaError
+from madata.formats import stem_of, suffix_of
 
 __all__ = ["ClipInputs", "own_clip", "task_of_file"]
 
@@ -63,10 +64,10 @@ def task_of_file(plugin: Plugin, out: Path, wanted: Task | None) -> Task:
     """
     if plugin.declaration.needs_truth:
         raise MadanceError(f"{plugin.name} looks at the real clips of a data set: give --data")
-    is_motion = out.suffix in MOTION_SUFFIXES
+    is_motion = suffix_of(out) in MOTION_SUFFIXES
     fitting = [task for task in plugin.declaration.tasks if (task == "motion") == is_motion]
     task = choose_task(plugin, wanted or (fitting[0] if len(fitting) == 1 else None))
-    if (task == "motion") != is_motion or not (is_motion or out.suffix == ".mp4"):
+    if (task == "motion") != is_motion or not (is_motion or suffix_of(out) == ".mp4"):
         thing, need = ("motion", " or ".join(MOTION_SUFFIXES)) if task == "motion" else ("video", ".mp4")
         raise MadanceError(f"--out {out}: {plugin.name} makes a {thing}: the name must end in {need}")
     return task
@@ -89,10 +90,10 @@ def own_clip(inputs: ClipInputs, task: Task, out: Path, settings: Settings) -> C
     elif inputs.music is not None:
         duration_s = _music_length_s(inputs.music, settings.duration_s)
     clip = DataClip(
-        clip_id=out.stem,
-        source_id=out.stem,
+        clip_id=stem_of(out),
+        source_id=stem_of(out),
         duration_s=duration_s,
-        fps=_PICKLED_FPS if out.suffix == ".pkl" else None,
+        fps=_PICKLED_FPS if suffix_of(out) == ".pkl" else None,
         size=size,
         music=inputs.music,
         pose=inputs.pose,

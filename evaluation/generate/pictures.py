@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.systems.folder import VIDEO_SUFFIXES
 from madata.errors import MediaError
 from madata.files import write_bytes
+from madata.formats import is_a
 
 if TYPE_CHECKING:
     from madata.video.geometry import Fit
@@ -48,7 +48,7 @@ def write_picture(source: Path, target: Path, size: Size, fit: Fit) -> None:
     from madata.video import encode_png
     from madata.video.geometry import frame_clip
 
-    read = _first_frame if source.suffix.lower() in VIDEO_SUFFIXES else _still
+    read = _first_frame if is_a(source, "video") else _still
     shown, scaled = read(source)
     framing = frame_clip(shown, size=size, fit=fit)
     as_it_is = frame_clip(shown, long_side=_LONGEST_SIDE_PX)

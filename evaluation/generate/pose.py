@@ -12,14 +12,14 @@ import numpy.typing as npt
 from evaluation.systems import fit_motion, project_motion
 from madata.errors import MadanceError, MediaError
 from madata.files import read_npz
+from madata.formats import SUFFIXES, is_a, suffix_of
 from madata.keypoints import read_keypoints
 
 if TYPE_CHECKING:
     from madata.types import Keypoints2D, Motion3D
 
-__all__ = ["POSE_SUFFIXES", "Pose", "pose_length_s", "read_pose"]
+__all__ = ["Pose", "pose_length_s", "read_pose"]
 
-POSE_SUFFIXES = (".npz", ".pkl", ".npy", ".bvh")
 # shapes this near count as one: a size is rounded to even sides
 _SHAPE_TOLERANCE = 0.02
 
@@ -39,9 +39,9 @@ def pose_length_s(path: Path) -> float:
         MediaError: it is neither.
         MadanceError: the suffix is that of no such file.
     """
-    if path.suffix.lower() not in POSE_SUFFIXES:
+    if not is_a(path, "motion"):
         raise MadanceError(
-            f"{path}: --pose takes keypoints (.npz) or a motion ({', '.join(sorted(POSE_SUFFIXES))})"
+            f"{path}: --pose takes keypoints (.npz) or a motion ({', '.join(SUFFIXES['motion'])})"
         )
     arrays = _keypoint_arrays(path)
     if arrays is None:
@@ -90,7 +90,7 @@ def read_pose(path: Path, fps: float, num_frames: int, size: tuple[int, int], *,
 
 def _keypoint_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]] | None:
     """The arrays of a keypoint file; ``None`` of any other file."""
-    arrays = read_npz(path) if path.suffix.lower() == ".npz" else {}
+    arrays = read_npz(path) if suffix_of(path) == ".npz" else {}
     return arrays if "xy" in arrays else None
 
 

@@ -14,7 +14,7 @@ from evaluation.generate.pictures import write_picture
 from evaluation.generate.pose import Pose, read_pose
 from evaluation.generate.settings import Settings
 from evaluation.systems import Declaration, Request, Task, Truth, clip_seed
-from evaluation.systems.folder import VIDEO_SUFFIXES
+from madata.formats import is_a
 
 __all__ = ["RequestMaker", "Wanted"]
 
@@ -101,7 +101,7 @@ class RequestMaker:
         return read_pose(clip.pose, fps, num_frames, size, cropped=not self.data.own)
 
     def _music(self, clip: DataClip) -> Path | None:
-        if clip.music is None or clip.music.suffix.lower() not in VIDEO_SUFFIXES:
+        if clip.music is None or not is_a(clip.music, "video"):
             return clip.music
         target = self.inputs / f"{clip.clip_id}.wav"
         if not target.is_file():

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.errors import MadanceError, MediaError
+from madata.formats import suffix_of
 from madata.rotations import up_axis_matrix
 from madata.skeletons import MISSING, mapping, skeleton
 from madata.types import Keypoints2D
@@ -134,7 +135,7 @@ def read_motion_file(path: Path) -> Track:
     from madata.motion import read_positions
 
     found = read_positions(path)
-    origin = path.suffix.lower().removeprefix(".")
+    origin = suffix_of(path).removeprefix(".")
     return Track(found.positions, None, found.skeleton, found.fps, _up_axis(found.up), origin)
 
 

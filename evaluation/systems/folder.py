@@ -12,10 +12,7 @@ from madata.formats import SUFFIXES, is_a, stem_of
 if TYPE_CHECKING:
     from madata.types import Motion3D
 
-__all__ = ["MOTION_SUFFIXES", "VIDEO_SUFFIXES", "FolderSystem", "fit_motion"]
-
-VIDEO_SUFFIXES = frozenset(SUFFIXES["video"])
-MOTION_SUFFIXES = frozenset(SUFFIXES["motion"])
+__all__ = ["FolderSystem", "fit_motion"]
 
 
 class FolderSystem:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.generate.clips import read_clips
 from evaluation.inputs.discovery import find_clips, guess_kind
 from evaluation.systems.folder import FolderSystem
 from mace_dance.training.motion.data.folder import find_folder
@@ -14,7 +15,7 @@ from mace_dance.training.motion.data.settings import DataSettings
 from mace_dance.training.motion.data.takes import music_of
 from madata.convert import ConvertSettings, convert
 from madata.curate.sources import collect
-from madata.errors import MediaError
+from madata.errors import MadanceError, MediaError
 from madata.formats import PLAYED_BY_BROWSERS, SUFFIXES, files_in, is_a, kind_of, stem_of, suffix_of
 from madata.keypoints import read_pose_sequence
 from madata.motion import read_motion
@@ -148,3 +149,14 @@ def test_files_of_a_folder_come_in_order_without_what_is_hidden_or_made(tmp_path
 def test_the_reported_files_are_read(name):
     assert len(read_motion(CASES / name).rotation) > 0
     assert stem_of(CASES / name) == "clip"
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES["motion"], *SUFFIXES["sound"], *SUFFIXES["video"]])
+def test_a_folder_to_generate_from_has_the_same_files(tmp_path, suffix, cased):
+    path = put(tmp_path / f"clip{cased(suffix)}")
+    try:
+        (clip,) = read_clips(tmp_path, None, task="motion").clips
+    except MadanceError as error:  # found, and not readable
+        assert path.name in str(error)
+    else:
+        assert clip.clip_id == "clip"
