@@ -47,7 +47,7 @@ CARD = Card(
 _HELD_FRAMES = 2
 
 
-@system("edge", task="motion", fps=30, card=CARD)
+@system("edge", task="motion", fps=30, card=CARD, weights=("edge",))
 class EdgeSystem:
     """See the module."""
 

@@ -8,10 +8,7 @@ Row "Wan-Animate" of Table 3, and the painter behind EDGE, Lodge and MEGADance i
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from evaluation.systems import Card, system
-from mace_dance.appearance.controls import ControlOptions
 from mace_dance.appearance.system import WanAnimator
 
 __all__ = ["UPSTREAM_PROMPT", "WanAnimate"]
@@ -36,29 +33,5 @@ UPSTREAM_PROMPT = "视频中的人在做动作"
 class WanAnimate(WanAnimator):
     """Wan-Animate with upstream's settings."""
 
-    def __init__(
-        self,
-        weights: str | None = None,
-        preset: str = "upstream",
-        prompt: str | None = None,
-        dtype: Literal["auto", "bfloat16", "float32"] = "auto",
-        style: Literal["wan", "mace"] = "wan",
-        align: bool | None = None,
-        face: str = "reference",
-        people: Literal["one", "largest"] = "one",
-        pose_backend: str = "blazepose",
-        **settings: Any,
-    ) -> None:
-        """See :mod:`mace_dance.appearance.system` for the options.
-
-        Raises:
-            ConfigError: one is unknown or out of range.
-        """
-        super().__init__(
-            weights,
-            preset=preset,
-            prompt=UPSTREAM_PROMPT if prompt is None else prompt,
-            dtype=dtype,
-            controls=ControlOptions(style, align, face, people, pose_backend),
-            settings=settings,
-        )
+    preset = "upstream"
+    prompt = UPSTREAM_PROMPT

@@ -20,7 +20,7 @@ __all__ = ["systems"]
 @json_option
 @click.pass_context
 def systems(ctx: click.Context, as_json: bool) -> None:
-    """List the systems that are installed, without importing any.
+    """List the systems that are installed and what each can run with now, without importing any.
 
     Besides these, `check` and `generate` take a folder of finished clips, a file (./my_method.py:MyMethod), and
     two systems in a row (cascade:MOTION+ANIMATION).
@@ -43,13 +43,18 @@ def systems(ctx: click.Context, as_json: bool) -> None:
 
 
 def _row(entry: Entry) -> tuple[str, str, str, str, str]:
-    state = f"broken: {entry.error}" if entry.error else "missing: " + "; ".join(entry.missing)
+    if entry.error:
+        state = f"broken: {entry.error}"
+    elif entry.missing:
+        state = "missing: " + "; ".join(entry.missing)
+    else:
+        state = f"ready, with {entry.stand_in}" if entry.stand_in else "ready"
     return (
         _printable(entry.name),
         ", ".join(entry.tasks) or "not said",
         _printable(entry.distribution or "unknown"),
         _printable(entry.version or "unknown"),
-        _printable(state if entry.error or entry.missing else "ready"),
+        _printable(state),
     )
 
 
@@ -67,5 +72,6 @@ def _plain(entry: Entry) -> dict[str, str | Sequence[str] | None]:
         "entry_point": entry.value,
         "state": "broken" if entry.error else "missing" if entry.missing else "ready",
         "missing": list(entry.missing),
+        "stand_in": entry.stand_in,
         "error": entry.error,
     }

@@ -33,6 +33,7 @@ class Entry:
         tasks: empty where the source does not say.
         value: ``module:object`` it comes from.
         missing: what must be installed or fetched first, each with the command.
+        stand_in: what it runs with for now, and what would make it the real one, with the command.
         error: why it cannot be used at all.
     """
 
@@ -42,6 +43,7 @@ class Entry:
     version: str | None
     tasks: tuple[Task, ...] = ()
     missing: tuple[str, ...] = ()
+    stand_in: str | None = None
     error: str | None = None
 
     @property
@@ -56,7 +58,10 @@ def installed() -> list[Entry]:
     """Every installed system by name; a name taken twice is in the list twice, each with the error."""
     entries: list[Entry] = []
     for point in entry_points(group=GROUP):
-        entry = _entry(point)
+        try:
+            entry = _entry(point)
+        except Exception as error:  # metadata and import hooks of others may raise anything
+            entry = Entry(point.name, point.value, None, None, error=f"cannot be looked at: {error!r}")
         if not any((entry.name, entry.origin) == (other.name, other.origin) for other in entries):
             entries.append(entry)
     entries.sort(key=lambda entry: (entry.name, entry.origin))
@@ -85,7 +90,10 @@ def _entry(point: EntryPoint) -> Entry:
         return replace(entry, error=str(error))
     extras = tuple(dict.fromkeys(line for extra in point.extras for line in _lacking_extra(dist, extra)))
     packages = tuple(f"{name} is not installed" for name in facts.imports if not _importable(name))
-    return replace(entry, tasks=facts.tasks, missing=(*extras, *packages, *_lacking_weights(facts.weights)))
+    weights, stand_in = _lacking_weights(facts.weights), None
+    if weights and facts.stand_in:
+        stand_in, weights = f"{facts.stand_in}; for the real one, {'; '.join(weights)}", ()
+    return replace(entry, tasks=facts.tasks, missing=(*extras, *packages, *weights), stand_in=stand_in)
 
 
 class _Unusable(Exception):
@@ -96,6 +104,7 @@ class _Unusable(Exception):
 class _Facts:
     tasks: tuple[Task, ...] = ()
     weights: tuple[str, ...] = ()
+    stand_in: str | None = None
     imports: tuple[str, ...] = ()
 
 
@@ -190,7 +199,12 @@ def _facts(node: ast.ClassDef | ast.FunctionDef) -> _Facts:
         named = tasks_of(tasks) if tasks is not None else ()
     except ValueError as error:
         raise _Unusable(str(error)) from None
-    return _Facts(named, tuple(map(str, weights)) if isinstance(weights, (tuple, list)) else ())
+    stand_in = _literal(said.get("stand_in"))
+    return _Facts(
+        named,
+        tuple(map(str, weights)) if isinstance(weights, (tuple, list)) else (),
+        stand_in if isinstance(stand_in, str) else None,
+    )
 
 
 def _literal(node: ast.expr | None) -> object:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from evaluation.systems.contract import Card, Output, Request, Task, tasks_of
 from evaluation.systems.foreign import exits_are_errors, guarded, prints_apart
-from madata.errors import MadanceError
+from madata.errors import MadanceError, did_you_mean
 
 __all__ = ["DECORATED", "Declaration", "Loaded", "Origin", "Plugin", "Running", "declaration_of", "system"]
 
@@ -32,6 +32,7 @@ class Declaration:
         fps: frame rate it works at; ``None`` is any. Motions are brought to the rate wanted afterwards.
         size: (width, height) px it works at; ``None`` is any.
         needs_truth: it looks at the real clips (sanity rows only).
+        stand_in: what it runs with while its weights are not there, in words; ``None``: it does not run then.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Declaration:
     fps: float | None = None
     size: tuple[int, int] | None = None
     needs_truth: bool = False
+    stand_in: str | None = None
 
 
 DECORATED: dict[str, Callable[..., Any]] = {}
@@ -58,6 +60,7 @@ def system(
     fps: float | None = None,
     size: tuple[int, int] | None = None,
     needs_truth: bool = False,
+    stand_in: str | None = None,
 ) -> Callable[[Target], Target]:
     """Declare a class, or a function ``request -> output``, to be a system; it is returned unchanged.
 
@@ -75,7 +78,7 @@ def system(
 
     def declare(target: Target) -> Target:
         own = card or getattr(target, "card", None) or Card()
-        declaration = Declaration(name, tasks, own, weights, fps, size, needs_truth)
+        declaration = Declaration(name, tasks, own, weights, fps, size, needs_truth, stand_in)
         other = DECORATED.get(name)
         if other is not None and _place(other) != _place(target):
             raise MadanceError(
@@ -170,16 +173,33 @@ class Plugin:
         options = dict(options or {})
         if self.answers:
             if options:
-                raise MadanceError(f"{self.name}: is a function and takes no options ({', '.join(options)})")
+                raise MadanceError(
+                    f"{self.name}: is a function and takes no options (--set {next(iter(options))})"
+                )
             return Running(self.declaration, _Function(self.target))
-        try:
-            inspect.signature(self.target).bind(**options)
-        except TypeError as error:
-            known = [name for name in inspect.signature(self.target).parameters if name != "self"]
-            raise MadanceError(
-                f"{self.name}: {error}; its options are: {', '.join(known) or 'none'}"
-            ) from None
+        self._refuse_options(options)
         return Running(self.declaration, guarded(self.name, "its constructor", self.target, **options))
+
+    def _refuse_options(self, options: Mapping[str, Any]) -> None:
+        """Compare options with the signature, in the words of the command line."""
+        try:
+            parameters = inspect.signature(self.target).parameters
+        except (TypeError, ValueError):  # a constructor of a compiled module may tell nothing
+            return
+        named = {
+            name: each
+            for name, each in parameters.items()
+            if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
+        }
+        takes_more = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        known = f"its options are: {', '.join(named) or 'none'}"
+        for name in options:
+            if name not in named and not takes_more:
+                near = did_you_mean(name, named) if named else ""
+                raise MadanceError(f"{self.name}: --set {name}: it has no such option{near}; {known}")
+        for name, each in named.items():
+            if each.default is each.empty and name not in options:
+                raise MadanceError(f"{self.name}: needs --set {name}=VALUE; {known}")
 
 
 class _Function:

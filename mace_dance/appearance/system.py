@@ -36,7 +36,7 @@ from madata.files import read_json, write_json
 from madata.formats import suffix_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import numpy as np
     import numpy.typing as npt
@@ -76,42 +76,54 @@ class WanAnimator:
     """Wan-Animate, with or without what fine-tuning put on top of it; see the module.
 
     Attributes:
+        tuned: it has an adapter and a LoRA on top.
+        preset, prompt: taken where the options name none.
         loaded: what ``setup`` has loaded.
     """
 
     name: ClassVar[str] = "wan-animate"
     tuned: ClassVar[bool] = False
+    preset: ClassVar[str] = "release"
+    prompt: ClassVar[str | None] = None
 
     def __init__(
         self,
         weights: str | None = None,
         adapter: str | None = None,
         lora: str | None = None,
-        preset: str = "release",
+        preset: str | None = None,
         prompt: str | None = None,
         dtype: Literal["auto", "bfloat16", "float32"] = "auto",
-        controls: ControlOptions | None = None,
-        settings: Mapping[str, Any] | None = None,
+        style: Literal["wan", "mace"] = "wan",
+        align: bool | None = None,
+        face: str = "reference",
+        people: Literal["one", "largest"] = "one",
+        pose_backend: str = "blazepose",
+        **settings: Any,
     ) -> None:
-        """See the module for the options.
+        """See the module for the options; ``preset`` and ``prompt`` are those of the class by default.
 
         Raises:
-            ConfigError: one is unknown or out of range.
+            ConfigError: one is unknown or out of range, or a part is given to a system that has none.
         """
         from mace_dance.appearance.settings import DEFAULT_PROMPT, inference_settings
 
-        overrides = dict(settings or {})
         for name in _OF_THE_REQUEST:
-            if name in overrides:
+            if name in settings:
                 raise ConfigError(f"{name} is no option: size and rate are asked for with --size and --fps")
+        for name, value in (("adapter", adapter), ("lora", lora)):
+            if value is not None and not self.tuned:
+                raise ConfigError(
+                    f"{self.name} has no {name}: appearance-expert takes one (--set {name}=FILE)"
+                )
         if dtype not in ("auto", "bfloat16", "float32"):
             raise ConfigError(f"dtype: expected 'auto', 'bfloat16' or 'float32', got {dtype!r}")
-        inference_settings(preset, overrides)
         self._given = (weights, adapter, lora)
-        self._preset, self._overrides = preset, overrides
-        self._prompt = DEFAULT_PROMPT if prompt is None else prompt
+        self._preset, self._overrides = preset or self.preset, settings
+        inference_settings(self._preset, self._overrides)
+        self._prompt = next(text for text in (prompt, self.prompt, DEFAULT_PROMPT) if text is not None)
         self._dtype: Literal["auto", "bfloat16", "float32"] = dtype
-        self._controls = controls or ControlOptions()
+        self._controls = ControlOptions(style, align, face, people, pose_backend)
         self._device = "cpu"
         self._pipeline: LoadedPipeline | None = None
         self._placed: tuple[object, MemoryPlan | None, Placement] | None = None
@@ -328,37 +340,6 @@ class AppearanceExpert(WanAnimator):
 
     name = "appearance-expert"
     tuned = True
-
-    def __init__(
-        self,
-        weights: str | None = None,
-        adapter: str | None = None,
-        lora: str | None = None,
-        preset: str = "release",
-        prompt: str | None = None,
-        dtype: Literal["auto", "bfloat16", "float32"] = "auto",
-        style: Literal["wan", "mace"] = "wan",
-        align: bool | None = None,
-        face: str = "reference",
-        people: Literal["one", "largest"] = "one",
-        pose_backend: str = "blazepose",
-        **settings: Any,
-    ) -> None:
-        """See the module for the options.
-
-        Raises:
-            ConfigError: one is unknown or out of range.
-        """
-        super().__init__(
-            weights,
-            adapter,
-            lora,
-            preset,
-            prompt,
-            dtype,
-            ControlOptions(style, align, face, people, pose_backend),
-            settings,
-        )
 
 
 def _workplace(request: Request) -> Path:

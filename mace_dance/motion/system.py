@@ -60,7 +60,14 @@ _ABLATED = replace(CARD, n_parameters=None)
 _HELD_FRAMES = 2
 
 
-@system("motion-expert", task="motion", fps=30, card=CARD)
+@system(
+    "motion-expert",
+    task="motion",
+    fps=30,
+    card=CARD,
+    weights=("motion-expert",),
+    stand_in="the small model that comes along, trained on made-up dances",
+)
 class MotionExpertSystem:
     """Dances to a whole clip at once; see the module."""
 
@@ -204,7 +211,13 @@ def _names_of(config: MotionExpertConfig) -> str:
     return "no system has both its mixer and its guidance"
 
 
-@system("motion-expert-gft-to-cfg", task="motion", fps=30, card=_ABLATED)
+@system(
+    "motion-expert-gft-to-cfg",
+    task="motion",
+    fps=30,
+    card=_ABLATED,
+    weights=("motion-expert-gft-to-cfg",),
+)
 class GftToCfg(MotionExpertSystem):
     """Table 2: classifier-free guidance, two passes a step; ``beta`` changes nothing."""
 
@@ -212,7 +225,13 @@ class GftToCfg(MotionExpertSystem):
     config = ABLATIONS["gft-to-cfg"]
 
 
-@system("motion-expert-bimamba-to-mamba", task="motion", fps=30, card=_ABLATED)
+@system(
+    "motion-expert-bimamba-to-mamba",
+    task="motion",
+    fps=30,
+    card=_ABLATED,
+    weights=("motion-expert-bimamba-to-mamba",),
+)
 class BiMambaToMamba(MotionExpertSystem):
     """Table 2: every Mamba in the forward direction alone."""
 
@@ -220,7 +239,13 @@ class BiMambaToMamba(MotionExpertSystem):
     config = ABLATIONS["bimamba-to-mamba"]
 
 
-@system("motion-expert-bimamba-to-transformer", task="motion", fps=30, card=_ABLATED)
+@system(
+    "motion-expert-bimamba-to-transformer",
+    task="motion",
+    fps=30,
+    card=_ABLATED,
+    weights=("motion-expert-bimamba-to-transformer",),
+)
 class BiMambaToTransformer(MotionExpertSystem):
     """Table 2: self-attention in the place of BiMamba."""
 

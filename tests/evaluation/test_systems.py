@@ -107,6 +107,7 @@ finally:
         "entry_point": "nice_mod:Good",
         "state": "ready",
         "missing": [],
+        "stand_in": None,
         "error": None,
     }
     assert rows["ground-truth"]["distribution"] == "madance"
@@ -177,6 +178,55 @@ def test_missing_packages_extras_and_weights_are_listed_with_the_remedy(site, mo
     assert f"mine/net.safetensors (put the file into {tmp_path / 'weights'})" in missing
 
 
+def test_a_system_that_runs_with_something_else_for_now_says_so(site, monkeypatch, tmp_path):
+    monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
+    source = """
+        from evaluation.systems import system
+        @system("small", task="motion", weights=("big-net",), stand_in="a small network")
+        class X:
+            pass
+    """
+    install(site, "lean-dance", {"small": "small_mod:X"}, {"small_mod.py": source})
+    found = entry("small")
+    assert found.missing == ()
+    assert found.stand_in == (
+        f"a small network; for the real one, weights big-net (put the file into {tmp_path / 'weights'})"
+    )
+    (tmp_path / "weights" / "big-net").mkdir(parents=True)
+    assert (entry("small").stand_in, entry("small").missing) == (None, ())
+
+
+def test_what_can_run_now_is_told_by_looking(monkeypatch, tmp_path):
+    """EDGE has no weights of its own here, the Motion Expert comes with a small model."""
+    from click.testing import CliRunner
+
+    from madata.cli import madance
+
+    monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lines = CliRunner().invoke(madance, ["systems"]).stdout.splitlines()
+    told = {line.split()[0]: line for line in lines}
+    assert "missing: weights edge (run: gdown" in told["edge"]
+    assert "ready, with the small model that comes along" in told["motion-expert"]
+    assert "madance train motion" in told["motion-expert"]
+    assert "--preset gft-to-cfg" in told["motion-expert-gft-to-cfg"]
+    (tmp_path / "weights" / "edge").mkdir(parents=True)
+    (tmp_path / "weights" / "edge" / "checkpoint.pt").write_bytes(b"")
+    assert entry("edge").missing == ()
+
+
+def test_metadata_that_cannot_be_looked_at_harms_no_other(site, monkeypatch):
+    class Broken:
+        def find_spec(self, name, path=None, target=None):
+            if name == "odd_mod":
+                raise RuntimeError("no such luck")
+
+    install(site, "odd-dance", {"odd": "odd_mod:X"})
+    monkeypatch.setattr(sys, "meta_path", [Broken(), *sys.meta_path])
+    assert "no such luck" in entry("odd").error
+    assert entry("ground-truth").error is None
+
+
 def test_a_name_taken_twice_is_an_error_that_names_both(site):
     install(site, "first-dance", {"twin": "first_mod:Good"}, {"first_mod.py": GOOD})
     install(site, "second-dance", {"twin": "second_mod:Good"}, {"second_mod.py": GOOD}, version="4.2")
@@ -224,6 +274,8 @@ def test_an_installed_system_is_made_with_options(site):
     assert len(plugin.origin.sha256) == 64
     assert plugin.make({"steps": 3}).instance.steps == 3
     with pytest.raises(MadanceError, match="its options are: steps"):
+        plugin.make({"stpes": 3})
+    with pytest.raises(MadanceError, match=r"--set stpes: it has no such option; did you mean 'steps'\?"):
         plugin.make({"stpes": 3})
 
 

@@ -16,7 +16,7 @@ def test_it_is_registered_with_upstreams_settings_and_takes_no_fine_tuning():
     assert (made._preset, made._given[1:], made.tuned) == ("upstream", (None, None), False)
     assert made._on_top(None, "mace-dance-lora", is_tiny=False) is None
     for option in ("adapter", "lora"):
-        with pytest.raises(MadanceError, match=f"there is no setting {option}"):
+        with pytest.raises(MadanceError, match=f"it has no {option}"):
             plugin.make({option: "file.safetensors"})
     with pytest.raises(MadanceError, match="did you mean 'steps'"):
         plugin.make({"stepps": 3})
