@@ -114,7 +114,7 @@ class WanAnimator:
         for name, value in (("adapter", adapter), ("lora", lora)):
             if value is not None and not self.tuned:
                 raise ConfigError(
-                    f"{self.name} has no {name}: appearance-expert takes one (--set {name}=FILE)"
+                    f"it has no {name}: appearance-expert takes one (--set {name}=FILE)"
                 )
         if dtype not in ("auto", "bfloat16", "float32"):
             raise ConfigError(f"dtype: expected 'auto', 'bfloat16' or 'float32', got {dtype!r}")
