@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.features.table import Features, Window, measure_windows
-from evaluation.inputs.pose_files import EXTRACTOR, Track, convert_track
+from evaluation.inputs.pose_files import Track, convert_track
 from evaluation.metrics.measure import measure
 from evaluation.metrics.tables import Tables
 from evaluation.protocol import Protocol, load_protocol
 from evaluation.report.text import number
 from evaluation.result import Metric
 from madata.files import read_npz
+from madata.keypoints.mace import EXTRACTOR
 
 FPS = 16.0
 HEIGHT_PX = 1280.0

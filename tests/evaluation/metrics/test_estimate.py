@@ -1,0 +1,191 @@
+"""Values, intervals, floors and limits of single metrics, on tables made by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.motion_sanity import features_of
+from evaluation.features.video.scores import VideoScore
+from evaluation.features.video_rows import VideoRow
+from evaluation.metrics.estimate import Estimate, Resampling, estimate_of, row_statistic
+from evaluation.metrics.measure import measure
+from evaluation.metrics.pictures import Reading, mean_of_videos
+from evaluation.metrics.registry import own_metrics
+from evaluation.metrics.spec import MetricSpec
+from evaluation.metrics.tables import Column, Tables
+from evaluation.protocol import load_protocol
+from tests.evaluation.dancers import dance
+
+PROTOCOL = load_protocol("ma-data-motion2d")
+QUICK = PROTOCOL.model_copy(update={"statistics": PROTOCOL.statistics.model_copy(update={"resamples": 100})})
+
+
+def with_seed(protocol, seed):
+    return protocol.model_copy(update={"statistics": protocol.statistics.model_copy(update={"seed": seed})})
+
+
+@pytest.fixture(scope="module")
+def tables():
+    made = np.stack([dance(seed) for seed in range(24)])[..., [1, 0, 2]]
+    return Tables(QUICK, features_of(made[:12], QUICK), features_of(made[12:], QUICK))
+
+
+def fresh(tables, **changes):
+    return replace(tables, notes=[], _known={}, **changes)
+
+
+def gap(prediction, reference):
+    return float(abs(prediction.geometric.mean() - reference.geometric.mean()))
+
+
+GAP = MetricSpec("gap", 1, "Gap", "Gap", frozenset({"keypoints"}), "lower", bounds=(0.0, np.inf), of_sets=gap)
+
+
+def singles(values, protocol=QUICK):
+    return Resampling([np.array([row]) for row in range(len(values))], [], False, protocol)
+
+
+def test_a_mean_ends_at_its_bounds_on_both_sides():
+    values = np.array([0.0, 0.0, 1.0, 1.0])
+    wide, narrow, low = Estimate(), Estimate(), Estimate()
+    singles(values).mean(wide, values, "x", (-np.inf, np.inf))
+    singles(values).mean(narrow, values, "x", (0.2, 0.8))
+    singles(values).mean(low, values, "x", (0.2, np.inf))
+    assert wide.ci95[0] < 0.2 and wide.ci95[1] > 0.8
+    assert narrow.ci95 == (0.2, 0.8) and low.ci95 == (0.2, wide.ci95[1])
+    assert wide.value == narrow.value == 0.5
+
+
+def test_the_seed_of_the_protocol_and_the_name_of_the_metric_decide_the_draws():
+    values = np.random.default_rng(0).normal(0.5, 0.1, 20)
+
+    def ends(protocol, name):
+        estimate = Estimate()
+        singles(values, protocol).mean(estimate, values, name, (0.0, 1.0))
+        return estimate.ci95
+
+    assert ends(QUICK, "a") == ends(QUICK, "a")
+    assert len({ends(QUICK, "a"), ends(QUICK, "b"), ends(with_seed(QUICK, 7), "a")}) == 3
+
+
+def test_the_seed_decides_intervals_and_floors_of_sets_and_of_videos(tables):
+    def numbers(protocol):
+        found = estimate_of(GAP, fresh(tables, protocol=protocol))
+        return found.ci95, found.noise_floor
+
+    assert numbers(QUICK) == numbers(QUICK)
+    again = numbers(with_seed(QUICK, 7))
+    assert again[0] != numbers(QUICK)[0] and again[1] != numbers(QUICK)[1]
+    protocol = load_protocol("vbench")
+    values = np.random.default_rng(0).random(30)
+    rows = [VideoRow(f"v{value}", "", scores={"x": VideoScore("x", value, 2, 1)}) for value in values]
+    ends = {
+        (name, seed): mean_of_videos(
+            Tables(with_seed(protocol, seed), videos={"prediction": rows}), Reading(name, "x")
+        ).ci95
+        for name in ("one", "other")
+        for seed in (0, 7)
+    }
+    assert len(set(ends.values())) == 4
+
+
+def test_a_number_of_sets_has_an_interval_a_floor_and_both_sizes(tables):
+    found = estimate_of(GAP, fresh(tables))
+    assert found.value == gap(tables.prediction, tables.reference)
+    assert (found.n, found.n_reference, found.noise_floor_n) == (12, 12, 6)
+    assert 0 <= found.ci95[0] < found.ci95[1]
+    capped = estimate_of(replace(GAP, bounds=(0.0, found.ci95[1] / 2)), fresh(tables))
+    assert capped.ci95[1] == found.ci95[1] / 2
+    statistic = row_statistic(GAP, fresh(tables))
+    every = np.arange(12)
+    assert statistic(every, every) == found.value
+    assert statistic(every[:4], every[4:]) == gap(
+        tables.prediction.take(every[:4]), tables.reference.take(every[4:])
+    )
+
+
+def test_the_floor_is_of_the_reference_alone(tables):
+    changed = replace(tables.prediction, geometric=tables.prediction.geometric + 100.0)
+    floors = [estimate_of(GAP, fresh(tables, prediction=side)) for side in (tables.prediction, changed)]
+    assert floors[0].noise_floor == floors[1].noise_floor
+    assert floors[1].value > floors[0].value + 50
+
+
+def test_below_the_least_number_of_clips_there_is_a_reason(tables):
+    least = QUICK.statistics.min_n
+    for count, refused in ((least - 1, True), (least, False)):
+        few = fresh(tables, prediction=tables.prediction.take(range(count)))
+        found = estimate_of(GAP, few)
+        assert (found.value is None) == refused
+        assert not refused or f"at least {least} clips" in found.reason
+
+
+def test_a_clip_without_a_value_is_left_out_and_counted_and_upstream_prints_nan(tables):
+    scalars = {**tables.prediction.scalars, "mine": np.array([np.nan, *range(11)], float)}
+    beside = {**tables.reference.scalars, "mine": np.array([*range(6), *[np.nan] * 6])}
+    mine = MetricSpec(
+        "mine", 1, "M", "Mine", frozenset({"keypoints"}), "lower", per_clip=lambda clip: 0.0, absent="no feet"
+    )
+    both = fresh(
+        tables,
+        prediction=replace(tables.prediction, scalars=scalars),
+        reference=replace(tables.reference, scalars=beside),
+    )
+    found = estimate_of(mine, both)
+    assert (found.n, found.value, found.reference) == (11, 5.0, 2.5)
+    assert found.cautions == ["1 of 12 rows have no feet and are left out"]
+    printed = estimate_of(mine, fresh(both, protocol=load_protocol("mace2d-official")))
+    assert printed.value is None and "upstream prints nan: 1 of 12" in printed.reason
+    lost = estimate_of(mine, fresh(tables))
+    assert lost.value is None and "measured without it" in lost.reason
+
+
+def test_a_weighted_column_counts_what_has_a_value():
+    column = Column(np.array([1.0, np.nan, 4.0, 4.0]), np.array([2.0, 9.0, 1.0, 1.0]))
+    assert column.mean() == 2.5
+    assert column.mean(np.array([0, 0, 2])) == pytest.approx(8 / 5)
+    assert np.isnan(column.mean(np.array([1])))
+    assert Column(column.values).mean() == 3.0
+
+
+def test_what_is_shared_is_computed_once_and_fails_every_time(tables):
+    calls = []
+
+    def once(held, part):
+        calls.append(part)
+        if part == "bad":
+            raise ValueError("no")
+        return len(calls)
+
+    held = fresh(tables)
+    assert [held.shared(once, part) for part in ("a", "b", "a")] == [1, 2, 1]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no"):
+            held.shared(once, "bad")
+    assert calls == ["a", "b", "bad"]
+
+
+def test_values_and_ends_lie_within_the_bounds_of_their_metric(tables):
+    for metric in measure(fresh(tables)).metrics:
+        low, high = own_metrics()[metric.name].bounds
+        numbers = [metric.value, metric.reference, *(metric.ci95 or ())]
+        assert all(low <= number <= high for number in numbers if number is not None), metric.name
+
+
+def test_the_limit_of_fid_has_its_interval_and_is_never_negative(tables):
+    rng = np.random.default_rng(0)
+    wide = {"kinetic": (30, 2), "geometric": (30, 2)}
+    sides = [
+        replace(
+            features_of(np.stack([dance(seed) for seed in range(30)])[..., [1, 0, 2]], QUICK),
+            kinetic_columns=("a", "b"),
+            geometric_columns=("a", "b"),
+            **{name: rng.normal(size=size) for name, size in wide.items()},
+        )
+        for _ in range(2)
+    ]
+    found = {metric.name: metric for metric in measure(Tables(QUICK, *sides)).metrics}
+    assert found["fid_k_infinity"].value >= 0
+    assert found["fid_k_infinity"].value < found["fid_k"].value
+    assert found["fid_k_infinity"].ci95 == found["fid_k"].ci95
