@@ -283,12 +283,49 @@ def test_no_two_public_things_have_one_name():
     assert not {name: where for name, where in twice.items() if name not in NAMESAKES}
 
 
-NAMESAKES = set(
-    """Checkpoint Column Conditions Drop Entry Estimate Loaded Piece Pose Prepared Progress Records
-    Result Run SampleSettings Span System Table Track Verdict Wanted Window cache_dir check
-    column_of convert cut_windows decode describe find find_clips judge load load_transnet
-    mean_interval noise_floor place points_of psnr_db resample windows_of""".split()
-)
+NAMESAKES = {
+    "Checkpoint",
+    "Column",
+    "Conditions",
+    "Drop",
+    "Entry",
+    "Estimate",
+    "Loaded",
+    "Piece",
+    "Pose",
+    "Prepared",
+    "Progress",
+    "Records",
+    "Result",
+    "Run",
+    "SampleSettings",
+    "Span",
+    "System",
+    "Table",
+    "Track",
+    "Verdict",
+    "Wanted",
+    "Window",
+    "cache_dir",
+    "check",
+    "column_of",
+    "convert",
+    "cut_windows",
+    "decode",
+    "describe",
+    "find",
+    "find_clips",
+    "judge",
+    "load",
+    "load_transnet",
+    "mean_interval",
+    "noise_floor",
+    "place",
+    "points_of",
+    "psnr_db",
+    "resample",
+    "windows_of",
+}
 """Names that still stand for two things."""
 
 

@@ -14,6 +14,7 @@ def test_the_signal_fades_from_all_to_nothing():
     assert left[0] > 0.9999
     assert left[-1] < 1e-7
     assert SCHEDULE.signal(torch.tensor([-1])).item() == 1
+    assert SCHEDULE.signal(torch.tensor([0])).item() == left[0].item() < 1
 
 
 def test_noise_is_found_again():
@@ -94,6 +95,20 @@ def test_at_eta_1_the_noise_is_that_of_ancestral_sampling():
 
     ddim(predict, lambda: next(draws), SCHEDULE, [500, 499], eta=1.0)
     assert seen[1] ** 2 == pytest.approx(SCHEDULE.posterior_variance[500].item(), rel=1e-4)
+
+
+def test_the_posterior_is_what_bayes_says():
+    """z_{t-1} has mean sqrt(abar_{t-1}) x and z_t is it, damped, with fresh noise: two Gaussians multiplied."""
+    clean, noisy, time = 0.3, -0.7, 600
+    beta = SCHEDULE.betas[time].double().item()
+    before = SCHEDULE.alphas_cumprod[time - 1].double().item()
+    precision = 1 / (1 - before) + (1 - beta) / beta
+    mean = (before**0.5 * clean / (1 - before) + (1 - beta) ** 0.5 * noisy / beta) / precision
+    found, log_variance = SCHEDULE.posterior(
+        torch.full((1, 1, 1), clean), torch.full((1, 1, 1), noisy), torch.tensor([time])
+    )
+    assert found.item() == pytest.approx(mean, rel=1e-4)
+    assert log_variance.exp().item() == pytest.approx(1 / precision, rel=1e-4)
 
 
 def test_eta_0_draws_once():
