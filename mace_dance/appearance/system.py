@@ -113,9 +113,7 @@ class WanAnimator:
                 raise ConfigError(f"{name} is no option: size and rate are asked for with --size and --fps")
         for name, value in (("adapter", adapter), ("lora", lora)):
             if value is not None and not self.tuned:
-                raise ConfigError(
-                    f"it has no {name}: appearance-expert takes one (--set {name}=FILE)"
-                )
+                raise ConfigError(f"it has no {name}: appearance-expert takes one (--set {name}=FILE)")
         if dtype not in ("auto", "bfloat16", "float32"):
             raise ConfigError(f"dtype: expected 'auto', 'bfloat16' or 'float32', got {dtype!r}")
         self._given = (weights, adapter, lora)

@@ -98,10 +98,10 @@ def motion_beat_times(body: Body) -> Times:
 
 
 def _stops(curve: Times, seen: Times, order: int, flat: float) -> list[tuple[int, int]]:
-    """First and last frame of every stop: around a frame that is as low as its ``order`` neighbours on each side, all
-    those that are within ``flat`` of it.
+    """First and last frame of every stop.
 
-    Equally low frames nearer to each other than ``order`` belong to one stop. One that reaches an end of the clip or a
+    Around a frame that is as low as its ``order`` neighbours on each side, those within ``flat`` of it belong to the
+    stop. Equally low frames nearer to each other than ``order`` belong to one stop. One that reaches an end of the clip or a
     gap is none: it may go on there.
     """
     lowest = np.flatnonzero((curve <= minimum_filter1d(curve, 2 * order + 1, mode="nearest")) & (seen > 0))
