@@ -101,8 +101,8 @@ def _stops(curve: Times, seen: Times, order: int, flat: float) -> list[tuple[int
     """First and last frame of every stop.
 
     Around a frame that is as low as its ``order`` neighbours on each side, those within ``flat`` of it belong to the
-    stop. Equally low frames nearer to each other than ``order`` belong to one stop. One that reaches an end of the clip or a
-    gap is none: it may go on there.
+    stop. Equally low frames nearer to each other than ``order`` belong to one stop. One that reaches an end of the
+    clip or a gap is none: it may go on there.
     """
     lowest = np.flatnonzero((curve <= minimum_filter1d(curve, 2 * order + 1, mode="nearest")) & (seen > 0))
     stops: list[tuple[int, int]] = []
