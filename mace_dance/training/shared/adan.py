@@ -1,4 +1,4 @@
-"""Adan, the optimiser of EDGE and of the official Motion Expert, and the moving average of weights.
+"""Adan, the optimiser of EDGE and of the official Motion Expert.
 
 Adan (Xie et al. 2022, arXiv:2208.06677) keeps moving averages of the gradient, of its change and of the square
 of both together::
@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-__all__ = ["Adan", "update_average"]
+__all__ = ["Adan"]
 
 
 class Adan(torch.optim.Optimizer):
@@ -75,10 +75,3 @@ class Adan(torch.optim.Optimizer):
         state["m"].mul_(1 - b1).add_(gradient, alpha=b1)
         state["v"].mul_(1 - b2).add_(change, alpha=b2)
         state["n"].mul_(1 - b3).add_((gradient + (1 - b2) * change).square_(), alpha=b3)
-
-
-def update_average(average: nn.Module, network: nn.Module, decay: float = 0.9999) -> None:
-    """Move the weights of ``average`` towards those of ``network`` by ``1 - decay``; buffers are not moved."""
-    with torch.no_grad():
-        for kept, new in zip(average.parameters(), network.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)

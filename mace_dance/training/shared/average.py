@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from mace_dance.training.shared.adan import update_average
-
 __all__ = ["Average", "load_trained", "trained_parameters", "trained_state"]
 
 
@@ -42,33 +40,35 @@ def load_trained(network: nn.Module, state: Mapping[str, Tensor]) -> None:
 class Average:
     """Exponential moving average of the trained parameters; buffers are not averaged.
 
+    The average of diffusers at one decay from the first step on, as EDGE and the Motion Expert are averaged.
+
     Attributes:
         decay: share of the old average that a step keeps; 0 keeps no average, and the network stands for it.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
+        from diffusers.training_utils import EMAModel
+
         self.decay = decay
-        self._names = list(trained_parameters(network))
-        self._current = nn.ParameterList(trained_parameters(network).values())
-        kept = [value.detach().clone() for value in self._current] if decay else []
-        self._average = nn.ParameterList(nn.Parameter(value, requires_grad=False) for value in kept)
+        trained = trained_parameters(network)
+        self._names, self._current = list(trained), list(trained.values())
+        # Without these two it starts as a copy of the first step and warms up: another average than the published.
+        constant = {"min_decay": decay, "update_after_step": -1}
+        self._average = EMAModel(self._current if decay else [], decay, **constant)
 
     def update(self) -> None:
         """After a step."""
         if self.decay:
-            update_average(self._average, self._current, self.decay)
+            self._average.step(self._current)
 
     def state(self) -> dict[str, Tensor]:
         """Averages by name; empty without a decay."""
-        return {
-            name: value.detach() for name, value in zip(self._names, self._average, strict=bool(self.decay))
-        }
+        return dict(zip(self._names, self._average.shadow_params, strict=bool(self.decay)))
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Put :meth:`state` back."""
-        with torch.no_grad():
-            for name, value in self.state().items():
-                value.copy_(state[name])
+        for name, value in self.state().items():
+            value.copy_(state[name])
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
@@ -76,14 +76,9 @@ class Average:
         if not self.decay:
             yield
             return
-        before = [value.detach().clone() for value in self._current]
-        self._fill(list(self._average))
+        self._average.store(self._current)
+        self._average.copy_to(self._current)
         try:
             yield
         finally:
-            self._fill(before)
-
-    def _fill(self, values: list[Tensor]) -> None:
-        with torch.no_grad():
-            for place, value in zip(self._current, values, strict=True):
-                place.copy_(value)
+            self._average.restore(self._current)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mace_dance.training.shared.adan import Adan, update_average
+from mace_dance.training.shared.adan import Adan
 from tests.mace_dance.motion.golden import deviation, tensor, tensors
 
 
@@ -64,13 +64,6 @@ def test_every_step_is_that_of_the_equations(betas, decay):
             weight.grad = torch.tensor([gradient], dtype=torch.float64)
             optimiser.step()
         assert weight.item() == pytest.approx(by_the_paper(1.5, gradients[:steps], 0.1, *betas, 1e-8, decay))
-
-
-def test_the_average_follows_slowly():
-    average, network = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
-    before = average.weight.clone()
-    update_average(average, network, decay=0.9)
-    torch.testing.assert_close(average.weight, 0.9 * before + 0.1 * network.weight)
 
 
 @pytest.mark.golden
