@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mace_dance.motion.pretrained import Pretrained
     from madata.types import FloatArray, Motion3D
 
-__all__ = ["EdgeSystem", "cut_windows", "windows_needed"]
+__all__ = ["EdgeSystem", "cut_song", "windows_needed"]
 
 FPS = 30
 
@@ -150,7 +150,7 @@ class EdgeSystem:
         extract = self._jukebox if needs_jukebox and self._jukebox is not None else _baseline
         parts = [
             _first_frames(extract(path), config.frames, path)
-            for path in cut_windows(request.music, request.scratch, request.duration_s, count, config.frames)
+            for path in cut_song(request.music, request.scratch, request.duration_s, count, config.frames)
         ]
         return np.stack(parts)
 
@@ -165,7 +165,7 @@ def windows_needed(frames: int, length: int) -> int:
     return max(0, math.ceil((frames - length) / (length // 2))) + 1
 
 
-def cut_windows(music: Path, folder: Path, duration_s: float, count: int, frames: int) -> Iterator[Path]:
+def cut_song(music: Path, folder: Path, duration_s: float, count: int, frames: int) -> Iterator[Path]:
     """Windows of a song as sound files in ``folder``, one after the other; silence follows the song's end.
 
     Raises:

@@ -12,7 +12,7 @@ from baselines.edge.network import EDGE_KIND, Edge, EdgeConfig, sample_edge
 from mace_dance.motion.config import Choices
 from mace_dance.motion.diffusion import NoiseSource, Schedule
 from mace_dance.training.motion.family import MotionFamily
-from mace_dance.training.motion.settings import SampleSettings
+from mace_dance.training.motion.settings import DanceSampleSettings
 
 __all__ = ["edge"]
 
@@ -41,7 +41,7 @@ def _sample(
     genre: Tensor,
     draw: NoiseSource,
     schedule: Schedule,
-    settings: SampleSettings,
+    settings: DanceSampleSettings,
 ) -> Tensor:
     return sample_edge(network, music, draw, schedule)
 

@@ -21,8 +21,8 @@ from mace_dance.motion.diffusion import cosine_schedule, ddim_times, seeded_nois
 from mace_dance.motion.guidance import sample_motion
 from mace_dance.motion.model import MotionExpert
 from mace_dance.motion.pretrained import load_model
-from mace_dance.training.motion.data import MotionWindows, Prepared, prepare
-from mace_dance.training.motion.judge import judge
+from mace_dance.training.motion.data import MotionWindows, PreparedDances, prepare
+from mace_dance.training.motion.judge import judge_dances
 from mace_dance.training.motion.settings import settings_layers
 from mace_dance.training.motion.task import MotionTask, resolve_training, train_motion
 from mace_dance.training.shared.progress import ProgressLine
@@ -59,11 +59,13 @@ def chosen(windows: MotionWindows) -> list[int]:
 
 
 def judged(motions: list, windows: MotionWindows, indices: list[int], vector: str) -> dict:
-    numbers = judge(motions, [windows.raw(i) for i in indices], [windows.heard(i) for i in indices], vector)
+    numbers = judge_dances(
+        motions, [windows.raw(i) for i in indices], [windows.heard(i) for i in indices], vector
+    )
     return {name: numbers[name] for name in ("fid_k", "fid_g", "div_k", "div_g", "unusable")}
 
 
-def danced(network: MotionExpert, prepared: Prepared, indices: list[int], sampler: str) -> list:
+def danced(network: MotionExpert, prepared: PreparedDances, indices: list[int], sampler: str) -> list:
     steps, eta = SAMPLERS[sampler]
     batch = prepared.held_out.batch(indices)
     draw = seeded_noise(indices, batch.motion.shape[1], batch.motion.shape[2])
@@ -73,7 +75,7 @@ def danced(network: MotionExpert, prepared: Prepared, indices: list[int], sample
     return list(prepared.normaliser.unnormalise(motions.numpy()))
 
 
-def report(task: MotionTask, prepared: Prepared, untrained: MotionExpert, model: Path) -> dict:
+def report(task: MotionTask, prepared: PreparedDances, untrained: MotionExpert, model: Path) -> dict:
     held_out, indices = prepared.held_out, chosen(prepared.held_out)
     trained = load_model(model).network
     rows = {}

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mace_dance.training.motion.data import MotionWindows, Prepared, prepare_synthetic
+from mace_dance.training.motion.data import MotionWindows, PreparedDances, prepare_synthetic
 from mace_dance.training.motion.data.settings import SyntheticSettings
 from mace_dance.training.motion.task import MotionTask, resolve_training, train_motion
 from mace_dance.training.shared.progress import ProgressLine
@@ -69,7 +69,7 @@ def rhythm_only(windows: MotionWindows) -> MotionWindows:
     return replace(windows, music=music)
 
 
-def made_up(cache: Path) -> Prepared:
+def made_up(cache: Path) -> PreparedDances:
     """The data."""
     prepared = prepare_synthetic(cache, CLIPS, SECONDS, SEED, DATA)
     return replace(prepared, train=rhythm_only(prepared.train), held_out=rhythm_only(prepared.held_out))

@@ -140,7 +140,7 @@ def make_controls(request: Request, options: ControlOptions) -> Controls:
 
 
 def _points(request: Request, person: ReferencePose | None, style: Style) -> PosePoints:
-    from mace_dance.appearance.pose_video import points_of, pose_points, retarget
+    from mace_dance.appearance.pose_video import points_of_pose, pose_points, retarget
 
     size, frames = request.size, request.num_frames
     if request.motion is not None:
@@ -148,7 +148,7 @@ def _points(request: Request, person: ReferencePose | None, style: Style) -> Pos
     if request.pose is None or len(request.pose.xy) != frames:
         rows = 0 if request.pose is None else len(request.pose.xy)
         raise MadanceError(f"{request.clip_id}: the pose has {rows} rows, {frames} frames are wanted")
-    points = points_of(request.pose).letterboxed(size)
+    points = points_of_pose(request.pose).letterboxed(size)
     return points if person is None else retarget(points, person.on_canvas(size).points)
 
 

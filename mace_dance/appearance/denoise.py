@@ -27,7 +27,7 @@ from mace_dance.appearance.segments import Segment
 from mace_dance.appearance.settings import InferenceSettings
 
 __all__ = [
-    "Conditions",
+    "SegmentConditions",
     "SegmentInputs",
     "decode_latents",
     "encode_conditions",
@@ -45,7 +45,7 @@ PROMPT_TOKENS = 512
 
 
 @dataclass(frozen=True, eq=False)
-class Conditions:
+class SegmentConditions:
     """What stays the same for all segments of a clip.
 
     Attributes:
@@ -140,7 +140,7 @@ def sample_latents(
     pipeline: Pipeline,
     sampler: Any,
     settings: InferenceSettings,
-    conditions: Conditions,
+    conditions: SegmentConditions,
     inputs: SegmentInputs,
     noise: Tensor,
     on_step: Callable[[int], None] = lambda step: None,

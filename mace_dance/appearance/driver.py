@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from mace_dance.appearance.denoise import (
-    Conditions,
+    SegmentConditions,
     decode_latents,
     encode_conditions,
     encode_picture,
@@ -46,7 +46,7 @@ from mace_dance.appearance.settings import DEFAULT_PROMPT, InferenceSettings, ch
 from madata.files import read_json, write_json
 from madata.types import FloatArray
 
-__all__ = ["Progress", "Result", "animate"]
+__all__ = ["Animation", "SegmentProgress", "animate"]
 
 Image = npt.NDArray[np.uint8]
 Frames = Sequence[Image] | npt.NDArray[np.uint8]
@@ -54,7 +54,7 @@ Frames = Sequence[Image] | npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Progress:
+class SegmentProgress:
     """Where a run is.
 
     Attributes:
@@ -75,7 +75,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Result:
+class Animation:
     """A finished video.
 
     Attributes:
@@ -105,7 +105,7 @@ class _Pace:
     """Seconds taken so far, and left."""
 
     def __init__(
-        self, segments: int, steps_per_segment: int, notify: Callable[[Progress], None] | None
+        self, segments: int, steps_per_segment: int, notify: Callable[[SegmentProgress], None] | None
     ) -> None:
         self.started = time.monotonic()
         self.segments = segments
@@ -126,7 +126,7 @@ class _Pace:
             remaining = steps_left * sum(self.step_s) / len(self.step_s) + joins_left * around_s
         elapsed = time.monotonic() - self.started
         steps = self.steps_per_segment
-        self._notify(Progress(stage, segment, self.segments, step, steps, elapsed, remaining))
+        self._notify(SegmentProgress(stage, segment, self.segments, step, steps, elapsed, remaining))
 
 
 @torch.no_grad()
@@ -140,10 +140,10 @@ def animate(
     seed: int = 0,
     *,
     folder: Path,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Callable[[SegmentProgress], None] | None = None,
     placement: Placement | None = None,
     embeddings: Path | None = None,
-) -> Result:
+) -> Animation:
     """Make the person of a picture follow a pose video; go on with what ``folder`` holds of the same run.
 
     Args:
@@ -189,7 +189,7 @@ def animate(
     if missing or not run.report.exists():
         reused = len(plan.segments) - len(missing)
         write_json(run.report, _report(clip, run, seed, prompt, reused, pace, placement))
-    return Result(run.frames(len(plan.segments)), read_json(run.report), folder)
+    return Animation(run.frames(len(plan.segments)), read_json(run.report), folder)
 
 
 def _record(
@@ -225,7 +225,7 @@ def _record(
 
 def _encode(
     pipeline: Any, clip: _Clip, prompt: str, cache: EmbeddingCache, placement: Placement
-) -> Conditions:
+) -> SegmentConditions:
     device = placement.device
 
     def text(words: str) -> Tensor:
@@ -245,7 +245,7 @@ def _encode(
     seen = cache.get("picture", clip.framed.tobytes(), picture)
     with placement.use("vae"):
         latent = encode_reference(pipeline, clip.framed, device)
-    return Conditions(embedded, negative, seen, latent)
+    return SegmentConditions(embedded, negative, seen, latent)
 
 
 def _noises(pipeline: Any, settings: InferenceSettings, seed: int, plan: SegmentPlan) -> Iterator[Tensor]:
@@ -267,7 +267,7 @@ def _noises(pipeline: Any, settings: InferenceSettings, seed: int, plan: Segment
 def _make_segment(
     pipeline: Any,
     clip: _Clip,
-    conditions: Conditions,
+    conditions: SegmentConditions,
     part: Segment,
     noise: Tensor,
     run: RunFolder,
@@ -308,7 +308,7 @@ def _make_segment(
 def _denoise(
     pipeline: Any,
     clip: _Clip,
-    conditions: Conditions,
+    conditions: SegmentConditions,
     part: Segment,
     noise: Tensor,
     tail: Tensor | None,

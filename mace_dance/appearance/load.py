@@ -1,14 +1,14 @@
 """A Wan-Animate pipeline from a folder: the diffusers layout, or the original repository's; adapter and LoRA on top.
 
 Nothing is downloaded unless asked for, no pickle is run, and all files are checked for being whole before the first
-byte of weights is read. What was loaded is told file by file (:attr:`Loaded.provenance`), and a folder made by
+byte of weights is read. What was loaded is told file by file (:attr:`LoadedPipeline.provenance`), and a folder made by
 ``madance weights tiny`` keeps its label.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +26,18 @@ from madata.errors import ConfigError, MissingDependencyError, WeightsError
 from madata.files import read_json
 from madata.formats import suffix_of
 
-__all__ = ["PUBLISHED", "REPOSITORY", "Loaded", "check_folder", "is_hub_id", "load_pipeline"]
+__all__ = [
+    "NETWORKS",
+    "PUBLISHED",
+    "REPOSITORY",
+    "LoadedPipeline",
+    "Network",
+    "check_folder",
+    "is_hub_id",
+    "label_of",
+    "load_parts",
+    "load_pipeline",
+]
 
 REPOSITORY = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
 """Where the published pipeline lies on the hub."""
@@ -34,15 +45,18 @@ REPOSITORY = "Wan-AI/Wan2.2-Animate-14B-Diffusers"
 PUBLISHED = "wan2.2-animate-14b"
 """Label of a pipeline with the published network's sizes."""
 
+Network = Literal["transformer", "vae", "text_encoder", "image_encoder"]
+NETWORKS: tuple[Network, ...] = ("transformer", "vae", "text_encoder", "image_encoder")
+"""The parts of a pipeline that have weights."""
+
 _PUBLISHED_SIZES = {"num_layers": 40, "num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13824}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMAND = "madance weights fetch wan-animate"
 _PIPELINE = "WanAnimatePipeline"
-_PARTS = ("transformer", "vae", "text_encoder", "tokenizer", "image_encoder")
 
 
 @dataclass(frozen=True, eq=False)
-class Loaded:
+class LoadedPipeline:
     """A pipeline ready to generate.
 
     Attributes:
@@ -74,7 +88,7 @@ def load_pipeline(
     device: str = "cpu",
     allow_download: bool = False,
     hashes: bool = True,
-) -> Loaded:
+) -> LoadedPipeline:
     """Load a pipeline and what fine-tuning put on top of it.
 
     Args:
@@ -103,7 +117,7 @@ def load_pipeline(
     with quiet_libraries():
         pipeline, folder, layout = _base(source, dtype, allow_download=allow_download)
         files = _records(_weight_files(folder), folder, hashes=hashes)
-        label = _label(pipeline, folder)
+        label = label_of(folder, pipeline.transformer.config)
         _clip_input(pipeline)
         taken = None if adapter is None else load_adapter(pipeline.transformer, adapter, whole=whole_adapter)
         on_top = (
@@ -115,7 +129,7 @@ def load_pipeline(
             if hasattr(network, "requires_grad_"):
                 network.eval().requires_grad_(False)
         _move(pipeline, device)
-    return Loaded(
+    return LoadedPipeline(
         pipeline,
         label,
         {
@@ -146,7 +160,7 @@ def _base(source: Path | str, dtype: str, *, allow_download: bool) -> tuple[Any,
     layout = check_folder(folder)
     if layout == "original":
         return load_original(original_files(folder), getattr(torch, dtype)), folder, layout
-    return _from_folder(folder, getattr(torch, dtype)), folder, "hub" if hub else layout
+    return load_parts(folder, getattr(torch, dtype)), folder, "hub" if hub else layout
 
 
 def is_hub_id(source: Path | str) -> bool:
@@ -180,9 +194,12 @@ def check_folder(folder: Path) -> Literal["diffusers", "original"]:
 def _check_diffusers(folder: Path, index: dict[str, Any]) -> None:
     if index.get("_class_name") != _PIPELINE:
         raise WeightsError(f"{folder}: is a {index.get('_class_name')}, not a {_PIPELINE}")
-    for part in _PARTS:
+    for part in (*NETWORKS, "tokenizer"):
         if not (folder / part).is_dir():
             raise WeightsError(f"{folder / part}: missing from the pipeline; run: {_COMMAND}")
+    for part in NETWORKS:
+        if not any((folder / part).glob("*.safetensors")):
+            raise WeightsError(f"{folder / part}: holds no safetensors file; run: {_COMMAND}")
     check_shards(folder)
 
 
@@ -207,22 +224,30 @@ def _from_hub(source: str, *, allow_download: bool) -> Path:
         raise WeightsError(f"{source}: could not be fetched from the hub: {error}") from error
 
 
-def _from_folder(folder: Path, dtype: Any) -> Any:
+def load_parts(folder: Path, dtype: Any, absent: Collection[str] = ()) -> Any:
+    """The pipeline of a folder in the diffusers layout, with ``None`` in place of the parts that are absent.
+
+    Args:
+        dtype: of the weights, or one for each part by name.
+
+    Raises:
+        WeightsError: the files do not hold the weights.
+    """
     from diffusers import WanAnimatePipeline
 
     try:
         return WanAnimatePipeline.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True, **dict.fromkeys(absent)
         )
     except (OSError, ValueError, RuntimeError) as error:
         said = " ".join(str(error).split())
         raise WeightsError(f"{folder}: the pipeline cannot be loaded: {said}") from error
 
 
-def _label(pipeline: Any, folder: Path) -> str:
+def label_of(folder: Path, config: Mapping[str, Any]) -> str:
+    """What the weights in ``folder`` are, the transformer being of ``config``; see :attr:`LoadedPipeline.label`."""
     if (folder / MARKER).is_file():
         return str(read_json(folder / MARKER)["label"])
-    config = pipeline.transformer.config
     return PUBLISHED if all(config[name] == size for name, size in _PUBLISHED_SIZES.items()) else "custom"
 
 

@@ -14,7 +14,7 @@ import torch
 
 from mace_dance.appearance.memory import MemoryPlan
 
-__all__ = ["Placement", "place"]
+__all__ = ["Placement", "place_pipeline"]
 
 _MEMBERS = ("transformer", "vae", "text_encoder", "image_encoder")
 _HOST = torch.device("cpu")
@@ -57,7 +57,7 @@ class Placement:
                 torch.cuda.empty_cache()
 
 
-def place(pipeline: Any, plan: MemoryPlan, device: str | torch.device) -> Placement:
+def place_pipeline(pipeline: Any, plan: MemoryPlan, device: str | torch.device) -> Placement:
     """Arrange ``pipeline``, loaded in the machine's memory, as ``plan`` says.
 
     The transformer's own hooks do the 8-bit storage (matrices of linear and convolution layers, computed with in the

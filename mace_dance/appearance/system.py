@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mace_dance.appearance.controls import Controls
-    from mace_dance.appearance.driver import Progress
-    from mace_dance.appearance.load import Loaded as LoadedPipeline
+    from mace_dance.appearance.driver import SegmentProgress
+    from mace_dance.appearance.load import LoadedPipeline
     from mace_dance.appearance.memory import MemoryPlan
     from mace_dance.appearance.placement import Placement
     from mace_dance.appearance.settings import InferenceSettings
@@ -301,7 +301,7 @@ class WanAnimator:
     def _place(self, settings: InferenceSettings, num_frames: int) -> tuple[MemoryPlan | None, Placement]:
         """Put the pipeline where the memory plan wants it; clips of one shape share a placement."""
         from mace_dance.appearance.memory import choose_plan, estimate, free_memory, model_sizes
-        from mace_dance.appearance.placement import Placement, place
+        from mace_dance.appearance.placement import Placement, place_pipeline
         from mace_dance.appearance.segments import plan_segments
 
         shape = (settings.width, settings.height, settings.segment_frames, settings.guided)
@@ -320,7 +320,7 @@ class WanAnimator:
             segments = plan_segments(num_frames, settings.segment_frames, settings.overlap)
             counted = estimate(settings, segments, model_sizes(pipeline))
             plan = choose_plan(counted, free_memory(self._device), free_memory("cpu"))
-            placement = place(pipeline, plan, self._device)
+            placement = place_pipeline(pipeline, plan, self._device)
         self._placed = (shape, plan, placement)
         return plan, placement
 
@@ -361,7 +361,7 @@ def _show_poses(folder: Path, controls: Controls, fps: float) -> None:
         write_video(path, controls.poses, fps)
 
 
-def _told(progress: Progress) -> tuple[str, float]:
+def _told(progress: SegmentProgress) -> tuple[str, float]:
     """What the driver is doing, in words, and the share of the clip that is done."""
     place = f"segment {progress.segment + 1} of {progress.segments}, step {progress.step} of {progress.steps}"
     done = 1.0 if progress.stage == "segment" else progress.step / progress.steps

@@ -22,9 +22,9 @@ from madata.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from mace_dance.training.appearance.clips import Drop
+    from mace_dance.training.appearance.clips import DroppedSample
     from mace_dance.training.appearance.plan import TrainingPlan
-    from mace_dance.training.appearance.preparation import Prepared
+    from mace_dance.training.appearance.preparation import PreparedRun
     from mace_dance.training.appearance.settings import Stage
 
 __all__ = ["aesthetic", "kinematic"]
@@ -172,13 +172,13 @@ def _encoding_line(quiet: bool) -> Callable[[int, int, str], None]:
     return show
 
 
-def _show_drops(drops: list[Drop]) -> None:
+def _show_drops(drops: list[DroppedSample]) -> None:
     for drop in drops:
         click.echo(f"left out  {drop.name}: {drop.message}", err=True)
 
 
 def _show_result(
-    ctx: click.Context, prepared: Prepared, trained: Any, line: Any, out: Path, *, as_json: bool
+    ctx: click.Context, prepared: PreparedRun, trained: Any, line: Any, out: Path, *, as_json: bool
 ) -> None:
     from mace_dance.training.appearance.outputs import OUTPUTS
 
@@ -208,7 +208,7 @@ def _show_result(
         ctx.exit(1)
 
 
-def _show_plan(stage: str, plan: TrainingPlan, drops: list[Drop], *, as_json: bool) -> None:
+def _show_plan(stage: str, plan: TrainingPlan, drops: list[DroppedSample], *, as_json: bool) -> None:
     memory = plan.memory
     if as_json:
         told = {

@@ -23,13 +23,13 @@ from mace_dance.motion.model import MotionExpert
 from mace_dance.motion.normaliser import Normaliser
 from madata.errors import ConfigError, WeightsError
 
-__all__ = ["Checkpoint", "load_motion_expert", "load_strictly", "read_checkpoint"]
+__all__ = ["OfficialCheckpoint", "load_motion_expert", "load_strictly", "read_checkpoint"]
 
 Which = Literal["model", "ema"]
 
 
 @dataclass(frozen=True, eq=False)
-class Checkpoint:
+class OfficialCheckpoint:
     """What sampling needs of a checkpoint.
 
     Attributes:
@@ -62,7 +62,7 @@ _BOXES: list[Any] = [
 ]
 
 
-def read_checkpoint(path: Path, which: Which) -> Checkpoint:
+def read_checkpoint(path: Path, which: Which) -> OfficialCheckpoint:
     """Read a checkpoint of the EDGE family.
 
     Args:
@@ -94,7 +94,7 @@ def read_checkpoint(path: Path, which: Which) -> Checkpoint:
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: {key} is not a dictionary of tensors")
     named = {str(name).removeprefix("module."): value for name, value in state.items()}
-    return Checkpoint(path, named, _normaliser(path, content["normalizer"]))
+    return OfficialCheckpoint(path, named, _normaliser(path, content["normalizer"]))
 
 
 def _normaliser(path: Path, box: Any) -> Normaliser:

@@ -35,7 +35,7 @@ from madata.errors import ConfigError, MediaError
 from madata.motion import decode
 from madata.types import FloatArray, Motion3D
 
-__all__ = ["Sampling", "Song", "dance", "sample_songs", "windows_of"]
+__all__ = ["Sampling", "Song", "dance", "sample_songs", "song_windows"]
 
 Model = Pretrained[MotionExpert, MotionExpertConfig]
 
@@ -219,7 +219,7 @@ def _predictor(network: MotionExpert, music: Tensor, genre: Tensor | None, sampl
     frames = music.shape[1]
     if frames <= sampling.window_frames:
         return conditioned(network, music, genre, sampling.beta)
-    starts, length = windows_of(frames, sampling.window_frames, sampling.overlap_frames)
+    starts, length = song_windows(frames, sampling.window_frames, sampling.overlap_frames)
     weights = torch.as_tensor(_weights(starts, length), device=music.device)
     # Keys and values of an hour at full size are gigabytes: they are computed anew at each step.
     parts = [
@@ -237,11 +237,11 @@ def _predictor(network: MotionExpert, music: Tensor, genre: Tensor | None, sampl
     return predict
 
 
-def windows_of(frames: int, longest: int, overlap: int) -> tuple[list[int], int]:
+def song_windows(frames: int, longest: int, overlap: int) -> tuple[list[int], int]:
     """First frames and length of the windows that cover ``frames``: as few as can be, all of one length.
 
     Example:
-        >>> windows_of(100, 40, 10)
+        >>> song_windows(100, 40, 10)
         ([0, 30, 60], 40)
     """
     if frames <= longest:

@@ -130,13 +130,13 @@ class MotionExpertSystem:
         Raises:
             WeightsError: there are no weights.
         """
-        from mace_dance.motion.sample import windows_of
+        from mace_dance.motion.sample import song_windows
 
         path = self._find()
         if not path.exists():
             raise WeightsError(f"{path}: no such model folder or checkpoint")
         sampling, frames = self._sampling, request.num_frames
-        starts, _ = windows_of(frames, sampling.window_frames, sampling.overlap_frames)
+        starts, _ = song_windows(frames, sampling.window_frames, sampling.overlap_frames)
         windows = "" if len(starts) == 1 else f" in {len(starts)} windows"
         label = f" [{TINY_LABEL}]" if path == EMBEDDED else ""
         return [f"weights {path}{label}", f"{len(sampling.times)} steps over {frames} frames{windows}"]

@@ -14,7 +14,7 @@ from mace_dance.appearance.pose_video.points import (
     BODY,
     WHOLEBODY,
     PosePoints,
-    points_of,
+    points_of_pose,
     wholebody_points,
 )
 from mace_dance.appearance.pose_video.reference import ReferencePose, face_crop
@@ -40,7 +40,7 @@ __all__ = [
     "keypoints_video",
     "landmark_box",
     "limb_ratios",
-    "points_of",
+    "points_of_pose",
     "pose_points",
     "pose_video",
     "retarget",

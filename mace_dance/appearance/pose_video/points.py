@@ -23,7 +23,7 @@ from madata.errors import MadanceError
 from madata.skeletons import skeleton
 from madata.types import Keypoints2D
 
-__all__ = ["BODY", "WHOLEBODY", "PosePoints", "points_of", "wholebody_points"]
+__all__ = ["BODY", "WHOLEBODY", "PosePoints", "points_of_pose", "wholebody_points"]
 
 Array = npt.NDArray[np.float64]
 
@@ -121,7 +121,7 @@ def wholebody_points(
     )
 
 
-def points_of(keypoints: Keypoints2D) -> PosePoints:
+def points_of_pose(keypoints: Keypoints2D) -> PosePoints:
     """The points of keypoints in any 2D skeleton; what the skeleton lacks gets score 0.
 
     Joints with a coordinate or score that is not a number count as not found. ``smpl-24`` has no face: nose,

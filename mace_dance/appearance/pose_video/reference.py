@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mace_dance.appearance.pose_video.face import crop_face, face_boxes
-from mace_dance.appearance.pose_video.points import PosePoints, points_of
+from mace_dance.appearance.pose_video.points import PosePoints, points_of_pose
 from madata.errors import ConfigError, MadanceError
 from madata.people import PeopleRule, sightings
 from madata.pose.base import PoseBackend
@@ -44,7 +44,7 @@ class ReferencePose:
         """The first frame of ``keypoints``, in any 2D skeleton."""
         if len(keypoints.xy) == 0:
             raise MadanceError("no keypoints: a reference pose needs one frame")
-        return cls(points_of(keypoints).take([0]))
+        return cls(points_of_pose(keypoints).take([0]))
 
     @classmethod
     def from_image(

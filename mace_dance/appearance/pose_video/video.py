@@ -28,7 +28,7 @@ from mace_dance.appearance.pose_video.placement import (
     fit_canvas,
     keep_on_canvas,
 )
-from mace_dance.appearance.pose_video.points import PosePoints, points_of
+from mace_dance.appearance.pose_video.points import PosePoints, points_of_pose
 from mace_dance.appearance.pose_video.reference import ReferencePose
 from mace_dance.appearance.pose_video.smpl_figure import hand_shape, project, smpl_body, smpl_hands
 from mace_dance.appearance.pose_video.wan_style import WanStyle, draw_wan
@@ -36,7 +36,7 @@ from madata.errors import ConfigError
 from madata.motion import check_motion, joint_positions, resample, with_skeleton
 from madata.types import Keypoints2D, Motion3D
 
-__all__ = ["Hands", "Style", "draw", "keypoints_video", "place", "pose_points", "pose_video"]
+__all__ = ["Hands", "Style", "draw", "fit_points", "keypoints_video", "pose_points", "pose_video"]
 
 Array = npt.NDArray[np.float64]
 Frame = npt.NDArray[np.uint8]
@@ -82,7 +82,7 @@ def pose_points(
         raise ConfigError(f"hands: expected 'none', 'fan' or 'reference', got {hands!r}")
     flat = project(_joints_at(motion, fps, num_frames))
     reference = None if align is None else align.on_canvas(size).points
-    xy = place(flat, size, reference, fit=fit).apply(flat)
+    xy = fit_points(flat, size, reference, fit=fit).apply(flat)
     if hands == "none":
         drawn = np.zeros((len(xy), 2, 21, 3))
     elif hands == "fan" or reference is None:
@@ -93,7 +93,7 @@ def pose_points(
     return PosePoints(smpl_body(xy), drawn, np.zeros((len(xy), 68, 3)), size)
 
 
-def place(
+def fit_points(
     flat: Array, size: tuple[int, int], reference: PosePoints | None = None, *, fit: CanvasFit | None = None
 ) -> Similarity:
     """From projected SMPL joints (T, 24, 2) in metres to px of the canvas.
@@ -141,7 +141,7 @@ def keypoints_video(
     """The frames of the pose video of a person seen in a video.
 
     What was found is drawn and nothing is added; the picture is letterboxed to ``size``. To put the pose on another
-    person's limbs, draw ``retarget(points_of(pose), reference.points)`` instead.
+    person's limbs, draw ``retarget(points_of_pose(pose), reference.points)`` instead.
 
     Args:
         pose: keypoints in any 2D skeleton; joints that are NaN or below the style's ``min_score`` leave a gap.
@@ -151,7 +151,7 @@ def keypoints_video(
         num_frames: T, with ``fps``; by default as many as last as long as ``pose``.
     """
     _check_size(size)
-    points = points_of(pose).letterboxed(size)
+    points = points_of_pose(pose).letterboxed(size)
     if fps is None and num_frames is not None:
         raise ConfigError("num_frames needs fps: say at which rate the frames are shown")
     if fps is not None:

@@ -31,11 +31,11 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor
 
-from mace_dance.motion.scan.compiled import Kernel, build, kernel_file, load, scan_compiled
+from mace_dance.motion.scan.compiled import Kernel, build, kernel_file, load_kernel, scan_compiled
 from mace_dance.motion.scan.sequential import scan_sequentially
 from madata.errors import ConfigError
 
-__all__ = ["build_kernel", "describe", "scan", "scan_path"]
+__all__ = ["build_kernel", "describe_scan", "scan", "scan_path"]
 
 _CHOICES = ("auto", "compiled", "torch")
 _BUILD_COMMAND = "madance doctor --build-kernels"
@@ -132,13 +132,13 @@ def scan_path(device: str | torch.device = "cpu") -> str:
     return "compiled" if kind == "cpu" and _compiled_kernel() is not None else "torch"
 
 
-def describe() -> list[str]:
+def describe_scan() -> list[str]:
     """Which path runs here and why, one line for each kind of device; shown by ``madance doctor``."""
     choice = _choice()
     path = kernel_file()
     if choice == "torch":
         cpu = "torch (MADANCE_SCAN=torch)"
-    elif load(path) is not None:
+    elif load_kernel(path) is not None:
         cpu = f"compiled ({path})"
     else:
         lack = (
@@ -172,7 +172,7 @@ def _compiled_kernel() -> Kernel | None:
     choice = _choice()
     if choice == "torch":
         return None
-    kernel = load(kernel_file())
+    kernel = load_kernel(kernel_file())
     if kernel is None and choice == "compiled":
         raise ConfigError(f"MADANCE_SCAN=compiled, but the kernel is not built: {_BUILD_COMMAND}")
     return kernel

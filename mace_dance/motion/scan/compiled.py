@@ -31,7 +31,7 @@ from mace_dance.motion.scan.sequential import scan_sequentially
 from madata.errors import MadanceError
 from madata.files import atomic_path
 
-__all__ = ["Kernel", "build", "kernel_file", "load", "scan_compiled"]
+__all__ = ["Kernel", "build", "kernel_file", "load_kernel", "scan_compiled"]
 
 Kernel: TypeAlias = ctypes.CDLL
 
@@ -80,7 +80,7 @@ def build() -> Path:
         MadanceError: there is no compiler, it failed, or what it made computes something else.
     """
     target = kernel_file()
-    if target.is_file() and load(target) is not None:
+    if target.is_file() and load_kernel(target) is not None:
         return target
     compiler = _compiler()
     with atomic_path(target) as temporary:
@@ -95,7 +95,7 @@ def build() -> Path:
             reason = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
             raise MadanceError(f"{_SOURCE.name}: {shlex.join(compiler)} failed: {reason}")
         _check(temporary)
-    load.cache_clear()
+    load_kernel.cache_clear()
     return target
 
 
@@ -113,7 +113,7 @@ def _compiler() -> list[str]:
 
 @torch.enable_grad()
 def _check(path: Path) -> None:
-    kernel = load(path)
+    kernel = load_kernel(path)
     if kernel is None:
         raise MadanceError(f"{path}: was built but does not load; try another compiler with CXX=...")
     draw = torch.Generator().manual_seed(0)
@@ -161,7 +161,7 @@ class _Gradients(ctypes.Structure):
 
 
 @cache
-def load(path: Path) -> Kernel | None:
+def load_kernel(path: Path) -> Kernel | None:
     """The kernel in a file, or ``None`` if there is none that loads here."""
     try:
         kernel = ctypes.CDLL(str(path))

@@ -17,20 +17,13 @@ from typing import Any, Literal
 import torch
 
 from mace_dance.appearance.convert import WAN_ANIMATE_14B, load_original, original_files
-from mace_dance.appearance.load import PUBLISHED
+from mace_dance.appearance.load import NETWORKS, Network, check_folder, label_of, load_parts
 from mace_dance.appearance.quiet import quiet_libraries
-from mace_dance.appearance.tensors import check_shards
-from mace_dance.appearance.tiny import MARKER
 from madata.cache import remembered_sha256
-from madata.errors import WeightsError
-from madata.files import read_json, sha256_bytes
+from madata.files import sha256_bytes
 
-__all__ = ["PARTS", "Backbone", "Part"]
+__all__ = ["Backbone"]
 
-Part = Literal["transformer", "vae", "text_encoder", "image_encoder"]
-PARTS: tuple[Part, ...] = ("transformer", "vae", "text_encoder", "image_encoder")
-
-_COMMAND = "madance weights fetch wan-animate"
 _UNUSED = ("image_processor", "scheduler")
 
 
@@ -48,24 +41,7 @@ class Backbone:
         Raises:
             WeightsError: a file is missing or damaged, or the folder holds something else.
         """
-        if not folder.is_dir():
-            raise WeightsError(f"{folder}: no such folder; run: {_COMMAND}")
-        if (folder / "model_index.json").is_file():
-            named = read_json(folder / "model_index.json").get("_class_name")
-            if named != "WanAnimatePipeline":
-                raise WeightsError(f"{folder}: is a {named}, not a WanAnimatePipeline")
-            check_shards(folder)
-            for part in PARTS:
-                if not list((folder / part).glob("*.safetensors")):
-                    raise WeightsError(f"{folder / part}: holds no safetensors file; run: {_COMMAND}")
-            return cls(folder, "diffusers")
-        if not any(folder.glob("diffusion_pytorch_model*.safetensors")):
-            raise WeightsError(
-                f"{folder}: neither a pipeline of diffusers (no model_index.json) nor the original repository "
-                f"(no diffusion_pytorch_model*.safetensors); run: {_COMMAND}"
-            )
-        original_files(folder)
-        return cls(folder, "original")
+        return cls(folder, check_folder(folder))
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -75,13 +51,9 @@ class Backbone:
     @property
     def label(self) -> str:
         """What the weights are, as :mod:`mace_dance.appearance.load` says it."""
-        if (self.folder / MARKER).is_file():
-            return str(read_json(self.folder / MARKER)["label"])
-        sizes = ("num_layers", "num_attention_heads", "attention_head_dim", "ffn_dim")
-        published = {"num_layers": 40, "num_attention_heads": 40, "attention_head_dim": 128, "ffn_dim": 13824}
-        return PUBLISHED if {name: self.config[name] for name in sizes} == published else "custom"
+        return label_of(self.folder, self.config)
 
-    def identity(self, part: Part) -> str:
+    def identity(self, part: Network) -> str:
         """Digest of the weights of a part."""
         if self.layout == "original":
             files = original_files(self.folder)
@@ -113,7 +85,7 @@ class Backbone:
         Raises:
             WeightsError: the files do not hold its weights.
         """
-        pipeline = self._load({part for part in PARTS if part != "transformer"}, dtype)
+        pipeline = self._load({part for part in NETWORKS if part != "transformer"}, dtype)
         network = pipeline.transformer
         return network.eval().requires_grad_(False)
 
@@ -135,7 +107,7 @@ class Backbone:
 
     def vae(self) -> Any:
         """The VAE on the CPU, frozen, float32."""
-        pipeline = self._load({part for part in PARTS if part != "vae"}, torch.float32)
+        pipeline = self._load({part for part in NETWORKS if part != "vae"}, torch.float32)
         return pipeline.vae.eval().requires_grad_(False)
 
     def _load(self, absent: Collection[str], dtype: torch.dtype) -> Any:
@@ -148,15 +120,7 @@ class Backbone:
                     pipeline.vae.to(torch.float32)
             return pipeline
         words = ("tokenizer",) if "text_encoder" in absent else ()
-        nothing = dict.fromkeys([*absent, *_UNUSED, *words])
+        nothing = [*absent, *_UNUSED, *words]
         kinds = {"vae": torch.float32, "default": dtype} if "vae" not in absent else dtype
-        try:
-            with quiet_libraries():
-                from diffusers import WanAnimatePipeline
-
-                return WanAnimatePipeline.from_pretrained(
-                    self.folder, dtype=kinds, local_files_only=True, use_safetensors=True, **nothing
-                )
-        except (OSError, ValueError, RuntimeError) as error:
-            said = " ".join(str(error).split())
-            raise WeightsError(f"{self.folder}: the pipeline cannot be loaded: {said}") from error
+        with quiet_libraries():
+            return load_parts(self.folder, kinds, nothing)

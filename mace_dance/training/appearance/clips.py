@@ -22,7 +22,7 @@ from typing import Any
 from mace_dance.training.appearance.settings import AppearanceTraining
 from madata.errors import ConfigError, MadanceError, MediaError
 
-__all__ = ["Drop", "TrainingClip", "Window", "cut_windows", "find_clips"]
+__all__ = ["DroppedSample", "TrainingClip", "TrainingWindow", "find_training_clips", "training_windows"]
 
 _COLUMNS = ("video", "prompt", "animate_pose_video", "animate_face_video")
 _VIDEO, _POSE, _FACE = "video.mp4", "pose_video.mp4", "face_video.mp4"
@@ -50,7 +50,7 @@ class TrainingClip:
 
 
 @dataclass(frozen=True)
-class Window:
+class TrainingWindow:
     """A training sample: frames of a clip from ``start`` on, counted at the training rate."""
 
     clip: TrainingClip
@@ -63,7 +63,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Drop:
+class DroppedSample:
     """A clip or sample that is left out: a short ``reason`` for tables, and a line that says what is wrong."""
 
     name: str
@@ -71,7 +71,9 @@ class Drop:
     message: str
 
 
-def find_clips(data: Path, settings: AppearanceTraining) -> tuple[list[TrainingClip], list[Drop]]:
+def find_training_clips(
+    data: Path, settings: AppearanceTraining
+) -> tuple[list[TrainingClip], list[DroppedSample]]:
     """The clips of a folder, by name, and what is left out.
 
     Raises:
@@ -93,19 +95,19 @@ def find_clips(data: Path, settings: AppearanceTraining) -> tuple[list[TrainingC
     )
 
 
-def cut_windows(
+def training_windows(
     clips: Sequence[TrainingClip], settings: AppearanceTraining
-) -> tuple[list[Window], list[Drop]]:
+) -> tuple[list[TrainingWindow], list[DroppedSample]]:
     """The samples of clips, one behind the other; a clip shorter than one is left out."""
     frames, fps = settings.target_frames, settings.data.fps
-    windows: list[Window] = []
-    drops: list[Drop] = []
+    windows: list[TrainingWindow] = []
+    drops: list[DroppedSample] = []
     for clip in clips:
         held = int(clip.duration_s * fps + 1e-6)
         count = max(held // frames, int(held >= frames - _HELD_FRAMES))
         if not count:
             drops.append(
-                Drop(
+                DroppedSample(
                     clip.name,
                     "too_short",
                     f"{clip.video}: lasts {clip.duration_s:.2f} s, a sample of {frames} frames at {fps:g} fps "
@@ -113,15 +115,15 @@ def cut_windows(
                 )
             )
         chosen = range(count if settings.data.windows == "all" else min(count, 1))
-        windows += [Window(clip, index * frames) for index in chosen]
+        windows += [TrainingWindow(clip, index * frames) for index in chosen]
     return windows, drops
 
 
-def _ma_data(folder: Path, settings: AppearanceTraining) -> tuple[list[TrainingClip], list[Drop]]:
+def _ma_data(folder: Path, settings: AppearanceTraining) -> tuple[list[TrainingClip], list[DroppedSample]]:
     from madata.manifest import read_table
 
     clips: list[TrainingClip] = []
-    drops: list[Drop] = []
+    drops: list[DroppedSample] = []
     rows: list[dict[Any, Any]] = read_table(folder / "clips.parquet").to_dict("records")
     for row in sorted(rows, key=lambda row: str(row["clip_id"])):
         if row["split"] != settings.data.split:
@@ -130,7 +132,7 @@ def _ma_data(folder: Path, settings: AppearanceTraining) -> tuple[list[TrainingC
         keypoints = folder / str(row["keypoints"])
         absent = next((path for path in (video, keypoints) if not path.is_file()), None)
         if absent is not None:
-            drops.append(Drop(name, "missing", f"{absent}: the table names it and it is not there"))
+            drops.append(DroppedSample(name, "missing", f"{absent}: the table names it and it is not there"))
             continue
         digest = row["sha256"] if isinstance(row["sha256"], str) else None
         duration_s = float(row["duration_s"])
@@ -173,16 +175,16 @@ def _row(folder: Path) -> dict[str, str]:
 
 def _of_rows(
     rows: Sequence[Mapping[str, str]], folder: Path, settings: AppearanceTraining
-) -> tuple[list[TrainingClip], list[Drop]]:
+) -> tuple[list[TrainingClip], list[DroppedSample]]:
     clips: list[TrainingClip] = []
-    drops: list[Drop] = []
+    drops: list[DroppedSample] = []
     for number, row in enumerate(rows, start=1):
         video = Path(row["video"])
         name = f"{number:04d}-{video.parent.name or video.stem}"
         try:
             clips.append(_of_row(name, row, folder, settings))
         except MediaError as error:
-            drops.append(Drop(name, error.reason, str(error)))
+            drops.append(DroppedSample(name, error.reason, str(error)))
     return clips, drops
 
 

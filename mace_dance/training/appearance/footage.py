@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mace_dance.appearance.faces import fit_face
-from mace_dance.training.appearance.clips import Window
+from mace_dance.training.appearance.clips import TrainingWindow
 from mace_dance.training.appearance.settings import AppearanceTraining, ClipSettings
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.keypoints import read_keypoints
@@ -54,7 +54,7 @@ class Footage:
     faces: Frames
 
 
-def read_footage(window: Window, settings: AppearanceTraining, face_px: int) -> Footage:
+def read_footage(window: TrainingWindow, settings: AppearanceTraining, face_px: int) -> Footage:
     """Read, draw and cut out what a sample shows.
 
     Raises:
@@ -127,9 +127,9 @@ def _framed(frame: Frame, framing: Framing) -> Image:
     return canvas
 
 
-def _points(window: Window, data: ClipSettings) -> PosePoints:
+def _points(window: TrainingWindow, data: ClipSettings) -> PosePoints:
     """The pose of a sample in px of its frames."""
-    from mace_dance.appearance.pose_video import points_of
+    from mace_dance.appearance.pose_video import points_of_pose
     from madata.video.geometry import frame_clip
 
     path = window.clip.keypoints
@@ -140,7 +140,7 @@ def _points(window: Window, data: ClipSettings) -> PosePoints:
     scale = np.array(framing.scaled) / np.array(seen.size)
     xy = (seen.xy * scale + np.array(framing.offset)).astype(np.float32)
     try:
-        points = points_of(Keypoints2D(xy, seen.score, seen.skeleton, data.fps, data.size))
+        points = points_of_pose(Keypoints2D(xy, seen.score, seen.skeleton, data.fps, data.size))
     except MadanceError as error:
         raise MediaError(f"{path}: {error}", reason="bad_keypoints") from error
     if not points.body[..., 2].any():
@@ -155,7 +155,7 @@ def _drawn(points: PosePoints, data: ClipSettings) -> Frames:
 
 
 def _faces(
-    window: Window, frames: Frames, points: PosePoints | None, data: ClipSettings, face_px: int
+    window: TrainingWindow, frames: Frames, points: PosePoints | None, data: ClipSettings, face_px: int
 ) -> Frames:
     """(T, S, S, 3) or (1, S, S, 3) face control."""
     from mace_dance.appearance.pose_video import crop_face, face_boxes
@@ -182,7 +182,7 @@ def _square_frames(path: Path, start: int, count: int, fps: float, face_px: int)
     return _read(path, start, count, fps, lambda frame, shown: fit_face(frame.scaled(shown), face_px))
 
 
-def _found_face(window: Window, picture: Image, backend: str) -> Image:
+def _found_face(window: TrainingWindow, picture: Image, backend: str) -> Image:
     from mace_dance.appearance.pose_video import ReferencePose, face_crop
 
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mace_dance.appearance.footprint import sizes_of_folder
-from mace_dance.training.appearance.clips import Window
+from mace_dance.training.appearance.clips import TrainingWindow
 from mace_dance.training.appearance.selection import Selection
 from mace_dance.training.appearance.settings import AppearanceTraining
 from mace_dance.training.appearance.store import LatentStore
@@ -83,7 +83,7 @@ def plan_training(
     folder: Path,
     selection: Selection,
     store: LatentStore,
-    windows: Sequence[Window],
+    windows: Sequence[TrainingWindow],
     processes: int = 1,
 ) -> TrainingPlan:
     """Count everything.

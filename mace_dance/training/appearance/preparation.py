@@ -15,22 +15,27 @@ import torch
 
 from mace_dance.appearance.adapter import load_adapter
 from mace_dance.training.appearance.backbone import Backbone
-from mace_dance.training.appearance.clips import Drop, Window, cut_windows, find_clips
+from mace_dance.training.appearance.clips import (
+    DroppedSample,
+    TrainingWindow,
+    find_training_clips,
+    training_windows,
+)
 from mace_dance.training.appearance.outputs import OUTPUTS
 from mace_dance.training.appearance.plan import TrainingPlan, plan_training
 from mace_dance.training.appearance.selection import Selection, select
 from mace_dance.training.appearance.settings import AppearanceTraining
-from mace_dance.training.appearance.store import LatentStore, Progress
+from mace_dance.training.appearance.store import LatentStore, OnSample
 from mace_dance.training.appearance.task import AppearanceTask, Basis, deciding_facts, refuse_another_run
 from mace_dance.training.shared.acceleration import main_process_first, make_accelerator
 from mace_dance.training.shared.draws import parts_of_step
 from madata.errors import ConfigError, WeightsError
 
-__all__ = ["Prepared", "prepare_training"]
+__all__ = ["PreparedRun", "prepare_training"]
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedRun:
     """A run whose inputs were found good; no weights are loaded yet.
 
     Attributes:
@@ -48,10 +53,10 @@ class Prepared:
     basis: Basis
     selection: Selection
     store: LatentStore
-    windows: tuple[Window, ...]
-    unfit: tuple[Drop, ...]
+    windows: tuple[TrainingWindow, ...]
+    unfit: tuple[DroppedSample, ...]
 
-    def drops(self) -> list[Drop]:
+    def drops(self) -> list[DroppedSample]:
         """Clips and samples left out, as far as is known by now."""
         found = (self.store.drop(self.store.key(window), window.name) for window in self.windows)
         return [*self.unfit, *(drop for drop in found if drop is not None)]
@@ -62,7 +67,7 @@ class Prepared:
         return plan_training(self.settings, folder, self.selection, self.store, self.windows, _processes())
 
     def task(
-        self, device: str = "auto", on_progress: Progress = lambda done, of, name: None
+        self, device: str = "auto", on_progress: OnSample = lambda done, of, name: None
     ) -> AppearanceTask:
         """Encode what is not on the disk yet, and load the transformer.
 
@@ -88,7 +93,7 @@ def prepare_training(
     *,
     adapter: Path | None = None,
     cache: Path | None = None,
-) -> Prepared:
+) -> PreparedRun:
     """Judge everything that can be judged without loading weights or decoding a video.
 
     Args:
@@ -111,8 +116,8 @@ def prepare_training(
         load_adapter(empty, file)
     with torch.device("meta"):
         selection = select(empty, settings)
-    clips, unfit = find_clips(data, settings)
-    windows, short = cut_windows(clips, settings)
+    clips, unfit = find_training_clips(data, settings)
+    windows, short = training_windows(clips, settings)
     drops = [*unfit, *short]
     if not windows:
         told = f"; the first of {len(drops)} left out is {drops[0].message}" if drops else ""
@@ -121,7 +126,7 @@ def prepare_training(
     basis = Basis(backbone, file, data.resolve().name)
     if (out / "run.json").is_file():
         refuse_another_run(out, deciding_facts(settings, basis, store, windows), settings)
-    return Prepared(settings, out, basis, selection, store, tuple(windows), tuple(drops))
+    return PreparedRun(settings, out, basis, selection, store, tuple(windows), tuple(drops))
 
 
 def _adapter_file(path: Path) -> Path:

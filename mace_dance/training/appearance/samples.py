@@ -21,19 +21,19 @@ from mace_dance.appearance.embeddings import EmbeddingCache
 from mace_dance.appearance.faces import RepeatedFrame
 from mace_dance.appearance.quiet import quiet_libraries
 from mace_dance.appearance.settings import inference_settings
-from mace_dance.training.appearance.clips import Window
+from mace_dance.training.appearance.clips import TrainingWindow
 from mace_dance.training.appearance.footage import Footage, read_footage
 from mace_dance.training.appearance.settings import AppearanceTraining
 from mace_dance.training.appearance.store import LatentStore
 from madata.video import write_video
 
-__all__ = ["generate_samples", "psnr_db"]
+__all__ = ["generate_samples", "video_psnr_db"]
 
 
 def generate_samples(
     network: Any,
     vae: Any,
-    windows: Sequence[Window],
+    windows: Sequence[TrainingWindow],
     store: LatentStore,
     settings: AppearanceTraining,
     out: Path,
@@ -67,7 +67,7 @@ def generate_samples(
                 for three in zip(footage.frames, footage.poses, made, strict=False)
             ]
             write_video(out / f"{Path(window.name).name}.mp4", shown, settings.data.fps)
-            judged.append(psnr_db(footage.frames[: len(made)], np.stack(made)))
+            judged.append(video_psnr_db(footage.frames[: len(made)], np.stack(made)))
     finally:
         vae.to("cpu")
     return float(np.mean(judged))
@@ -75,7 +75,7 @@ def generate_samples(
 
 def _generate(
     pipeline: Any,
-    window: Window,
+    window: TrainingWindow,
     footage: Footage,
     store: LatentStore,
     settings: AppearanceTraining,
@@ -114,7 +114,7 @@ def _generate(
         return list(result.frames)
 
 
-def _put_embeddings(folder: Path, window: Window, footage: Footage, store: LatentStore) -> None:
+def _put_embeddings(folder: Path, window: TrainingWindow, footage: Footage, store: LatentStore) -> None:
     """What the driver would have the encoders make, from the store."""
     # A module without weights stands for each encoder: the driver believes what it finds.
     encoders = SimpleNamespace(text_encoder=nn.Identity(), image_encoder=nn.Identity())
@@ -125,7 +125,7 @@ def _put_embeddings(folder: Path, window: Window, footage: Footage, store: Laten
     cache.get("picture", footage.frames[0].tobytes(), lambda: picture[None])
 
 
-def psnr_db(filmed: np.ndarray[Any, Any], made: np.ndarray[Any, Any]) -> float:
+def video_psnr_db(filmed: np.ndarray[Any, Any], made: np.ndarray[Any, Any]) -> float:
     """Peak signal-to-noise ratio of two videos (T, H, W, 3) uint8."""
     error = float(np.mean((filmed.astype(np.float32) - made.astype(np.float32)) ** 2))
     return 10 * float(np.log10(255.0**2 / max(error, 1e-10)))

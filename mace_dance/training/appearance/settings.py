@@ -34,8 +34,8 @@ __all__ = [
     "FlowSettings",
     "Layout",
     "LoraSettings",
-    "SampleSettings",
     "Stage",
+    "VideoSampleSettings",
     "training_settings",
 ]
 
@@ -123,7 +123,7 @@ class LoraSettings(ClosedModel):
         return float(self.rank if self.alpha is None else self.alpha)
 
 
-class SampleSettings(ClosedModel):
+class VideoSampleSettings(ClosedModel):
     """Clips that are generated while it trains, to look at.
 
     Attributes:
@@ -162,7 +162,7 @@ class AppearanceTraining(ClosedModel):
     data: ClipSettings = ClipSettings()
     flow: FlowSettings = FlowSettings()
     lora: LoraSettings = LoraSettings()
-    samples: SampleSettings = SampleSettings()
+    samples: VideoSampleSettings = VideoSampleSettings()
 
     @model_validator(mode="after")
     def _agree(self) -> AppearanceTraining:

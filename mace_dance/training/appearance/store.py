@@ -25,7 +25,7 @@ from mace_dance.appearance.memory import check_disk
 from mace_dance.appearance.run_folder import read_tensor, write_tensor
 from mace_dance.appearance.tensors import read_safetensors, saving
 from mace_dance.training.appearance.backbone import Backbone
-from mace_dance.training.appearance.clips import Drop, Window
+from mace_dance.training.appearance.clips import DroppedSample, TrainingWindow
 from mace_dance.training.appearance.footage import Footage, read_footage
 from mace_dance.training.appearance.layout import clip_latents, empty_latents, encode_video
 from mace_dance.training.appearance.settings import AppearanceTraining
@@ -33,12 +33,12 @@ from madata.cache import remembered_sha256
 from madata.errors import MadanceError, MediaError, WeightsError
 from madata.files import atomic_path, read_json, remove_leftovers, sha256_bytes, write_json
 
-__all__ = ["LatentStore", "Progress"]
+__all__ = ["LatentStore", "OnSample"]
 
 _FORMAT = 1
 _EMBEDDING_BYTES = 1 << 20
 
-Progress = Callable[[int, int, str], None]
+OnSample = Callable[[int, int, str], None]
 """Called with samples done, samples to do and the name of the one under way."""
 
 
@@ -67,9 +67,9 @@ class LatentStore:
         self._decisive = _digest(decisive)
         self._text_encoder = _digest([_FORMAT, backbone.identity("text_encoder"), str(self.dtype)])
         self._texts: dict[str, Tensor] = {}
-        self._of_windows: dict[Window, str] = {}
+        self._of_windows: dict[TrainingWindow, str] = {}
 
-    def key(self, window: Window) -> str:
+    def key(self, window: TrainingWindow) -> str:
         """Digest of everything that decides a sample."""
         if window not in self._of_windows:
             clip = window.clip
@@ -83,13 +83,13 @@ class LatentStore:
         """Whether the sample is kept."""
         return self._file(key).is_file()
 
-    def drop(self, key: str, name: str) -> Drop | None:
+    def drop(self, key: str, name: str) -> DroppedSample | None:
         """Why the sample cannot be used, as found out before."""
         path = self._file(key).with_suffix(".json")
         if not path.is_file():
             return None
         told = read_json(path)
-        return Drop(name, str(told["reason"]), str(told["message"]))
+        return DroppedSample(name, str(told["reason"]), str(told["message"]))
 
     def read(self, key: str) -> dict[str, Tensor]:
         """``target``, ``pose``, ``picture``, ``face`` (uint8) and, in the layout ``diffsynth``, ``known``.
@@ -125,9 +125,9 @@ class LatentStore:
 
     def prepare(
         self,
-        windows: Sequence[Window],
+        windows: Sequence[TrainingWindow],
         device: str,
-        on_progress: Progress = lambda done, of, name: None,
+        on_progress: OnSample = lambda done, of, name: None,
     ) -> None:
         """Encode what is not kept yet; what cannot be used is noted and passed over.
 
@@ -158,7 +158,7 @@ class LatentStore:
                 on_progress(number, len(missing), window.name)
                 self._encode(key, window, encoders)
 
-    def missing(self, windows: Sequence[Window]) -> dict[str, Window]:
+    def missing(self, windows: Sequence[TrainingWindow]) -> dict[str, TrainingWindow]:
         """Samples that are neither kept nor known to be of no use, by key."""
         keys = {self.key(window): window for window in windows}
         return {
@@ -167,7 +167,7 @@ class LatentStore:
             if not self.has(key) and self.drop(key, window.name) is None
         }
 
-    def _encode(self, key: str, window: Window, encoders: _Encoders) -> None:
+    def _encode(self, key: str, window: TrainingWindow, encoders: _Encoders) -> None:
         try:
             footage = read_footage(window, self._settings, self.face_px)
         except MediaError as error:

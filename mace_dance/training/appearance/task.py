@@ -21,7 +21,7 @@ from mace_dance.appearance.adapter import load_adapter
 from mace_dance.appearance.schedules import training_schedule
 from mace_dance.training.appearance.activations import activations_on_host, recompute
 from mace_dance.training.appearance.backbone import Backbone
-from mace_dance.training.appearance.clips import Window
+from mace_dance.training.appearance.clips import TrainingWindow
 from mace_dance.training.appearance.distribution import TrainedPart, divide
 from mace_dance.training.appearance.layout import known_latents
 from mace_dance.training.appearance.loss import ClipBatch, flow_loss, without_controls
@@ -32,7 +32,7 @@ from mace_dance.training.appearance.settings import AppearanceTraining
 from mace_dance.training.appearance.store import LatentStore
 from mace_dance.training.shared.draws import seed_globally, shuffled_batches
 from mace_dance.training.shared.loop import Trained, run_training
-from mace_dance.training.shared.records import Progress
+from mace_dance.training.shared.records import TrainingProgress
 from madata.cache import remembered_sha256
 from madata.config import refuse_differences, to_toml
 from madata.errors import ConfigError
@@ -84,7 +84,11 @@ class AppearanceTask:
     """
 
     def __init__(
-        self, settings: AppearanceTraining, basis: Basis, store: LatentStore, windows: Sequence[Window]
+        self,
+        settings: AppearanceTraining,
+        basis: Basis,
+        store: LatentStore,
+        windows: Sequence[TrainingWindow],
     ) -> None:
         self._facts = deciding_facts(settings, basis, store, windows)
         self._windows = [window for window in windows if store.has(store.key(window))]
@@ -203,7 +207,7 @@ class AppearanceTask:
 
 
 def deciding_facts(
-    settings: AppearanceTraining, basis: Basis, store: LatentStore, windows: Sequence[Window]
+    settings: AppearanceTraining, basis: Basis, store: LatentStore, windows: Sequence[TrainingWindow]
 ) -> dict[str, Any]:
     """What, besides the loop's settings, decides the numbers of a run, as JSON values.
 
@@ -244,7 +248,7 @@ def train_appearance(
     task: AppearanceTask,
     out: Path,
     device: str = "auto",
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[TrainingProgress], None] = lambda progress: None,
 ) -> Trained:
     """Train, from the newest checkpoint in ``out``; see :func:`mace_dance.training.shared.loop.run_training`."""
     settings = task.settings

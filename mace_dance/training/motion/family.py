@@ -21,7 +21,7 @@ from mace_dance.motion.diffusion import NoiseSource, Schedule, ddim_times
 from mace_dance.motion.guidance import draw_training, sample_motion, training_prediction
 from mace_dance.motion.model import MotionExpert
 from mace_dance.motion.pretrained import MOTION_EXPERT, Kind
-from mace_dance.training.motion.settings import SampleSettings
+from mace_dance.training.motion.settings import DanceSampleSettings
 from madata.errors import ConfigError, did_you_mean
 
 __all__ = ["GROUP", "MotionFamily", "find_family", "motion_expert"]
@@ -48,7 +48,7 @@ class MotionFamily(Generic[Network, Config]):
 
     kind: Kind[Network, Config]
     predict: Callable[[Network, Schedule, Tensor, Tensor, Tensor, torch.Generator], Tensor]
-    sample: Callable[[Network, Tensor, Tensor, NoiseSource, Schedule, SampleSettings], Tensor]
+    sample: Callable[[Network, Tensor, Tensor, NoiseSource, Schedule, DanceSampleSettings], Tensor]
     choices: Callable[[Config], Choices]
     genres: Callable[[Config], int | None]
     window_frames: Callable[[Config], int | None]
@@ -96,7 +96,7 @@ def _sample(
     genre: Tensor,
     draw: NoiseSource,
     schedule: Schedule,
-    settings: SampleSettings,
+    settings: DanceSampleSettings,
 ) -> Tensor:
     times = ddim_times(settings.steps, schedule.num_times)
     return sample_motion(network, music, _genre(network, genre), draw, schedule, settings.beta, times)

@@ -27,7 +27,7 @@ from madata.motion import decode, joint_positions, with_skeleton
 from madata.skeletons import skeleton
 from madata.types import FloatArray
 
-__all__ = ["JUDGED", "Piece", "judge", "pieces_of"]
+__all__ = ["JUDGED", "DancePiece", "judge_dances", "pieces_of"]
 
 JUDGED = (
     "fid_k",
@@ -52,7 +52,7 @@ _BEAT = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class DancePiece:
     """What is measured of up to five seconds of dance.
 
     Attributes:
@@ -67,7 +67,7 @@ class Piece:
     music_beats_s: npt.NDArray[np.float64]
 
 
-def pieces_of(motion: FloatArray, music: FloatArray, layout_name: str) -> list[Piece]:
+def pieces_of(motion: FloatArray, music: FloatArray, layout_name: str) -> list[DancePiece]:
     """Measure a window.
 
     Args:
@@ -92,11 +92,11 @@ def pieces_of(motion: FloatArray, music: FloatArray, layout_name: str) -> list[P
     return found
 
 
-def _measured(body: Body, music_beats_s: npt.NDArray[np.float64]) -> Piece:
-    return Piece(log_energies(body), limb_angles(body), motion_beat_times(body), music_beats_s)
+def _measured(body: Body, music_beats_s: npt.NDArray[np.float64]) -> DancePiece:
+    return DancePiece(log_energies(body), limb_angles(body), motion_beat_times(body), music_beats_s)
 
 
-def judge(
+def judge_dances(
     generated: Sequence[FloatArray],
     real: Sequence[FloatArray],
     music: Sequence[FloatArray],
@@ -117,7 +117,7 @@ def judge(
         for motion, heard in zip(real, music, strict=True)
         for piece in pieces_of(motion, heard, layout_name)
     ]
-    ours: list[Piece] = []
+    ours: list[DancePiece] = []
     unusable = 0
     for motion, heard in zip(generated, music, strict=True):
         try:

@@ -20,9 +20,9 @@ from madata.config import ClosedModel, merged, parse_override, read_toml
 from madata.errors import ConfigError, did_you_mean
 
 __all__ = [
+    "DanceSampleSettings",
     "LossSettings",
     "MotionTraining",
-    "SampleSettings",
     "preset_names",
     "settings_layers",
 ]
@@ -41,7 +41,7 @@ class LossSettings(ClosedModel):
     foot: float = Field(default=10.942, ge=0)
 
 
-class SampleSettings(ClosedModel):
+class DanceSampleSettings(ClosedModel):
     """The samples that judge a network while it trains.
 
     Attributes:
@@ -80,7 +80,7 @@ class MotionTraining(ClosedModel, Generic[Config]):
     loop: LoopSettings = LoopSettings()
     data: DataSettings = DataSettings(window_frames=1200)
     losses: LossSettings = LossSettings()
-    samples: SampleSettings = SampleSettings()
+    samples: DanceSampleSettings = DanceSampleSettings()
 
 
 def preset_names() -> list[str]:

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from mace_dance.motion.diffusion import cosine_schedule, seeded_noise
 from mace_dance.motion.losses import LossWeights, motion_losses
 from mace_dance.motion.pretrained import ModelInfo, save_model
-from mace_dance.training.motion.data import MotionWindows, Prepared, WindowBatch
+from mace_dance.training.motion.data import MotionWindows, PreparedDances, WindowBatch
 from mace_dance.training.motion.family import MotionFamily, find_family
-from mace_dance.training.motion.judge import judge
+from mace_dance.training.motion.judge import judge_dances
 from mace_dance.training.motion.settings import MotionTraining
 from mace_dance.training.shared.draws import seed_globally
 from mace_dance.training.shared.loop import Trained, run_training
-from mace_dance.training.shared.records import Progress
+from mace_dance.training.shared.records import TrainingProgress
 from madata.config import to_toml, validated
 from madata.errors import ConfigError, MediaError
 from madata.motion import decode, layout, write_motion
@@ -53,7 +53,7 @@ def train_motion(
     task: MotionTask,
     out: Path,
     device: str = "auto",
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[TrainingProgress], None] = lambda progress: None,
 ) -> Trained:
     """Train, from the newest checkpoint in ``out``; see :func:`mace_dance.training.shared.loop.run_training`."""
     return run_training(task, task.settings.loop, out, device, on_progress, to_toml(task.settings))
@@ -76,7 +76,7 @@ class MotionTask:
         self,
         settings: MotionTraining[Any],
         family: MotionFamily[Any, Any],
-        prepared: Prepared,
+        prepared: PreparedDances,
         data_name: str,
     ) -> None:
         _check_fit(settings, family, prepared)
@@ -165,7 +165,7 @@ class MotionTask:
         danced = self._danced(held_out, chosen)
         for index in chosen[: self.settings.samples.keep]:
             self._keep(out / f"step-{step:08d}", held_out, index, danced[index])
-        self._judged = judge(
+        self._judged = judge_dances(
             [danced[index] for index in chosen],
             [held_out.raw(index) for index in chosen],
             [held_out.heard(index) for index in chosen],
@@ -194,7 +194,7 @@ class MotionTask:
         try:
             motion = decode(vectors, self._prepared.vector)
         except MediaError:
-            return  # judge() counts what is no motion
+            return  # judge_dances() counts what is no motion
         folder.mkdir(parents=True, exist_ok=True)
         take = Path(windows.take_names[int(windows.takes[index])]).name
         write_motion(folder / f"{take}-{index}.npz", motion)
@@ -234,7 +234,9 @@ class MotionTask:
         }
 
 
-def _check_fit(settings: MotionTraining[Any], family: MotionFamily[Any, Any], prepared: Prepared) -> None:
+def _check_fit(
+    settings: MotionTraining[Any], family: MotionFamily[Any, Any], prepared: PreparedDances
+) -> None:
     model, windows = settings.model, prepared.train
     if not len(windows):
         raise ConfigError(

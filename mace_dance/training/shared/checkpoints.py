@@ -31,7 +31,7 @@ from madata.errors import MadanceError
 from madata.files import read_json, sha256_file, write_bytes
 
 __all__ = [
-    "Checkpoint",
+    "TrainingState",
     "checkpoint_folder",
     "list_checkpoints",
     "prune_checkpoints",
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Checkpoint:
+class TrainingState:
     """Everything that a run needs to go on.
 
     Attributes:
@@ -81,7 +81,7 @@ def list_checkpoints(root: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
+def write_checkpoint(root: Path, checkpoint: TrainingState) -> Path:
     """Write, or replace, the checkpoint of a step.
 
     Raises:
@@ -108,7 +108,7 @@ def write_checkpoint(root: Path, checkpoint: Checkpoint) -> Path:
     return place
 
 
-def _fill(folder: Path, checkpoint: Checkpoint) -> None:
+def _fill(folder: Path, checkpoint: TrainingState) -> None:
     optimizer = io.BytesIO()
     torch.save(checkpoint.optimizer, optimizer)
     contents = {
@@ -141,7 +141,7 @@ def _flush_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def read_newest(root: Path) -> Checkpoint | None:
+def read_newest(root: Path) -> TrainingState | None:
     """The newest whole checkpoint, on the CPU; ``None`` where there is no checkpoint at all.
 
     A damaged one is passed over, with a warning that names it.
@@ -176,9 +176,9 @@ def _damage(folder: Path) -> str | None:
     return None
 
 
-def _read(folder: Path, step: int) -> Checkpoint:
+def _read(folder: Path, step: int) -> TrainingState:
     average = folder / _AVERAGE
-    return Checkpoint(
+    return TrainingState(
         step,
         load_file(folder / _WEIGHTS),
         load_file(average) if average.is_file() else {},

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from mace_dance.training.shared.acceleration import make_accelerator
 from mace_dance.training.shared.average import Average, load_trained, trained_parameters, trained_state
 from mace_dance.training.shared.checkpoints import (
-    Checkpoint,
+    TrainingState,
     prune_checkpoints,
     read_newest,
     write_checkpoint,
@@ -30,7 +30,7 @@ from mace_dance.training.shared.checkpoints import (
 from mace_dance.training.shared.draws import Part, part_of_batch, parts_of_step, seed_globally
 from mace_dance.training.shared.interruption import stop_wished
 from mace_dance.training.shared.rates import build_optimizer, learning_rate, set_learning_rate
-from mace_dance.training.shared.records import Progress, Records
+from mace_dance.training.shared.records import Records, TrainingProgress
 from mace_dance.training.shared.run_folder import hold_folder, settle_training
 from mace_dance.training.shared.settings import LoopSettings
 from mace_dance.training.shared.task import TrainingTask
@@ -41,7 +41,7 @@ from madata.files import read_json, write_json, write_text
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Progress", "Trained", "run_training"]
+__all__ = ["Trained", "TrainingProgress", "run_training"]
 
 _SMALLEST_SCALE = 2.0**-14
 _NAMED_SAMPLES = 5
@@ -70,7 +70,7 @@ def run_training(
     settings: LoopSettings,
     out: Path,
     device: str = "auto",
-    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_progress: Callable[[TrainingProgress], None] = lambda progress: None,
     config: str = "",
 ) -> Trained:
     """Train to the end, from the newest checkpoint in ``out`` where there is one.
@@ -149,14 +149,16 @@ class _Run:
         self.objective = accelerator.prepare_model(_Objective(task))
         self.records: Records | None = None
 
-    def _restore(self, found: Checkpoint) -> None:
+    def _restore(self, found: TrainingState) -> None:
         load_trained(self.task.network, found.weights)
         self.average.load(found.average)
         self.optimizer.load_state_dict(found.optimizer["optimizer"])
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(found.optimizer["scaler"])
 
-    def to_the_end(self, stop: Callable[[], bool], on_progress: Callable[[Progress], None]) -> Trained:
+    def to_the_end(
+        self, stop: Callable[[], bool], on_progress: Callable[[TrainingProgress], None]
+    ) -> Trained:
         """Train; see :func:`run_training`."""
         if self.accelerator.is_main_process:
             self.records = Records(
@@ -298,7 +300,7 @@ class _Run:
             }
             weights, average = trained_state(self.task.network), self.average.state()
             write_checkpoint(
-                self.checkpoints, Checkpoint(self.step, weights, average, state, self.records.state())
+                self.checkpoints, TrainingState(self.step, weights, average, state, self.records.state())
             )
             prune_checkpoints(self.checkpoints, self.settings.keep_last, self.settings.keep_every)
         self.accelerator.wait_for_everyone()

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 
-from mace_dance.training.shared.records import Progress
+from mace_dance.training.shared.records import TrainingProgress
 
 __all__ = ["ProgressLine", "is_speaker"]
 
@@ -30,7 +30,7 @@ class ProgressLine:
         self.judged: dict[str, float | None] = {}
         self.values: dict[str, float | None] = {}
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: TrainingProgress) -> None:
         """Of a row; what judges samples always gets a line of its own."""
         if progress.judged:
             self.judged = dict(progress.values)
@@ -57,7 +57,7 @@ class ProgressLine:
         self._open = not keep
 
 
-def _line(progress: Progress) -> str:
+def _line(progress: TrainingProgress) -> str:
     parts = ", ".join(
         f"{name} {_short(value)}" for name, value in progress.values.items() if name not in _NO_PARTS
     )

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from mace_dance.training.shared.settings import LoopSettings
-from mace_dance.training.shared.tables import Table
+from mace_dance.training.shared.tables import CsvLog
 from madata.errors import MissingDependencyError
 
-__all__ = ["Progress", "Records"]
+__all__ = ["Records", "TrainingProgress"]
 
 
 @dataclass(frozen=True)
-class Progress:
+class TrainingProgress:
     """Where a run stands, once for every row of ``metrics.csv`` and of ``samples.csv``.
 
     Attributes:
@@ -62,11 +62,11 @@ class Records:
         per_epoch: int,
         settings: LoopSettings,
         under_way: Mapping[str, Any],
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[TrainingProgress], None],
     ) -> None:
         self._steps, self._per_epoch, self._settings = steps, per_epoch, settings
-        self._metrics = Table(out / "metrics.csv", step)
-        self._samples = Table(out / "samples.csv", step)
+        self._metrics = CsvLog(out / "metrics.csv", step)
+        self._samples = CsvLog(out / "samples.csv", step)
         self._sums: dict[str, tuple[float, int]] = {
             name: (total, count) for name, (total, count) in under_way.get("sums", {}).items()
         }
@@ -119,7 +119,7 @@ class Records:
         done = max(1, step - self._begin_step)
         left_s = (time.monotonic() - self._begin_s) / done * (self._steps - step)
         epoch = step / self._per_epoch
-        self._on_progress(Progress(step, self._steps, epoch, values, self._rate, left_s, judged))
+        self._on_progress(TrainingProgress(step, self._steps, epoch, values, self._rate, left_s, judged))
         if self._events is not None:
             for name, value in values.items():
                 if value is not None:

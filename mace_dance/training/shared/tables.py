@@ -11,10 +11,10 @@ from pathlib import Path
 from madata.errors import MadanceError
 from madata.files import write_text
 
-__all__ = ["Table"]
+__all__ = ["CsvLog"]
 
 
-class Table:
+class CsvLog:
     """A CSV file whose first column is ``step``, ascending.
 
     Rows after ``step`` are dropped when it is opened: they were written after the checkpoint that the run goes on

@@ -9,7 +9,7 @@ import torch
 from baselines.edge import system as edge_system
 from baselines.edge.jukebox import load_jukebox
 from baselines.edge.network import EDGE_KIND, Edge, EdgeConfig, load_edge, sample_edge_long
-from baselines.edge.system import EdgeSystem, cut_windows, windows_needed
+from baselines.edge.system import EdgeSystem, cut_song, windows_needed
 from evaluation.check import check
 from evaluation.systems import Request, find
 from mace_dance.motion.diffusion import cosine_schedule, seeded_noise
@@ -107,7 +107,7 @@ def test_any_length_is_covered_by_windows(song, tmp_path, few_steps):
 
 def test_each_window_is_heard_by_itself_and_the_last_ends_in_silence(song, tmp_path):
     sounds = []
-    for path in cut_windows(song, tmp_path, 2.6, 5, FRAMES):
+    for path in cut_song(song, tmp_path, 2.6, 5, FRAMES):
         with wave.open(str(path)) as file:
             sounds.append(np.frombuffer(file.readframes(file.getnframes()), "<i2"))
         assert path.name == f"song_slice{len(sounds) - 1}.wav"
@@ -192,7 +192,7 @@ def test_the_published_way_window_by_window(song, tmp_path, few_steps, monkeypat
     monkeypatch.setattr(edge_system, "_first_frames", lambda *args: seen.append(real(*args)) or seen[-1])
     made.generate(ask(song, 1.4, tmp_path))
     assert len(seen) == 2
-    for index, path in enumerate(cut_windows(song, tmp_path, 1.4, 2, FRAMES)):
+    for index, path in enumerate(cut_song(song, tmp_path, 1.4, 2, FRAMES)):
         np.testing.assert_allclose(seen[index], music_features(path).values[:FRAMES], rtol=1e-5, atol=1e-4)
 
 

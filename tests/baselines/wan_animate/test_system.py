@@ -13,7 +13,7 @@ def test_it_is_registered_with_upstreams_settings_and_takes_no_fine_tuning():
     assert plugin.declaration.weights == ("wan-animate-14b",)
     made = WanAnimate("somewhere", face="none")
     assert made._prompt == UPSTREAM_PROMPT
-    assert (made._preset, made._adapter, made._lora, made.tuned) == ("upstream", None, None, False)
+    assert (made._preset, made._given[1:], made.tuned) == ("upstream", (None, None), False)
     assert made._on_top(None, "mace-dance-lora", is_tiny=False) is None
     for option in ("adapter", "lora"):
         with pytest.raises(MadanceError, match=f"it has no {option}"):

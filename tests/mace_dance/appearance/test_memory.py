@@ -10,7 +10,7 @@ from mace_dance.appearance.memory import (
     model_sizes,
     segment_tokens,
 )
-from mace_dance.appearance.placement import place
+from mace_dance.appearance.placement import place_pipeline
 from mace_dance.appearance.segments import plan_segments
 from mace_dance.appearance.settings import inference_settings
 from mace_dance.appearance.tiny import tiny_pipeline
@@ -76,7 +76,7 @@ def test_a_text_encoder_too_large_for_the_device_computes_on_the_host():
     assert plan.peak_bytes < 10 * GB
     assert "text encoder on the host" in plan.describe()
     pipeline = tiny_pipeline()
-    assert "text_encoder" not in place(pipeline, plan, "cpu").visiting
+    assert "text_encoder" not in place_pipeline(pipeline, plan, "cpu").visiting
     assert not choose_plan(counted(width=480, height=832), 13 * GB).text_on_host
 
 
@@ -116,7 +116,7 @@ def test_every_plan_runs_and_offloading_changes_nothing(free_gb, host_gb, same, 
     """The plan is chosen for the full size and applied to the tiny pipeline."""
     pipeline = tiny_pipeline()
     plan = choose_plan(counted(), int(free_gb * GB), int(host_gb * GB))
-    result = make(pipeline, tmp_path, placement=place(pipeline, plan, "cpu"))
+    result = make(pipeline, tmp_path, placement=place_pipeline(pipeline, plan, "cpu"))
     frames = np.stack(list(result.frames))
     assert result.report["memory_plan"] == plan.name
     if same:

@@ -8,7 +8,7 @@ from mace_dance.motion.diffusion import cosine_schedule, seeded_noise
 from mace_dance.motion.guidance import conditioned, sample_motion
 from mace_dance.motion.normaliser import Normaliser
 from mace_dance.motion.pretrained import ModelInfo, Pretrained
-from mace_dance.motion.sample import Sampling, Song, dance, sample_songs, windows_of
+from mace_dance.motion.sample import Sampling, Song, dance, sample_songs, song_windows
 from madata.errors import ConfigError, MediaError
 from tests.mace_dance.motion.golden import tiny
 
@@ -83,7 +83,7 @@ def test_recalled_keys_and_values_change_nothing(guidance):
 
 @pytest.mark.parametrize(("frames", "longest", "overlap"), [(101, 100, 30), (1000, 90, 30), (7, 3, 1)])
 def test_windows_cover_the_song(frames, longest, overlap):
-    starts, length = windows_of(frames, longest, overlap)
+    starts, length = song_windows(frames, longest, overlap)
     assert length <= longest
     assert (starts[0], starts[-1] + length) == (0, frames)
     assert all(0 < later - now <= length - overlap for now, later in pairwise(starts))

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from mace_dance.motion.scan import compiled, describe, scan, scan_path
+from mace_dance.motion.scan import compiled, describe_scan, scan, scan_path
 from mace_dance.motion.scan.sequential import scan_sequentially
 from madata.errors import ConfigError, MadanceError
 from tests.mace_dance.motion.test_scan import NAMES, made
@@ -15,7 +15,7 @@ SHAPES = [(1, 1, 1, 1), (2, 3, 9, 4), (8, 37, 33, 16), (1, 300, 64, 5), (3, 257,
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("MADANCE_SCAN", raising=False)
-    compiled.load.cache_clear()
+    compiled.load_kernel.cache_clear()
     return tmp_path / "madance" / "kernels"
 
 
@@ -130,7 +130,7 @@ def test_a_run_builds_nothing(empty_cache):
     scan(**made(dtype=torch.float32))
     assert scan_path("cpu") == "torch"
     assert not empty_cache.exists()
-    assert "madance doctor --build-kernels" in describe()[0]
+    assert "madance doctor --build-kernels" in describe_scan()[0]
 
 
 def test_the_environment_chooses(kernel_cache, monkeypatch):
@@ -138,7 +138,7 @@ def test_the_environment_chooses(kernel_cache, monkeypatch):
     for choice, path in (("auto", "compiled"), ("torch", "torch"), ("compiled", "compiled")):
         monkeypatch.setenv("MADANCE_SCAN", choice)
         assert scan_path("cpu") == path
-        assert path in describe()[0]
+        assert path in describe_scan()[0]
     monkeypatch.setenv("MADANCE_SCAN", "fast")
     with pytest.raises(ConfigError, match="MADANCE_SCAN=fast"):
         scan_path("cpu")
@@ -164,7 +164,7 @@ def test_a_file_that_is_no_library_is_not_used(empty_cache):
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a library")
     assert scan_path("cpu") == "torch"
-    assert "does not load" in describe()[0]
+    assert "does not load" in describe_scan()[0]
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 from mace_dance.motion.pretrained import load_model
 from mace_dance.motion.sample import Song, sample_songs
 from mace_dance.motion.system import EMBEDDED, TINY_LABEL
-from mace_dance.training.motion.judge import judge
+from mace_dance.training.motion.judge import judge_dances
 from madata.motion import encode
 from madata.music import music_features, write_wav
 from madata.synthetic.dances import dance_recipes
@@ -33,7 +33,7 @@ def test_it_dances_on_the_beat_of_music_it_never_heard(tmp_path):
     songs = [Song(music, seed=number, genre=number % 5) for number, music in enumerate(heard)]
     danced = [np.asarray(vectors) for vectors in sample_songs(model, songs)]
     danced = [vectors[: len(one)] for vectors, one in zip(danced, real, strict=True)]
-    found = judge(
+    found = judge_dances(
         danced, real, [music[: len(one)] for music, one in zip(heard, danced, strict=True)], "edge-151"
     )
     assert found["bas_z"] > 4

@@ -3,7 +3,7 @@
 ``prepare(source, cache, settings)`` reads a folder as its authors ship it (FineDance, AIST++, EDGE, MA-Data, or any
 folder of motions), brings every take to one motion vector at 30 frames per second beside 35 music features per
 frame, and keeps the result as a memory-mapped cache. ``prepare_synthetic`` does the same with made-up dances. Both
-give :class:`Prepared`, whose ``train`` and ``held_out`` are :class:`MotionWindows`.
+give :class:`PreparedDances`, whose ``train`` and ``held_out`` are :class:`MotionWindows`.
 
 Names are loaded on first use, so that the worker processes of a preparation do not load torch.
 """
@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mace_dance.training.motion.data.preparation import Prepared, prepare, prepare_synthetic
-    from mace_dance.training.motion.data.report import DataReport, Drop
+    from mace_dance.training.motion.data.preparation import PreparedDances, prepare, prepare_synthetic
+    from mace_dance.training.motion.data.report import DataReport, DroppedTake
     from mace_dance.training.motion.data.settings import (
         EDGE_DATA,
         MOTION_EXPERT_DATA,
@@ -29,9 +29,9 @@ __all__ = [
     "MOTION_EXPERT_DATA",
     "DataReport",
     "DataSettings",
-    "Drop",
+    "DroppedTake",
     "MotionWindows",
-    "Prepared",
+    "PreparedDances",
     "SyntheticSettings",
     "WindowBatch",
     "prepare",
@@ -43,9 +43,9 @@ _HOME = {
     "MOTION_EXPERT_DATA": "settings",
     "DataReport": "report",
     "DataSettings": "settings",
-    "Drop": "report",
+    "DroppedTake": "report",
     "MotionWindows": "windows",
-    "Prepared": "preparation",
+    "PreparedDances": "preparation",
     "SyntheticSettings": "settings",
     "WindowBatch": "windows",
     "prepare": "preparation",

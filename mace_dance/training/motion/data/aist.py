@@ -19,7 +19,7 @@ from pathlib import Path
 
 from mace_dance.motion.config import GENRES
 from mace_dance.training.motion.data.finedance import style_of
-from mace_dance.training.motion.data.report import Drop
+from mace_dance.training.motion.data.report import DroppedTake
 from mace_dance.training.motion.data.settings import DataSettings
 from mace_dance.training.motion.data.takes import Found, Side, Take, music_of
 
@@ -74,15 +74,19 @@ def find_aist(source: Path, settings: DataSettings) -> Found:
     """The takes of an AIST++ folder. Takes of one song are one group."""
     folders = [settings.music_folder] if settings.music_folder else [source / "wavs", source / "music"]
     takes: list[Take] = []
-    drops: list[Drop] = []
+    drops: list[DroppedTake] = []
     for path in sorted((source / "motions").glob("*.pkl")):
         match = _NAME.fullmatch(path.stem)
         if match is None or match[1] not in AIST_GENRES:
-            drops.append(Drop(path.stem, "unknown_genre", f"{path}: not the name of an AIST++ sequence"))
+            drops.append(
+                DroppedTake(path.stem, "unknown_genre", f"{path}: not the name of an AIST++ sequence")
+            )
             continue
         side = aist_side(path.stem)
         if settings.split == "published" and side is None:
-            drops.append(Drop(path.stem, "ignored", f"{path}: on neither side of the cross-modal split"))
+            drops.append(
+                DroppedTake(path.stem, "ignored", f"{path}: on neither side of the cross-modal split")
+            )
             continue
         song = f"m{match[4]}"
         music = music_of([path.stem, song], folders)
@@ -101,7 +105,7 @@ def find_edge(source: Path, settings: DataSettings) -> Found:
         parts = [(None, source)]
     labelled = any((folder / "label").is_dir() for _, folder in parts)
     takes: list[Take] = []
-    drops: list[Drop] = []
+    drops: list[DroppedTake] = []
     for side, folder in parts:
         sounds = [settings.music_folder] if settings.music_folder else [folder / "wavs_sliced"]
         for path in sorted((folder / "motions_sliced").glob("*.pkl")):
@@ -117,7 +121,7 @@ def find_edge(source: Path, settings: DataSettings) -> Found:
                 )
                 group, fps = f"m{match[4]}" if match else path.stem, 60.0
             if genre is None:
-                drops.append(Drop(name, "unknown_genre", problem))
+                drops.append(DroppedTake(name, "unknown_genre", problem))
                 continue
             features = folder / "baseline_feats" / f"{path.stem}.npy"
             music = music_of([path.stem], sounds) or (features if features.is_file() else None)

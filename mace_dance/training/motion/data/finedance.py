@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mace_dance.motion.config import GENRES
-from mace_dance.training.motion.data.report import Drop
+from mace_dance.training.motion.data.report import DroppedTake
 from mace_dance.training.motion.data.settings import DataSettings
 from mace_dance.training.motion.data.takes import Found, Side, Take, music_of
 from madata.errors import MadanceError
@@ -38,15 +38,15 @@ def find_finedance(source: Path, settings: DataSettings) -> Found:
     folders = [settings.music_folder] if settings.music_folder else [source / "music_wav"]
     published = settings.split == "published"
     takes: list[Take] = []
-    drops: list[Drop] = []
+    drops: list[DroppedTake] = []
     for path in sorted((source / "motion").glob("*.npy")):
         number = path.stem.removeprefix("M")
         if published and number in IGNORED:
-            drops.append(Drop(path.stem, "ignored", f"{path}: left out by the published split"))
+            drops.append(DroppedTake(path.stem, "ignored", f"{path}: left out by the published split"))
             continue
         genre, problem = style_of(source / "label_json" / f"{number}.json")
         if genre is None:
-            drops.append(Drop(path.stem, "unknown_genre", problem))
+            drops.append(DroppedTake(path.stem, "unknown_genre", problem))
             continue
         side: Side | None = None
         if published:

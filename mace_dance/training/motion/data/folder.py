@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mace_dance.motion.config import GENRES
-from mace_dance.training.motion.data.report import Drop
+from mace_dance.training.motion.data.report import DroppedTake
 from mace_dance.training.motion.data.settings import DataSettings
 from mace_dance.training.motion.data.takes import Found, Side, Take, music_of
 from madata.errors import ConfigError, did_you_mean
@@ -26,13 +26,13 @@ def find_folder(source: Path, settings: DataSettings, cache: Path) -> Found:
     A take is named by its path below the folder, without the suffix.
     """
     takes: dict[str, Take] = {}
-    drops: list[Drop] = []
+    drops: list[DroppedTake] = []
     for path in files_in(source, "motion", outside=cache):
         inside = path.relative_to(source)
         name = (inside.parent / stem_of(path)).as_posix()
         if name in takes:
             drops.append(
-                Drop(inside.as_posix(), "same_name", f"{path}: {takes[name].motion} is the same take")
+                DroppedTake(inside.as_posix(), "same_name", f"{path}: {takes[name].motion} is the same take")
             )
             continue
         folders = [path.parent, *([settings.music_folder] if settings.music_folder else [])]
@@ -69,7 +69,7 @@ def apply_table(found: Found, table: Path) -> Found:
                 )
             if split == "drop":
                 del takes[name]
-                drops.append(Drop(name, "ignored", f"{table}, line {line}: says drop"))
+                drops.append(DroppedTake(name, "ignored", f"{table}, line {line}: says drop"))
                 continue
             side: Side = "held-out" if split == "held-out" else "train"
             take = replace(take, side=side)
@@ -108,8 +108,8 @@ def _music(table: Path, line: int, name: str) -> Path:
     return path
 
 
-def _labelled(takes: Sequence[Take], drops: list[Drop], genres: tuple[str, ...], table: Path) -> Found:
-    """Drop takes without a known genre where others have one.
+def _labelled(takes: Sequence[Take], drops: list[DroppedTake], genres: tuple[str, ...], table: Path) -> Found:
+    """DroppedTake takes without a known genre where others have one.
 
     Names that are all among the official sixteen keep the official labels, any others are numbered by name.
     """
@@ -124,5 +124,5 @@ def _labelled(takes: Sequence[Take], drops: list[Drop], genres: tuple[str, ...],
             kept.append(take)
             continue
         problem = f"{table}: the genre of {take.name} is {take.genre!r}, known: {', '.join(genres)}"
-        drops.append(Drop(take.name, "unknown_genre", problem))
+        drops.append(DroppedTake(take.name, "unknown_genre", problem))
     return Found(kept, drops, genres)

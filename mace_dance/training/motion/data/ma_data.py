@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from mace_dance.motion.config import GENRES
-from mace_dance.training.motion.data.report import Drop
+from mace_dance.training.motion.data.report import DroppedTake
 from mace_dance.training.motion.data.settings import DataSettings
-from mace_dance.training.motion.data.takes import Found, Side, Span, Take
+from mace_dance.training.motion.data.takes import Found, Side, Take, TakeSpan
 from madata.cache import remembered_sha256
 from madata.errors import ConfigError
 from madata.manifest import read_table
@@ -36,7 +36,7 @@ def find_ma_data(source: Path, settings: DataSettings) -> Found:
     given = {clip["genre"] for clip in clips if isinstance(clip["genre"], str)}
     genres = () if not given else GENRES if given <= set(GENRES) else tuple(sorted(given))
     takes: list[Take] = []
-    drops: list[Drop] = []
+    drops: list[DroppedTake] = []
     for clip in sorted(clips, key=lambda row: str(row["clip_id"])):
         name = str(clip["clip_id"])
         if clip["subset"] != "rendered":
@@ -44,21 +44,23 @@ def find_ma_data(source: Path, settings: DataSettings) -> Found:
                 f"{source / str(clip['path'])}: a {clip['subset']} clip has 2D keypoints only, "
                 "which cannot train a 3D model"
             )
-            drops.append(Drop(name, "keypoints_only", message))
+            drops.append(DroppedTake(name, "keypoints_only", message))
             continue
         origin = sources.get(clip["source_id"], {})
         motion, problem = motions.find(str(origin.get("file")), str(origin.get("sha256")))
         if motion is None:
-            drops.append(Drop(name, "no_motion", f"{source / str(clip['path'])}: {problem}"))
+            drops.append(DroppedTake(name, "no_motion", f"{source / str(clip['path'])}: {problem}"))
             continue
         genre = clip["genre"] if isinstance(clip["genre"], str) else None
         if genres and genre is None:
-            drops.append(Drop(name, "unknown_genre", f"{source / 'clips.parquet'}: {name} has no genre"))
+            drops.append(
+                DroppedTake(name, "unknown_genre", f"{source / 'clips.parquet'}: {name} has no genre")
+            )
             continue
         side: Side | None = None
         if settings.split == "published":
             side = "train" if clip["split"] == "train" else "held-out"
-        span = Span(int(clip["start_frame"]), int(clip["num_frames"]), float(clip["fps"]))
+        span = TakeSpan(int(clip["start_frame"]), int(clip["num_frames"]), float(clip["fps"]))
         music = source / str(clip["path"]) if clip["has_audio"] else None
         takes.append(Take(name, motion, music, genre, str(clip["source_id"]), side, span=span))
     return Found(takes, drops, genres)

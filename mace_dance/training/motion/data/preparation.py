@@ -17,7 +17,7 @@ import numpy.typing as npt
 from mace_dance.motion.normaliser import Normaliser
 from mace_dance.training.motion.data.identity import Identity, digest_of
 from mace_dance.training.motion.data.reading import SongJob, TakeJob, TakeResult, read_song, read_take
-from mace_dance.training.motion.data.report import DataReport, Drop
+from mace_dance.training.motion.data.report import DataReport, DroppedTake
 from mace_dance.training.motion.data.settings import (
     EDGE_DATA,
     FPS,
@@ -39,7 +39,7 @@ from madata.motion import layout
 from madata.music import aist_tempo
 from madata.synthetic.dances import DanceRecipe, dance_recipes
 
-__all__ = ["Prepared", "prepare", "prepare_synthetic"]
+__all__ = ["PreparedDances", "prepare", "prepare_synthetic"]
 
 UNLABELLED = ("unlabelled",)
 _SYNTHETIC = SyntheticSettings()
@@ -48,7 +48,7 @@ Job = TypeVar("Job", SongJob, TakeJob)
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedDances:
     """A cache, opened.
 
     Attributes:
@@ -91,7 +91,7 @@ def prepare(
     rebuild: bool = False,
     on_start: Callable[[int], None] = lambda count: None,
     on_take: Callable[[], object] = lambda: None,
-) -> Prepared:
+) -> PreparedDances:
     """Bring a folder of motions and music into a cache, or open the cache that holds it.
 
     Args:
@@ -127,7 +127,7 @@ def prepare_synthetic(
     rebuild: bool = False,
     on_start: Callable[[int], None] = lambda count: None,
     on_take: Callable[[], object] = lambda: None,
-) -> Prepared:
+) -> PreparedDances:
     """Make up dances on the beat of made-up music and bring them into a cache; arguments as for :func:`prepare`.
 
     Args:
@@ -144,9 +144,9 @@ def prepare_synthetic(
     return _prepare(Path(cache), settings, "synthetic", settings.styles, takes, [], rebuild, progress)
 
 
-def _with_music(takes: Sequence[Take]) -> tuple[list[Take], list[Drop]]:
+def _with_music(takes: Sequence[Take]) -> tuple[list[Take], list[DroppedTake]]:
     drops = [
-        Drop(
+        DroppedTake(
             take.name,
             "no_music",
             f"{take.motion}: no sound file of that name; say where it is (music_folder or a table of takes), "
@@ -179,10 +179,10 @@ def _prepare(
     music: MusicSource,
     genres: tuple[str, ...],
     takes: Sequence[Take],
-    drops: Sequence[Drop],
+    drops: Sequence[DroppedTake],
     rebuild: bool,
     progress: _Progress,
-) -> Prepared:
+) -> PreparedDances:
     if progress.jobs < 1:
         raise ConfigError(f"jobs must be at least 1, got {progress.jobs}")
     if not takes:
@@ -208,7 +208,7 @@ def _prepare(
     return _open(folder.read(), settings, from_cache=False)
 
 
-def _nothing(drops: Sequence[Drop]) -> str:
+def _nothing(drops: Sequence[DroppedTake]) -> str:
     first = "; ".join(f"{drop.reason}: {drop.message}" for drop in drops[:3])
     rest = f"; and {len(drops) - 3} more" if len(drops) > 3 else ""
     return f"none of {len(drops)} takes can be used: {first}{rest}"
@@ -220,7 +220,7 @@ def _read_all(
     music: MusicSource,
     takes: Sequence[Take],
     progress: _Progress,
-) -> tuple[dict[str, Path], list[Drop]]:
+) -> tuple[dict[str, Path], list[DroppedTake]]:
     """Read every song once, then every take; give the finished takes by name, and those that failed."""
     songs: dict[str, SongJob] = {}
     song_of: dict[str, str] = {}
@@ -252,7 +252,7 @@ def _read_all(
     todo = [job for job in pending if job.take.name not in failed]
     failed |= {job.take.name: result for job, result in _work(read_take, todo, progress) if result.reason}
     drops = [
-        Drop(take.name, failed[take.name].reason or "", failed[take.name].message)
+        DroppedTake(take.name, failed[take.name].reason or "", failed[take.name].message)
         for take in takes
         if take.name in failed
     ]
@@ -279,7 +279,7 @@ def _assemble(
     identity: Identity,
     takes: Sequence[Take],
     parts: dict[str, Path],
-    drops: Sequence[Drop],
+    drops: Sequence[DroppedTake],
 ) -> None:
     """Write the cache of the takes that are long enough."""
     drops = list(drops)
@@ -291,7 +291,7 @@ def _assemble(
             kept.append(take)
             continue
         problem = f"{lengths[take.name]} frames with music, a window has {settings.window_frames}"
-        drops.append(Drop(take.name, "too_short", f"{take.motion}: {problem}"))
+        drops.append(DroppedTake(take.name, "too_short", f"{take.motion}: {problem}"))
     if not kept:
         raise MadanceError(_nothing(drops))
     frames = [lengths[take.name] for take in kept]
@@ -320,7 +320,7 @@ def _assemble(
 
 
 def _report(
-    takes: Sequence[StoredTake], windows: npt.NDArray[np.int64], cut: int, drops: Sequence[Drop]
+    takes: Sequence[StoredTake], windows: npt.NDArray[np.int64], cut: int, drops: Sequence[DroppedTake]
 ) -> DataReport:
     held = [take for take in takes if take.side == "held-out"]
     held_frames = sum(take.frames for take in held)
@@ -346,7 +346,7 @@ def _ground(settings: WindowSettings) -> tuple[int, ...]:
     return tuple(int(root) + axis for axis in range(3) if "xyz"[axis] != target.up)
 
 
-def _open(content: Content, settings: WindowSettings, *, from_cache: bool) -> Prepared:
+def _open(content: Content, settings: WindowSettings, *, from_cache: bool) -> PreparedDances:
     def side(number: int) -> MotionWindows:
         table = content.windows[content.windows[:, 4] == number]
         starts, lengths, genres, takes = (np.ascontiguousarray(table[:, column]) for column in range(4))
@@ -363,7 +363,7 @@ def _open(content: Content, settings: WindowSettings, *, from_cache: bool) -> Pr
         )
 
     chosen = content.identity.settings
-    return Prepared(
+    return PreparedDances(
         train=side(0),
         held_out=side(1),
         normaliser=content.normaliser,

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mace_dance.training.motion.data.settings import FPS, MusicSource
-from mace_dance.training.motion.data.takes import Span, Take
+from mace_dance.training.motion.data.takes import Take, TakeSpan
 from madata.errors import ConfigError, MediaError
 from madata.files import atomic_path, read_pickle
 from madata.formats import suffix_of
@@ -162,7 +162,7 @@ def _edge_slice(path: Path, fps: float | None) -> Motion3D:
     return check_motion(Motion3D(rotation, arrays["pos"], fps or 60.0, "y", "smpl-24"), path)
 
 
-def _part(motion: Motion3D, span: Span, path: Path) -> Motion3D:
+def _part(motion: Motion3D, span: TakeSpan, path: Path) -> Motion3D:
     motion = resample(motion, span.fps)
     end = span.start + span.frames
     if end > len(motion.rotation):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["DataReport", "Drop"]
+__all__ = ["DataReport", "DroppedTake"]
 
 
 @dataclass(frozen=True)
-class Drop:
+class DroppedTake:
     """A take that is not in the cache.
 
     Attributes:
@@ -44,7 +44,7 @@ class DataReport:
     seconds: float
     held_out_seconds: float
     cut_s: float
-    drops: tuple[Drop, ...] = ()
+    drops: tuple[DroppedTake, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain values."""
@@ -53,4 +53,4 @@ class DataReport:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> DataReport:
         """The report that :meth:`to_json` wrote."""
-        return cls(**{**values, "drops": tuple(Drop(**drop) for drop in values["drops"])})
+        return cls(**{**values, "drops": tuple(DroppedTake(**drop) for drop in values["drops"])})

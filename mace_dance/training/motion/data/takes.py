@@ -11,17 +11,17 @@ from glob import escape
 from pathlib import Path
 from typing import Literal
 
-from mace_dance.training.motion.data.report import Drop
+from mace_dance.training.motion.data.report import DroppedTake
 from madata.formats import SUFFIXES, stem_of, suffix_of
 from madata.synthetic.dances import DanceRecipe
 
-__all__ = ["DanceRecipe", "Found", "Side", "Span", "Take", "music_of"]
+__all__ = ["DanceRecipe", "Found", "Side", "Take", "TakeSpan", "music_of"]
 
 Side = Literal["train", "held-out"]
 
 
 @dataclass(frozen=True)
-class Span:
+class TakeSpan:
     """Frames [start, start + frames) of a motion at ``fps``."""
 
     start: int
@@ -53,7 +53,7 @@ class Take:
     side: Side | None = None
     format: str | None = None
     fps: float | None = None
-    span: Span | None = None
+    span: TakeSpan | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Found:
     """
 
     takes: Sequence[Take]
-    drops: Sequence[Drop] = ()
+    drops: Sequence[DroppedTake] = ()
     genres: tuple[str, ...] = ()
 
 

@@ -13,7 +13,7 @@ from mace_dance.appearance.pose_video import (
     face_crop,
     landmark_box,
     limb_ratios,
-    points_of,
+    points_of_pose,
     pose_points,
     retarget,
     wholebody_points,
@@ -42,14 +42,14 @@ def keypoints(name, size=SIZE):
 
 def test_body_points_by_joint_name():
     pose = keypoints("coco-25")
-    body = dict(zip(BODY, points_of(pose).body[0], strict=True))
+    body = dict(zip(BODY, points_of_pose(pose).body[0], strict=True))
     at = skeleton("coco-25").index
     np.testing.assert_allclose(body["right_knee"][:2], pose.xy[0, at("right_knee")])
     shoulders = pose.xy[0, [at("left_shoulder"), at("right_shoulder")]].mean(0)
     np.testing.assert_allclose(body["neck"][:2], shoulders)
     toes = pose.xy[0, [at("left_big_toe"), at("left_small_toe")]].mean(0)
     np.testing.assert_allclose(body["left_toe"][:2], toes)
-    score = points_of(keypoints("coco-17")).body[0, :, 2]
+    score = points_of_pose(keypoints("coco-17")).body[0, :, 2]
     assert (score[:18] > 0).all() and (score[18:] == 0).all()
 
 
@@ -57,12 +57,12 @@ def test_a_mean_needs_both_of_its_joints():
     pose = keypoints("coco-17")
     score = pose.score.copy()
     score[0, skeleton("coco-17").index("left_shoulder")] = 0
-    assert points_of(replace(pose, score=score)).body[0, BODY.index("neck"), 2] == 0
+    assert points_of_pose(replace(pose, score=score)).body[0, BODY.index("neck"), 2] == 0
 
 
 def test_keypoints_of_another_skeleton_are_refused():
     with pytest.raises(MadanceError, match=r"coco-17: expected xy \(T, 17, 2\)"):
-        points_of(replace(keypoints("coco-25"), skeleton="coco-17"))
+        points_of_pose(replace(keypoints("coco-25"), skeleton="coco-17"))
 
 
 def test_retargeting_to_oneself_changes_nothing(driving):

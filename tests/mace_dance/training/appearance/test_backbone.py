@@ -55,7 +55,8 @@ def test_the_original_layout_is_loaded_whole_and_the_rest_let_go(tmp_path, monke
     [
         (lambda folder: shutil.rmtree(folder), "no such folder"),
         (lambda folder: (folder / "model_index.json").unlink(), "neither a pipeline of diffusers"),
-        (lambda folder: shutil.rmtree(folder / "vae"), "vae: holds no safetensors"),
+        (lambda folder: shutil.rmtree(folder / "vae"), "vae: missing"),
+        (lambda folder: next((folder / "vae").glob("*.safetensors")).unlink(), "vae: holds no safetensors"),
         (
             lambda folder: next((folder / "transformer").glob("*.safetensors")).write_bytes(b"x" * 50),
             "damaged or not a safetensors file",

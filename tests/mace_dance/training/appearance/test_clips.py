@@ -3,7 +3,7 @@ import csv
 import numpy as np
 import pytest
 
-from mace_dance.training.appearance.clips import cut_windows, find_clips
+from mace_dance.training.appearance.clips import find_training_clips, training_windows
 from mace_dance.training.appearance.footage import read_footage, read_frames
 from mace_dance.training.appearance.settings import training_settings
 from madata.errors import ConfigError, MediaError
@@ -18,7 +18,7 @@ def settings(*overrides, **flags):
 def test_ma_data_gives_the_clips_of_the_split_and_names_what_is_missing(tmp_path):
     folder = ma_data(tmp_path, frames=(30, 30, 30), splits=("train", "val", "train"))
     (folder / "keypoints" / "clip-2.npz").unlink()
-    clips, drops = find_clips(folder, settings())
+    clips, drops = find_training_clips(folder, settings())
     assert [clip.name for clip in clips] == ["clip-0"]
     assert clips[0].sha256 is not None
     assert [(drop.name, drop.reason) for drop in drops] == [("clip-2", "missing")]
@@ -29,7 +29,7 @@ def test_ma_data_gives_the_clips_of_the_split_and_names_what_is_missing(tmp_path
 def test_the_release_layout(tmp_path, table):
     folder = release(tmp_path, table=table)
     for source in (folder, *folder.glob("*.csv")):
-        clips, drops = find_clips(source, settings())
+        clips, drops = find_training_clips(source, settings())
         assert [clip.name for clip in clips] == ["0001-0001", "0002-0002"]
         assert drops == []
         assert {clip.prompt for clip in clips} == {"someone dances" if table else settings().data.prompt}
@@ -42,7 +42,7 @@ def test_a_bad_row_is_named_and_the_others_stay(tmp_path):
     folder = release(tmp_path, table=True)
     (folder / "0001" / "pose_video.mp4").unlink()
     (folder / "0002" / "video.mp4").write_bytes(b"not a video")
-    clips, drops = find_clips(folder, settings())
+    clips, drops = find_training_clips(folder, settings())
     assert clips == []
     assert drops[0].reason == "missing"
     assert "0002/video.mp4" in drops[1].message
@@ -50,26 +50,26 @@ def test_a_bad_row_is_named_and_the_others_stay(tmp_path):
 
 def test_a_folder_of_neither_kind_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"clips\.parquet"):
-        find_clips(tmp_path, settings())
+        find_training_clips(tmp_path, settings())
     with (tmp_path / "a.csv").open("w") as stream:
         csv.writer(stream).writerow(["video", "prompt"])
     with pytest.raises(ConfigError, match="no column animate_pose_video"):
-        find_clips(tmp_path, settings())
+        find_training_clips(tmp_path, settings())
     (tmp_path / "b.csv").touch()
     with pytest.raises(ConfigError, match=r"2 tables \(a\.csv, b\.csv\)"):
-        find_clips(tmp_path, settings())
+        find_training_clips(tmp_path, settings())
 
 
 def test_windows_follow_each_other_and_short_clips_are_named(tmp_path):
     folder = ma_data(tmp_path, frames=(40, 18, 15))
-    clips, _ = find_clips(folder, settings())
+    clips, _ = find_training_clips(folder, settings())
     # 20, 9 and 7.5 frames at 15 a second
-    windows, drops = cut_windows(clips, settings())
+    windows, drops = training_windows(clips, settings())
     assert [window.name for window in windows] == ["clip-0", "clip-0@9", "clip-1"]
     assert [(drop.name, drop.reason) for drop in drops] == [("clip-2", "too_short")]
-    windows, _ = cut_windows(clips, settings("data.windows=first"))
+    windows, _ = training_windows(clips, settings("data.windows=first"))
     assert [window.name for window in windows] == ["clip-0", "clip-1"]
-    windows, _ = cut_windows(clips, settings(layout="diffsynth"))
+    windows, _ = training_windows(clips, settings(layout="diffsynth"))
     assert [window.name for window in windows] == ["clip-0"]
 
 
@@ -103,8 +103,8 @@ def test_poses_lie_where_the_person_is(tmp_path):
     """The wrist of the drawn pose moves as the keypoints do, through the framing of the frames."""
     folder = ma_data(tmp_path)
     own = settings("data.width=96", "data.height=128")
-    clips, _ = find_clips(folder, own)
-    windows, _ = cut_windows(clips, own)
+    clips, _ = find_training_clips(folder, own)
+    windows, _ = training_windows(clips, own)
     footage = read_footage(windows[0], own, face_px=16)
     assert footage.frames.shape == footage.poses.shape == (9, 128, 96, 3)
     assert footage.faces.shape == (1, 16, 16, 3)
@@ -119,8 +119,8 @@ def test_poses_lie_where_the_person_is(tmp_path):
 )
 def test_faces_of_the_release_layout(tmp_path, face, faces, shape):
     own = settings(f"data.face={face}")
-    clips, _ = find_clips(release(tmp_path, faces=faces), own)
-    windows, _ = cut_windows(clips, own)
+    clips, _ = find_training_clips(release(tmp_path, faces=faces), own)
+    windows, _ = training_windows(clips, own)
     footage = read_footage(windows[0], own, face_px=16)
     assert footage.faces.shape == (shape, 16, 16, 3)
     assert footage.faces.any() == (face != "none")
@@ -134,7 +134,7 @@ def test_a_clip_without_a_pose_is_no_sample(tmp_path):
     arrays = read_npz(path)
     write_npz(path, **{**arrays, "score": np.zeros_like(arrays["score"])})
     own = settings()
-    windows, _ = cut_windows(find_clips(folder, own)[0], own)
+    windows, _ = training_windows(find_training_clips(folder, own)[0], own)
     with pytest.raises(MediaError, match="no joint was found"):
         read_footage(windows[0], own, face_px=16)
     write_npz(path, **{**arrays, "skeleton": np.array("octopus")})

@@ -169,7 +169,7 @@ def test_another_run_and_a_wrong_adapter_are_refused_before_anything_is_encoded(
 ):
     train("kinematic", out="run")
     monkeypatch.setattr(store_module.LatentStore, "prepare", None)
-    with pytest.raises(ConfigError, match=r"data\.width: 32 -> 48"):
+    with pytest.raises(ConfigError, match=r"data\.width was 32, is 48"):
         prepared("kinematic", "data.width=48", out="run")
     with pytest.raises(ConfigError, match="learning_rate"):
         prepared("kinematic", "loop.learning_rate=1e-3", out="run")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mace_dance.motion.normaliser import Normaliser
-from mace_dance.training.motion.data import DataReport, MotionWindows, Prepared
+from mace_dance.training.motion.data import DataReport, MotionWindows, PreparedDances
 from madata.motion import encode
 from madata.synthetic.dance import make_dance
 
@@ -25,7 +25,7 @@ def prepared(frames=30, takes=4, seconds=4.0, content_id="made", genres=("a", "b
         for side in (slice(0, takes - 1), slice(takes - 1, takes))
     ]
     train, held_out = sides
-    return Prepared(
+    return PreparedDances(
         train=train,
         held_out=held_out,
         normaliser=normaliser,

@@ -64,7 +64,7 @@ def test_plan_then_training_then_going_on(dances, tmp_path):
 
     same = ["--config", str(tmp_path / "run" / "config.toml"), "--steps=3", cache]
     assert json.loads(call(dances, tmp_path / "run", *same, "--json").stdout)["begun_at"] == 3
-    with pytest.raises(ConfigError, match=r"loop\.seed: 42 -> 5"):
+    with pytest.raises(ConfigError, match=r"loop\.seed was 42, is 5"):
         call(dances, tmp_path / "run", cache, "--steps=3", "--seed=5")
 
 

@@ -13,7 +13,7 @@ from mace_dance.training.shared.draws import Part, part_of_batch, shuffled_batch
 from mace_dance.training.shared.loop import run_training
 from mace_dance.training.shared.rates import learning_rate
 from mace_dance.training.shared.settings import LoopSettings
-from mace_dance.training.shared.tables import Table
+from mace_dance.training.shared.tables import CsvLog
 from madata.errors import ConfigError, MadanceError, MissingDependencyError
 from tests.mace_dance.training.shared.toy import Toy, settings
 
@@ -61,11 +61,11 @@ def test_what_is_drawn_depends_on_seed_step_and_part_alone():
 
 def test_a_table_drops_what_comes_again_and_what_was_cut_short(tmp_path):
     path = tmp_path / "metrics.csv"
-    table = Table(path, 0)
+    table = CsvLog(path, 0)
     for step in (1, 2, 3):
         table.append(step, {"loss": step / 3, "none": None})
     path.write_text(path.read_text() + "4,0.1")
-    reopened = Table(path, 2)
+    reopened = CsvLog(path, 2)
     assert reopened.last_step == 2
     reopened.append(3, {"loss": 0.25, "none": 1})
     assert path.read_text().splitlines() == [
@@ -76,7 +76,7 @@ def test_a_table_drops_what_comes_again_and_what_was_cut_short(tmp_path):
     ]
     with pytest.raises(MadanceError, match="has the columns"):
         reopened.append(4, {"other": 1.0})
-    Table(path, 0).append(1, {"other": 1.0})
+    CsvLog(path, 0).append(1, {"other": 1.0})
     assert path.read_text() == "step,other\n1,1.0\n"
 
 
