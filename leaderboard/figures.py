@@ -6,19 +6,17 @@ Only rows of one section are drawn together. Colours come from the style sheet o
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leaderboard.layout import Column
-from leaderboard.table import Cell, Row, Section
+from leaderboard.render.web import macros
+from leaderboard.table import Row, Section
 
 __all__ = ["Axis", "Point", "axis", "interval_plot", "pareto_front", "pareto_plot", "points_of"]
 
 _WIDTH, _LABEL, _ROW, _TOP, _RIGHT = 420, 158, 22, 8, 62
-_LETTERS = 19
-_PLANE = (560, 380, 62, 20, 20, 48)
 
 
 @dataclass(frozen=True)
@@ -61,14 +59,64 @@ def axis(values: Sequence[float], *, count: int = 4) -> Axis:
     return Axis(low, high, tuple(ticks))
 
 
-def _tick(value: float) -> str:
-    return f"{value:.6g}"
+@dataclass(frozen=True)
+class Tick:
+    """A number on an axis; ``at`` px."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A row in a figure, in px.
+
+    Attributes:
+        across, up: ends of its interval in each direction, where it has one.
+        text, interval, mark: its number in words.
+        anchor, label_x, label_y: where its name goes in a plane.
+    """
+
+    row: Row
+    x: float
+    y: float
+    across: tuple[float, float] | None = None
+    up: tuple[float, float] | None = None
+    text: str = ""
+    interval: str = ""
+    mark: str = ""
+    anchor: str = "start"
+    label_x: float = 0.0
+    label_y: float = 0.0
+
+
+@dataclass(frozen=True)
+class IntervalPlot:
+    """Everything :func:`interval_plot` draws, in px; ``lines`` are the noise floor and the truth."""
+
+    label: str
+    height: int
+    ticks: list[Tick]
+    lines: list[tuple[str, float]]
+    dots: list[Dot]
+    width: int = _WIDTH
+    left: int = _LABEL
+    top: int = _TOP
+
+    @property
+    def bottom(self) -> int:
+        """The end of the grid, above the numbers."""
+        return self.height - 20
+
+
+def _ticks(scale: Axis, span: tuple[float, float]) -> list[Tick]:
+    return [Tick(scale.at(value, *span), f"{value:.6g}") for value in scale.ticks]
 
 
 def interval_plot(section: Section, column: Column) -> str:
     """Values of one metric with their intervals, best on top, with the noise floor and the value of the truth.
 
-    The scale is that of the systems; a sanity row beyond it is drawn at its end.
+    The scale is that of the systems; a sanity row beyond it is drawn at its end. Nothing where there is no value.
     """
     rows = [(row, row.cells[column.metric]) for row in section.rows if _value(row, column) is not None]
     if not rows:
@@ -80,46 +128,34 @@ def interval_plot(section: Section, column: Column) -> str:
     lines += [("truth", truths[0])] if truths else []
     ranked = [cell for row, cell in rows if row.kind == "system"] or [cell for _, cell in rows]
     ends = [end for cell in ranked for end in (cell.value, cell.low, cell.high) if end is not None]
-    scale = axis([*ends, *(value for _, value in lines)])
-    height = _TOP + _ROW * len(rows) + 24
-    left, right = _LABEL, _WIDTH - _RIGHT
-    label = html.escape(
-        f"{column.title}: " + ", ".join(f"{row.name} {cell.text(column)}" for row, cell in rows)
+    scale, span = axis([*ends, *(value for _, value in lines)]), (_LABEL, _WIDTH - _RIGHT)
+    plot = IntervalPlot(
+        label=f"{column.title}: " + ", ".join(f"{row.name} {cell.text(column)}" for row, cell in rows),
+        height=_TOP + _ROW * len(rows) + 24,
+        ticks=_ticks(scale, span),
+        lines=[(name, scale.at(value, *span)) for name, value in lines],
+        dots=[
+            Dot(
+                row,
+                scale.at(cell.value or 0.0, *span),
+                _TOP + _ROW * (number + 0.5),
+                _whisker(scale, span, (cell.low, cell.high)),
+                text=cell.text(column),
+                interval=cell.interval(column),
+                mark=cell.mark,
+            )
+            for number, (row, cell) in enumerate(rows)
+        ],
     )
-    out = [f'<svg class="plot" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">']
-    for tick in scale.ticks:
-        x = scale.at(tick, left, right)
-        out.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{height - 20}"/>')
-        out.append(f'<text class="tick" x="{x:.1f}" y="{height - 6}">{_tick(tick)}</text>')
-    for name, value in lines:
-        x = scale.at(value, left, right)
-        out.append(f'<line class="{name}" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{height - 20}"/>')
-    out += [
-        _interval_row(row, cell, column, scale, _TOP + _ROW * (number + 0.5))
-        for number, (row, cell) in enumerate(rows)
-    ]
-    return "".join([*out, "</svg>"])
+    drawn: str = macros("figures.html").interval_plot(plot)
+    return drawn
 
 
-def _interval_row(row: Row, cell: Cell, column: Column, scale: Axis, y: float) -> str:
-    left, right = _LABEL, _WIDTH - _RIGHT
-    name = _short(row.name, _LETTERS)
-    x = scale.at(cell.value or 0.0, left, right)
-    bar = ""
-    if cell.low is not None and cell.high is not None:
-        ends = [scale.at(end, left, right) for end in (cell.low, cell.high)]
-        bar = f'<line class="bar" x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-    return (
-        f'<g class="{row.kind} {cell.mark}"><title>{html.escape(row.name)}: {cell.text(column)}'
-        f"{html.escape(f' [{ends_text}]' if (ends_text := cell.interval(column)) else '')}</title>"
-        f'<text class="label" x="{left - 8}" y="{y + 4:.1f}">{html.escape(name)}</text>{bar}'
-        f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
-        f'<text class="value" x="{_WIDTH - 4}" y="{y + 4:.1f}">{cell.text(column)}</text></g>'
-    )
-
-
-def _short(name: str, letters: int) -> str:
-    return name if len(name) <= letters else f"{name[: letters - 1]}…"
+def _whisker(
+    scale: Axis, span: tuple[float, float], ends: tuple[float | None, float | None]
+) -> tuple[float, float] | None:
+    low, high = ends
+    return None if low is None or high is None else (scale.at(low, *span), scale.at(high, *span))
 
 
 def _value(row: Row, column: Column) -> float | None:
@@ -176,85 +212,63 @@ def pareto_front(points: Sequence[Point], across: Column, up: Column) -> list[Po
     return sorted(front, key=lambda point: point.x[0])
 
 
+@dataclass(frozen=True)
+class Plane:
+    """Everything :func:`pareto_plot` draws, in px."""
+
+    across: Column
+    up: Column
+    ticks_across: list[Tick]
+    ticks_up: list[Tick]
+    front: list[tuple[float, float]]
+    dots: list[Dot]
+    width: int = 560
+    height: int = 380
+    left: int = 62
+    right: int = 540
+    top: int = 20
+    bottom: int = 332
+
+
 def pareto_plot(section: Section, across: Column, up: Column) -> str:
     """Two metrics against each other, with intervals and the Pareto front; better is up and to the right."""
     points = points_of(section, across, up)
-    width, height, left, right, top, bottom = _PLANE
-    scales = [
-        axis([end for point in points for end in side(point) if end is not None], count=5)
-        for side in (_x, _y)
-    ]
-    spans = [(left, width - right), (height - bottom, top)]
-    for number, column in enumerate((across, up)):
-        if column.direction == "lower":
-            spans[number] = (spans[number][1], spans[number][0])
-    out = [
-        f'<svg class="plane" viewBox="0 0 {width} {height}" role="img" aria-label="'
-        f'{html.escape(f"{up.title} against {across.title}; better is up and to the right")}">'
-    ]
-    for tick in scales[0].ticks:
-        x = scales[0].at(tick, *spans[0])
-        out.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{height - bottom}"/>')
-        out.append(f'<text class="tick" x="{x:.1f}" y="{height - bottom + 16}">{_tick(tick)}</text>')
-    for tick in scales[1].ticks:
-        y = scales[1].at(tick, *spans[1])
-        out.append(f'<line class="grid" x1="{left}" x2="{width - right}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        out.append(f'<text class="tick end" x="{left - 8}" y="{y + 4:.1f}">{_tick(tick)}</text>')
-    out.append(
-        f'<text class="name" x="{(left + width - right) / 2}" y="{height - 8}">{_axis_name(across)}</text>'
-    )
-    middle = (top + height - bottom) / 2
-    out.append(f'<text class="name" transform="translate(14 {middle}) rotate(-90)">{_axis_name(up)}</text>')
-    places = {
-        point.row.key: (scales[0].at(point.x[0], *spans[0]), scales[1].at(point.y[0], *spans[1]))
+    scale_x = axis([end for point in points for end in point.x if end is not None], count=5)
+    scale_y = axis([end for point in points for end in point.y if end is not None], count=5)
+    span_x: tuple[float, float] = (Plane.left, Plane.right)
+    span_y: tuple[float, float] = (Plane.bottom, Plane.top)
+    span_x = span_x[::-1] if across.direction == "lower" else span_x
+    span_y = span_y[::-1] if up.direction == "lower" else span_y
+    dots = {
+        point.row.key: Dot(
+            point.row,
+            scale_x.at(point.x[0], *span_x),
+            scale_y.at(point.y[0], *span_y),
+            _whisker(scale_x, span_x, point.x[1:]),
+            _whisker(scale_y, span_y, point.y[1:]),
+        )
         for point in points
     }
-    front = [places[point.row.key] for point in pareto_front(points, across, up)]
-    if len(front) > 1:
-        out.append(
-            '<polyline class="front" points="' + " ".join(f"{x:.1f},{y:.1f}" for x, y in front) + '"/>'
-        )
-    taken: list[tuple[float, float]] = []
-    for point in sorted(points, key=lambda point: places[point.row.key][1]):
-        x, y = places[point.row.key]
-        out.append(f'<g class="{point.row.kind}{" best" if (x, y) in front else ""}">')
-        out.append(f"<title>{html.escape(point.row.name)}</title>")
-        out.append(
-            _whisker(scales[0], spans[0], point.x, y, "x") + _whisker(scales[1], spans[1], point.y, x, "y")
-        )
-        out.append(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
-        anchor, shift = ("end", -9) if x > width * 0.55 else ("start", 9)
-        line = y - 7
-        while any(abs(line - other) < 13 and abs(x - beside) < 190 for beside, other in taken):
+    front = [dots[point.row.key] for point in pareto_front(points, across, up)]
+    plane = Plane(
+        across,
+        up,
+        _ticks(scale_x, span_x),
+        _ticks(scale_y, span_y),
+        [(dot.x, dot.y) for dot in front],
+        _named(sorted(dots.values(), key=lambda dot: dot.y)),
+    )
+    drawn: str = macros("figures.html").plane(plane)
+    return drawn
+
+
+def _named(dots: Sequence[Dot]) -> list[Dot]:
+    """The dots with a place for each name, from top to bottom; a name that would lie on another moves down."""
+    named: list[Dot] = []
+    for dot in dots:
+        anchor, shift = ("end", -9) if dot.x > Plane.width * 0.55 else ("start", 9)
+        line = dot.y - 7
+        while any(abs(line - other.label_y) < 13 and abs(dot.x - other.x) < 190 for other in named):
             line += 3
-        taken.append((x, line))
-        name = html.escape(_short(point.row.name, 28))
-        out.append(f'<text class="point {anchor}" x="{x + shift:.1f}" y="{line:.1f}">{name}</text></g>')
-    return "".join([*out, "</svg>"])
-
-
-def _x(point: Point) -> tuple[float, float | None, float | None]:
-    return point.x
-
-
-def _y(point: Point) -> tuple[float, float | None, float | None]:
-    return point.y
-
-
-def _axis_name(column: Column) -> str:
-    return html.escape(f"{column.label.replace('_', ' ')} {column.arrow}")
-
-
-def _whisker(
-    scale: Axis,
-    span: tuple[float, float],
-    ends: tuple[float, float | None, float | None],
-    other: float,
-    way: str,
-) -> str:
-    if ends[1] is None or ends[2] is None:
-        return ""
-    low, high = scale.at(ends[1], *span), scale.at(ends[2], *span)
-    if way == "x":
-        return f'<line class="bar" x1="{low:.1f}" x2="{high:.1f}" y1="{other:.1f}" y2="{other:.1f}"/>'
-    return f'<line class="bar" x1="{other:.1f}" x2="{other:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>'
+        named.append(replace(dot, anchor=anchor, label_x=dot.x + shift, label_y=line))
+    return named

@@ -26,7 +26,8 @@ from leaderboard.figures import interval_plot, pareto_plot, points_of
 from leaderboard.layout import Column
 from leaderboard.paper import TASKS, paper_table
 from leaderboard.recheck import Fault, checked_level
-from leaderboard.render import LEGEND, LEVELS, html_label, level_badge, to_html, to_json
+from leaderboard.render import LEGEND, to_json
+from leaderboard.render.web import templates
 from leaderboard.reported import reported_source
 from leaderboard.table import Section, Table
 from leaderboard.ties import TieJudge
@@ -158,32 +159,25 @@ def _render(
     clips: Mapping[str, Any],
     options: SiteOptions,
 ) -> str:
-    import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leaderboard"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     texts = {name: _template(name) for name in ("page.css", "page.js")}
-    return environment.get_template("page.html").render(
-        title=options.title,
-        paper=reported_source(),
-        legend=LEGEND,
-        levels=LEVELS,
-        badge=lambda level: Markup(level_badge(level)),
-        css=Markup(texts["page.css"]),
-        js=Markup(texts["page.js"]),
-        policy=_policy(**texts),
-        tasks=[_task(board) for board in boards],
-        clips=clips,
-        clips_json=Markup(_script_json(clips)),
-        results=[_card(entry, checked[entry.result.id], boards) for entry in entries],
-        protocols=_protocols(entries),
-        tiles=_tiles(entries, checked, clips),
+    return (
+        templates()
+        .get_template("page.html")
+        .render(
+            title=options.title,
+            paper=reported_source(),
+            legend=LEGEND,
+            css=Markup(texts["page.css"]),
+            js=Markup(texts["page.js"]),
+            policy=_policy(**texts),
+            tasks=[_task(board) for board in boards],
+            clips=clips,
+            results=[_card(entry, checked[entry.result.id], boards) for entry in entries],
+            protocols=_protocols(entries),
+            tiles=_tiles(entries, checked, clips),
+        )
     )
 
 
@@ -203,12 +197,6 @@ def _policy(**texts: str) -> str:
     )
 
 
-def _script_json(value: object) -> str:
-    """JSON that cannot end the script element it stands in."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
 def _tiles(
     entries: Sequence[Entry], checked: Mapping[str, _Checked], clips: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
@@ -222,15 +210,13 @@ def _tiles(
 
 
 def _task(board: Board) -> dict[str, Any]:
-    from markupsafe import Markup
-
     table = board.table
     measured = [section for section in table.sections if not section.reported]
     notes = [line for section in table.sections if section.reported for line in section.notes]
     return {
         "id": table.task,
         "title": table.title,
-        "table": Markup(to_html(table)),
+        "table": table,
         "measured": bool(measured),
         "extra": any(column.extra for column in table.columns),
         "notes": notes,
@@ -239,21 +225,10 @@ def _task(board: Board) -> dict[str, Any]:
 
 
 def _figures(section: Section, number: int, table: Table) -> dict[str, Any]:
-    from markupsafe import Markup
-
     plots = []
     for column in table.columns:
         if column.is_ranked and (svg := interval_plot(section, column)):
-            label = Markup(html_label(column))
-            plots.append(
-                {
-                    "label": label,
-                    "title": column.title,
-                    "arrow": column.arrow,
-                    "svg": Markup(svg),
-                    "extra": column.extra,
-                }
-            )
+            plots.append({"column": column, "svg": svg})
     return {
         "title": section.title if number == 0 else f"{section.title} ({number + 1})",
         "conditions": section.conditions,
@@ -264,8 +239,6 @@ def _figures(section: Section, number: int, table: Table) -> dict[str, Any]:
 
 def _plane(section: Section, table: Table) -> dict[str, Any] | None:
     """The plane of two metrics: drawn once here, and again by the script for any other two."""
-    from markupsafe import Markup
-
     usable = [
         column
         for column in table.columns
@@ -296,7 +269,7 @@ def _plane(section: Section, table: Table) -> dict[str, Any] | None:
         for column in usable
     ]
     return {
-        "svg": Markup(pareto_plot(section, across, up)),
+        "svg": pareto_plot(section, across, up),
         "columns": columns,
         "across": across.metric,
         "up": up.metric,

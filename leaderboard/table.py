@@ -61,6 +61,12 @@ class Cell:
             return None if self.reference is None else -abs(self.value - self.reference)
         return self.value if column.direction == "higher" else -self.value
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader should know of the value, or of its absence where more than that is known."""
+        reason = None if self.reason == "not given" else self.reason
+        return (*self.notes, *(text for text in (self.unranked, reason) if text))
+
     def interval(self, column: Column) -> str:
         """``low, high``, or nothing."""
         if self.low is None or self.high is None:

@@ -6,7 +6,7 @@ from leaderboard.render.data import to_csv, to_json
 from leaderboard.render.latex import escape_latex, to_latex
 from leaderboard.render.markdown import escape_markdown, to_markdown
 from leaderboard.render.notes import LEGEND
-from leaderboard.render.web import LEVELS, html_label, level_badge, to_html
+from leaderboard.render.web import LEVELS, to_html
 from leaderboard.table import Table
 
 __all__ = [
@@ -15,8 +15,6 @@ __all__ = [
     "LEVELS",
     "escape_latex",
     "escape_markdown",
-    "html_label",
-    "level_badge",
     "to_csv",
     "to_html",
     "to_json",
