@@ -23,6 +23,7 @@ from evaluation.stats.jackknife import Design
 from evaluation.stats.manifold import density_interval, manifold_estimates, share_interval
 from evaluation.stats.means import mean_interval
 from evaluation.stats.pairs import diversity_estimate, kernel_estimate
+from evaluation.stats.verdicts import Question, judge
 
 SIZES = (20, 40, 100, 200, 500)
 WIDTHS = (20, 66, 72)
@@ -145,6 +146,36 @@ def coverage(population: Population, songs: int, width: int, runs: int, seed: in
             truth, error = known[name]
             hits[name].append(found.low - error <= truth <= found.high + error)
     return {name: float(np.mean(held)) for name, held in hits.items()}
+
+
+def wrong_verdicts(
+    first: Population, second: Population, songs: int, width: int, runs: int
+) -> tuple[float, float]:
+    """Share of comparisons by FID whose verdict is wrong, and whose verdict is right.
+
+    Both systems draw from the same noise in every second run, as systems that hear the same songs do.
+    """
+    truth = true_frechet(first, width) - true_frechet(second, width)
+    rng, found = np.random.default_rng(2), []
+    for run in range(runs):
+        seeds = rng.integers(1 << 30, size=2)
+        if run % 2:
+            seeds[1] = seeds[0]
+        made, other = (
+            population.draw(np.random.default_rng(seed), songs, width, real=False)
+            for population, seed in zip((first, second), seeds, strict=True)
+        )
+        real = Population(tails=first.tails, windows=first.windows).draw(rng, songs, width, real=True)
+        if first.windows != second.windows:
+            other = Population(second.shift, second.scale, second.tails, first.windows, second.mixed).draw(
+                np.random.default_rng(seeds[1]), songs, width, real=False
+            )
+        units = units_of(songs, first.windows)
+        design = Design.of(units, units, rng)
+        one, two = (frechet_estimate(side, real, design, np.random.default_rng(0)) for side in (made, other))
+        found.append(judge({"fid": Question(one.minus(two), songs, False)}, rng)["fid"].verdict)
+    right, wrong = ("better", "worse") if truth < 0 else ("worse", "better")
+    return found.count(wrong) / runs, found.count(right) / runs
 
 
 def resampled_coverage(population: Population, songs: int, width: int, runs: int) -> float:

@@ -47,7 +47,7 @@ class Estimate:
 
     Attributes:
         value: estimate of the truth, without bias as far as the method goes.
-        shifts: (G,) value without block g of the prediction, minus the value.
+        shifts: (G,) value without block g of the prediction, minus the value; NaN where the block has no part in it.
         reference_shifts: (H,) the same for blocks of the reference that are independent of those of the prediction;
             empty where the reference takes no part, or is left out together with the prediction (paired).
         bias: bound of the bias that may be left in ``value``, in either direction.
@@ -162,6 +162,7 @@ def _unbent(value: float, skewness: float) -> float:
 
 
 def _third_cumulant(shifts: Floats) -> float:
+    shifts = shifts[np.isfinite(shifts)]
     count = len(shifts)
     if count < 2:
         return 0.0
@@ -171,6 +172,7 @@ def _third_cumulant(shifts: Floats) -> float:
 
 def _freedom(shifts: Floats) -> float:
     """A variance of G values has the relative variance (kurtosis - 1) / G, and one of f degrees of freedom 2 / f."""
+    shifts = shifts[np.isfinite(shifts)]
     count = len(shifts)
     square = np.square(shifts - shifts.mean())
     kurtosis = float(np.square(square).mean() / square.mean() ** 2)
@@ -178,6 +180,7 @@ def _freedom(shifts: Floats) -> float:
 
 
 def _jackknife_variance(shifts: Floats) -> float:
+    shifts = shifts[np.isfinite(shifts)]
     count = len(shifts)
     if count < 2:
         return 0.0

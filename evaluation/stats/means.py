@@ -32,7 +32,7 @@ def units_with_value(values: Array, units: Units) -> list[Rows]:
 
 
 def mean_estimate(values: Array, blocks: Blocks, weights: Array | None = None) -> Estimate:
-    """Mean of the rows of all units, and without each block.
+    """Mean of the rows of all units, and without each block; a block without any value has no shift (NaN).
 
     Args:
         values: (N,); NaN marks rows without a value, which do not count.
@@ -55,7 +55,8 @@ def mean_estimate(values: Array, blocks: Blocks, weights: Array | None = None) -
     if (size <= 0).any():
         raise ValueError("an interval needs rows with a value in two blocks or more")
     found = total / size
-    return Estimate(float(found[0]), found[1:] - found[0], np.zeros(0))
+    shifts = np.where(size[1:] < size[0], found[1:] - found[0], np.nan)
+    return Estimate(float(found[0]), shifts, np.zeros(0))
 
 
 _RARE = 5

@@ -1,0 +1,159 @@
+"""Ranks of several systems by one metric, as far as they are resolved.
+
+A rank is a number of comparisons. System i is surely behind those that are shown to be better, and surely before those
+that are shown to be worse; between lies its rank interval (Mogstad et al. 2024), with Holm's correction over all pairs.
+The probability of being best, and how well two halves of the songs agree, come from the same shifts of blocks that the
+intervals come from: nothing is measured again.
+
+Legend: K systems, G blocks.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from evaluation.stats.comparison import holm
+from evaluation.stats.jackknife import Estimate, Floats
+
+__all__ = ["Ranking", "Standing", "rank_systems"]
+
+_SIGNIFICANT = 0.05
+_DRAWS = 4000
+_HALVES = 200
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The place of one system.
+
+    Attributes:
+        first, last: 95 % rank interval, 1 is best.
+        best: probability of being the best.
+        groups: numbers of the groups it is in, from 1; systems of one group cannot be told apart.
+    """
+
+    first: int
+    last: int
+    best: float
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Ranks by one metric.
+
+    Attributes:
+        standings: system -> its place, the best value first.
+        same_best: share of random halvings of the songs after which both halves have the same best system.
+        agreement: mean Kendall's tau between the orders of the two halves.
+    """
+
+    standings: Mapping[str, Standing]
+    same_best: float
+    agreement: float
+
+
+def rank_systems(
+    estimates: Mapping[str, Estimate], rng: np.random.Generator, *, higher_is_better: bool
+) -> Ranking:
+    """Rank systems that were made for the same units and held against the same reference.
+
+    Args:
+        estimates: system -> its metric, all of one design and seed; two or more.
+
+    Raises:
+        ValueError: fewer than two systems, or estimates of different designs.
+
+    Example:
+        >>> noise = np.array([0.1, -0.1, 0.2, -0.2, 0.1, -0.1])
+        >>> one, two = (Estimate(value, noise, np.zeros(0)) for value in (1.0, 5.0))
+        >>> found = rank_systems({"b": two, "a": one}, np.random.default_rng(0), higher_is_better=False)
+        >>> list(found.standings), found.standings["a"].last, found.standings["a"].best
+        (['a', 'b'], 1, 1.0)
+    """
+    if len(estimates) < 2:
+        raise ValueError(f"a ranking needs two systems or more, there are {len(estimates)}")
+    if len({(len(one.shifts), len(one.reference_shifts)) for one in estimates.values()}) > 1:
+        raise ValueError("systems are ranked on the same clips against the same reference only")
+    sign = 1.0 if higher_is_better else -1.0
+    names = sorted(estimates, key=lambda name: -sign * estimates[name].value)
+    ordered = [estimates[name] for name in names]
+    ahead = _ahead(ordered, sign)
+    best = _best(ordered, sign, rng)
+    groups = _groups(ahead)
+    standings = {
+        name: Standing(
+            1 + int(ahead[:, place].sum()),
+            len(names) - int(ahead[place].sum()),
+            float(best[place]),
+            tuple(number for number, group in enumerate(groups, 1) if place in group),
+        )
+        for place, name in enumerate(names)
+    }
+    return Ranking(standings, *_halves(ordered, sign, rng))
+
+
+def _ahead(ordered: Sequence[Estimate], sign: float) -> npt.NDArray[np.bool_]:
+    """(K, K) whether the one is shown to be better than the other."""
+    pairs = list(itertools.combinations(range(len(ordered)), 2))
+    gaps = {f"{i} {j}": ordered[i].minus(ordered[j]) for i, j in pairs}
+    corrected = holm({name: gap.p_value() for name, gap in gaps.items()})
+    ahead = np.zeros((len(ordered), len(ordered)), bool)
+    for (i, j), name in zip(pairs, gaps, strict=True):
+        if corrected[name] < _SIGNIFICANT:
+            better = sign * gaps[name].value > 0
+            ahead[(i, j) if better else (j, i)] = True
+    return ahead
+
+
+def _groups(ahead: npt.NDArray[np.bool_]) -> list[range]:
+    """Longest runs of neighbours none of which is shown to be better than another."""
+    apart = ahead | ahead.T
+    found: list[range] = []
+    for start in range(len(apart)):
+        stop = start + 1
+        while stop < len(apart) and not apart[start:stop, stop].any():
+            stop += 1
+        if not found or stop > found[-1].stop:
+            found.append(range(start, stop))
+    return found
+
+
+def _best(ordered: Sequence[Estimate], sign: float, rng: np.random.Generator) -> Floats:
+    """(K,) probability of being the best: values drawn with the shifts of common blocks."""
+    drawn = np.tile([one.value for one in ordered], (_DRAWS, 1))
+    for parts in ([one.shifts for one in ordered], [one.reference_shifts for one in ordered]):
+        shifts = np.nan_to_num(np.array(parts))
+        count = shifts.shape[1]
+        if count > 1:
+            centred = (shifts - shifts.mean(axis=1, keepdims=True)) * np.sqrt((count - 1) / count)
+            tails = np.sqrt((count - 1) / rng.chisquare(count - 1, size=(_DRAWS, 1)))
+            drawn += tails * (rng.normal(size=(_DRAWS, count)) @ centred.T)
+    drawn += rng.uniform(-1, 1, size=drawn.shape) * np.array([one.bias for one in ordered])
+    top = drawn == drawn.max(axis=1, keepdims=True) if sign > 0 else drawn == drawn.min(axis=1, keepdims=True)
+    return np.asarray((top / top.sum(axis=1, keepdims=True)).mean(axis=0))
+
+
+def _halves(ordered: Sequence[Estimate], sign: float, rng: np.random.Generator) -> tuple[float, float]:
+    """How often both halves of the blocks have one best system, and the mean agreement of their orders."""
+    shifts = np.nan_to_num(np.array([one.shifts for one in ordered]))
+    count = shifts.shape[1]
+    influence = -(count - 1) * (shifts - shifts.mean(axis=1, keepdims=True))
+    values = np.array([one.value for one in ordered])
+    same, agreement = [], []
+    for _ in range(_HALVES):
+        order = rng.permutation(count)
+        halves = [
+            sign * (values + influence[:, part].mean(axis=1))
+            for part in (order[: count // 2], order[count // 2 :])
+        ]
+        same.append(halves[0].argmax() == halves[1].argmax())
+        tau = float(stats.kendalltau(*halves).statistic)
+        agreement.append(1.0 if np.isnan(tau) else tau)
+    return float(np.mean(same)), float(np.mean(agreement))

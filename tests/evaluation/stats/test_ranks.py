@@ -1,0 +1,69 @@
+"""Ranks as far as they are resolved."""
+
+import numpy as np
+import pytest
+
+from evaluation.stats.jackknife import Estimate
+from evaluation.stats.ranks import rank_systems
+
+NONE = np.zeros(0)
+
+
+def systems(values, spread=1.0, blocks=20, seed=0):
+    """Independent noise of each system with a standard error of ``spread``."""
+    rng = np.random.default_rng(seed)
+    found = {}
+    for number, value in enumerate(values):
+        shifts = rng.normal(size=blocks)
+        shifts -= shifts.mean()
+        shifts *= spread / np.sqrt((blocks - 1) / blocks * np.square(shifts).sum())
+        found["abcdefgh"[number]] = Estimate(value, shifts, NONE)
+    return found
+
+
+def ranked(estimates, *, higher=False):
+    return rank_systems(estimates, np.random.default_rng(0), higher_is_better=higher)
+
+
+def test_clear_systems_have_one_rank_each():
+    found = ranked(systems([30.0, 10.0, 20.0], 0.5))
+    assert list(found.standings) == ["b", "c", "a"]
+    assert [(one.first, one.last) for one in found.standings.values()] == [(1, 1), (2, 2), (3, 3)]
+    assert [one.groups for one in found.standings.values()] == [(1,), (2,), (3,)]
+    assert found.standings["b"].best == 1.0 and found.same_best == found.agreement == 1.0
+
+
+def test_higher_may_be_better():
+    found = ranked(systems([30.0, 10.0, 20.0], 0.5), higher=True)
+    assert list(found.standings) == ["a", "c", "b"] and found.standings["a"].best == 1.0
+
+
+def test_what_cannot_be_told_apart_shares_its_ranks():
+    found = ranked(systems([10.0, 10.2, 30.0]))
+    assert {name: (one.first, one.last) for name, one in found.standings.items()} == {
+        "a": (1, 2),
+        "b": (1, 2),
+        "c": (3, 3),
+    }
+    assert found.standings["a"].groups == found.standings["b"].groups == (1,)
+    assert 0.5 < found.standings["a"].best < 0.8
+    assert sum(one.best for one in found.standings.values()) == pytest.approx(1)
+    assert found.same_best < 0.9
+
+
+def test_groups_overlap_where_neighbours_touch_and_ends_do_not():
+    found = ranked(systems([10.0, 13.0, 16.0], 0.9))
+    assert [one.groups for one in found.standings.values()] == [(1,), (1, 2), (2,)]
+
+
+def test_common_noise_does_not_blur_a_rank():
+    shared = systems([0.0], 3.0)["a"].shifts
+    found = ranked({"a": Estimate(1.0, shared, NONE), "b": Estimate(1.1, shared + 1e-6, NONE)})
+    assert found.standings["a"].best == 1.0 and found.standings["a"].last == 1
+
+
+def test_what_does_not_belong_together_is_refused():
+    with pytest.raises(ValueError, match="two systems"):
+        ranked(systems([1.0]))
+    with pytest.raises(ValueError, match="same clips"):
+        ranked({"a": Estimate(1.0, np.zeros(6), NONE), "b": Estimate(1.0, np.zeros(7), NONE)})

@@ -1,0 +1,119 @@
+"""Verdicts: never the wrong way round, never without what they rest on."""
+
+import numpy as np
+import pytest
+
+from benchmarks.coverage import POPULATIONS, SIZES, WIDTHS, wrong_verdicts
+from evaluation.stats.jackknife import Estimate
+from evaluation.stats.verdicts import Question, clips_needed, judge
+
+NONE = np.zeros(0)
+
+
+def estimate(value, spread=0.1, blocks=6, bias=0.0):
+    return Estimate(value, spread * np.resize([1.0, -1.0], blocks), NONE, bias)
+
+
+def judged(question):
+    return judge({"fid_k": question}, np.random.default_rng(0))["fid_k"]
+
+
+@pytest.mark.parametrize(
+    ("value", "higher", "verdict"),
+    [
+        (-3, False, "better"),
+        (3, False, "worse"),
+        (3, True, "better"),
+        (-3, True, "worse"),
+        (3, None, "differ"),
+    ],
+)
+def test_words(value, higher, verdict):
+    found = judged(Question(estimate(value), 6, higher))
+    assert found.verdict == verdict and found.p == pytest.approx(2 / 2**6) and found.needed is None
+    assert found.low <= found.difference <= found.high and not found.low <= 0 <= found.high
+
+
+def test_six_songs_that_all_say_the_same_decide_however_many_metrics_are_looked_at():
+    questions = {f"metric {number}": Question(estimate(2.0 + number), 6, True) for number in range(20)}
+    found = judge(questions, np.random.default_rng(0))
+    assert {one.verdict for one in found.values()} == {"better"}
+    assert {one.p for one in found.values()} == {2 / 2**6}
+
+
+def test_one_song_that_says_otherwise_is_heard():
+    shifts = -np.array([1.0, 1.0, 1.0, 1.0, 1.0, -1.0]) / 5
+    found = judged(Question(Estimate(0.67, shifts - shifts.mean(), NONE), 6, True))
+    assert found.verdict == "undecided" and found.p > 0.05 and found.low <= 0 <= found.high
+
+
+def test_a_metric_without_effect_takes_p_from_no_other():
+    rng = np.random.default_rng(0)
+    noise = Question(Estimate(0.01, rng.normal(size=20), NONE), 20, True)
+    alone = judge({"a": Question(estimate(1.0, 0.05, 20), 20, True)}, np.random.default_rng(0))["a"].p
+    among = judge({"a": Question(estimate(1.0, 0.05, 20), 20, True), "b": noise}, np.random.default_rng(0))
+    assert alone <= among["a"].p < 0.05 < among["b"].p
+
+
+def test_a_tie_is_shown_and_not_assumed():
+    small = estimate(0.01, 0.01)
+    assert judged(Question(small, 6, True, margin=0.2)).verdict == "tie"
+    assert judged(Question(small, 6, True, margin=0.02)).verdict == "undecided"
+    assert judged(Question(small, 6, True)).verdict == "undecided"
+    assert judged(Question(estimate(0.0, 0.0), 6, True)).verdict == "tie"
+
+
+def test_bias_that_may_be_left_speaks_against_a_verdict():
+    assert judged(Question(estimate(1.0, 0.05), 6, True)).verdict == "better"
+    assert judged(Question(estimate(1.0, 0.05, bias=2.0), 6, True)).verdict == "undecided"
+
+
+def test_clips_needed():
+    once, twice = clips_needed(estimate(0.5, 0.2), 6), clips_needed(estimate(0.25, 0.2), 6)
+    assert twice == pytest.approx(4 * once, rel=0.1)
+    assert clips_needed(estimate(0.0), 6) is None and clips_needed(estimate(1e-9), 6) is None
+    assert clips_needed(estimate(0.5, 0.2, bias=1.0), 6) > once
+    assert clips_needed(estimate(0.5, 0.0, bias=1.0), 50) == 100
+
+
+def test_the_advice_is_right_about_as_often_as_it_says():
+    rng = np.random.default_rng(5)
+    pilot = rng.normal(0.4, 1.0, 40)
+    needed = clips_needed(Estimate(0.4, -(pilot - pilot.mean()) / 39, NONE), 40)
+    decided = []
+    for _ in range(200):
+        values = rng.normal(0.4, pilot.std(), needed)
+        blocks = values.reshape(-1, needed)[0]
+        shifts = -(blocks - blocks.mean()) / (needed - 1)
+        decided.append(judged(Question(Estimate(float(values.mean()), shifts, NONE), needed, True)).verdict)
+    assert 0.7 < np.mean([one == "better" for one in decided]) < 0.92
+
+
+def test_blocks_without_a_value_count_for_nothing():
+    gaps = np.r_[0.1 * np.resize([1.0, -1.0], 6), np.full(4, np.nan)]
+    found = judged(Question(Estimate(2.0, gaps, NONE), 6, True))
+    assert found.p == pytest.approx(2 / 2**6) and np.isfinite([found.low, found.high]).all()
+
+
+PAIRS = [("collapsed", "same"), ("shift", "collapsed"), ("wider", "same"), ("half frozen", "wider")]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=" against ".join)
+def test_no_wrong_direction_at_twenty_clips(pair):
+    wrong, _ = wrong_verdicts(*(POPULATIONS[name] for name in pair), 20, 66, 40)
+    assert wrong == 0
+
+
+def test_a_collapsed_system_is_found_out_at_forty_clips():
+    _, right = wrong_verdicts(POPULATIONS["collapsed"], POPULATIONS["same"], 40, 66, 20)
+    assert right > 0.7
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("songs", SIZES)
+@pytest.mark.parametrize("first", POPULATIONS)
+def test_no_wrong_direction_at_any_size(first, songs, width):
+    second = POPULATIONS["same"] if first != "same" else POPULATIONS["collapsed"]
+    wrong, _ = wrong_verdicts(POPULATIONS[first], second, songs, width, 80)
+    assert wrong <= 0.025
