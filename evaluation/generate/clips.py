@@ -5,8 +5,9 @@ as it is, files of one clip being those of one stem, in subfolders too:
 
     music/<clip>.wav   clips/<clip>.mp4   motions/<clip>.npz|.pkl|.npy|.bvh   keypoints/<clip>.npz   images/<clip>.png
 
-with one subfolder per split above them where there are splits (``test/music/...``). A file that cannot be read costs
-its own clip alone.
+with one subfolder per split above them where there are splits (``test/music/...``), or with an official list that
+chooses (:mod:`evaluation.inputs.splits`). Clips that share music go by the names of the field
+(:mod:`evaluation.inputs.names`). A file that cannot be read costs its own clip alone.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.inputs.discovery import clip_files
+from evaluation.inputs.names import clip_name, match_music
+from evaluation.inputs.splits import OfficialSplit, is_official, official_split
 from evaluation.systems import RealClip, Task
 from madata.errors import MadanceError, MediaError
 from madata.files import sha256_bytes, sha256_file
@@ -81,7 +84,8 @@ def read_clips(folder: Path, split: str | None, *, task: Task) -> ClipSet:
     """Read a data-set folder.
 
     Args:
-        split: name of the split; ``None`` is ``test`` where there are splits, else the whole folder.
+        split: name of the split, or of an official list (``aist++:crossmodal-test``); ``None`` is ``test`` where
+            there are splits, else the whole folder.
 
     Raises:
         MadanceError: there is no such folder or split, or every clip lacks what the task needs.
@@ -171,27 +175,31 @@ def _row_clip(row: Mapping[Any, Any], folder: Path) -> DataClip:
 
 
 def _of_folder(folder: Path, split: str | None, task: Task) -> ClipSet:
-    there = [name for name in SPLITS if (folder / name).is_dir()]
-    if split is not None and split not in there:
+    official = official_split(split) if split and is_official(split) else None
+    there = [] if official else [name for name in SPLITS if (folder / name).is_dir()]
+    if split is not None and official is None and split not in there:
         raise MadanceError(
             f"{folder}: has no subfolder {split!r}" + (f"; there is {', '.join(there)}" if there else "")
         )
     chosen = split or ("test" if "test" in there else None)
-    roots = {name: folder / name for name in there} if chosen else {"": folder}
-    files = {name: _files_of(root) for name, root in roots.items()}
+    roots = {name: folder / name for name in there} if chosen and not official else {"": folder}
+    files = {name: _with_music(_files_of(root)) for name, root in roots.items()}
     stems = [stem for name in files for stem in files[name]]
     if twice := sorted({stem for stem in stems if stems.count(stem) > 1}):
         raise MadanceError(f"{folder}: clip {twice[0]!r} is in two splits")
-    clips = {
-        name: tuple(_stem_clip(stem, kinds, task) for stem, kinds in sorted(found.items()))
-        for name, found in files.items()
-    }
     listing = "".join(
         f"{stem}\0{kind}\0{path.stat().st_size}\n"
         for name in sorted(files)
         for stem, kinds in sorted(files[name].items())
         for kind, path in sorted(kinds.items())
     )
+    if official:
+        files = dict(zip((official.name, ""), _official(files[""], official, folder), strict=True))
+        chosen = official.name
+    clips = {
+        name: tuple(_stem_clip(stem, kinds, task) for stem, kinds in sorted(found.items()))
+        for name, found in files.items()
+    }
     own = clips.pop(chosen or "")
     if not own:
         raise MadanceError(f"{folder}: holds no music, video or motion" + (f" in {chosen}" if chosen else ""))
@@ -199,9 +207,47 @@ def _of_folder(folder: Path, split: str | None, task: Task) -> ClipSet:
     return _clip_set(folder, chosen, own, others, sha256_bytes(listing.encode("utf-8", "surrogateescape")))
 
 
-def _files_of(root: Path) -> dict[str, dict[str, Path]]:
-    """Stem -> kind -> file."""
-    found: dict[str, dict[str, Path]] = {}
+_Files = dict[str, dict[str, Path]]  # stem -> kind -> file
+
+
+def _with_music(found: _Files) -> _Files:
+    """Clips without music of their own get that which their names speak of; it is no clip of its own then."""
+    sounds = {stem: kinds["music"] for stem, kinds in found.items() if kinds.keys() == {"music"}}
+    mute = [stem for stem, kinds in found.items() if "music" not in kinds]
+    match = match_music(mute, sounds)
+    files = {stem: path for stem, path in match.files.items() if stem not in match.starts_s}
+    used = set(files.values())
+    return {
+        stem: {**kinds, "music": files[stem]} if stem in files else kinds
+        for stem, kinds in found.items()
+        if not (kinds.keys() == {"music"} and kinds["music"] in used)
+    }
+
+
+def _official(found: _Files, split: OfficialSplit, folder: Path) -> tuple[_Files, _Files]:
+    """The dances of an official list, whatever there is of them, and all others."""
+    chosen: _Files = {}
+    for stem, clip_id in split.choose(found).items():
+        if clip_id in chosen:
+            raise MadanceError(f"{folder}: holds {clip_id} twice, once as {stem}; keep one")
+        chosen[clip_id] = found[stem]
+    taken = set(split.choose(found))
+    rest = {stem: kinds for stem, kinds in found.items() if stem not in taken}
+    there = {clip_name(clip_id).dance for clip_id in chosen}
+    absent = [dance for dance in split.dances if dance not in there]
+    sounds = {stem_of(kinds["music"]): kinds["music"] for kinds in found.values() if "music" in kinds}
+    match = match_music(absent, sounds)
+    chosen |= {dance: {"music": match.files[dance]} if dance in match.files else {} for dance in absent}
+    used = set(match.files.values())
+    return chosen, {
+        stem: kinds
+        for stem, kinds in rest.items()
+        if not (kinds.keys() == {"music"} and kinds["music"] in used)
+    }
+
+
+def _files_of(root: Path) -> _Files:
+    found: _Files = {}
     for path in clip_files(root):
         kind = _PART_OF_CLIP.get(kind_of(path) or "settings")
         if kind is None or suffix_of(path) == ".json":
@@ -216,18 +262,19 @@ def _files_of(root: Path) -> dict[str, dict[str, Path]]:
 
 def _stem_clip(stem: str, kinds: Mapping[str, Path], task: Task) -> DataClip:
     """One clip of a folder; one whose files cannot be read says so."""
-    video = kinds.get("video")
+    video, music = kinds.get("video"), kinds.get("music")
     clip = DataClip(
         clip_id=stem,
-        source_id=stem,
+        source_id=stem if music is None else stem_of(music),
         duration_s=0.0,
         fps=None,
         size=None,
         video=video,
-        music=kinds.get("music"),
+        music=music,
         motion=kinds.get("motion"),
         pose=kinds.get("pose"),
         image=kinds.get("image"),
+        problem=None if kinds else "the data set does not hold it",
     )
     try:
         return _measured(clip, task)

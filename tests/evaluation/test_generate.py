@@ -621,6 +621,29 @@ def test_clips_that_lack_something_are_left_out_and_named(tmp_path):
     assert (report["clips"], report["done"], sorted(report["failed"])) == (3, 1, ["dumb", "torn"])
 
 
+def test_an_official_list_chooses_its_clips_out_of_a_whole_download(tmp_path):
+    """Motions and music as AIST++ hands them out: many dances to one piece, found by the fifth field."""
+    test = ["gLH_sBM_cAll_d17_mLH4_ch02", "gLH_sBM_cAll_d18_mLH4_ch02", "gBR_sBM_cAll_d04_mBR0_ch02"]
+    for number, name in enumerate([*test[:2], "gBR_sBM_cAll_d04_mBR1_ch02"]):
+        write_motion(tmp_path / "AIST" / "motions" / f"{name}.pkl", make_dance(0.5 + number / 10).motion)
+    for music in ("mLH4", "mBR0", "mBR1"):
+        silence(tmp_path / "AIST" / "wav" / f"{music}.wav", 2.0)
+    found = read_clips(tmp_path / "AIST", "aist++:crossmodal-test", task="motion")
+    clips = {clip.clip_id: clip for clip in found.clips}
+    assert len(clips) == 20
+    assert {clip.music.stem for clip in (clips[test[0]], clips[test[1]])} == {"mLH4"}
+    assert clips[test[0]].source_id == "mLH4"
+    assert [clips[name].duration_s for name in test] == pytest.approx([0.5, 0.6, 2.0])
+    assert [(clip.clip_id, clip.music.stem) for clip in found.others] == [
+        ("gBR_sBM_cAll_d04_mBR1_ch02", "mBR1")
+    ]
+    plugin = plugin_of(dance)
+    summary = generate(plugin, tmp_path / "AIST", tmp_path / "run", Settings(split="aist++:crossmodal-test"))
+    assert (summary.clips, summary.done, len(summary.failed)) == (20, 4, 16)
+    assert set(summary.failed.values()) == {"the data set does not hold it"}
+    assert test[0] in {request.clip_id for request in plugin.asked}
+
+
 def test_a_video_without_sound_has_no_music(tmp_path):
     write_video(tmp_path / "d" / "a.mp4", [np.zeros((32, 32, 3), np.uint8)] * 8, 16)
     write_video(tmp_path / "d" / "b.mp4", [np.zeros((32, 32, 3), np.uint8)] * 8, 16, audio=make_tone(50))
