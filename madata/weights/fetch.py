@@ -136,36 +136,34 @@ def _require(path: Path, sha256: str, name: str | None = None) -> None:
 
 
 def _fetch_hub(entry: WeightsEntry, source: HubSource, folder: Path) -> None:
+    """Fetch a repository, or one file of it.
+
+    The hidden folder it goes into is kept when the download breaks off: the same command goes on with it.
+    """
     try:
-        from huggingface_hub import hf_hub_download, snapshot_download
+        from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError as error:
         raise MissingDependencyError(
             f"{entry.name} comes from the hub: pip install huggingface_hub"
         ) from error
+    target, partial = folder / entry.file, folder / f".partial-{entry.file.replace('/', '-')}"
+    patterns = [source.member] if source.member else list(source.patterns) or None
     try:
-        if source.member is None:
-            # Kept when the download breaks off: the same command goes on with it.
-            target, partial = folder / entry.file, folder / f".partial-{entry.file.replace('/', '-')}"
-            if target.is_dir() and not partial.exists():
-                target.rename(partial)
-            partial.mkdir(parents=True, exist_ok=True)
-            snapshot_download(
-                source.repo,
-                revision=source.revision,
-                allow_patterns=list(source.patterns) or None,
-                local_dir=partial,
-            )
-            shutil.rmtree(partial / ".cache", ignore_errors=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial.rename(target)
-        else:
-            with tempfile.TemporaryDirectory(prefix="madance-hub-") as scratch:
-                found = hf_hub_download(
-                    source.repo, source.member, revision=source.revision, local_dir=scratch
-                )
-                with Path(found).open("rb") as stream:
-                    _store(stream, entry, folder)
+        if target.is_dir() and not partial.exists():
+            target.rename(partial)
+        partial.mkdir(parents=True, exist_ok=True)
+        snapshot_download(source.repo, revision=source.revision, allow_patterns=patterns, local_dir=partial)
+        found = partial / (source.member or "")
+        if entry.sha256 is not None:
+            _require(found, entry.sha256, name=entry.file)
+        shutil.rmtree(partial / ".cache", ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        found.replace(target)
+        shutil.rmtree(partial, ignore_errors=True)
+    except WeightsError:
+        shutil.rmtree(partial, ignore_errors=True)  # else the hub would take the wrong file for finished
+        raise
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise WeightsError(
@@ -174,7 +172,7 @@ def _fetch_hub(entry: WeightsEntry, source: HubSource, folder: Path) -> None:
             ) from error
         raise WeightsError(
             f"{entry.name} could not be fetched from the hub repository {source.repo}: {error}; "
-            f"put the files into {folder / entry.file} yourself if this machine has no access"
+            f"put the files into {target} yourself if this machine has no access"
         ) from error
 
 

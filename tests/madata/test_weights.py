@@ -82,6 +82,7 @@ def home(monkeypatch, tmp_path):
 
 def put(folder, name="a.tflite", data=PAYLOAD):
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_bytes(data)
     return folder / name
 
@@ -280,22 +281,25 @@ def test_hub_repositories_and_hub_files(monkeypatch, home):
 
     def snapshot_download(repo, *, revision, allow_patterns, local_dir):
         asked.append((repo, revision, allow_patterns))
+        if repo == "x/z":
+            put(Path(local_dir), "sub/m.onnx", contents.pop(0))
         put(Path(local_dir), "config.json", b"{}")
         put(Path(local_dir) / ".cache", "junk", b"")
 
-    def hf_hub_download(repo, member, *, revision, local_dir):
-        return str(put(Path(local_dir), member, PAYLOAD))
-
+    contents = [b"tampered", PAYLOAD]
     monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
-    monkeypatch.setattr(hub, "hf_hub_download", hf_hub_download)
     monkeypatch.setattr(store, "_in_hub_cache", lambda _source: None)
     whole = entry(
         "whole", HubSource(kind="hub", repo="x/y", patterns=("*.json",)), file="whole", size=None, sha256=None
     )
-    one = entry("one", HubSource(kind="hub", repo="x/z", member="m.onnx"), file="m.onnx")
+    one = entry("one", HubSource(kind="hub", repo="x/z", member="sub/m.onnx"), file="m.onnx")
+    with pytest.raises(WeightsError, match=r"m\.onnx: expected SHA-256"):
+        fetch([one], home / "env")
+    assert not list((home / "env").iterdir())
+    asked.clear()
     states = fetch([whole, one], home / "env")
     assert [state.status for state in states] == ["unverified", "ok"]
-    assert asked == [("x/y", None, ["*.json"])]
+    assert asked == [("x/y", None, ["*.json"]), ("x/z", None, ["sub/m.onnx"])]
     assert [path.name for path in (home / "env" / "whole").iterdir()] == ["config.json"]
     assert sorted(path.name for path in (home / "env").iterdir()) == ["m.onnx", "whole"]
 
