@@ -20,7 +20,6 @@ Two methods are optional:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from madata.types import Keypoints2D, Motion3D
+from madata.seeds import seed_of
+from madata.types import Keypoints2D, Motion3D
 
 __all__ = [
     "TASKS",
@@ -176,7 +176,7 @@ def clip_seed(run_seed: int, clip_id: str) -> int:
         >>> clip_seed(0, "a") == clip_seed(0, "a") != clip_seed(1, "a")
         True
     """
-    return int.from_bytes(hashlib.sha256(f"{run_seed}/{clip_id}".encode()).digest()[:4], "big")
+    return seed_of(run_seed, clip_id)
 
 
 def tasks_of(value: Any) -> tuple[Task, ...]:

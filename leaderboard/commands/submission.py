@@ -42,18 +42,12 @@ def pack(run: Path, out: Path, predictions: Path | None, card: Path | None) -> N
 
 
 def _document(path: Path) -> dict[str, Any]:
-    import tomllib
-
+    from madata.config import read_toml
     from madata.errors import MadanceError
     from madata.files import read_json
+    from madata.formats import is_a
 
-    if path.suffix.lower() != ".toml":
-        content = read_json(path)
-    else:
-        try:
-            content = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise MadanceError(f"{path}: not a readable TOML file ({error})") from error
+    content = read_toml(path) if is_a(path, "settings") else read_json(path)
     if not isinstance(content, dict):
         raise MadanceError(f"{path}: a card is an object of fields")
     return content

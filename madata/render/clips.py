@@ -32,6 +32,7 @@ from madata.render.backdrop import BACKDROPS, make_stage
 from madata.render.camera import Camera, front_camera
 from madata.render.renderer import CapsuleRenderer, Figure, Renderer, frames
 from madata.render.sources import MotionSource
+from madata.seeds import seed_of
 from madata.types import FloatArray, Span
 from madata.windows import LengthLaw, draw_windows, window_seed
 
@@ -145,13 +146,8 @@ def render_source(
     return Entry("done", row, clips, dropped)
 
 
-def _number(source: MotionSource, settings: RenderSettings, purpose: str) -> int:
-    """A repeatable number of this motion."""
-    return int(sha256_bytes(f"{settings.seed}/{purpose}/{source.source_id}".encode())[:8], 16)
-
-
 def _look(source: MotionSource, settings: RenderSettings) -> int:
-    return settings.look if settings.look is not None else _number(source, settings, "look")
+    return settings.look if settings.look is not None else seed_of(settings.seed, "look", source.source_id)
 
 
 def _spans(total: int, settings: RenderSettings, source_id: str) -> list[Span]:
@@ -208,7 +204,7 @@ def _render_clip(
     clip_id = f"{source.source_id}-{span.start:06d}"
     video, truth = out / "clips" / f"{clip_id}.mp4", out / "keypoints" / f"{clip_id}.npz"
     if not (video.exists() and truth.exists()):
-        number = _number(source, settings, "backdrop")
+        number = seed_of(settings.seed, "backdrop", source.source_id)
         backdrop = (
             settings.backdrop if settings.backdrop != MIXED else sorted(BACKDROPS)[number % len(BACKDROPS)]
         )
