@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from madata.commands.options import device_option, json_option, out_option, set_option
+from madata.commands.options import device_option, json_option, out_option, set_option, size_option
 
 if TYPE_CHECKING:
     from evaluation.systems import Task
@@ -20,7 +20,7 @@ __all__ = ["check"]
 @click.argument("system")
 @click.option("--task", type=click.Choice(["motion", "animation", "video"]), help="Where it does several.")
 @device_option
-@click.option("--size", metavar="WxH", help="Size of videos [default: of the system].")
+@size_option("Size of videos [default: of the system].")
 @set_option("Option of the system.")
 @out_option("Folder the clips are to go to later.", required=False)
 @click.option("--limit-s", default=600.0, show_default=True, help="Give up after so many seconds.")
@@ -31,7 +31,7 @@ def check(
     system: str,
     task: Task | None,
     device: str,
-    size: str | None,
+    size: tuple[int, int] | None,
     overrides: tuple[str, ...],
     out: Path | None,
     limit_s: float,
@@ -48,7 +48,7 @@ def check(
     from dataclasses import asdict
 
     from evaluation.check import check_in_child
-    from evaluation.generate.settings import parse_options, parse_size
+    from evaluation.generate.settings import parse_options
     from madata.devices import resolve_device
 
     findings = []
@@ -59,7 +59,7 @@ def check(
         options=parse_options(overrides),
         out=out,
         limit_s=limit_s,
-        size=parse_size(size),
+        size=size,
     )
     for finding in found:
         findings.append(finding)

@@ -20,6 +20,7 @@ from madata.commands.options import (
     out_option,
     seed_option,
     set_option,
+    size_option,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ __all__ = ["generate"]
 @seed_option("Clips of a split have their own by it.")
 @device_option
 @click.option("--fps", type=click.FloatRange(min=0, min_open=True), help="[default: of system or clip]")
-@click.option("--size", metavar="WxH", help="Size of videos [default: of system, clip or picture].")
+@size_option("Size of videos [default: of system, clip or picture].")
 @click.option("--duration", "duration_s", type=click.FloatRange(min=0, min_open=True), metavar="S",
               help="Seconds, from the start [default: all].")  # fmt: skip
 @set_option("Option of the system.")
@@ -108,7 +109,7 @@ def _one_mode(given: Mapping[str, Any]) -> None:
 
 def _settings(given: Mapping[str, Any]) -> Settings:
     from evaluation.generate import Settings, Shard
-    from evaluation.generate.settings import parse_options, parse_size
+    from evaluation.generate.settings import parse_options
 
     return Settings(
         task=given["task"],
@@ -117,7 +118,7 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         device=given["device"],
         fps=given["fps"],
         duration_s=given["duration_s"],
-        size=parse_size(given["size"]),
+        size=given["size"],
         options=parse_options(given["overrides"]),
         limit=given["limit"],
         shard=Shard.parse(given["shard"] or "1/1"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from madata.commands.options import json_option
+from madata.commands.options import json_option, visible
 
 if TYPE_CHECKING:
     from evaluation.metrics.registry import InstalledMetric
@@ -37,18 +37,13 @@ def metrics(as_json: bool) -> None:
 
 def _row(entry: InstalledMetric) -> tuple[str, ...]:
     if entry.spec is None:
-        return (_printable(entry.name), "-", "-", "", "", _printable(f"broken: {entry.error}"))
+        return (visible(entry.name), "-", "-", "", "", visible(f"broken: {entry.error}"))
     spec = entry.spec
     better = {"reference": "nearer", "none": "-"}.get(spec.direction, spec.direction)
     needs = ", ".join(sorted(spec.needs))
     return tuple(
-        _printable(text) for text in (spec.name, str(spec.version), better, spec.unit, needs, spec.title)
+        visible(text) for text in (spec.name, str(spec.version), better, spec.unit, needs, spec.title)
     )
-
-
-def _printable(text: str) -> str:
-    """Texts of others without what a terminal would act on."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _plain(entry: InstalledMetric) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from madata.commands.options import json_option
+from madata.commands.options import json_option, visible
 
 if TYPE_CHECKING:
     from evaluation.systems.entries import Entry
@@ -50,17 +50,12 @@ def _row(entry: Entry) -> tuple[str, str, str, str, str]:
     else:
         state = f"ready, with {entry.stand_in}" if entry.stand_in else "ready"
     return (
-        _printable(entry.name),
+        visible(entry.name),
         ", ".join(entry.tasks) or "not said",
-        _printable(entry.distribution or "unknown"),
-        _printable(entry.version or "unknown"),
-        _printable(state),
+        visible(entry.distribution or "unknown"),
+        visible(entry.version or "unknown"),
+        visible(state),
     )
-
-
-def _printable(text: str) -> str:
-    """Metadata of others without what a terminal would act on."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _plain(entry: Entry) -> dict[str, str | Sequence[str] | None]:

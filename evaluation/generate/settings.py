@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from evaluation.systems import Task
 from madata.errors import ConfigError
 
-__all__ = ["Settings", "Shard", "parse_options", "parse_size"]
+__all__ = ["Settings", "Shard", "parse_options"]
 
 Item = TypeVar("Item")
 
@@ -125,21 +125,3 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             options[key.strip()] = value
     return options
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Read ``WIDTHxHEIGHT``.
-
-    Raises:
-        ConfigError: it is something else.
-
-    Example:
-        >>> parse_size("720x1280")
-        (720, 1280)
-    """
-    if text is None:
-        return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"--size {text}: expected WIDTHxHEIGHT, for example 720x1280")
-    return int(width), int(height)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from madata.commands.options import PATH, device_option, json_option, out_option
+from madata.commands.options import PATH, device_option, json_option, out_option, visible
 
 if TYPE_CHECKING:
     from evaluation.result import Result
@@ -171,16 +171,11 @@ def _show(verdict: Verdict) -> None:
         click.echo(f"{verdict.archive}: REJECTED")
     else:
         click.echo(
-            f"{verdict.archive}: level {verdict.level}, {names[verdict.level]} ({_printable(verdict.system)})"
+            f"{verdict.archive}: level {verdict.level}, {names[verdict.level]} ({visible(verdict.system)})"
         )
     for fault in verdict.faults:
-        click.echo(f"  - {_printable(str(fault))}")
+        click.echo(f"  - {visible(str(fault))}")
     for line in verdict.checked:
         click.echo(f"  + {line}")
     for line in verdict.open:
-        click.echo(f"  ? {_printable(line)}")
-
-
-def _printable(text: str | None) -> str:
-    """A stranger's text without control characters: a terminal obeys them."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text or "")
+        click.echo(f"  ? {visible(line)}")

@@ -7,28 +7,14 @@ from pathlib import Path
 
 import click
 
+from madata.commands.options import PATH, json_option, size_option
+
 __all__ = ["convert"]
 
 
-class _Size(click.ParamType):  # type: ignore[type-arg]
-    """``720x1280`` px."""
-
-    name = "size"
-
-    def convert(
-        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        width, _, height = value.lower().partition("x")
-        if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-            self.fail(f"{value!r}: give width and height in pixels, e.g. 720x1280", param, ctx)
-        return int(width), int(height)
-
-
 @click.command(short_help="Motion and keypoint files into others; BVH and GLB for Blender.")
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
-@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", type=PATH)
+@click.argument("target", metavar="OUT", type=PATH)
 @click.option(
     "--to",
     type=click.Choice(["npz", "pkl", "bvh", "glb", "json"]),
@@ -56,9 +42,9 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--joint", "joints", multiple=True, metavar="SMPL=NAME", help="BVH: a joint by its name in the file."
 )
-@click.option("--size", type=_Size(), help="Picture of keypoints that are shares of it, e.g. 720x1280.")
+@size_option("Picture of keypoints that are shares of it, e.g. 720x1280.")
 @click.option("--overwrite", is_flag=True, help="Write over files that are there.")
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@json_option
 @click.pass_context
 def convert(
     ctx: click.Context,

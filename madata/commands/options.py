@@ -26,6 +26,8 @@ __all__ = [
     "out_option",
     "seed_option",
     "set_option",
+    "size_option",
+    "visible",
     "with_verbosity",
 ]
 
@@ -74,6 +76,33 @@ def jobs_option(what: str = "Worker processes.") -> _Option[Any]:
     return click.option(
         "--jobs", type=click.IntRange(min=1), default=cores, show_default="one for each core", help=what
     )
+
+
+class _Size(click.ParamType):  # type: ignore[type-arg]
+    """``720x1280`` px, or one side of a square."""
+
+    name = "size"
+
+    def convert(
+        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Read width and height."""
+        if isinstance(value, tuple):
+            return value
+        sides = [int(side) if side.isdecimal() else 0 for side in value.lower().split("x")]
+        if len(sides) > 2 or not all(sides):
+            self.fail(f"{value!r}: expected WIDTHxHEIGHT, for example 720x1280, or one side", param, ctx)
+        return sides[0], sides[-1]
+
+
+def size_option(what: str, **more: Any) -> _Option[Any]:
+    """``--size WxH``: width and height of pictures, px."""
+    return click.option("--size", type=_Size(), metavar="WxH", help=what, **more)
+
+
+def visible(text: str | None) -> str:
+    """A stranger's text without control characters: a terminal would obey them."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text or "")
 
 
 def is_quiet() -> bool:

@@ -16,28 +16,10 @@ from madata.commands.options import (
     limit_option,
     out_option,
     seed_option,
+    size_option,
 )
 
 __all__ = ["render"]
-
-
-class _Size(click.ParamType):  # type: ignore[type-arg]
-    """``512`` or ``360x640`` px, both sides even."""
-
-    name = "size"
-
-    def convert(
-        self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        if isinstance(value, tuple):
-            return value
-        parts = value.lower().split("x")
-        sides = [int(part) for part in parts if part.isdecimal()]
-        if len(sides) != len(parts) or len(parts) > 2 or any(side < 64 or side % 2 for side in sides):
-            self.fail(
-                f"{value!r}: give one or two even numbers of at least 64, e.g. 512 or 360x640", param, ctx
-            )
-        return sides[0], sides[-1]
 
 
 @click.command(short_help="3D motions become front-view clips with exact keypoints.")
@@ -47,9 +29,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
 @click.option(
     "--model", type=click.Path(path_type=Path, dir_okay=False), help="SMPL model file, for the renderer smpl."
 )
-@click.option(
-    "--size", type=_Size(), default="512", show_default=True, help="Pixels: one side, or WIDTHxHEIGHT."
-)
+@size_option("Pixels: one side, or WIDTHxHEIGHT.", default="512", show_default=True)
 @click.option("--fps", type=click.FloatRange(min=1, max=240), default=30.0, show_default=True)
 @click.option(
     "--windows/--whole",

@@ -18,7 +18,7 @@ from madata.curate.decide import measured_columns
 from madata.curate.journal import Entry, Journal
 from madata.curate.settings import WindowsConfig, load_config
 from madata.engine import run
-from madata.errors import ConfigError, MadanceError
+from madata.errors import ConfigError, MadanceError, did_you_mean
 from madata.files import remove_leftovers, write_json
 from madata.manifest import SOURCE_COLUMNS, clip_columns, dropped_columns, write_table
 from madata.render.backdrop import BACKDROPS
@@ -28,6 +28,7 @@ from madata.render.sources import MotionSource, find_motions
 __all__ = ["RenderSummary", "render_motions", "render_settings"]
 
 _BIN_S = 0.5
+_SMALLEST_SIDE_PX = 64
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,11 @@ def render_settings(
         ConfigError: a value is unknown or out of range.
     """
     if backdrop not in (*BACKDROPS, MIXED):
-        raise ConfigError(f"unknown backdrop {backdrop!r}; known: {', '.join((*BACKDROPS, MIXED))}")
+        raise ConfigError(f"unknown backdrop {backdrop!r}{did_you_mean(backdrop, (*BACKDROPS, MIXED))}")
+    if any(side < _SMALLEST_SIDE_PX or side % 2 for side in size):
+        raise ConfigError(
+            f"--size must be even sides of at least {_SMALLEST_SIDE_PX} px, not {size[0]}x{size[1]}"
+        )
     windows = None
     if law is not None:
         defaults = load_config().windows.model_dump()

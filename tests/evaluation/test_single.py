@@ -274,7 +274,7 @@ def bad(place, tmp_path_factory):
         ({"image": "text.png"}, "text.png: cannot be read as a picture"),
         ({"image": None}, "the task video needs --image FILE"),
         ({"extra": ["--size", "63x96"]}, "two even sides"),
-        ({"extra": ["--size", "63"]}, "expected WIDTHxHEIGHT"),
+        ({"extra": ["--size", "63x"]}, "expected WIDTHxHEIGHT"),
         ({"extra": ["--seed", "4294967296"]}, "--seed must be 0 to 4294967295"),
         ({"out": "clip.npz"}, "makes a video: the name must end in .mp4"),
         ({"system": "absent"}, "there is no system 'absent'"),

@@ -80,7 +80,7 @@ def test_keypoints_become_those_of_the_extractor(run, tmp_path):
     ("options", "words"),
     [
         (("--joint", "left_hip"), "write it as left_hip=MyThighL"),
-        (("--size", "720"), "give width and height in pixels"),
+        (("--size", "720x0"), "expected WIDTHxHEIGHT"),
         (("--unit", "yard"), "is not one of"),
     ],
 )

@@ -173,16 +173,19 @@ def test_music_is_cut_with_the_clip(motions, tmp_path):
 
 
 def test_wrong_settings_are_named_before_any_work(tmp_path):
-    with pytest.raises(ConfigError, match="studio"):
+    with pytest.raises(ConfigError, match="did you mean 'room'"):
         render_settings(backdrop="moon")
     with pytest.raises(ConfigError, match="mean_s"):
         render_settings(mean_s=20.0)
     with pytest.raises(MadanceError, match=r"\.bvh"):
         find_motions([tmp_path], out=tmp_path / "out")
-    for size in ("63", "64x", "64x64x64", "abc"):
+    for size in ((62, 64), (64, 65)):
+        with pytest.raises(ConfigError, match="even sides of at least 64 px"):
+            render_settings(size=size)
+    for size in ("64x", "64x64x64", "abc"):
         result = CliRunner().invoke(render, [str(tmp_path), "--out", str(tmp_path / "o"), "--size", size])
         assert result.exit_code == 2
-        assert "even numbers" in result.output
+        assert "expected WIDTHxHEIGHT" in result.output
 
 
 def test_help_loads_nothing_heavy():
