@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from evaluation.commands.compare import compare as command
-from evaluation.compare import compare, incomparable, load_run
+from evaluation.compare import Difference, compare, incomparable, judged, load_run
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
 from evaluation.result import seal, write_result
@@ -56,6 +56,31 @@ def test_diversity_is_better_nearer_to_the_reference_not_higher(runs):
     assert found.second > found.first > 0
     assert abs(found.first - reference.reference) < abs(found.second - reference.reference)
     assert found.verdict == "first"
+
+
+@pytest.mark.parametrize(
+    ("direction", "ends", "verdict"),
+    [
+        ("higher", (1.0, 2.0), "first"),
+        ("higher", (-2.0, -1.0), "second"),
+        ("lower", (1.0, 2.0), "second"),
+        ("lower", (-2.0, -1.0), "first"),
+        ("reference", (1.0, 2.0), "first"),
+        ("reference", (-2.0, -1.0), "second"),
+        ("none", (1.0, 2.0), "differ"),
+        ("none", (-2.0, -1.0), "differ"),
+        *((direction, (-1.0, 2.0), "tie") for direction in ("higher", "lower", "reference", "none")),
+        *((direction, (0.0, 2.0), "tie") for direction in ("higher", "lower", "reference", "none")),
+        *((direction, (-2.0, 0.0), "tie") for direction in ("higher", "lower", "reference", "none")),
+    ],
+)
+def test_the_direction_of_the_metric_decides_who_is_better(direction, ends, verdict):
+    middle = sum(ends) / 2
+    one = Difference("m", 3.0 + middle, 3.0, middle, *ends, 0.01, 0.01, 9, "tie")
+    assert judged(one, 0.049, direction, 5.25).verdict == verdict
+    assert judged(one, 0.05, direction, 5.25).verdict == "tie"
+    if direction == "reference" and verdict != "tie":
+        assert judged(one, 0.01, direction, None).verdict == "differ"
 
 
 def test_two_draws_of_the_same_kind_are_a_tie(runs):
