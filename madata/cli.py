@@ -3,13 +3,15 @@
 Each package declares its own verbs in ``pyproject.toml``, so this module imports none of them, and a verb's module
 imports heavy packages only when it runs: ``madance --help`` answers at once.
 
-Exit codes: 0 done, 1 finished with items missing, 2 user error, 3 verification failed, 130 interrupted.
+Exit codes: 0 done, 1 finished with items missing, 2 an error of the user or of the place (disk, rights, a package that
+is not installed), 3 verification failed, 70 a fault of ours, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from importlib.metadata import entry_points
 
 import click
@@ -76,7 +78,7 @@ with_verbosity(madance)
 
 
 def main() -> None:
-    """Run the command line; a :class:`MadanceError` is one line and exit code 2."""
+    """Run the command line; what a user can mend is one line and exit code 2, a fault of ours is shown whole."""
     try:
         code = madance.main(prog_name="madance", standalone_mode=False)
     except click.Abort:
@@ -88,6 +90,20 @@ def main() -> None:
     except MadanceError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        click.echo(
+            f"error: the package {error.name!r} is not installed; madance doctor says which extra brings it",
+            err=True,
+        )
+        sys.exit(2)
+    except OSError as error:  # of the place: no right to write, a full disk, a folder that went away
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"error: {where}{error.strerror or error}", err=True)
+        sys.exit(2)
+    except Exception:
+        traceback.print_exc()
+        click.echo("this is a fault of madance itself: please report it with the lines above", err=True)
+        sys.exit(70)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "differences",
     "merged",
     "parse_override",
+    "parse_value",
     "read_toml",
     "refuse_differences",
     "settle",
@@ -188,8 +189,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML ({error})") from error
 
 
+def parse_value(text: str) -> Any:
+    """A value of ``--set KEY=VALUE``: TOML where it can be read as such, else text.
+
+    Example:
+        >>> parse_value("0.5"), parse_value("[1, 2]"), parse_value("fast")
+        (0.5, [1, 2], 'fast')
+    """
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
 def parse_override(text: str) -> dict[str, Any]:
-    """``section.key=value`` as nested dictionaries; a value that is not TOML is text.
+    """``section.key=value`` as nested dictionaries; the value as by :func:`parse_value`.
 
     Raises:
         ConfigError: there is no ``=``.
@@ -201,10 +215,7 @@ def parse_override(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set takes section.key=value, not {text!r}")
-    try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
+    parsed = parse_value(value)
     for part in reversed(key.strip().split(".")):
         parsed = {part: parsed}
     nested: dict[str, Any] = parsed

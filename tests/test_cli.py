@@ -10,14 +10,15 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from madata.cli import madance
+from madata.cli import madance, main
 from madata.commands.options import is_quiet, with_verbosity
+from madata.errors import MadanceError
 
 HEAVY = ["torch", "cv2", "librosa", "scipy", "pandas", "pyarrow", "matplotlib", "numpy", "av", "transformers"]
 VERBS = sorted(entry_points(group="madance.commands").names)
 PROBE = """
 import json, sys
-from madata.cli import madance
+from madata.cli import madance, main
 try:
     madance.main({arguments!r}, standalone_mode=False)
 except SystemExit:
@@ -142,3 +143,37 @@ def test_a_folder_that_is_no_package_hides_nothing(tmp_path):
         [sys.executable, "-m", "madata", "score", "--help"], cwd=tmp_path, capture_output=True, timeout=60
     )
     assert run.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (MadanceError("clip.mp4: is empty"), 2, "error: clip.mp4: is empty\n"),
+        (PermissionError(13, "Permission denied", "/out/a"), 2, "error: /out/a: Permission denied\n"),
+        (
+            ModuleNotFoundError("No module named 'cv2'", name="cv2"),
+            2,
+            "error: the package 'cv2' is not installed",
+        ),
+        (click.Abort(), 130, "interrupted"),
+        (
+            ZeroDivisionError("by accident"),
+            70,
+            "ZeroDivisionError: by accident\nthis is a fault of madance itself",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_can_be_mended_is_one_line_and_a_fault_of_ours_is_shown_whole(
+    monkeypatch, capsys, error, code, said
+):
+    def fail(**options):
+        raise error
+
+    monkeypatch.setattr(madance, "main", fail)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == code
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert (len(shown.splitlines()) == 1) == (code != 70)

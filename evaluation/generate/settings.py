@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from evaluation.systems import Task
+from madata.config import parse_value
 from madata.errors import ConfigError
 
 __all__ = ["Settings", "Shard", "parse_options"]
@@ -120,8 +120,5 @@ def parse_options(texts: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"--set takes key=value, not {text!r}")
         if key.strip() in options:
             raise ConfigError(f"--set {key.strip()} is given twice")
-        try:
-            options[key.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            options[key.strip()] = value
+        options[key.strip()] = parse_value(value)
     return options

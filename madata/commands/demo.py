@@ -78,11 +78,10 @@ def _danced(dances: Path, runs: Path, scores: Path) -> list[list[object]]:
 
 
 def _run(command: list[str]) -> None:
-    from madata.cli import madance
-
     click.echo(f"\n$ madance {shlex.join(command)}", err=True)
+    root = click.get_current_context().find_root().command
     try:
-        code = madance.main(args=command, prog_name="madance", standalone_mode=False)
+        code = root.main(args=command, prog_name="madance", standalone_mode=False)
     except SystemExit as stop:
         code = stop.code
     if isinstance(code, int) and code > 1:

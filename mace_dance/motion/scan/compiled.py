@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mace_dance.motion.scan.sequential import scan_sequentially
+from madata.cache import user_cache
 from madata.errors import MadanceError
 from madata.files import atomic_path
 
@@ -44,9 +45,7 @@ _KEEP_EVERY = 32
 
 def kernel_file() -> Path:
     """Where the kernel for this source and this processor lies, once it is built."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(base) if base else Path.home() / ".cache") / "madance" / "kernels"
-    return folder / _file_name()
+    return user_cache() / "madance" / "kernels" / _file_name()
 
 
 @cache
