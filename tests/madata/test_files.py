@@ -236,3 +236,12 @@ def test_sha256(tmp_path):
     write_bytes(tmp_path / "a", data)
     assert sha256_file(tmp_path / "a") == sha256_bytes(data)
     assert sha256_bytes(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@pytest.mark.parametrize("place", ["file/a.json", "folder", f"{'x' * 300}.json"])
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder" / "inside").mkdir(parents=True)
+    with pytest.raises(MadanceError, match=r"^cannot write .*: [A-Z]"):
+        write_json(tmp_path / place, 1)
+    assert not list(tmp_path.rglob(".tmp-*"))
