@@ -38,7 +38,7 @@ from madata.errors import MadanceError
 __all__ = [
     "FULL_SIZE",
     "RESERVE",
-    "Estimate",
+    "ClipEstimate",
     "MemoryPlan",
     "ModelSizes",
     "check_disk",
@@ -120,7 +120,7 @@ FULL_SIZE = ModelSizes(
 
 
 @dataclass(frozen=True)
-class Estimate:
+class ClipEstimate:
     """What a clip will take, in bytes unless the name says otherwise."""
 
     sizes: ModelSizes
@@ -166,7 +166,7 @@ class MemoryPlan:
     peak_bytes: int
     host_bytes: int
     free_bytes: int
-    estimate: Estimate
+    estimate: ClipEstimate
 
     def describe(self) -> str:
         """The plan and the estimate, a line each."""
@@ -198,14 +198,14 @@ def segment_tokens(settings: InferenceSettings) -> int:
     return (latent_frames + 1) * (settings.height // _PATCH) * (settings.width // _PATCH)
 
 
-def estimate(settings: InferenceSettings, plan: SegmentPlan, sizes: ModelSizes = FULL_SIZE) -> Estimate:
+def estimate(settings: InferenceSettings, plan: SegmentPlan, sizes: ModelSizes = FULL_SIZE) -> ClipEstimate:
     """Count what a clip takes; loads nothing."""
     tokens = segment_tokens(settings)
     precision = sizes.bytes_each / 2
     pixels = settings.width * settings.height
     tile = min(pixels, _TILE_PX)
     video = 3 * settings.segment_frames * pixels * sizes.bytes_each
-    return Estimate(
+    return ClipEstimate(
         sizes=sizes,
         segments=len(plan.segments),
         steps=settings.steps,
@@ -233,7 +233,7 @@ def disk_bytes(settings: InferenceSettings, frames: Sequence[int]) -> int:
     return int(sum(frames) * pixels * 3 * _LOSSLESS_SHARE) + tails + latents
 
 
-def choose_plan(counted: Estimate, free_bytes: int, host_bytes: int | None = None) -> MemoryPlan:
+def choose_plan(counted: ClipEstimate, free_bytes: int, host_bytes: int | None = None) -> MemoryPlan:
     """The fastest plan that fits.
 
     Args:
@@ -259,7 +259,7 @@ def choose_plan(counted: Estimate, free_bytes: int, host_bytes: int | None = Non
     )
 
 
-def _candidates(counted: Estimate) -> list[MemoryPlan]:
+def _candidates(counted: ClipEstimate) -> list[MemoryPlan]:
     everything = ("transformer", "vae", "text_encoder", "image_encoder")
     first = MemoryPlan("resident", everything, False, False, False, False, 0, 0, 0, counted)
     offload = replace(first, name="offload", resident=())

@@ -37,6 +37,9 @@ TOO_LONG = {
     "models_motion/edge_net_abs_pos.npz": ("*",),
     "models_motion/edge_sample.npz": ("noise", "in/*", "out/*"),
     "models_motion/mamba_d16_s16_c4_e2.npz": ("*/L1024",),
+    "models_motion/bailando_sepvqvae.npz": ("*",),
+    "models_motion/bailando_sepvqvae_root.npz": ("*",),
+    "models_motion/bailando_gpt.npz": ("*",),
     "models_motion/mamba_stress_large_dt.npz": ("*/L1024",),
 }
 """Arrays (or whole files, ``*``) that cost much and check what others check."""

@@ -30,7 +30,7 @@ from mace_dance.training.shared.checkpoints import (
 from mace_dance.training.shared.draws import Part, part_of_batch, parts_of_step, seed_globally
 from mace_dance.training.shared.interruption import stop_wished
 from mace_dance.training.shared.rates import build_optimizer, learning_rate, set_learning_rate
-from mace_dance.training.shared.records import Records, TrainingProgress
+from mace_dance.training.shared.records import TrainingProgress, TrainingRecords
 from mace_dance.training.shared.run_folder import hold_folder, settle_training
 from mace_dance.training.shared.settings import LoopSettings
 from mace_dance.training.shared.task import TrainingTask
@@ -147,7 +147,7 @@ class _Run:
         if found:
             self._restore(found)
         self.objective = accelerator.prepare_model(_Objective(task))
-        self.records: Records | None = None
+        self.records: TrainingRecords | None = None
 
     def _restore(self, found: TrainingState) -> None:
         load_trained(self.task.network, found.weights)
@@ -161,7 +161,7 @@ class _Run:
     ) -> Trained:
         """Train; see :func:`run_training`."""
         if self.accelerator.is_main_process:
-            self.records = Records(
+            self.records = TrainingRecords(
                 self.out,
                 self.begun_at,
                 self.steps,

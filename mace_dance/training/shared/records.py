@@ -13,7 +13,7 @@ from mace_dance.training.shared.settings import LoopSettings
 from mace_dance.training.shared.tables import CsvLog
 from madata.errors import MissingDependencyError
 
-__all__ = ["Records", "TrainingProgress"]
+__all__ = ["TrainingProgress", "TrainingRecords"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class TrainingProgress:
     judged: bool = False
 
 
-class Records:
+class TrainingRecords:
     """Rows since the checkpoint a run goes on from.
 
     Args:

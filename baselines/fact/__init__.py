@@ -1,0 +1,1 @@
+"""FACT: the network and its autoregression."""
