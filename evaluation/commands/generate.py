@@ -48,7 +48,9 @@ __all__ = ["generate"]
 @click.option("--keep", type=PATH, help="One clip: folder of its pieces [default: OUT's name with .parts].")
 @dry_run_option("Only say what there is to do and what it will take.")
 @click.option("--data", type=PATH, help="A split: data set of `curate`, or a folder of music and clips.")
-@click.option("--split", help="A split: its name [default: test where there are splits].")
+@click.option(
+    "--split", help="A split: its name, or aist++:crossmodal-test [default: test where there are splits]."
+)
 @limit_option("A split: only the first clips.")
 @click.option("--shard", metavar="I/N", help="A split: only every N-th clip, from the I-th.")
 @click.option("--retries", type=click.IntRange(min=0), help="A split: for clips that fail [default: 1].")
@@ -165,7 +167,15 @@ def _split(system: str, given: Mapping[str, Any], line: StatusLine) -> dict[str,
     from evaluation.generate import generate as run
     from evaluation.systems import find
 
-    return asdict(run(find(system), given["data"], given["out"], _settings(given), on_progress=line.clip))
+    summary = run(
+        find(system),
+        given["data"],
+        given["out"],
+        _settings(given),
+        on_progress=line.clip,
+        on_report=line.report_in_split,
+    )
+    return asdict(summary)
 
 
 def _prints(given: Mapping[str, Any]) -> Path | None:

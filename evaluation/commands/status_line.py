@@ -20,7 +20,7 @@ class StatusLine:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._terminal = sys.stderr.isatty()
-        self._begin = self._last = time.monotonic()
+        self._start = self._begin = self._last = time.monotonic()
         self._open = False
         self._stage, self._from = "", 0.0
 
@@ -32,7 +32,7 @@ class StatusLine:
         if not self._due(last or progress.error is not None):
             return
         rate = progress.frames / progress.generate_s if progress.generate_s else 0.0
-        left = self._left(progress.done / progress.total)
+        left = self._left(progress.done / progress.total, self._start)
         if progress.error:
             self._write(f"{progress.clip_id} failed: {progress.error}", keep=True)
         self._write(
@@ -54,8 +54,13 @@ class StatusLine:
         if self._quiet or not self._due(changed):
             return
         made = share - self._from  # of this stage, by this process: what was found finished took no time
-        left = f", {self._left(made / (1 - self._from))} left" if made > 0 else ""
+        left = f", {self._left(made / (1 - self._from), self._begin)} left" if made > 0 else ""
         self._write(f"{doing} ({share:.0%}{left})", keep=not self._terminal)
+
+    def report_in_split(self, doing: str, share: float) -> None:
+        """What is being done to a clip of a split: for who watches a terminal, too much for a log."""
+        if self._terminal:
+            self.report(doing, share)
 
     def close(self) -> None:
         """End the line."""
@@ -69,8 +74,9 @@ class StatusLine:
         self._last = now
         return True
 
-    def _left(self, share: float) -> str:
-        return _clock((time.monotonic() - self._begin) * (1 - share) / share)
+    @staticmethod
+    def _left(share: float, begin: float) -> str:
+        return _clock((time.monotonic() - begin) * (1 - share) / share)
 
     def _write(self, text: str, *, keep: bool) -> None:
         stream: Any = sys.stderr
