@@ -56,7 +56,7 @@ class Run:
 
     def __init__(
         self,
-        plugin: Plugin,
+        system: Running,
         maker: RequestMaker,
         records: Records,
         *,
@@ -70,9 +70,9 @@ class Run:
             on_plan: told what the system says the first clip will take, before anything is loaded; what it
                 refuses then ends the run.
         """
-        self._plugin, self._maker, self._records = plugin, maker, records
+        self._system, self._maker, self._records = system, maker, records
         self._on_progress, self._on_plan = on_progress, on_plan
-        self._system: Running | None = None
+        self._is_set_up = False
         self._done = self._total = self._frames = 0
         self._seconds = 0.0
         self._warm = False
@@ -109,22 +109,21 @@ class Run:
         with self._records.claim(clip.clip_id) as held:
             if not held or self._settled(clip):
                 return None
-            if self._system is None:  # only when there is something to do: weights may take minutes
-                self._system = self._started(clip)
-            return self._make(self._system, clip)
+            if not self._is_set_up:  # only when there is something to do: weights may take minutes
+                self._set_up(clip)
+            return self._make(clip)
 
-    def _started(self, clip: DataClip) -> Running:
-        settings = self._maker.settings
-        system = self._plugin.make(settings.options)
+    def _set_up(self, clip: DataClip) -> None:
+        device = self._maker.settings.device
         if self._on_plan is not None:
             with scratch_folder() as scratch:
                 request = self._maker.request(clip, scratch)
                 _require_space(self._records.clips, request)
-                self._on_plan(request, plan_of(system, clip, request, settings.device))
+                self._on_plan(request, plan_of(self._system, clip, request, device))
         self._maker.report("loading the weights", 0.0)
-        system.setup(settings.device)
-        self._records.settle_loaded(system.loaded)
-        return system
+        self._system.setup(device)
+        self._records.settle_loaded(self._system.loaded)
+        self._is_set_up = True
 
     def _settled(self, clip: DataClip) -> bool:
         """Whether there is nothing to do: done meanwhile, or done by a process that died before it said so."""
@@ -143,7 +142,7 @@ class Run:
         )
         return True
 
-    def _make(self, system: Running, clip: DataClip) -> str | None:
+    def _make(self, clip: DataClip) -> str | None:
         """Make one clip; the error if it failed."""
         entry = Entry(
             clip_id=clip.clip_id,
@@ -155,7 +154,7 @@ class Run:
         )
         self._records.write(entry)
         try:
-            entry = self._attempt(system, clip, entry)
+            entry = self._attempt(clip, entry)
         except _FATAL:
             raise
         except (BrokenContractError, MediaError) as error:
@@ -173,14 +172,14 @@ class Run:
         self._seconds += entry.generate_s or 0.0
         return None
 
-    def _attempt(self, system: Running, clip: DataClip, entry: Entry) -> Entry:
+    def _attempt(self, clip: DataClip, entry: Entry) -> Entry:
         with scratch_folder() as scratch:
             request = self._maker.request(clip, scratch)
             _require_space(self._records.clips, request)
             seed_everything(request.seed)
             wanted = self._maker.wanted(clip)
             with _naming(clip, request):
-                output, seconds = timed(lambda: system.generate(request))
+                output, seconds = timed(lambda: self._system.generate(request))
                 written = store(
                     output,
                     request,

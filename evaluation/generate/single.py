@@ -28,7 +28,7 @@ from evaluation.generate.requests import RequestMaker
 from evaluation.generate.run import Run, describe_system, plan_of, scratch_folder
 from evaluation.generate.settings import Settings
 from evaluation.inputs.discovery import CLIP_SCHEMA, PARTS_SUFFIX
-from evaluation.systems import Plugin, Request
+from evaluation.systems import Plugin, Request, Running
 from madata.errors import MadanceError
 from madata.files import read_json, sha256_file, write_json
 
@@ -45,12 +45,11 @@ def plan_clip(plugin: Plugin, inputs: ClipInputs, out: Path, settings: Settings)
     Raises:
         MadanceError: as :func:`generate_clip`, before any weights are loaded.
     """
-    with _prepared(plugin, inputs, out, settings) as maker:
-        system = plugin.make(settings.options)
-        with scratch_folder() as scratch:
-            clip = maker.data.clips[0]
-            request = maker.request(clip, scratch)
-            return [_summary(maker, request), *plan_of(system, clip, request, settings.device)]
+    system = plugin.make(settings.options)
+    with _prepared(plugin, inputs, out, settings) as maker, scratch_folder() as scratch:
+        clip = maker.data.clips[0]
+        request = maker.request(clip, scratch)
+        return [_summary(maker, request), *plan_of(system, clip, request, settings.device)]
 
 
 def generate_clip(
@@ -83,13 +82,14 @@ def generate_clip(
     settings = replace(settings or Settings(), retries=0)
     parts = parts_of(out, keep)
     records = Records(parts, file=out)
+    system = plugin.make(settings.options)
     with _prepared(plugin, inputs, out, settings, parts, on_report) as maker:
         if preview is not None and (maker.task != "motion" or preview.suffix.lower() != ".mp4"):
             raise MadanceError("--preview FILE.mp4 shows a motion; a video needs none")
         identity = _identity(plugin, maker)
         record = _finished(out, records, identity)
         if record is None:
-            record = _made(plugin, maker, records, identity, on_plan)
+            record = _made(system, maker, records, identity, on_plan)
         if preview is not None and not preview.is_file():
             on_report("preview", 1.0)
             write_preview(preview, out, inputs.music)
@@ -153,7 +153,7 @@ def _finished(out: Path, records: Records, identity: Mapping[str, Any]) -> dict[
 
 
 def _made(
-    plugin: Plugin,
+    system: Running,
     maker: RequestMaker,
     records: Records,
     identity: Mapping[str, Any],
@@ -164,7 +164,7 @@ def _made(
     records.begin(identity)
     tell = lambda request, lines: on_plan([_summary(maker, request), *lines])  # noqa: E731
     try:
-        Run(plugin, maker, records, on_plan=tell).go([clip])
+        Run(system, maker, records, on_plan=tell).go([clip])
     except MadanceError:
         records.leave()
         raise
@@ -173,7 +173,7 @@ def _made(
         raise MadanceError(f"{records.target(clip.clip_id, '')}: another process is making it; wait for it")
     if entry.state == "failed":
         records.leave()
-        raise MadanceError(f"{plugin.name}: {entry.error}")
+        raise MadanceError(f"{system.declaration.name}: {entry.error}")
     loaded = read_json(records.run).get("loaded")
     return {
         **identity,

@@ -44,6 +44,7 @@ def generate(
     """
     settings = settings or Settings()
     task = choose_task(plugin, settings.task)
+    system = plugin.make(settings.options)
     clips = read_clips(data, settings.split, task=task)
     records = Records(out)
     records.begin(_identity(plugin, clips, task, settings))
@@ -60,7 +61,7 @@ def generate(
     mine = settings.shard.of(chosen)
     lacks = _lacks(chosen, task)
     able = [clip for clip in mine if clip.clip_id not in lacks]
-    Run(plugin, maker, records, on_progress=on_progress).go(
+    Run(system, maker, records, on_progress=on_progress).go(
         [clip for clip in able if not records.finished(records.read(clip.clip_id))]
     )
     summary = summarise(records, [clip.clip_id for clip in chosen], len(clips.clips), lacks)
@@ -78,6 +79,7 @@ def plan_split(plugin: Plugin, data: Path, out: Path, settings: Settings) -> lis
         MadanceError: as :func:`generate`, before any weights are loaded.
     """
     task = choose_task(plugin, settings.task)
+    system = plugin.make(settings.options)
     clips = read_clips(data, settings.split, task=task)
     records = Records(out)
     chosen = settings.shard.of(list(clips.clips)[: settings.limit])
@@ -91,7 +93,7 @@ def plan_split(plugin: Plugin, data: Path, out: Path, settings: Settings) -> lis
         with scratch_folder() as scratch:
             maker = RequestMaker(clips, task, plugin.declaration, settings, scratch / "inputs")
             request = maker.request(left[0], scratch)
-            told = plan_of(plugin.make(settings.options), left[0], request, settings.device)
+            told = plan_of(system, left[0], request, settings.device)
         lines += [f"{left[0].clip_id}: {line}" for line in told]
     return lines
 

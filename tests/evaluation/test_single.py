@@ -326,6 +326,15 @@ def test_a_picture_that_unpacks_to_gigabytes_is_refused_by_its_header(place, tmp
     assert "bomb.png: has more than 200 million pixels" in str(done.exception)
 
 
+def test_a_wrong_option_is_told_before_anything_is_begun(place, tmp_path):
+    for out, extra in (("dance.npz", ()), ("run", ("--data", place))):
+        done = run(
+            place, "Dancer", tmp_path / out, "--set", "stile=pop", *extra, music=None if extra else "song.wav"
+        )
+        assert "--set stile: it has no such option; did you mean 'style'?" in str(done.exception)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_clip_in_other_hands_is_left_to_them(place, tmp_path):
     from evaluation.generate.records import Records
 
