@@ -25,12 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, Union
 
+from madata.seeds import seed_of
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-from madata.seeds import seed_of
-from madata.types import Keypoints2D, Motion3D
+    from madata.types import Keypoints2D, Motion3D
 
 __all__ = [
     "TASKS",
