@@ -162,3 +162,15 @@ def test_no_other_file_knows_a_metric_by_name(path):
     }
     assert not names & set(own_metrics())
     assert not {f"{name}_" for name in ("fid", "kid", "div", "bas")} & names
+
+
+def test_the_page_of_metrics_lists_them_as_they_say_themselves():
+    page = (Path(evaluation.__file__).parents[1] / "docs" / "metrics.md").read_text("utf-8")
+    listed = [line for line in page.splitlines() if line.startswith("| `")]
+    better = {"reference": "nearer to the reference", "none": "–"}
+    told = [
+        f"| `{one.name}` | {one.label} | {better.get(one.direction, one.direction)} | {one.unit} | "
+        f"{', '.join(sorted(one.needs))} | {one.title} |"
+        for one in own_metrics().values()
+    ]
+    assert listed == told
