@@ -144,9 +144,9 @@ def head() -> tuple[np.ndarray, float]:
     return np.linspace(-1.0, 1.0, 6, dtype=np.float32), 5.0
 
 
-def toy_instruments(dimensions: list[str] | None = None):
+def toy_extractors(dimensions: list[str] | None = None):
     """Our accumulators with the means in place of networks."""
-    from evaluation.features.extractors import Instruments
+    from evaluation.features.extractors import Extractors
     from evaluation.features.video.aesthetic_quality import AestheticQuality
     from evaluation.features.video.consistency import background_consistency, subject_consistency
     from evaluation.features.video.imaging_quality import ImagingQuality
@@ -163,17 +163,17 @@ def toy_instruments(dimensions: list[str] | None = None):
         "temporal_flickering": TemporalFlickering,
     }
     kept = {name: start[name] for name in dimensions or start}
-    return Instruments("cpu", Panel(kept), None, None, None)
+    return Extractors("cpu", Panel(kept), None, None, None)
 
 
 def our_scores(path: Path, dimensions: list[str] | None = None) -> dict[str, float]:
     """The dimensions of one video from one decode."""
-    from evaluation.features.extract_video import watch
+    from evaluation.features.video.passes import extract_video
 
-    row = watch(path, toy_instruments(dimensions))
-    if row.fault:
-        raise SystemExit(f"{path}: {row.fault[1]}")
-    return {name: score.value for name, score in row.scores.items()}
+    row = extract_video(path, toy_extractors(dimensions))
+    if any(row.faults):
+        raise SystemExit(f"{path}: {row.columns['message'][0]}")
+    return {name: float(values[0]) for name, values in row.scores.items()}
 
 
 def cpu_seconds(work: Callable[[], object]) -> tuple[float, object]:

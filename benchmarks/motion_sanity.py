@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.features.table import Features, Window, measure_windows
+from evaluation.features.motion.rows import Window, motion_rows
+from evaluation.features.table import FeatureTable
 from evaluation.inputs.pose_files import Track, convert_track
 from evaluation.metrics.measure import measure
 from evaluation.metrics.tables import Tables
@@ -55,13 +56,13 @@ def spoiled(clips: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def features_of(clips: np.ndarray, protocol: Protocol) -> Features:
+def features_of(clips: np.ndarray, protocol: Protocol) -> FeatureTable:
     """Features of clips (N, T, 25, 3) by ``protocol``."""
     windows = []
     for index, clip in enumerate(clips.astype(np.float64)):
         track = Track(clip[..., [1, 0]], clip[..., 2], "coco-25", FPS, "-y", EXTRACTOR)
         windows.append(Window(f"c{index:04d}", 0, 0.0, convert_track(track, protocol.clips.skeleton)))
-    return measure_windows(windows, protocol.definition, {})
+    return motion_rows(windows, protocol.definition, {})
 
 
 def judged(clips: np.ndarray, protocol: Protocol) -> dict[str, dict[str, Metric]]:

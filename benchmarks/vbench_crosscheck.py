@@ -77,18 +77,20 @@ def main() -> int:
             theirs = run_upstream(chosen.vbench_python, chosen.videos, chosen.device, Path(out))
     options = Options(weights=chosen.weights, device=chosen.device)
     scored = score(chosen.videos, None, load_protocol("vbench"), options=options)
-    rows = {row.clip_id: row for row in scored.videos.generated}
+    table = scored.features.videos["prediction"]
+    rows = {clip: row for row, clip in enumerate(table.clip_ids)}
     different = 0
     for name, videos in theirs.items():
         scale = 0.01 if name == "imaging_quality" else 1.0
         for clip, value in sorted(videos.items()):
-            own = rows[clip].scores[name] if clip in rows and name in rows[clip].scores else None
-            if own is None or own.value is None:
-                print(f"{name:24s} {clip:32s} {value:.6f}  ours: {own.reason if own else 'no such video'}")
+            own = table.score(name)[rows[clip]] if clip in rows else float("nan")
+            if own != own:
+                reason = table.reasons(name)[rows[clip]] if clip in rows else "no such video"
+                print(f"{name:24s} {clip:32s} {value:.6f}  ours: {reason}")
                 continue
-            gap = abs(own.value * scale - value)
+            gap = abs(own * scale - value)
             different += gap > TOLERANCE
-            print(f"{name:24s} {clip:32s} {value:.6f}  ours {own.value * scale:.6f}  {gap:.1e}")
+            print(f"{name:24s} {clip:32s} {value:.6f}  ours {own * scale:.6f}  {gap:.1e}")
     return 1 if different else 0
 
 

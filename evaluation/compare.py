@@ -9,20 +9,18 @@ are treated alike (:mod:`evaluation.metrics.contrasts`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from evaluation.features.table import Features, read_features, read_videos
-from evaluation.features.video_rows import VideoRow
+from evaluation.features.store import read_run
 from evaluation.metrics.contrasts import contrasts
 from evaluation.metrics.registry import check_metrics
-from evaluation.metrics.spec import Direction, Side
+from evaluation.metrics.spec import Direction
 from evaluation.metrics.tables import Tables
-from evaluation.protocol import Protocol
 from evaluation.result import Result, read_result
 from evaluation.stats.comparison import holm, label_swap_test, paired_difference
 from madata.errors import MadanceError
@@ -46,32 +44,16 @@ _SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Run:
-    """A scored run, read from its folder.
-
-    Attributes:
-        prediction, reference: features of motion; ``None`` where only pictures were looked at.
-        videos: rows of ``generated`` and ``reference`` videos; empty where only motion was measured.
-    """
+    """A scored run, read from its folder: its result, and the features behind it."""
 
     result: Result
-    protocol: Protocol
-    prediction: Features | None
-    reference: Features | None
-    videos: Mapping[str, list[VideoRow]]
+    tables: Tables
 
     @property
     def seen(self) -> set[str]:
         """Clips whose pictures were scored."""
-        return {row.clip_id for row in self.videos.get("generated", []) if row.fault is None}
-
-    @property
-    def tables(self) -> Tables:
-        """What metrics look at."""
-        videos: dict[Side, Sequence[VideoRow]] = {
-            "prediction": self.videos.get("generated", []),
-            "reference": self.videos.get("reference", []),
-        }
-        return Tables(self.protocol, self.prediction, self.reference, videos)
+        table = self.tables.videos.get("prediction")
+        return set() if table is None else set(table.scored_clips)
 
 
 @dataclass(frozen=True)
@@ -114,19 +96,7 @@ def load_run(path: Path) -> Run:
         raise MadanceError(f"{features}: no such file; the result needs it to be compared")
     if sha256_file(features) != artefact.sha256:
         raise MadanceError(f"{features}: not the file the result was made with (its hash differs)")
-    sides, facts = read_features(features)
-    try:
-        protocol = Protocol.model_validate_json(facts.get("protocol", ""))
-    except ValueError as error:
-        raise MadanceError(f"{features}: does not say by which protocol it was measured") from error
-    both = {"prediction", "reference"} <= set(sides)
-    return Run(
-        result,
-        protocol,
-        sides["prediction"] if both else None,
-        sides["reference"] if both else None,
-        read_videos(features),
-    )
+    return Run(result, Tables.of(read_run(features)))
 
 
 def incomparable(first: Run, second: Run) -> list[str]:
@@ -135,8 +105,8 @@ def incomparable(first: Run, second: Run) -> list[str]:
     if first.result.protocol.sha256 != second.result.protocol.sha256:
         names = [f"{run.result.protocol.name} {run.result.protocol.sha256[:12]}" for run in (first, second)]
         reasons.append(f"different protocols: {names[0]} and {names[1]}")
-    dances = first.prediction is not None and second.prediction is not None
-    needs_reference = dances or any(run.protocol.pairs is not None for run in (first, second))
+    dances = first.tables.prediction is not None and second.tables.prediction is not None
+    needs_reference = dances or any(run.tables.protocol.pairs is not None for run in (first, second))
     references = {run.result.dataset.reference_sha256 for run in (first, second)}
     if needs_reference and len(references) > 1:
         reasons.append("different references")
@@ -148,7 +118,9 @@ def incomparable(first: Run, second: Run) -> list[str]:
     if different := _other_networks(first.result, second.result):
         reasons.append(f"other weights of {', '.join(different)}")
     if dances:
-        reasons += _other_clips(*(set(run.prediction.clip_ids) for run in (first, second) if run.prediction))
+        reasons += _other_clips(
+            *(set(run.tables.prediction.clip_ids) for run in (first, second) if run.tables.prediction)
+        )
     seen = [run.seen for run in (first, second)]
     if all(seen) and (texts := _other_clips(*seen)) and texts[0] not in reasons:
         reasons += texts
@@ -197,12 +169,13 @@ def compare(
     found: list[Difference] = []
     held = contrasts(first.tables, second.tables)
     if not held:
+        name = first.tables.protocol.name
         raise MadanceError(
-            f"these results do not compare: no metric of {first.protocol.name} has a value for three clips in both"
+            f"these results do not compare: no metric of {name} has a value for three clips in both"
         )
     for name, contrast in held.items():
         arguments = (contrast.statistic, *contrast.sides)
-        seed = first.protocol.statistics.seed
+        seed = first.tables.protocol.statistics.seed
         interval = paired_difference(*arguments, np.random.default_rng(seed), replicates=replicates)
         p = label_swap_test(*arguments, np.random.default_rng(seed), permutations=permutations)
         mine, theirs, real = contrast.sides
@@ -213,7 +186,7 @@ def compare(
             )
         )
     corrected = holm({one.metric: one.p for one in found})
-    protocol = first.protocol
+    protocol = first.tables.protocol
     directions = {spec.name: spec.direction_in(protocol.kind) for spec in check_metrics(protocol)}
     return [
         judged(one, corrected[one.metric], directions[one.metric], first.result.metric(one.metric).reference)
@@ -223,7 +196,7 @@ def compare(
 
 def decided_elsewhere(run: Run) -> list[str]:
     """Metrics of a run's protocol that are not compared, because another one decides the same question."""
-    return [spec.name for spec in check_metrics(run.protocol) if not spec.compared]
+    return [spec.name for spec in check_metrics(run.tables.protocol) if not spec.compared]
 
 
 def judged(one: Difference, p_holm: float, direction: Direction, reference: float | None) -> Difference:

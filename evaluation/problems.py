@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.options import Options
@@ -9,7 +10,7 @@ from evaluation.protocol import Protocol
 from evaluation.result import Problem
 from madata.errors import MadanceError
 
-__all__ = ["Refused", "nothing_left", "plain_message", "refuse"]
+__all__ = ["Refused", "merge_problems", "nothing_left", "plain_message", "refuse"]
 
 
 class Refused(MadanceError):
@@ -51,3 +52,9 @@ def plain_message(error: Exception, path: Path) -> str:
         'is empty'
     """
     return str(error).removeprefix(f"{path}: ").replace(str(path), path.name)
+
+
+def merge_problems(first: Sequence[Problem], second: Sequence[Problem]) -> list[Problem]:
+    """Problems of two looks at the same files; a file that could not be decoded is named once."""
+    known = {(one.clip_id, one.side) for one in first}
+    return [*first, *(one for one in second if (one.clip_id, one.side) not in known)]

@@ -1,7 +1,8 @@
 """Scoring: two folders and a protocol in, one result out.
 
-Motion is the matter of :mod:`evaluation.motion`, pictures of :mod:`evaluation.videos`. The features are kept beside
-the result (:mod:`evaluation.report.artifacts`); :func:`rescore` makes the same numbers of them again.
+Files that belong together (:mod:`evaluation.inputs`) become tables of features (:mod:`evaluation.features`), these
+become numbers (:mod:`evaluation.metrics`), and the numbers a result (:mod:`evaluation.report`). The features are kept
+beside the result; :func:`rescore` makes the same numbers of them again.
 
 Example:
     scored = score(Path("pred"), Path("gt"), load_protocol("ma-data-motion2d"), music=Path("music"))
@@ -10,27 +11,28 @@ Example:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from evaluation.features.table import read_features
+from evaluation.features.cache import FeatureCache
+from evaluation.features.extract_motion import ExtractedMotion, extract_motion
+from evaluation.features.extract_video import ExtractedVideos, extract_videos
+from evaluation.features.keypoints import VideoKeypoints, keypoints_of
+from evaluation.features.saved_reference import SavedReference, read_reference
+from evaluation.features.store import read_run
+from evaluation.features.wanted import Wanted
+from evaluation.inputs.pairing import Inputs, find_inputs
 from evaluation.metrics.measure import Measurement, measure
+from evaluation.metrics.registry import metrics_of, wanted_by
 from evaluation.metrics.tables import Tables
-from evaluation.motion import score_motion
 from evaluation.options import Options
+from evaluation.problems import Refused, merge_problems
 from evaluation.protocol import Protocol
 from evaluation.report.artifacts import FEATURES_FILE, RESULT_FILE, SAMPLES_FILE, Scored, write_scored
-from evaluation.videos.scoring import rescore_videos, score_videos
-from madata.errors import MadanceError, MediaError
+from evaluation.report.assembly import assemble, dataset_of, maker_of
+from madata.errors import MadanceError, MissingDependencyError, WeightsError
 
-__all__ = [
-    "FEATURES_FILE",
-    "RESULT_FILE",
-    "SAMPLES_FILE",
-    "Scored",
-    "rescore",
-    "score",
-    "write_scored",
-]
+__all__ = ["FEATURES_FILE", "RESULT_FILE", "SAMPLES_FILE", "Scored", "rescore", "score", "write_scored"]
 
 
 def score(
@@ -44,30 +46,128 @@ def score(
     """Score a folder of predictions by what the protocol asks for: motion, pictures, or both.
 
     Args:
-        reference: see :func:`evaluation.motion.score_motion`; protocols that only look at the predictions need none.
+        predictions: folder of keypoints, videos or motions, one file per clip, or a run of ``madance
+            generate``, which also tells what made them.
+        reference: such a folder, or a file of ``--save-reference``; protocols that only look at the predictions need
+            none.
+        music: folder of sound files or videos; where it is absent, the sound of the reference videos or the
+            beats of a saved reference serve.
 
     Raises:
         Refused: files are missing or unusable, and neither the protocol nor ``options`` lets them pass.
-        MadanceError: a folder is absent or empty, a reference is needed, a package is missing.
+        MadanceError: a folder is absent or empty, a reference is needed, backends differ, a package is missing.
     """
-    options = options or Options()
-    if protocol.watches:
-        return score_videos(predictions, reference, protocol, music=music, options=options)
-    if reference is None:
-        raise MadanceError(f"protocol {protocol.name} compares with real clips: give --reference")
-    return score_motion(predictions, reference, protocol, music=music, options=options)
+    options, wanted = options or Options(), wanted_by(protocol)
+    saved = _saved_reference(reference, protocol)
+    inputs = find_inputs(
+        predictions,
+        reference,
+        music,
+        protocol,
+        listens=wanted.music and reference is not None,
+        limit=options.limit,
+        saved=saved.files if saved else None,
+    )
+    cache = FeatureCache(options.cache)
+    keypoints = keypoints_of(protocol, cache, options)
+    videos = _videos(inputs, protocol, wanted, keypoints, cache, options)
+    motion = _motion(inputs, saved, protocol, wanted, keypoints, videos, cache, options)
+    tables = Tables(
+        protocol,
+        motion.prediction,
+        motion.reference,
+        videos.tables if videos else {},
+        videos.missing if videos else {},
+        motion.absent,
+    )
+    measurement = measure(tables)
+    heard = motion.beats.sha256 if motion.beats else None
+    result = assemble(
+        protocol,
+        maker_of(inputs.predictions.path, inputs.run, protocol, options),
+        dataset_of(inputs, tables, cache, saved=saved, music_sha256=heard, limit=options.limit),
+        measurement.metrics,
+        problems=[*inputs.problems, *merge_problems(videos.problems if videos else [], motion.problems)],
+        warnings=[*(videos.warnings if videos else []), *motion.warnings, *measurement.notes],
+        pose=motion.pose,
+        viewing=videos.viewing if videos else None,
+    )
+    return Scored(result, tables, measurement)
 
 
 def rescore(features: Path) -> tuple[Measurement, Protocol]:
     """Compute every number again from a features file alone; equal files give equal bits.
 
     Raises:
-        MediaError: the file holds no features of two sides, or no protocol.
+        MediaError: the file holds no features of a scored run, or no protocol.
     """
-    sides, facts = read_features(features)
-    protocol = Protocol.model_validate_json(facts["protocol"]) if "protocol" in facts else None
-    if protocol is not None and protocol.watches:
-        return rescore_videos(features, sides, facts, protocol), protocol
-    if protocol is None or set(sides) != {"prediction", "reference"}:
-        raise MediaError(f"{features}: holds {', '.join(sides)}, not a scored run", reason="no_features")
-    return measure(Tables(protocol, sides["prediction"], sides["reference"])), protocol
+    run = read_run(features)
+    return measure(Tables.of(run)), run.protocol
+
+
+def _saved_reference(reference: Path | None, protocol: Protocol) -> SavedReference | None:
+    """The saved features of the reference, where it is a file.
+
+    Raises:
+        MadanceError: the protocol needs a reference, or videos of it, and there are none.
+    """
+    saved = reference is not None and reference.is_file()
+    if protocol.pairs is not None and (reference is None or saved):
+        raise MadanceError(
+            f"protocol {protocol.name} compares videos with their references: give --reference"
+        )
+    if reference is None and not protocol.watches:
+        raise MadanceError(f"protocol {protocol.name} compares with real clips: give --reference")
+    return read_reference(reference, protocol) if reference is not None and saved else None
+
+
+def _videos(
+    inputs: Inputs,
+    protocol: Protocol,
+    wanted: Wanted,
+    keypoints: VideoKeypoints | None,
+    cache: FeatureCache,
+    options: Options,
+) -> ExtractedVideos | None:
+    """What is seen in the pictures, where the protocol looks at them.
+
+    A video that is not there at all is refused before anything is decoded; one that cannot be scored costs itself
+    alone.
+    """
+    if not protocol.watches:
+        return None
+    absent = [problem for problem in inputs.problems if problem.side != "music"]
+    if absent and not options.allow_missing:
+        raise Refused(absent)
+    return extract_videos(inputs, protocol, wanted, keypoints, cache, options)
+
+
+def _motion(
+    inputs: Inputs,
+    saved: SavedReference | None,
+    protocol: Protocol,
+    wanted: Wanted,
+    keypoints: VideoKeypoints | None,
+    videos: ExtractedVideos | None,
+    cache: FeatureCache,
+    options: Options,
+) -> ExtractedMotion:
+    """The motion, where the protocol has metrics of it; beside pictures, what prevents it is why they have no value."""
+    if not metrics_of(protocol, "motion"):
+        return ExtractedMotion()
+    side = saved.side if saved else None
+    if videos is None:
+        return extract_motion(inputs, side, protocol, wanted, keypoints, cache, options)
+    if inputs.reference is None and saved is None:
+        return ExtractedMotion(absent="metrics of motion compare with real clips: give --reference")
+    if videos.no_keypoints is not None:
+        return ExtractedMotion(absent=videos.no_keypoints)
+    options = replace(options, allow_missing=True)
+    try:
+        return extract_motion(inputs, side, protocol, wanted, keypoints, cache, options)
+    except Refused as refused:
+        first = refused.problems[0]
+        reason = f"no clip has a motion that can be used; first: {first.message} [{first.reason}]"
+        return ExtractedMotion(absent=reason)
+    except (MissingDependencyError, WeightsError) as error:
+        return ExtractedMotion(absent=str(error))

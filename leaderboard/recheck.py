@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features.table import Features, read_features, read_videos
+from evaluation.features.store import read_run
+from evaluation.features.table import FeatureTable, RunFeatures
 from evaluation.protocol import load_protocol, protocol_names
-from evaluation.result import Metric, Result
+from evaluation.result import Metric, Result, Side
 from evaluation.score import rescore
 from leaderboard.entries import Entry
 from madata.errors import MadanceError
@@ -34,7 +35,7 @@ __all__ = [
 
 TOLERANCE = 1e-6
 
-_SIDES = ("prediction", "reference")
+_SIDES: tuple[Side, Side] = ("prediction", "reference")
 _UNSEEN_AT_MOST = 0.5
 """Share of a clip's features that may be NaN, because the joints they are of were never seen."""
 
@@ -75,26 +76,20 @@ def check_features(result: Result, features: Path) -> list[Fault]:
     or alone.
     """
     try:
-        sides, videos = read_features(features)[0], read_videos(features)
-    except (MadanceError, ValueError, TypeError, IndexError) as error:
+        run = read_run(features)
+    except MadanceError as error:
         return [Fault("bad_features", f"{features.name} cannot be read: {error}")]
-    if sides and set(sides) != set(_SIDES):
-        held = ", ".join(sides)
-        return [Fault("bad_features", f"{features.name} holds {held}, not a prediction and a reference")]
-    if faults := [fault for name, side in sides.items() for fault in _check_side(name, side)]:
+    motion = {side: table for side in _SIDES if (table := getattr(run, side)) is not None}
+    if faults := [fault for side, table in motion.items() for fault in _check_motion(side, table)]:
         return faults
-    listed: list[tuple[str, Hashes]] = []
-    for side, rows in videos.items():
-        clips = [row.clip_id for row in rows]
-        if len(set(clips)) != len(clips):
-            return [Fault("duplicate", f"{side} videos are held twice: {_few(_twice(clips))}")]
-        listed.append((side, {row.clip_id: None if row.fault else row.sha256 for row in rows}))
-    faults = _check_hashes(result, listed)
-    danced = {name: set(side.clip_ids) for name, side in sides.items()}
-    whole = {side: {clip for clip, digest in hashes.items() if digest is not None} for side, hashes in listed}
-    scored = danced.get("prediction", whole.get("generated", set()))
-    real = danced.get("reference", whole.get("reference", set()))
-    return faults + _check_clips(result, scored, real)
+    for side, table in run.videos.items():
+        if twice := _twice(table.clip_ids):
+            return [Fault("duplicate", f"{side} videos are held twice: {_few(twice)}")]
+    seen = {side: set(table.scored_clips) for side, table in run.videos.items()}
+    scored, real = (
+        set(motion[side].clip_ids) if side in motion else seen.get(side, set()) for side in _SIDES
+    )
+    return _check_hashes(result, run) + _check_clips(result, scored, real)
 
 
 def _check_clips(result: Result, scored: set[str], real: set[str]) -> list[Fault]:
@@ -114,20 +109,13 @@ def _check_clips(result: Result, scored: set[str], real: set[str]) -> list[Fault
     return faults
 
 
-Hashes = Mapping[str, str | None]
-"""Clip -> hash of its video; ``None`` for one that could not be scored."""
-
-
-def _check_hashes(result: Result, listed: Sequence[tuple[str, Hashes]]) -> list[Fault]:
+def _check_hashes(result: Result, run: RunFeatures) -> list[Fault]:
     """Whether the videos that were looked at are those the result lists."""
-    files, faults = result.dataset.files, []
-    for side, hashes in listed:
-        stated = {
-            clip: own.prediction if side == "generated" else own.reference for clip, own in files.items()
-        }
-        if other := sorted(
-            clip for clip, digest in hashes.items() if digest is not None and stated.get(clip) != digest
-        ):
+    faults = []
+    for side, table in run.videos.items():
+        stated = {clip: getattr(files, side) for clip, files in result.dataset.files.items()}
+        held = zip(table.clip_ids, table.columns["sha256"].tolist(), table.faults, strict=True)
+        if other := sorted(clip for clip, digest, fault in held if not fault and stated.get(clip) != digest):
             text = f"the features hold {side} videos the result does not list: {_few(other)}"
             faults.append(Fault("other_clips", text))
     return faults
@@ -137,14 +125,8 @@ def _twice(names: Sequence[str]) -> list[str]:
     return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
-def _check_side(name: str, side: Features) -> list[Fault]:
-    rows = len(side.clip_ids)
-    sizes = {"kinetic": len(side.kinetic), "geometric": len(side.geometric), "beats": len(side.motion_beats)}
-    sizes |= {key: len(values) for key, values in side.scalars.items()}
-    if wrong := [key for key, size in sizes.items() if size != rows]:
-        return [
-            Fault("bad_features", f"{name} features: {', '.join(wrong)} do not have one row for each clip")
-        ]
+def _check_motion(name: str, side: FeatureTable) -> list[Fault]:
+    """Whether the motion of one side is finite, and of clips that are there once."""
     faults = []
     for kind in ("kinetic", "geometric"):
         values = np.asarray(getattr(side, kind), np.float64)
@@ -233,13 +215,16 @@ def check_samples(features: Path, scores: dict[str, dict[str, float]]) -> list[F
     """Whether the scores of single clips (metric -> clip -> mean over windows) come out of the features."""
     try:
         measurement, _ = rescore(features)
-        sides, videos = read_features(features)[0], read_videos(features)
+        run = read_run(features)
     except (MadanceError, ValueError) as error:
         return [Fault("bad_features", f"{features.name} cannot be scored: {error}")]
-    watched = [row.clip_id for row in videos.get("generated", [])]
-    found: dict[str, tuple[Sequence[str], npt.NDArray[np.float64]]]
-    found = {name: (sides["prediction"].clip_ids, values) for name, values in measurement.samples.items()}
-    found |= {name: (watched, values) for name, values in measurement.video_samples.items()}
+    seen = run.videos.get("prediction")
+    clips_of: list[Sequence[str]] = [
+        () if table is None else table.clip_ids for table in (run.prediction, seen)
+    ]
+    found: dict[str, tuple[Sequence[str], npt.NDArray[np.float64]]] = {}
+    for clips, samples in zip(clips_of, (measurement.samples, measurement.video_samples), strict=True):
+        found |= {name: (clips, values) for name, values in samples.items()}
     faults = []
     for name, (clips, values) in sorted(found.items()):
         ours = _clip_means(clips, values)

@@ -1,24 +1,20 @@
-"""What was seen, kept per video as soon as it is known, so that nothing is looked at twice.
+"""What was extracted, kept by content, so that nothing is hashed, heard or looked at twice.
 
-A row belongs to the content of the video (or of both videos of a pair) and to the fingerprint of the
-instruments. A run that was killed therefore goes on at the video it died in, and a reference is watched once for
-all systems. Every file is whole: it is written under another name first.
+A killed run goes on at the clip it died in, and a reference is looked at once for all systems. Every file is whole: it
+is written under another name first.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from evaluation.features.video_rows import VideoRow, row_of_json
-from madata.errors import MadanceError
-from madata.files import read_json, write_json
+from evaluation.features.store import read_tables, write_tables
+from evaluation.features.table import FeatureTable
+from madata.errors import MediaError
+from madata.files import sha256_file
 
-if TYPE_CHECKING:
-    from evaluation.features.extractors import Instruments
-
-__all__ = ["Shelf", "cache_dir"]
+__all__ = ["FeatureCache", "cache_dir"]
 
 
 def cache_dir() -> Path:
@@ -28,29 +24,41 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "madance"
 
 
-class Shelf:
-    """Rows of one set of instruments, below the cache folder."""
+class FeatureCache:
+    """The cache of one run: its folder, and the hash of every file that was asked for.
 
-    def __init__(self, cache: Path, instruments: Instruments) -> None:
-        self._folder = cache / "videos" / instruments.fingerprint[:16]
+    Args:
+        folder: by default that of the user, :func:`cache_dir`.
+    """
 
-    def read(self, key: str, clip_ids: tuple[str, ...]) -> tuple[VideoRow, ...] | None:
-        """The rows kept under ``key``, for ``clip_ids``; ``None`` where there are none that can be used."""
-        path = self._path(key)
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or cache_dir()
+        self._sha256: dict[Path, str] = {}
+
+    def sha256(self, path: Path) -> str:
+        """Hash of a file; a run hashes it once."""
+        if path not in self._sha256:
+            self._sha256[path] = sha256_file(path)
+        return self._sha256[path]
+
+    def path(self, kind: str, made_by: str, key: str) -> Path:
+        """Where the features ``kind`` of the content ``key`` lie, as ``made_by`` extracts them."""
+        return self.folder / kind / made_by / f"{key}.npz"
+
+    def tables(self, path: Path, names: set[str]) -> dict[str, FeatureTable] | None:
+        """The tables kept at ``path``; ``None`` where they are not there, damaged, or of another version."""
         if not path.is_file():
             return None
         try:
-            content = read_json(path)
-            return tuple(row_of_json(row, clip) for row, clip in zip(content, clip_ids, strict=True))
-        except (MadanceError, KeyError, ValueError, TypeError, IndexError):
-            path.unlink(missing_ok=True)  # of another version, or damaged: it is measured again
-            return None
+            found = read_tables(path)[0]
+        except MediaError:
+            found = {}
+        if set(found) == names and all(len(table) == 1 for table in found.values()):
+            return found
+        path.unlink(missing_ok=True)
+        return None
 
-    def write(self, key: str, rows: tuple[VideoRow, ...]) -> None:
-        """Keep ``rows``, unless one has a fault: that file is tried again."""
-        if any(row.fault for row in rows):
-            return
-        write_json(self._path(key), [row.to_json() for row in rows])
-
-    def _path(self, key: str) -> Path:
-        return self._folder / f"{key}.json"
+    def keep(self, path: Path, tables: dict[str, FeatureTable]) -> None:
+        """Keep the tables of single videos, unless one has a fault: that file is tried again."""
+        if not any(fault for table in tables.values() for fault in table.faults):
+            write_tables(path, tables)

@@ -1,49 +1,52 @@
-"""One side of a comparison, from files to features: read, check, cut, measure.
+"""The motion of a run: files to tracks to rows of features, with the name of whatever cannot be used.
 
-Whatever cannot be used is named. Clips are read a few at a time, so memory does not grow with the set.
+Clips are read a few at a time, so memory does not grow with the set.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from evaluation.features.cache import cache_dir
+import numpy as np
+
+from evaluation.features.cache import FeatureCache
 from evaluation.features.keypoints import VideoKeypoints
-from evaluation.features.table import Features, Window, concatenate, measure_windows
+from evaluation.features.motion.rows import Window, motion_rows
+from evaluation.features.music import MusicBeats, attach_beats, find_music_beats
+from evaluation.features.table import FeatureTable, RunFeatures, concatenate
 from evaluation.features.wanted import Wanted
+from evaluation.inputs.pairing import Inputs
 from evaluation.inputs.pose_files import Track, convert_track, read_keypoint_file, read_motion_file
 from evaluation.inputs.validation import check_track, fps_fault, windows_of
 from evaluation.options import Options
-from evaluation.problems import plain_message
+from evaluation.problems import Refused, nothing_left, plain_message, refuse
 from evaluation.protocol import Protocol
-from evaluation.result import Problem, Side
+from evaluation.result import Pose, Problem, Side
 from madata.errors import MadanceError, MediaError, MissingDependencyError, WeightsError
-from madata.files import sha256_file
 from madata.formats import is_a
 
-__all__ = ["MeasuredSide", "SideReader", "reader_for"]
+__all__ = ["ExtractedMotion", "ExtractedSide", "extract_motion", "extract_side"]
 
 _BATCH = 64
 
 
 @dataclass(frozen=True)
-class MeasuredSide:
-    """What became of one side.
+class ExtractedSide:
+    """The motion of one side.
 
     Attributes:
-        features: ``None`` when no clip could be used.
-        sha256: clip id -> hash of its file, also of those that could not be used.
+        table: ``None`` when no clip could be used.
         fps: clip id -> frame rate.
         origins: what made the clips (pose backends, motion formats).
         skeleton: the one the features are of.
         warnings: oddities that were let pass.
     """
 
-    features: Features | None
-    sha256: dict[str, str]
+    table: FeatureTable | None
     fps: dict[str, float | None]
     origins: tuple[str, ...]
     skeleton: str
@@ -51,55 +54,126 @@ class MeasuredSide:
     warnings: list[str]
 
 
-@dataclass
-class SideReader:
-    """Reads sides by one protocol.
+@dataclass(frozen=True)
+class ExtractedMotion:
+    """The motion of a run.
 
     Attributes:
-        keypoints: extracts keypoints from videos; ``None`` where videos are not taken.
-        on_clip: called after each clip.
-        wanted: what is measured on each clip besides its features.
+        prediction, reference: rows of the clips that can be used, on both sides where they belong together; ``None``
+            where there is no motion, for the reason ``absent``.
+        beats: of the music that was heard.
+        warnings: oddities that were let pass.
     """
 
+    prediction: FeatureTable | None = None
+    reference: FeatureTable | None = None
+    absent: str = RunFeatures.no_motion
+    beats: MusicBeats | None = None
+    pose: Pose | None = None
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def extract_motion(
+    inputs: Inputs,
+    saved: ExtractedSide | None,
+    protocol: Protocol,
+    wanted: Wanted,
+    keypoints: VideoKeypoints | None,
+    cache: FeatureCache,
+    options: Options,
+) -> ExtractedMotion:
+    """The motion of both sides, with the beats of its music.
+
+    Args:
+        saved: the reference, where its features were saved.
+        keypoints: finds the performer of videos; ``None`` where videos are not taken.
+
+    Raises:
+        Refused: files are unusable, and neither the protocol nor ``options`` lets them pass; nothing is left.
+        MadanceError: two pose backends meet.
+    """
+    options.on_total(len(inputs.match.predictions) + len(inputs.reference_files))
+    how = (protocol, wanted, keypoints, options.on_clip)
+    real = saved or extract_side(inputs.reference_files, "reference", *how)
+    made = extract_side(
+        inputs.prediction_files,
+        "prediction",
+        *how,
+        skeleton=real.skeleton or None,
+        reference_fps=real.fps if protocol.clips.pairing != "set" else None,
+    )
+    beats = find_music_beats(
+        inputs.music, inputs.music_files, inputs.music_promised, protocol, cache, options.jobs
+    )
+    pose = _pose(made, real, protocol, keypoints, options)
+    problems = [*real.problems, *made.problems, *(beats.problems if beats else [])]
+    listed = [*inputs.problems, *problems]
+    refuse(listed, protocol, options)
+    kept = _usable(made.table, real.table, listed, protocol)
+    if kept is None:
+        raise Refused(listed or [nothing_left(inputs.predictions.path.name)])
+    return ExtractedMotion(
+        *_with_music(*kept, beats, protocol),
+        beats=beats,
+        pose=pose,
+        problems=problems,
+        warnings=[*made.warnings, *real.warnings, *(beats.warnings if beats else [])],
+    )
+
+
+def extract_side(
+    files: Mapping[str, Path],
+    side: Side,
+    protocol: Protocol,
+    wanted: Wanted,
+    keypoints: VideoKeypoints | None = None,
+    on_clip: Callable[[], None] = lambda: None,
+    *,
+    skeleton: str | None = None,
+    reference_fps: Mapping[str, float | None] | None = None,
+) -> ExtractedSide:
+    """Read, check, cut and measure every file of a side.
+
+    Args:
+        files: clip id -> file.
+        skeleton: the one clips must have where the protocol says "that of the reference"; that of the first clip by
+            default.
+        reference_fps: frame rate of each clip's reference, where the protocol asks for it.
+    """
+    reading = _Reading(side, files, protocol, wanted, keypoints, skeleton, reference_fps or {})
+    parts = [part for batch in _batches(reading.clips(on_clip)) if (part := reading.rows(batch)) is not None]
+    return ExtractedSide(
+        table=concatenate(parts) if parts else None,
+        fps=reading.fps,
+        origins=tuple(sorted(reading.origins)),
+        skeleton=reading.skeleton or "",
+        problems=reading.problems,
+        warnings=reading.warnings(),
+    )
+
+
+@dataclass
+class _Reading:
+    """One side while it is read, and what is learnt on the way."""
+
+    side: Side
+    files: Mapping[str, Path]
     protocol: Protocol
-    keypoints: VideoKeypoints | None = None
-    on_clip: Callable[[], None] = lambda: None
-    wanted: Wanted = field(default_factory=Wanted)
+    wanted: Wanted
+    keypoints: VideoKeypoints | None
+    skeleton: str | None
+    reference_fps: Mapping[str, float | None]
+    fps: dict[str, float | None] = field(default_factory=dict)
+    origins: Counter[str] = field(default_factory=Counter)
+    problems: list[Problem] = field(default_factory=list)
+    oddities: dict[str, list[str]] = field(default_factory=dict)
 
-    def measure(
-        self,
-        files: Mapping[str, Path],
-        side: Side,
-        *,
-        skeleton: str | None = None,
-        reference_fps: Mapping[str, float | None] | None = None,
-    ) -> MeasuredSide:
-        """Measure every file of a side.
-
-        Args:
-            files: clip id -> file.
-            skeleton: the one clips must have where the protocol says "that of the reference"; that of the
-                first clip by default.
-            reference_fps: frame rate of each clip's reference, where the protocol asks for it.
-        """
-        state = _State(side, files, skeleton, reference_fps or {})
-        batches = (self._batch(batch, state) for batch in _batches(self._windows(files, state)))
-        parts = [part for part in batches if part is not None]
-        return MeasuredSide(
-            features=concatenate(parts) if parts else None,
-            sha256=state.sha256,
-            fps=state.fps,
-            origins=tuple(sorted(state.origins)),
-            skeleton=state.skeleton or "",
-            problems=state.problems,
-            warnings=state.warnings(),
-        )
-
-    def _windows(self, files: Mapping[str, Path], state: _State) -> Iterator[list[Window]]:
-        for clip, path in files.items():
-            state.sha256[clip] = sha256_file(path)
-            track = self._usable(clip, path, state)
-            self.on_clip()
+    def clips(self, on_clip: Callable[[], None]) -> Iterator[list[Window]]:
+        """The windows of every clip that can be used."""
+        for clip, path in self.files.items():
+            track = self._usable(clip, path)
+            on_clip()
             if track is None:
                 continue
             windows, start = [], 0
@@ -108,33 +182,33 @@ class SideReader:
                 start += window.frames
             yield windows
 
-    def _usable(self, clip: str, path: Path, state: _State) -> Track | None:
+    def _usable(self, clip: str, path: Path) -> Track | None:
         """The clip as the protocol wants it, or ``None`` after its problems were noted."""
         rule, strict = self.protocol.clips, self.protocol.kind == "corrected"
         try:
             track = self._read(path)
-            wanted = state.skeleton if rule.skeleton == "reference" else rule.skeleton
+            wanted = self.skeleton if rule.skeleton == "reference" else rule.skeleton
             if rule.skeleton != "reference":
                 track = convert_track(track, rule.skeleton)
         except (MissingDependencyError, WeightsError):
             raise
         except MadanceError as error:
-            state.note(clip, getattr(error, "reason", "unreadable"), plain_message(error, path))
+            self._note(clip, getattr(error, "reason", "unreadable"), plain_message(error, path))
             return None
-        state.fps[clip] = track.fps
-        faults = check_track(track, rule, strict=strict, reference_fps=state.reference_fps.get(clip))
+        self.fps[clip] = track.fps
+        faults = check_track(track, rule, strict=strict, reference_fps=self.reference_fps.get(clip))
         if wanted is not None and track.skeleton != wanted:
             faults.append(("wrong_skeleton", f"skeleton {track.skeleton}, the others have {wanted}"))
         for reason, message in faults:
-            state.note(clip, reason, message)
+            self._note(clip, reason, message)
         if faults:
             return None
         if not strict:
-            fault = fps_fault(track, rule, state.reference_fps.get(clip))
+            fault = fps_fault(track, rule, self.reference_fps.get(clip))
             for reason, message in (*track.oddities, *([fault] if fault else [])):
-                state.oddities.setdefault(reason, []).append(f"{path.name}: {message}")
-        state.origins[track.origin] += 1
-        state.skeleton = state.skeleton or track.skeleton
+                self.oddities.setdefault(reason, []).append(f"{path.name}: {message}")
+        self.origins[track.origin] += 1
+        self.skeleton = self.skeleton or track.skeleton
         return track
 
     def _read(self, path: Path) -> Track:
@@ -146,37 +220,20 @@ class SideReader:
             raise MediaError("is a video, and no pose backend was given", reason="no_backend")
         return self.keypoints.track(path)
 
-    def _batch(self, clips: Sequence[list[Window]], state: _State) -> Features | None:
-        """Measure some clips together where the definition allows it, each alone where it may refuse one."""
+    def rows(self, clips: Sequence[list[Window]]) -> FeatureTable | None:
+        """Some clips measured together where the definition allows it, each alone where it may refuse one."""
         definition, per_clip = self.protocol.definition, self.wanted.per_clip
         if definition != "corrected":
-            return measure_windows([window for clip in clips for window in clip], definition, per_clip)
+            return motion_rows([window for clip in clips for window in clip], definition, per_clip)
         parts = []
         for windows in clips:
             try:
-                parts.append(measure_windows(windows, definition, per_clip))
+                parts.append(motion_rows(windows, definition, per_clip))
             except MediaError as error:
-                state.note(windows[0].clip_id, error.reason, str(error))
+                self._note(windows[0].clip_id, error.reason, str(error))
         return concatenate(parts) if parts else None
 
-
-class _State:
-    """What is learnt while a side is read."""
-
-    def __init__(
-        self, side: Side, files: Mapping[str, Path], skeleton: str | None, fps: Mapping[str, float | None]
-    ) -> None:
-        self.side: Side = side
-        self.files = files
-        self.skeleton = skeleton
-        self.reference_fps = fps
-        self.sha256: dict[str, str] = {}
-        self.fps: dict[str, float | None] = {}
-        self.origins: Counter[str] = Counter()
-        self.problems: list[Problem] = []
-        self.oddities: dict[str, list[str]] = {}
-
-    def note(self, clip: str, reason: str, message: str) -> None:
+    def _note(self, clip: str, reason: str, message: str) -> None:
         file = self.files[clip].name
         self.problems.append(
             Problem(clip_id=clip, side=self.side, file=file, reason=reason, message=message, dropped=True)
@@ -201,11 +258,68 @@ def _batches(clips: Iterator[list[Window]]) -> Iterator[list[list[Window]]]:
         yield batch
 
 
-def reader_for(protocol: Protocol, options: Options, wanted: Wanted) -> SideReader:
-    """A reader with the pose backend of ``options``, where the protocol is about pictures."""
-    keypoints = None
-    if protocol.input == "keypoints2d":
-        keypoints = VideoKeypoints(
-            options.backend, options.cache or cache_dir(), options.device, options.weights
+def _pose(
+    made: ExtractedSide,
+    real: ExtractedSide,
+    protocol: Protocol,
+    keypoints: VideoKeypoints | None,
+    options: Options,
+) -> Pose | None:
+    """Where the keypoints come from; two backends never meet unasked."""
+    if protocol.input != "keypoints2d" or not made.origins or not real.origins:
+        return None
+    mixed = made.origins != real.origins or len(made.origins) > 1
+    if mixed and not options.mix_backends:
+        raise MadanceError(
+            f"the predictions' keypoints come from {', '.join(made.origins)}, the reference's from "
+            f"{', '.join(real.origins)}: two pose backends are two measurements. Extract both sides with one "
+            "backend, or give --mix-backends to compare them all the same (the result is marked)"
         )
-    return SideReader(protocol, keypoints, options.on_clip, wanted)
+    used = keypoints.identity if keypoints and keypoints.used else {}
+    return Pose(
+        prediction="+".join(made.origins),
+        reference="+".join(real.origins),
+        skeleton=made.skeleton,
+        mixed=mixed,
+        identity=json.loads(json.dumps(used, default=str)),
+    )
+
+
+def _usable(
+    prediction: FeatureTable | None,
+    reference: FeatureTable | None,
+    problems: Sequence[Problem],
+    protocol: Protocol,
+) -> tuple[FeatureTable, FeatureTable] | None:
+    """Both sides without the clips that fell out, on both sides where they belong together."""
+    if prediction is None or reference is None:
+        return None
+
+    def lost(side: Side) -> set[str]:
+        return {one.clip_id for one in problems if one.dropped and one.side == side}
+
+    made = set(prediction.clip_ids) - lost("prediction") - lost("music")
+    real = set(reference.clip_ids) - lost("reference")
+    if protocol.clips.pairing != "set":
+        made &= real
+    if protocol.clips.pairing == "intersection":
+        real = made
+    first, second = (
+        table.take([row for row, clip in enumerate(table.clip_ids) if clip in clips])
+        for table, clips in ((prediction, made), (reference, real))
+    )
+    return (first, second) if len(first) and len(second) else None
+
+
+def _with_music(
+    prediction: FeatureTable, reference: FeatureTable, beats: MusicBeats | None, protocol: Protocol
+) -> tuple[FeatureTable, FeatureTable]:
+    """Attach the beats; without music of its own the prediction dances to that of a saved reference."""
+    if beats is not None:
+        return attach_beats(prediction, beats, protocol), attach_beats(reference, beats, protocol)
+    keys = zip(reference.clip_ids, reference.numbers.tolist(), strict=True)
+    rows = {key: row for row, key in enumerate(keys) if reference.heard[row]}
+    at = [rows.get(key) for key in zip(prediction.clip_ids, prediction.numbers.tolist(), strict=True)]
+    known = np.array([row is not None for row in at], bool)
+    own = [np.empty(0) if row is None else reference.music_beats[row] for row in at]
+    return prediction.having({"heard": known}, {"music_beats": own}), reference

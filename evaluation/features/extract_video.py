@@ -1,221 +1,189 @@
-"""One pass over a video, or over a generated video and its reference side by side.
+"""The pictures of a run: every video is looked at once (:mod:`evaluation.features.video.passes`) or remembered.
 
-Frames come as a player shows them (turned, in the shape of their pixels) and go in chunks to every accumulator
-at once, so that memory does not depend on the length of a video. A file that is damaged or ends early is not
-scored: what it lacks would be scored as if it were motion.
+A file that cannot be scored is listed with its reason, and the others go on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.features.extractors import Instruments
-from evaluation.features.keypoints import VideoKeypoints, damage_of
-from evaluation.features.video.frames import FrameChunk, UInt8Array, chunked
-from evaluation.features.video.one_pass import VideoScorer
-from evaluation.features.video.pairs import METRICS, PairQuality, score_pair
-from evaluation.features.video.scores import VideoScore
-from evaluation.features.video_rows import Logits, VideoRow
-from evaluation.problems import plain_message
-from madata.errors import MediaError
-from madata.files import sha256_file
+from evaluation.features.cache import FeatureCache
+from evaluation.features.extractors import Extractors, load_extractors
+from evaluation.features.keypoints import VideoKeypoints
+from evaluation.features.table import FeatureTable, concatenate
+from evaluation.features.video.passes import extract_pair, extract_video
+from evaluation.features.wanted import Wanted
+from evaluation.inputs.discovery import Folder
+from evaluation.inputs.pairing import Inputs
+from evaluation.options import Options
+from evaluation.problems import Refused, nothing_left
+from evaluation.protocol import Protocol
+from evaluation.result import Problem, Side, Viewing
 
 if TYPE_CHECKING:
-    from madata.video import Decoder, Frame
+    pass
 
-__all__ = ["watch", "watch_pair"]
-
-_CHUNK_ON_CPU, _CHUNK = 4, 16
-"""Frames per chunk. A CPU's chunk is small: it stays in reach of its caches and of the allocator's pool."""
+__all__ = ["ExtractedVideos", "extract_videos"]
 
 
-def watch(path: Path, instruments: Instruments, keypoints: VideoKeypoints | None = None) -> VideoRow:
-    """Every appearance dimension of one video, from one decode.
+@dataclass(frozen=True)
+class ExtractedVideos:
+    """What was seen in the pictures of a run.
+
+    Attributes:
+        tables: a row for each clip that is there, those with a fault included.
+        missing: score -> why nobody could look for it.
+        warnings: what a reader should know of the videos and the networks.
+        no_keypoints: why there are no keypoints, where they were asked for and cannot be had.
+    """
+
+    tables: Mapping[Side, FeatureTable]
+    missing: Mapping[str, str]
+    viewing: Viewing
+    problems: list[Problem]
+    warnings: list[str]
+    no_keypoints: str | None = None
+
+
+def extract_videos(
+    inputs: Inputs,
+    protocol: Protocol,
+    wanted: Wanted,
+    keypoints: VideoKeypoints | None,
+    cache: FeatureCache,
+    options: Options,
+) -> ExtractedVideos:
+    """Look at every video of a run once, or remember what was seen.
 
     Args:
-        keypoints: finds the performer in the same pass, unless that is known already.
+        keypoints: finds the performer in the same pass, where the protocol has metrics of motion.
 
-    Returns:
-        The row of the video, with a fault where the file cannot be scored.
+    Raises:
+        Refused: no video of the predictions can be scored.
     """
-    clip, digest = path.stem, sha256_file(path)
-    viewer = _Viewer(instruments)
-    try:
-        if keypoints is None or keypoints.knows(path):
-            _decode(path, viewer)
-        else:
-            keypoints.extract(path, viewer.see)
-        return viewer.row(clip, digest)
-    except MediaError as error:
-        fault = (error.reason, plain_message(error, path))
-        return VideoRow(clip, digest, viewer.frames, fault=fault)
+    extractors = load_extractors(protocol, wanted, options.weights, options.device)
+    if protocol.pairs is not None:
+        tables, no_keypoints = _pairs(inputs, extractors, cache, options), None
+    else:
+        no_keypoints = keypoints.unusable() if keypoints else None
+        tables = _videos(inputs, extractors, None if no_keypoints else keypoints, cache, options)
+    problems = _faults(tables, inputs)
+    if all(tables["prediction"].faults):
+        raise Refused([*inputs.problems, *problems] or [nothing_left(inputs.predictions.path.name)])
+    return ExtractedVideos(
+        tables,
+        extractors.missing,
+        _viewing(extractors, tables["prediction"], protocol),
+        problems,
+        _warnings(extractors, tables),
+        no_keypoints,
+    )
 
 
-def _decode(path: Path, viewer: _Viewer) -> None:
-    from madata.video import Decoder
-
-    with Decoder(path) as decoder:
-        for frame in decoder:
-            viewer.see(decoder, frame)
-
-
-def _chunk_size(device: str) -> int:
-    return _CHUNK_ON_CPU if device == "cpu" else _CHUNK
-
-
-class _Viewer:
-    """Collects frames and scores them a chunk at a time; no accumulator keeps a chunk."""
-
-    def __init__(self, instruments: Instruments) -> None:
-        self.frames = 0
-        self._device = instruments.device
-        self._scorer = VideoScorer(instruments.panel)
-        self._waiting: list[UInt8Array] = []
-        self._decoder: Decoder | None = None
-        self._stored: tuple[int, int] | None = None
-
-    def see(self, decoder: Decoder, frame: Frame) -> None:
-        """Take the next frame."""
-        self._decoder = decoder
-        self._stored = _same_size(frame, self._stored)
-        self._waiting.append(frame.scaled(decoder.info.size))
-        self.frames += 1
-        if len(self._waiting) == _chunk_size(self._device):
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._scorer.update(FrameChunk(self._waiting, self._device))
-            self._waiting = []
-
-    def row(self, clip_id: str, sha256: str) -> VideoRow:
-        """The scores after the last frame.
-
-        Raises:
-            MediaError: there was none, or not all of the file could be decoded.
-        """
-        self._flush()
-        if self._decoder is None:
-            raise MediaError("no frame of its video can be decoded", reason="unreadable")
-        _refuse_damage(self._decoder)
-        info = self._decoder.info
-        return VideoRow(clip_id, sha256, self.frames, info.fps, info.size, self._scorer.compute())
-
-
-def _same_size(frame: Frame, first: tuple[int, int] | None) -> tuple[int, int]:
-    size = (frame.picture.width, frame.picture.height)
-    if first is not None and size != first:
-        raise MediaError(
-            f"frame {frame.index} is {size[0]}x{size[1]} px, the first is {first[0]}x{first[1]}: a video that "
-            "changes its size is not scored",
-            reason="size_changes",
-        )
-    return size
-
-
-def _refuse_damage(decoder: Decoder) -> None:
-    if damage := damage_of(decoder.report):
-        reason = "truncated" if decoder.report.truncated else "damaged"
-        raise MediaError(f"{damage}: a damaged video is not scored", reason=reason)
-
-
-def watch_pair(reference: Path, generated: Path, instruments: Instruments) -> tuple[VideoRow, VideoRow]:
-    """A generated video against its reference, each decoded once, frame by frame at the same time.
-
-    Returns:
-        The rows of the generated video, which holds the scores, and of the reference.
-    """
-    rule = instruments.pairs
-    if rule is None:
-        raise ValueError("these instruments compare no pairs")
-    true, made = _Side(reference, rule.fvd.frames), _Side(generated, rule.fvd.frames)
-    quality = PairQuality(rule, instruments.lpips, 1 if instruments.device == "cpu" else _CHUNK)
-    try:
-        scores = score_pair(true.chunks(instruments.device), made.chunks(instruments.device), quality)
-        for side in (true, made):
-            side.finish()
-    except ValueError as error:  # pictures smaller than the windows of SSIM
-        reason = str(error)
-        scores = {name: VideoScore.undefined(name, made.frames, reason) for name in METRICS}
-    finally:
-        for side in (true, made):
-            side.close()
-    if true.fault and not made.fault:
-        reason = f"its reference cannot be used: {true.fault[1]}"
-        scores = {name: VideoScore.undefined(name, made.frames, reason) for name in METRICS}
-    kept = {
-        name: VideoScore.undefined(name, made.frames, instruments.missing[name])
-        if name in instruments.missing
-        else score
-        for name, score in scores.items()
+def _videos(
+    inputs: Inputs,
+    extractors: Extractors,
+    keypoints: VideoKeypoints | None,
+    cache: FeatureCache,
+    options: Options,
+) -> dict[Side, FeatureTable]:
+    files: dict[Side, dict[str, Path]] = {
+        "prediction": inputs.prediction_files,
+        "reference": inputs.reference_files,
     }
-    return made.row(instruments, kept), true.row(instruments, {})
+    options.on_total(sum(len(found) for found in files.values()))
+    rows: dict[Side, list[FeatureTable]] = {"prediction": [], "reference": []}
+    for side, found in files.items():
+        for clip, path in found.items():
+            kept = cache.path("videos", extractors.fingerprint[:16], cache.sha256(path))
+            seen = cache.tables(kept, {"clip"})
+            if seen is None:
+                seen = {"clip": extract_video(path, extractors, keypoints)}
+                cache.keep(kept, seen)
+            rows[side].append(_named(seen["clip"], clip, cache.sha256(path)))
+            options.on_clip()
+    return {side: concatenate(found) for side, found in rows.items() if found}
 
 
-class _Side:
-    """One of the two videos of a pair."""
+def _pairs(
+    inputs: Inputs, extractors: Extractors, cache: FeatureCache, options: Options
+) -> dict[Side, FeatureTable]:
+    real = inputs.reference_files
+    options.on_total(len(real))
+    rows: dict[Side, list[FeatureTable]] = {"prediction": [], "reference": []}
+    for clip, path in inputs.prediction_files.items():
+        key = f"{cache.sha256(path)[:32]}{cache.sha256(real[clip])[:32]}"
+        kept = cache.path("videos", extractors.fingerprint[:16], key)
+        seen = cache.tables(kept, set(rows))
+        if seen is None:
+            prediction, reference = extract_pair(path, real[clip], extractors)
+            seen = {"prediction": prediction, "reference": reference}
+            cache.keep(kept, seen)
+        rows["prediction"].append(_named(seen["prediction"], clip, cache.sha256(path)))
+        rows["reference"].append(_named(seen["reference"], clip, cache.sha256(real[clip])))
+        options.on_clip()
+    return {side: concatenate(found) for side, found in rows.items() if found}
 
-    def __init__(self, path: Path, keep: int) -> None:
-        self.path = path
-        self.frames = 0
-        self.fault: tuple[str, str] | None = None
-        self._keep = keep
-        self._first: list[UInt8Array] = []
-        self._decoder: Decoder | None = None
-        self._rest: Iterator[FrameChunk] = iter(())
 
-    def chunks(self, device: str) -> Iterator[FrameChunk]:
-        """Its frames; none more after a fault."""
-        self._rest = self._guarded(device)
-        return self._rest
+def _named(row: FeatureTable, clip_id: str, sha256: str) -> FeatureTable:
+    return row.having({"clip_ids": [clip_id], "sha256": [sha256]})
 
-    def _guarded(self, device: str) -> Iterator[FrameChunk]:
-        try:
-            yield from chunked(self._shown(), _chunk_size(device), device)
-        except MediaError as error:
-            self.fault = (error.reason, plain_message(error, self.path))
 
-    def _shown(self) -> Iterator[UInt8Array]:
-        from madata.video import Decoder
+def _faults(tables: Mapping[Side, FeatureTable], inputs: Inputs) -> list[Problem]:
+    folders: dict[Side, Folder | None] = {"prediction": inputs.predictions, "reference": inputs.reference}
+    found = []
+    for side, table in tables.items():
+        folder = folders[side]
+        rows = zip(table.clip_ids, table.faults, table.columns["message"].tolist(), strict=True)
+        for clip, reason, message in rows:
+            if reason and folder is not None:
+                file = folder.files[clip].name
+                found.append(
+                    Problem(clip_id=clip, side=side, file=file, reason=reason, message=message, dropped=True)
+                )
+    return found
 
-        self._decoder = Decoder(self.path)
-        stored = None
-        for frame in self._decoder:
-            stored = _same_size(frame, stored)
-            rgb = frame.scaled(self._decoder.info.size)
-            self.frames += 1
-            if len(self._first) < self._keep:
-                self._first.append(rgb)
-            yield rgb
-        _refuse_damage(self._decoder)
 
-    def finish(self) -> None:
-        """Decode what is left, to know whether all of it can be."""
-        for _ in self._rest:
-            pass
+def _viewing(extractors: Extractors, table: FeatureTable, protocol: Protocol) -> Viewing:
+    scored = table.take([row for row, fault in enumerate(table.faults) if not fault])
+    fps = scored.fps[np.isfinite(scored.fps)]
+    sizes = Counter(f"{width}x{height}" for width, height in scored.columns["size"].tolist() if width)
+    return Viewing(
+        device=extractors.device.partition(":")[0],
+        clip_dtype=protocol.appearance.clip_precision if protocol.appearance else None,
+        fps=(float(fps.min()), float(fps.max())) if len(fps) else None,
+        frames=(int(scored.frames.min()), int(scored.frames.max())) if len(scored) else None,
+        sizes=[size for size, _ in sizes.most_common(5)],
+        networks=list(extractors.networks),
+    )
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._decoder is not None:
-            self._decoder.close()
 
-    def row(self, instruments: Instruments, scores: dict[str, VideoScore]) -> VideoRow:
-        """What is known of it."""
-        digest = sha256_file(self.path)
-        if self.fault is not None or self._decoder is None or not self.frames:
-            fault = self.fault or ("unreadable", "no frame of its video can be decoded")
-            return VideoRow(self.path.stem, digest, self.frames, fault=fault)
-        info = self._decoder.info
-        logits = self._logits(instruments)
-        return VideoRow(self.path.stem, digest, self.frames, info.fps, info.size, scores, logits)
-
-    def _logits(self, instruments: Instruments) -> Logits | None:
-        if instruments.i3d is None or instruments.pairs is None or len(self._first) < self._keep:
-            return None
-        from evaluation.features.video.logits import video_logits
-
-        return video_logits(instruments.i3d, np.stack(self._first), instruments.pairs.fvd, instruments.device)
+def _warnings(extractors: Extractors, tables: Mapping[Side, FeatureTable]) -> list[str]:
+    """What a reader should know of the videos and the networks."""
+    warnings = []
+    prediction = tables["prediction"]
+    if (reference := tables.get("reference")) is not None:
+        real = {clip: row for row, clip in enumerate(reference.clip_ids)}
+        both = [(row, real[clip]) for row, clip in enumerate(prediction.clip_ids) if clip in real]
+        first, second = ([pair[side] for pair in both] for side in (0, 1))
+        with np.errstate(divide="ignore", invalid="ignore"):  # files that cannot be decoded
+            rates = prediction.fps[first] / reference.fps[second]
+            durations = prediction.frames[first] / reference.frames[second] / rates
+        if other := int((np.abs(rates - 1) > 0.01).sum()):
+            warnings.append(
+                f"{other} of {len(prediction)} videos have another frame rate than their reference: frame "
+                "differences, and with them TF, MS and SC, depend on it"
+            )
+        if other := int((np.abs(durations - 1) > 0.05).sum()):
+            warnings.append(f"{other} of {len(prediction)} videos have another duration than their reference")
+    restricted = [network for network in extractors.networks if network.noncommercial]
+    if restricted:
+        names = ", ".join(f"{network.name} ({network.licence})" for network in restricted)
+        warnings.append(f"measured with networks whose licence forbids commercial use: {names}")
+    return warnings

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from evaluation.features.video.networks.i3d import I3d
     from evaluation.features.video.pairs import Perceptual
 
-__all__ = ["Instruments", "load_instruments"]
+__all__ = ["Extractors", "load_extractors"]
 
 _LPIPS_WEIGHTS = {"alex": "lpips-alexnet", "vgg": "lpips-vgg16"}
 _VERSION = 1
@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Instruments:
+class Extractors:
     """Everything that looks at pictures.
 
     Attributes:
@@ -92,9 +92,9 @@ class _Finder:
         )
 
 
-def load_instruments(
+def load_extractors(
     protocol: Protocol, wanted: Wanted, weights: Path | None = None, device: str = "cpu"
-) -> Instruments:
+) -> Extractors:
     """Load what ``wanted`` needs, to be used as ``protocol`` says.
 
     Args:
@@ -121,7 +121,7 @@ def load_instruments(
         i3d = _tried("fvd", lambda: _load_i3d(rule, find, device), missing, find)
         used += ["i3d-kinetics-400"] if i3d else []
     networks = tuple(find.network(name) for name in dict.fromkeys(used))
-    return Instruments(
+    return Extractors(
         device=device,
         panel=Panel(panel.start, {name: reason for name, reason in missing.items() if name in DIMENSIONS}),
         pairs=rule,

@@ -17,16 +17,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.features.cache import FeatureCache
 from evaluation.inputs.pose_files import Track
-from madata.errors import MediaError
-from madata.files import read_npz, sha256_bytes, sha256_file, write_npz
+from evaluation.options import Options
+from evaluation.protocol import Protocol
+from madata.errors import MediaError, MissingDependencyError, WeightsError
+from madata.files import read_npz, sha256_bytes, write_npz
 from madata.skeletons import skeleton
 
 if TYPE_CHECKING:
     from madata.pose import PoseBackend
     from madata.video import Decoder, DecodeReport, Frame
 
-__all__ = ["VideoKeypoints", "damage_of", "performer_of"]
+__all__ = ["VideoKeypoints", "damage_of", "keypoints_of", "performer_of"]
 
 OnFrame = Callable[["Decoder", "Frame"], None]
 
@@ -40,13 +43,13 @@ class VideoKeypoints:
 
     Attributes:
         backend: name for :func:`madata.pose.load`.
-        cache: folder of found keypoints.
+        cache: where found keypoints are kept.
         device: where the backend runs.
         weights: folder of weights searched first.
     """
 
     backend: str
-    cache: Path
+    cache: FeatureCache
     device: str = "cpu"
     weights: Path | None = None
     _loaded: PoseBackend | None = None
@@ -59,6 +62,16 @@ class VideoKeypoints:
 
             self._loaded = load(self.backend, weights=self.weights, device=self.device)
         return self._loaded
+
+    def unusable(self) -> str | None:
+        """Why the backend cannot be used here, with the command that helps; ``None`` when it can."""
+        try:
+            _ = self.pose
+        except (WeightsError, MissingDependencyError) as error:
+            reason = f"the pose backend {self.backend} cannot be used"
+            command = str(error).rpartition("run: ")[2] if "run: " in str(error) else ""
+            return f"{reason}; run: {command}" if command else reason
+        return None
 
     @property
     def used(self) -> bool:
@@ -103,7 +116,7 @@ class VideoKeypoints:
         write_npz(self._stored(path), **arrays)
 
     def _stored(self, path: Path) -> Path:
-        return self.cache / "keypoints" / self._fingerprint[:16] / f"{sha256_file(path)}.npz"
+        return self.cache.path("keypoints", self._fingerprint[:16], self.cache.sha256(path))
 
     def track(self, path: Path) -> Track:
         """Keypoints of the performer of a video, px of the shown picture.
@@ -126,6 +139,13 @@ class VideoKeypoints:
             origin=self.origin,
             oddities=(oddities,) if oddities else (),
         )
+
+
+def keypoints_of(protocol: Protocol, cache: FeatureCache, options: Options) -> VideoKeypoints | None:
+    """What finds the performer of videos, where the protocol is about keypoints."""
+    if protocol.input != "keypoints2d":
+        return None
+    return VideoKeypoints(options.backend, cache, options.device, options.weights)
 
 
 def damage_of(report: DecodeReport) -> str:

@@ -7,7 +7,7 @@ Legend: K beats.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,27 +16,24 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features.cache import cache_dir
-from evaluation.features.table import Features
-from evaluation.features.wanted import Wanted
-from evaluation.inputs.discovery import Folder, find_clips
-from evaluation.options import Options
+from evaluation.features.cache import FeatureCache
+from evaluation.features.table import FeatureTable
+from evaluation.inputs.discovery import Folder
 from evaluation.problems import plain_message
 from evaluation.protocol import Protocol
 from evaluation.result import Problem
 from madata.engine import run
 from madata.errors import MediaError, MissingDependencyError
-from madata.files import read_npz, sha256_file, write_npz
-from madata.formats import is_a
+from madata.files import read_npz, write_npz
 
 __all__ = [
     "BEATS_OF",
     "BeatMethod",
-    "Listener",
-    "Soundtracks",
+    "MusicBeats",
     "attach_beats",
     "beats_of_file",
     "find_beats",
+    "find_music_beats",
 ]
 
 BeatMethod = Literal["corrected", "mace2d", "lodge", "edge30", "edge60", "megadance"]
@@ -59,20 +56,22 @@ _FILES_PER_PROCESS = 8
 
 
 @dataclass(frozen=True)
-class Soundtracks:
-    """Music beats of a set of clips.
+class MusicBeats:
+    """Beats of the music of a set of clips.
 
     Attributes:
         beats_s: clip id -> (K,) seconds.
         confidence: clip id -> 0..1, how sure the beats are; 1 in published definitions, which do not ask.
         sha256: clip id -> hash of the file.
         problems: files that cannot be heard.
+        warnings: reference videos without sound, where nobody promised any.
     """
 
     beats_s: dict[str, npt.NDArray[np.float64]]
     confidence: dict[str, float]
     sha256: dict[str, str]
     problems: list[Problem]
+    warnings: tuple[str, ...] = ()
 
 
 def beats_of_file(path: Path, method: BeatMethod) -> tuple[npt.NDArray[np.float64], float]:
@@ -101,25 +100,27 @@ def find_beats(
     method: BeatMethod,
     *,
     jobs: int = 1,
-    cache: Path | None = None,
+    cache: FeatureCache | None = None,
     on_file: Callable[[], None] = lambda: None,
-) -> Soundtracks:
+) -> MusicBeats:
     """Beats of every file; equal contents are heard once, and never again while the cache is kept.
 
     Args:
         files: clip id -> sound file or video.
         jobs: processes; a process is started for every eight files at most.
-        cache: folder of found beats, by default in :func:`cache_dir`.
+        cache: where found beats are kept, by default that of the user.
         on_file: called after each file.
 
     Raises:
         MissingDependencyError: librosa is not installed.
     """
-    folder = (
-        (cache or cache_dir()) / "beats" / f"{method}-librosa{version('librosa') if _has_librosa() else ''}"
-    )
-    sha256 = {clip: sha256_file(path) for clip, path in files.items()}
-    stored = {clip: folder / f"{_key(files[clip], digest, method)}.npz" for clip, digest in sha256.items()}
+    cache = cache or FeatureCache()
+    made_by = f"{method}-librosa{version('librosa') if _has_librosa() else ''}"
+    sha256 = {clip: cache.sha256(path) for clip, path in files.items()}
+    stored = {
+        clip: cache.path("beats", made_by, _key(files[clip], digest, method))
+        for clip, digest in sha256.items()
+    }
     waiting = {path: clip for clip, path in stored.items() if not path.is_file()}
     items = [(str(files[clip]), method, str(path)) for path, clip in waiting.items()]
     faults: dict[str, str] = {}
@@ -143,36 +144,62 @@ def find_beats(
             continue
         arrays = read_npz(path)
         beats_s[clip], confidence[clip] = arrays["beats_s"], float(arrays["confidence"])
-    return Soundtracks(beats_s, confidence, sha256, problems)
+    return MusicBeats(beats_s, confidence, sha256, problems)
+
+
+def find_music_beats(
+    sounds: Folder | None,
+    files: Mapping[str, Path],
+    promised: bool,
+    protocol: Protocol,
+    cache: FeatureCache,
+    jobs: int,
+) -> MusicBeats | None:
+    """The beats of the music of a run, as its protocol hears them; ``None`` where there is no music.
+
+    Args:
+        sounds: where the music is.
+        files: clip id -> file of the clips that take part.
+        promised: whether a file that cannot be heard is a problem, and not only a remark.
+    """
+    if sounds is None:
+        return None
+    found = find_beats(files, BEATS_OF[protocol.definition], jobs=jobs, cache=cache)
+    if promised:
+        dropped = protocol.clips.pairing == "intersection"
+        faults = [problem.model_copy(update={"dropped": dropped}) for problem in found.problems]
+        return replace(found, problems=[*sounds.problems, *faults])
+    mute = [problem.file for problem in found.problems]
+    remark = f"no music in {len(mute)} reference videos: {', '.join(mute[:5])}"
+    return replace(found, problems=[], warnings=(remark,) if mute else ())
 
 
 _OFFICIAL_FPS = {"mace2d": 16.0, "lodge": 30.0, "edge30": 30.0, "edge60": 60.0, "megadance": 30.0}
 
 
-def attach_beats(
-    features: Features, tracks: Soundtracks, definition: str, *, min_confidence: float
-) -> Features:
+def attach_beats(table: FeatureTable, beats: MusicBeats, protocol: Protocol) -> FeatureTable:
     """Give every row the beats of its music.
 
     They are seconds from its start, or frame numbers in a published definition. Published scripts count
     frames at the rate they assume; only LODGE's does not cut the music to the dance. In the corrected
-    definition music whose beats are less sure than ``min_confidence`` counts as music without beats.
+    definition music whose beats are less sure than the protocol wants counts as music without beats.
     """
-    method = BEATS_OF[definition]
-    beats = []
-    for row, clip in enumerate(features.clip_ids):
-        times = tracks.beats_s.get(clip, np.empty(0))
-        frames = int(features.frames[row])
+    method = BEATS_OF[protocol.definition]
+    least = protocol.beats.min_confidence if protocol.beats else 0.0
+    found = []
+    for row, clip in enumerate(table.clip_ids):
+        times = beats.beats_s.get(clip, np.empty(0))
+        frames = int(table.frames[row])
         if method == "corrected":
-            start = features.starts_s[row]
-            stretch = times[(times >= start) & (times < start + frames / features.fps[row])] - start
-            beats.append(stretch if tracks.confidence.get(clip, 0.0) >= min_confidence else np.empty(0))
+            start = table.starts_s[row]
+            stretch = times[(times >= start) & (times < start + frames / table.fps[row])] - start
+            found.append(stretch if beats.confidence.get(clip, 0.0) >= least else np.empty(0))
             continue
         grid = times * _OFFICIAL_FPS[method]
         at = np.unique(np.floor(grid) if method == "mace2d" else np.rint(grid))
-        beats.append(at if method == "lodge" else at[at < frames])
-    heard = np.array([clip in tracks.beats_s for clip in features.clip_ids])
-    return replace(features, music_beats=tuple(beats), heard=heard)
+        found.append(at if method == "lodge" else at[at < frames])
+    heard = np.array([clip in beats.beats_s for clip in table.clip_ids], bool)
+    return table.having({"heard": heard}, {"music_beats": found})
 
 
 def _hear(item: tuple[str, BeatMethod, str], report: Callable[[float], None]) -> str | None:
@@ -208,71 +235,3 @@ def _unheard(clip: str, path: Path, message: str) -> Problem:
     return Problem(
         clip_id=clip, side="music", file=path.name, reason="no_music", message=message, dropped=False
     )
-
-
-@dataclass
-class Listener:
-    """The music of a run: given as a folder, or the sound of the reference videos.
-
-    Attributes:
-        sounds: the files; ``None`` when there is no music, or nothing asks for it.
-        promised: the music was given, so that a clip without it is a problem; nobody promised that a
-            reference video has sound.
-        heard: what was found in them.
-        remarks: reference videos without sound.
-    """
-
-    protocol: Protocol
-    sounds: Folder | None
-    promised: bool
-    heard: Soundtracks | None = None
-    remarks: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, music: Path | None, reference: Folder | None, protocol: Protocol, wanted: Wanted) -> Listener:
-        """Where the music of a run is."""
-        if not wanted.music:
-            return cls(protocol, None, False)
-        if music is not None:
-            return cls(protocol, find_clips(music, "music", side="music"), True)
-        files = reference.files if reference else {}
-        videos = {clip: path for clip, path in files.items() if is_a(path, "video")}
-        if reference is None or not videos:
-            return cls(protocol, None, False)
-        return cls(protocol, replace(reference, files=videos, problems=[], unused=[]), False)
-
-    @property
-    def names(self) -> dict[str, str] | None:
-        """Clip id -> file name of the music that was promised."""
-        if self.sounds is None or not self.promised:
-            return None
-        return {clip: path.name for clip, path in self.sounds.files.items()}
-
-    @property
-    def sha256(self) -> dict[str, str]:
-        """Clip id -> hash of the file heard."""
-        return self.heard.sha256 if self.heard else {}
-
-    def listen(self, clips: Iterable[str], options: Options) -> list[Problem]:
-        """Find the beats of ``clips``; return what is wrong with their music."""
-        if self.sounds is None:
-            return []
-        files = {clip: self.sounds.files[clip] for clip in dict.fromkeys(clips) if clip in self.sounds.files}
-        method = BEATS_OF[self.protocol.definition]
-        self.heard = find_beats(files, method, jobs=options.jobs, cache=options.cache)
-        if not self.promised:
-            mute = [problem.file for problem in self.heard.problems]
-            self.remarks = (
-                (f"no music in {len(mute)} reference videos: {', '.join(mute[:5])}",) if mute else ()
-            )
-            return []
-        dropped = self.protocol.clips.pairing == "intersection"
-        found = [problem.model_copy(update={"dropped": dropped}) for problem in self.heard.problems]
-        return [*self.sounds.problems, *found]
-
-    def attach(self, features: Features) -> Features:
-        """Give every row its beats."""
-        if self.heard is None:
-            return features
-        confidence = self.protocol.beats.min_confidence if self.protocol.beats else 0.0
-        return attach_beats(features, self.heard, self.protocol.definition, min_confidence=confidence)

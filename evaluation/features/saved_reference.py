@@ -1,83 +1,69 @@
-"""The reference, measured from its files or read from the file it was saved in.
-
-A saved reference holds the features of every clip with their music beats, so that ground truth is measured
-once.
-"""
+"""A reference whose features are saved, so that ground truth is measured once, with the beats of its music."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.features.extract_motion import MeasuredSide, SideReader, reader_for
-from evaluation.features.music import Listener
-from evaluation.features.table import read_features, write_features
+from evaluation.features.cache import FeatureCache
+from evaluation.features.extract_motion import ExtractedSide, extract_side
+from evaluation.features.keypoints import keypoints_of
+from evaluation.features.music import attach_beats, find_music_beats
+from evaluation.features.store import read_tables, write_tables
 from evaluation.features.wanted import Wanted
-from evaluation.inputs.discovery import Folder, find_clips
+from evaluation.inputs.discovery import find_clips
+from evaluation.inputs.pairing import find_music
 from evaluation.options import Options
 from evaluation.problems import Refused, nothing_left, refuse
 from evaluation.protocol import Protocol
 from evaluation.result import Problem
 from madata.errors import MadanceError, MediaError
 
-__all__ = ["Reference", "find_reference", "save_reference"]
+__all__ = ["SavedReference", "read_reference", "save_reference"]
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Where the real clips are.
+class SavedReference:
+    """What :func:`save_reference` kept.
 
     Attributes:
-        name: of the folder they come from.
+        name: of the folder it is of.
         files: clip id -> file name.
-        folder: the folder, when they are still to be measured.
-        saved: what was read from a file of :func:`save_reference`.
+        sha256: clip id -> hash of the file.
     """
 
     name: str
     files: dict[str, str]
-    folder: Folder | None
-    saved: MeasuredSide | None
-
-    def measure(self, clips: Sequence[str], reader: SideReader) -> MeasuredSide:
-        """The features of ``clips``, and whatever is wrong with them."""
-        if self.saved is not None or self.folder is None:
-            return self.saved or reader.measure({}, "reference")
-        return reader.measure({clip: self.folder.files[clip] for clip in clips}, "reference")
+    sha256: dict[str, str]
+    side: ExtractedSide
 
 
-def find_reference(path: Path, protocol: Protocol) -> Reference:
-    """A folder of real clips, or a file of :func:`save_reference`.
+def read_reference(path: Path, protocol: Protocol) -> SavedReference:
+    """Read a file of :func:`save_reference`.
 
     Raises:
         MediaError: the file is none.
-        MadanceError: it was made under another protocol; the folder is absent or empty.
+        MadanceError: it was made under another protocol.
     """
-    if not path.is_file():
-        folder = find_clips(path, protocol.input, side="reference")
-        return Reference(
-            path.resolve().name, {clip: file.name for clip, file in folder.files.items()}, folder, None
-        )
-    sides, facts = read_features(path)
-    if set(sides) != {"reference"} or "facts" not in facts:
+    tables, facts = read_tables(path)
+    if set(tables) != {"reference"} or "facts" not in facts:
         raise MediaError(f"{path}: not a file of --save-reference", reason="no_features")
     known = json.loads(facts["facts"])
     if known["protocol"] != protocol.sha256:
         name = f"{protocol.name} {protocol.sha256[:12]}"
         raise MadanceError(f"{path}: made under another protocol than {name}; save it anew")
-    saved = MeasuredSide(
-        features=sides["reference"],
-        sha256=known["sha256"],
+    side = ExtractedSide(
+        table=tables["reference"],
         fps=known["fps"],
         origins=tuple(known["origins"]),
         skeleton=known["skeleton"],
         problems=[Problem.model_validate(problem) for problem in known["problems"]],
         warnings=known["warnings"],
     )
-    return Reference(known["name"], known["files"], None, saved)
+    return SavedReference(known["name"], known["files"], known["sha256"], side)
 
 
 def save_reference(
@@ -98,23 +84,28 @@ def save_reference(
         Refused: a file is unusable, and neither the protocol nor ``options`` lets it pass.
     """
     options = options or Options()
+    cache = FeatureCache(options.cache)
     folder = find_clips(reference, protocol.input, side="reference")
-    listener = Listener.of(music, folder, protocol, wanted)
-    side = reader_for(protocol, options, wanted).measure(folder.files, "reference")
-    problems = [*folder.problems, *side.problems, *listener.listen(folder.files, options)]
+    sounds = find_music(music, folder) if wanted.music else None
+    keypoints = keypoints_of(protocol, cache, options)
+    side = extract_side(folder.files, "reference", protocol, wanted, keypoints, options.on_clip)
+    heard = {clip: sounds.files[clip] for clip in folder.files if clip in sounds.files} if sounds else {}
+    beats = find_music_beats(sounds, heard, music is not None, protocol, cache, options.jobs)
+    problems = [*folder.problems, *side.problems, *(beats.problems if beats else [])]
     refuse(problems, protocol, options)
-    if side.features is None:
+    if side.table is None:
         raise Refused(problems or [nothing_left(reference.name)])
     facts: Mapping[str, Any] = {
         "name": reference.resolve().name,
         "protocol": protocol.sha256,
         "skeleton": side.skeleton,
         "origins": list(side.origins),
-        "sha256": side.sha256,
+        "sha256": {clip: cache.sha256(path) for clip, path in folder.files.items()},
         "fps": side.fps,
         "files": {clip: path.name for clip, path in folder.files.items()},
         "problems": [problem.model_dump() for problem in problems],
         "warnings": side.warnings,
     }
-    write_features(file, {"reference": listener.attach(side.features)}, facts=json.dumps(facts))
+    table = attach_beats(side.table, beats, protocol) if beats else side.table
+    write_tables(file, {"reference": table}, facts=json.dumps(facts))
     return problems

@@ -1,314 +1,253 @@
-"""What is measured on each clip: the sufficient statistics of every number in a result.
+"""Tables of features: a row for each clip, each window of a clip, or each video, and columns by name.
 
-``features.npz`` holds exactly this, for predictions and reference, so that anybody recomputes and resamples
-every set-level number from it. A row is one clip, or one window of a clip where the protocol cuts windows.
+They hold the sufficient statistics of every number in a result: whoever has the tables recomputes and resamples
+everything. Two kinds of rows use the one type:
 
-Legend: N rows, T frames, J joints, D features.
+motion
+    ``clip_ids``, ``numbers`` (window of the clip), ``starts_s``, ``frames`` and ``fps`` (NaN where a file gives none)
+    say which stretch of which clip a row is; ``kinetic`` and ``geometric`` (N, D) are raw, before any
+    normalisation; ``heard`` tells whether there was music; ``scalars/<name>`` holds the numbers of single clips.
+    Ragged: ``motion_beats`` and ``music_beats``, seconds from the start of the row, frame numbers in published
+    definitions. Names: ``kinetic_columns`` and ``geometric_columns``, empty where a published definition has none.
+videos
+    ``clip_ids``, ``sha256``, ``frames``, ``fps``, ``size`` (width, height; px as shown, 0 where the file cannot be
+    decoded); ``value/<score>``, ``samples/<score>`` and ``reason/<score>`` for each thing that was seen in the pictures
+    (NaN with a reason where there is none); ``logits`` (N, D) of I3D; ``fault`` and ``message`` of a file that is not
+    scored, empty for the others.
+
+Legend: N rows, D features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.definitions import VARIANTS
-from evaluation.features.motion.beats import motion_beat_times
-from evaluation.features.motion.body import body_track
-from evaluation.features.motion.geometric import limb_angle_columns, limb_angles
-from evaluation.features.motion.kinetic import log_energies, log_energy_columns
-from evaluation.features.motion.published import official_features, official_motion_beats
-from evaluation.features.video_rows import VideoRow, rows_of_arrays
-from evaluation.features.wanted import ClipFunction
-from evaluation.inputs.pose_files import Track
-from madata.errors import MadanceError, MediaError
-from madata.files import read_npz, write_npz
+from evaluation.protocol import Protocol
+from evaluation.result import Side
 
-__all__ = [
-    "Features",
-    "Window",
-    "concatenate",
-    "measure_windows",
-    "read_features",
-    "read_videos",
-    "write_features",
-]
+__all__ = ["FeatureTable", "RunFeatures", "concatenate"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 
+_MOTION = ("numbers", "starts_s", "frames", "fps", "kinetic", "geometric", "heard")
+_VIDEOS = ("sha256", "frames", "fps", "size", "fault", "message")
+_BEATS = ("motion_beats", "music_beats")
+_KINDS = {
+    **dict.fromkeys(("clip_ids", "sha256", "fault", "message", "reason"), "U"),
+    **dict.fromkeys(("numbers", "frames", "size", "samples"), "iu"),
+    **dict.fromkeys(("starts_s", "fps", "kinetic", "geometric", "logits", "scalars", "value"), "f"),
+    "heard": "b",
+}
+"""Which kinds of values a column may hold; what follows a ``/`` is the name of one among many."""
+_WIDE = {"kinetic", "geometric", "logits", "size"}
+
 
 @dataclass(frozen=True)
-class Window:
-    """A scored stretch of one clip; ``start_s`` is where it begins in the clip."""
-
-    clip_id: str
-    number: int
-    start_s: float
-    track: Track
-
-
-@dataclass(frozen=True)
-class Features:
-    """The rows of one side.
+class FeatureTable:
+    """Rows of one side.
 
     Attributes:
-        clip_ids: (N,) clip of each row.
-        numbers: (N,) window of the clip.
-        starts_s, frames, fps: (N,) the stretch of the clip; NaN where a file gives no frame rate.
-        kinetic, geometric: (N, D) raw, before any normalisation.
-        kinetic_columns, geometric_columns: D names; empty where a published definition has none.
-        scalars: name -> (N,) per-row values, NaN where a row has none.
-        motion_beats: N arrays of seconds from the start of the row, frame numbers in published definitions.
-        music_beats: the same for the music.
-        heard: (N,) whether there was music.
+        columns: name -> (N,) or (N, D), ``clip_ids`` among them.
+        ragged: name -> N arrays.
+        names: what the D of a column of vectors are called.
+
+    Example:
+        >>> table = FeatureTable({"clip_ids": np.array(["a", "b"]), "scalars/fsr": np.array([0.5, 0.1])})
+        >>> len(table), table.take([1]).clip_ids, table.scalars["fsr"].tolist()
+        (2, ('b',), [0.5, 0.1])
     """
 
-    clip_ids: tuple[str, ...]
-    numbers: npt.NDArray[np.int64]
-    starts_s: Floats
-    frames: npt.NDArray[np.int64]
-    fps: Floats
-    kinetic: Array
-    geometric: Array
-    kinetic_columns: tuple[str, ...]
-    geometric_columns: tuple[str, ...]
-    scalars: dict[str, Floats]
-    motion_beats: tuple[Floats, ...]
-    music_beats: tuple[Floats, ...]
-    heard: npt.NDArray[np.bool_]
+    columns: Mapping[str, Array]
+    ragged: Mapping[str, tuple[Floats, ...]] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.clip_ids)
+        return len(self.columns["clip_ids"])
 
-    def take(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> Features:
+    def take(self, rows: Sequence[int] | npt.NDArray[np.intp]) -> FeatureTable:
         """The rows numbered ``rows``, in that order."""
         index = np.asarray(rows, np.intp)
-        return Features(
-            clip_ids=tuple(self.clip_ids[row] for row in rows),
-            numbers=self.numbers[index],
-            starts_s=self.starts_s[index],
-            frames=self.frames[index],
-            fps=self.fps[index],
-            kinetic=self.kinetic[index],
-            geometric=self.geometric[index],
-            kinetic_columns=self.kinetic_columns,
-            geometric_columns=self.geometric_columns,
-            scalars={name: values[index] for name, values in self.scalars.items()},
-            motion_beats=tuple(self.motion_beats[row] for row in rows),
-            music_beats=tuple(self.music_beats[row] for row in rows),
-            heard=self.heard[index],
+        return FeatureTable(
+            {name: column[index] for name, column in self.columns.items()},
+            {name: tuple(lists[row] for row in index) for name, lists in self.ragged.items()},
+            self.names,
         )
 
+    def having(
+        self, columns: Mapping[str, npt.ArrayLike], ragged: Mapping[str, Sequence[Floats]] | None = None
+    ) -> FeatureTable:
+        """The same rows with some columns added or replaced."""
+        arrays = {name: np.asarray(column) for name, column in columns.items()}
+        lists = {name: tuple(rows) for name, rows in (ragged or {}).items()}
+        return FeatureTable({**self.columns, **arrays}, {**self.ragged, **lists}, self.names)
 
-def measure_windows(
-    windows: Sequence[Window], definition: str, per_clip: Mapping[str, ClipFunction]
-) -> Features:
-    """Measure windows by a definition.
+    @cached_property
+    def clip_ids(self) -> tuple[str, ...]:
+        """(N,) clip of each row."""
+        return tuple(self.columns["clip_ids"].tolist())
 
-    Args:
-        definition: ``corrected``, ``edge``, or a name in :data:`evaluation.features.motion.published.VARIANTS`.
-        per_clip: name -> further number of each window.
+    @property
+    def numbers(self) -> npt.NDArray[np.int64]:
+        """(N,) window of the clip."""
+        return self.columns["numbers"]
 
-    Raises:
-        MediaError: a window cannot be measured (its torso is never seen).
-        MadanceError: the definition is unknown.
-    """
-    if not windows:
-        raise MadanceError("there is no clip to measure")
-    tracks = [window.track for window in windows]
-    fps = np.array([track.fps or np.nan for track in tracks])
-    if definition == "corrected":
-        measured = _corrected(tracks)
-    elif definition == "edge" or definition in VARIANTS:
-        measured = _published(tracks, definition)
-    else:
-        raise MadanceError(
-            f"there is no definition {definition!r}; known: corrected, edge, {', '.join(VARIANTS)}"
-        )
-    return Features(
-        clip_ids=tuple(window.clip_id for window in windows),
-        numbers=np.array([window.number for window in windows], np.int64),
-        starts_s=np.array([window.start_s for window in windows]),
-        frames=np.array([track.frames for track in tracks], np.int64),
-        fps=fps,
-        kinetic=measured.kinetic,
-        geometric=measured.geometric,
-        kinetic_columns=measured.kinetic_columns,
-        geometric_columns=measured.geometric_columns,
-        scalars={
-            "missing_rate": measured.missing_rates,
-            **{
-                name: np.array([function(track) for track in tracks], np.float64)
-                for name, function in per_clip.items()
-            },
+    @property
+    def starts_s(self) -> Floats:
+        """(N,) where the row begins in the clip, seconds."""
+        return self.columns["starts_s"]
+
+    @property
+    def frames(self) -> npt.NDArray[np.int64]:
+        """(N,) number of frames."""
+        return self.columns["frames"]
+
+    @property
+    def fps(self) -> Floats:
+        """(N,) frames per second, NaN where unknown."""
+        return self.columns["fps"]
+
+    @property
+    def kinetic_columns(self) -> tuple[str, ...]:
+        """D names."""
+        return self.names["kinetic"]
+
+    @property
+    def geometric_columns(self) -> tuple[str, ...]:
+        """D names."""
+        return self.names["geometric"]
+
+    @property
+    def kinetic(self) -> Array:
+        """(N, D) kinetic features."""
+        return self.columns["kinetic"]
+
+    @property
+    def geometric(self) -> Array:
+        """(N, D) geometric features."""
+        return self.columns["geometric"]
+
+    @property
+    def heard(self) -> npt.NDArray[np.bool_]:
+        """(N,) whether there was music."""
+        return self.columns["heard"]
+
+    @property
+    def motion_beats(self) -> tuple[Floats, ...]:
+        """N arrays of beats of the dancer."""
+        return self.ragged["motion_beats"]
+
+    @property
+    def music_beats(self) -> tuple[Floats, ...]:
+        """N arrays of beats of the music."""
+        return self.ragged["music_beats"]
+
+    @property
+    def scalars(self) -> dict[str, Floats]:
+        """Name -> (N,) numbers of single clips, NaN where a row has none."""
+        return self._group("scalars")
+
+    @property
+    def scores(self) -> dict[str, Floats]:
+        """Name -> (N,) what was seen in the pictures, NaN where a video has none."""
+        return self._group("value")
+
+    def score(self, name: str) -> Floats:
+        """(N,) of one score; NaN where nobody looked for it."""
+        return self.columns.get(f"value/{name}", np.full(len(self), np.nan))
+
+    def samples(self, name: str) -> npt.NDArray[np.int64]:
+        """(N,) how many frames, or pairs of frames, a score is the mean of."""
+        return self.columns.get(f"samples/{name}", np.zeros(len(self), np.int64))
+
+    def reasons(self, name: str) -> tuple[str, ...]:
+        """(N,) why a video has no such score: the fault of its file, or what the score says; empty texts elsewhere."""
+        stated = self.columns.get(f"reason/{name}", np.full(len(self), "")).tolist()
+        faults = zip(self.faults, self.columns["message"].tolist(), stated, strict=True)
+        return tuple(message if fault else own for fault, message, own in faults)
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """(N,) short reason of files that are not scored; empty texts for the others."""
+        return tuple(self.columns["fault"].tolist())
+
+    @property
+    def scored_clips(self) -> list[str]:
+        """Videos without a fault."""
+        return [clip for clip, fault in zip(self.clip_ids, self.faults, strict=True) if not fault]
+
+    @property
+    def logits(self) -> npt.NDArray[np.float32]:
+        """(N, D) of I3D, NaN where a video has none; D is 0 where nobody looked for them."""
+        return self.columns.get("logits", np.empty((len(self), 0), np.float32))
+
+    def _group(self, prefix: str) -> dict[str, Floats]:
+        start = f"{prefix}/"
+        return {name.removeprefix(start): one for name, one in self.columns.items() if name.startswith(start)}
+
+    def check(self) -> None:
+        """Refuse a table that is not whole, which a file of others may hold.
+
+        Raises:
+            KeyError: a column is absent.
+            ValueError: columns differ in length, or hold values of another kind.
+        """
+        wanted = _VIDEOS if "fault" in self.columns else _MOTION
+        for name in ("clip_ids", *wanted, *(_BEATS if wanted is _MOTION else ())):
+            if name not in self.columns and name not in self.ragged:
+                raise KeyError(name)
+        sizes = {len(column) if column.ndim else 0 for column in self.columns.values()}
+        sizes |= {len(lists) for lists in self.ragged.values()}
+        if sizes != {len(self)}:
+            raise ValueError(f"{len(self)} clips, but columns of {sorted(sizes)} rows")
+        for name, column in self.columns.items():
+            base = name.partition("/")[0]
+            if column.dtype.kind not in _KINDS.get(base, "") or column.ndim != (2 if base in _WIDE else 1):
+                raise ValueError(f"column {name} cannot be of {column.dtype} {column.shape}")
+        if any(lists.dtype.kind != "f" or lists.ndim != 1 for rows in self.ragged.values() for lists in rows):
+            raise ValueError("beats are not lists of numbers")
+
+
+def concatenate(parts: Sequence[FeatureTable]) -> FeatureTable:
+    """Rows of several parts, one after the other; columns a part lacks are empty there."""
+    first: dict[str, Array] = {}
+    for part in parts:
+        first = {**part.columns, **first}
+    return FeatureTable(
+        {
+            name: np.concatenate([part.columns.get(name, _empty(like, len(part))) for part in parts])
+            for name, like in first.items()
         },
-        motion_beats=tuple(measured.motion_beats),
-        music_beats=tuple(np.empty(0) for _ in windows),
-        heard=np.zeros(len(windows), bool),
+        {name: tuple(lists for part in parts for lists in part.ragged[name]) for name in parts[0].ragged},
+        parts[0].names,
     )
 
 
-@dataclass
-class _Measured:
-    kinetic: Array
-    geometric: Array
-    motion_beats: list[Floats]
-    missing_rates: Floats
-    kinetic_columns: tuple[str, ...] = ()
-    geometric_columns: tuple[str, ...] = ()
+def _empty(like: Array, rows: int) -> Array:
+    nothing: Any = {"f": np.nan, "U": "", "b": False}.get(like.dtype.kind, 0)
+    return np.full((rows, *like.shape[1:]), nothing, like.dtype)
 
 
-def _corrected(tracks: Sequence[Track]) -> _Measured:
-    kinetic, geometric, beats, missing_rates = [], [], [], []
-    for track in tracks:
-        if track.fps is None:
-            raise MediaError("gives no frame rate", reason="no_fps")
-        try:
-            body = body_track(track.points, track.names, track.fps, up=track.up, score=track.score)
-        except ValueError as error:
-            raise MediaError(str(error), reason="no_torso") from error
-        kinetic.append(log_energies(body))
-        geometric.append(limb_angles(body))
-        beats.append(motion_beat_times(body))
-        missing_rates.append(body.missing_rate)
-    return _Measured(
-        np.stack(kinetic),
-        np.stack(geometric),
-        beats,
-        np.array(missing_rates),
-        log_energy_columns(body.names, body.dims),
-        limb_angle_columns(body.dims),
-    )
+@dataclass(frozen=True)
+class RunFeatures:
+    """Everything the numbers of one run are made of.
 
-
-def _published(tracks: Sequence[Track], definition: str) -> _Measured:
-    missing_rates = np.array([track.missing_rate for track in tracks])
-    if definition == "edge":
-        empty = np.zeros((len(tracks), 0), np.float32)
-        return _Measured(empty, empty, [np.empty(0)] * len(tracks), missing_rates)
-    variant = VARIANTS[definition]
-    if variant.placement == "pixels":
-        clips = [np.ascontiguousarray(track.points[..., ::-1], np.float64) for track in tracks]
-    else:
-        clips = [track.y_up for track in tracks]
-    kinetic, geometric = official_features(clips, variant)
-    beats = [found.astype(np.float64) for found in official_motion_beats(clips, variant)]
-    return _Measured(kinetic, geometric, beats, missing_rates)
-
-
-def concatenate(parts: Sequence[Features]) -> Features:
-    """Rows of several parts, one after the other."""
-    first = parts[0]
-    return Features(
-        clip_ids=tuple(clip for part in parts for clip in part.clip_ids),
-        numbers=np.concatenate([part.numbers for part in parts]),
-        starts_s=np.concatenate([part.starts_s for part in parts]),
-        frames=np.concatenate([part.frames for part in parts]),
-        fps=np.concatenate([part.fps for part in parts]),
-        kinetic=np.concatenate([part.kinetic for part in parts]),
-        geometric=np.concatenate([part.geometric for part in parts]),
-        kinetic_columns=first.kinetic_columns,
-        geometric_columns=first.geometric_columns,
-        scalars={name: np.concatenate([part.scalars[name] for part in parts]) for name in first.scalars},
-        motion_beats=tuple(beats for part in parts for beats in part.motion_beats),
-        music_beats=tuple(beats for part in parts for beats in part.music_beats),
-        heard=np.concatenate([part.heard for part in parts]),
-    )
-
-
-_LISTS = {"clip_ids", "kinetic_columns", "geometric_columns"}
-_RAGGED = {"motion_beats", "music_beats"}
-
-
-def write_features(
-    path: Path,
-    sides: Mapping[str, Features],
-    videos: Mapping[str, npt.ArrayLike] | None = None,
-    **facts: str,
-) -> None:
-    """Write the features of ``sides`` and plain ``facts`` into one ``.npz``.
-
-    Args:
-        videos: arrays of :func:`evaluation.features.video_rows.table_arrays`, kept under ``video/``.
+    Attributes:
+        prediction, reference: motion, a row for each clip or window; ``None`` where none was measured, for the
+            reason ``no_motion``.
+        videos: pictures, a row for each video; sides without any are absent.
+        missing: score -> why nobody looked for it in the pictures.
     """
-    arrays: dict[str, npt.ArrayLike] = {f"fact/{name}": np.array(value) for name, value in facts.items()}
-    arrays |= {f"video/{name}": values for name, values in (videos or {}).items()}
-    for side, features in sides.items():
-        for part in fields(features):
-            value = getattr(features, part.name)
-            key = f"{side}/{part.name}"
-            if part.name in _RAGGED:
-                arrays[key] = np.concatenate([*value, np.empty(0)])
-                arrays[f"{key}/sizes"] = np.array([len(row) for row in value], np.int64)
-            elif part.name == "scalars":
-                arrays |= {f"{key}/{name}": values for name, values in value.items()}
-            else:
-                arrays[key] = np.array(value, dtype=np.str_) if part.name in _LISTS else value
-    write_npz(path, **arrays)
 
-
-def read_features(path: Path) -> tuple[dict[str, Features], dict[str, str]]:
-    """Read what :func:`write_features` wrote: features by side, and the facts.
-
-    Raises:
-        MediaError: the file is absent or is no features file.
-    """
-    arrays = read_npz(path)
-    facts = {
-        key.removeprefix("fact/"): str(value) for key, value in arrays.items() if key.startswith("fact/")
-    }
-    names = sorted({key.split("/")[0] for key in arrays} - {"fact", "video"})
-    try:
-        sides = {side: _features_of(arrays, side) for side in names}
-    except KeyError as error:
-        raise MediaError(f"{path}: not a features file, {error} is absent", reason="no_features") from None
-    except (ValueError, TypeError, IndexError) as error:
-        raise MediaError(f"{path}: not a whole features file ({error})", reason="no_features") from error
-    if not sides and not any(key.startswith("video/") for key in arrays):
-        raise MediaError(f"{path}: not a features file, it holds no features", reason="no_features")
-    return sides, facts
-
-
-def read_videos(path: Path) -> dict[str, list[VideoRow]]:
-    """The videos of a features file by side (``generated``, ``reference``); empty where it holds none.
-
-    Raises:
-        MediaError: the file cannot be read, or its videos are not whole.
-    """
-    tables = {
-        key.removeprefix("video/"): values
-        for key, values in read_npz(path).items()
-        if key.startswith("video/")
-    }
-    return {side: rows_of_arrays(tables, side) for side in ("generated", "reference")} if tables else {}
-
-
-def _features_of(arrays: Mapping[str, Array], side: str) -> Features:
-    values: dict[str, Any] = {}
-    for part in fields(Features):
-        key = f"{side}/{part.name}"
-        if part.name in _RAGGED:
-            ends = np.cumsum(arrays[f"{key}/sizes"])
-            if ends.size and ends[-1] != len(arrays[key]):
-                raise ValueError(f"{key} holds {len(arrays[key])} values, its sizes say {ends[-1]}")
-            values[part.name] = tuple(np.split(arrays[key], ends[:-1]))
-        elif part.name == "scalars":
-            values[part.name] = {
-                name[len(key) + 1 :]: column for name, column in arrays.items() if name.startswith(f"{key}/")
-            }
-        elif part.name in _LISTS:
-            values[part.name] = tuple(str(name) for name in arrays[key])
-        else:
-            values[part.name] = arrays[key]
-    features = Features(**values)
-    rows: list[Array] = [features.numbers, features.starts_s, features.frames, features.fps, features.heard]
-    rows += [features.kinetic, features.geometric, *features.scalars.values()]
-    counts = {len(column) for column in rows} | {len(features.motion_beats), len(features.music_beats)}
-    if counts != {len(features)}:
-        raise ValueError(f"{side}: {len(features)} clips, but columns of {sorted(counts)} rows")
-    return features
+    protocol: Protocol
+    prediction: FeatureTable | None = None
+    reference: FeatureTable | None = None
+    videos: Mapping[Side, FeatureTable] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    no_motion: str = "no motion was measured"

@@ -1,14 +1,22 @@
-"""Which prediction belongs to which reference, by stem, and which clips have no counterpart."""
+"""Which prediction belongs to which reference and to which music, by stem, and which clips have no counterpart.
+
+Folders are listed and matched once, here. Every problem of every folder is found before anything is refused, so that
+one run names them all.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from evaluation.protocol import ClipRule
+from evaluation.inputs.discovery import Folder, find_clips
+from evaluation.inputs.run_folder import clips_of_run
+from evaluation.protocol import ClipRule, Protocol
 from evaluation.result import Problem, Side
+from madata.formats import is_a
 
-__all__ = ["Match", "match_clips"]
+__all__ = ["Inputs", "Match", "find_inputs", "find_music", "match_clips"]
 
 
 @dataclass(frozen=True)
@@ -101,3 +109,102 @@ def _silent(clip: str, predictions: Mapping[str, str], rule: ClipRule) -> Proble
         message=f"no music for {predictions[clip]}",
         dropped=rule.pairing == "intersection",
     )
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of one run.
+
+    Attributes:
+        reference: the real clips that are to be looked at; ``None`` where there are none, or they were saved.
+        music: the files that are listened to; ``None`` where there are none, or nothing asks for them.
+        music_promised: the music was given, so that a clip without it is a problem; nobody promised that a
+            reference video has sound.
+        run: folder of the run of ``madance generate`` that made the predictions.
+    """
+
+    predictions: Folder
+    reference: Folder | None
+    music: Folder | None
+    music_promised: bool
+    match: Match
+    run: Path | None
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with names: stems that occur twice, clips without a counterpart."""
+        real = self.reference.problems if self.reference else []
+        return [*self.predictions.problems, *real, *self.match.problems]
+
+    @property
+    def prediction_files(self) -> dict[str, Path]:
+        """Clip id -> file of the predictions that take part."""
+        return {clip: self.predictions.files[clip] for clip in self.match.predictions}
+
+    @property
+    def reference_files(self) -> dict[str, Path]:
+        """Clip id -> file of the real clips that are looked at."""
+        files = self.reference.files if self.reference else {}
+        return {clip: files[clip] for clip in self.match.references if clip in files}
+
+    @property
+    def music_files(self) -> dict[str, Path]:
+        """Clip id -> file of the music of either side."""
+        files = self.music.files if self.music else {}
+        clips = dict.fromkeys((*self.match.predictions, *self.match.references))
+        return {clip: files[clip] for clip in clips if clip in files}
+
+
+def find_inputs(
+    predictions: Path,
+    reference: Path | None,
+    music: Path | None,
+    protocol: Protocol,
+    *,
+    listens: bool,
+    limit: int | None = None,
+    saved: Mapping[str, str] | None = None,
+) -> Inputs:
+    """List the folders of a run and match their clips.
+
+    Args:
+        predictions: folder of clips, or a run of ``madance generate``.
+        reference: folder of real clips; ``None`` where there is none.
+        music: folder of sound files or videos; by default the reference videos are listened to.
+        listens: whether the music matters.
+        limit: only the first clips.
+        saved: clip id -> file name of a saved reference, in place of a folder.
+
+    Raises:
+        MadanceError: a folder is absent or empty.
+    """
+    folder, run = clips_of_run(predictions)
+    kind = "video" if protocol.watches else protocol.input
+    found = find_clips(folder, kind)
+    real = None if saved is not None or reference is None else find_clips(reference, kind, side="reference")
+    sounds = find_music(music, real) if listens else None
+    promised = sounds is not None and music is not None
+    names = _names(found)
+    rule = protocol.clips
+    if saved is None and real is None:  # nothing to be paired with
+        rule = rule.model_copy(update={"pairing": "set"})
+    others = saved if saved is not None else _names(real) if real else {}
+    match = match_clips(names, others, _names(sounds) if sounds and promised else None, rule).limited(
+        limit, rule
+    )
+    if protocol.pairs is not None:  # a real clip is looked at beside its prediction only
+        match = replace(match, references=match.predictions)
+    return Inputs(found, real, sounds, promised, match, run)
+
+
+def find_music(music: Path | None, reference: Folder | None) -> Folder | None:
+    """The folder of sound files, else the reference videos with their sound, else nothing."""
+    if music is not None:
+        return find_clips(music, "music", side="music")
+    files = reference.files if reference else {}
+    videos = {clip: path for clip, path in files.items() if is_a(path, "video")}
+    return replace(reference, files=videos, problems=[], unused=[]) if reference and videos else None
+
+
+def _names(folder: Folder) -> dict[str, str]:
+    return {clip: path.name for clip, path in folder.files.items()}

@@ -8,18 +8,17 @@ Legend: N rows, C clips that both systems have.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features.table import Features, concatenate
-from evaluation.features.video_rows import VideoRow
+from evaluation.features.table import FeatureTable, concatenate
 from evaluation.metrics.estimate import RowStatistic, clip_groups, column_of, on_clips, row_statistic
 from evaluation.metrics.registry import check_metrics
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables
+from evaluation.result import Side
 from evaluation.stats.intervals import Statistic
 from madata.errors import MadanceError
 
@@ -66,7 +65,7 @@ def contrasts(first: Tables, second: Tables) -> dict[str, Contrast]:
     if first.prediction is not None and second.prediction is not None and first.reference is not None:
         dances = _Dances.of(first, second)
         found |= {spec.name: dances.contrast(spec) for spec in specs if spec.track == "motion"}
-    if first.videos.get("prediction") and second.videos.get("prediction"):
+    if "prediction" in first.videos and "prediction" in second.videos:
         found |= {spec.name: _of_videos(spec, first, second) for spec in specs if spec.track == "appearance"}
     ordered = ((spec.name, found.get(spec.name)) for spec in specs)
     return {name: contrast for name, contrast in ordered if contrast is not None}
@@ -102,7 +101,7 @@ class _Dances:
         return Contrast(on_clips(statistic, self.pairs, self.real), len(self.pairs) // 2, len(self.real))
 
 
-def _aligned(first: Features, second: Features) -> tuple[Features, Features]:
+def _aligned(first: FeatureTable, second: FeatureTable) -> tuple[FeatureTable, FeatureTable]:
     """The rows both sides have, in the order of the first."""
     at = {key: row for row, key in enumerate(zip(second.clip_ids, second.numbers.tolist(), strict=True))}
     keys = list(zip(first.clip_ids, first.numbers.tolist(), strict=True))
@@ -114,25 +113,34 @@ def _of_videos(spec: MetricSpec, first: Tables, second: Tables) -> Contrast | No
     """On the videos that have a value in both systems."""
     mine, theirs = (_usable(spec, tables) for tables in (first, second))
     both = [clip for clip in mine if clip in theirs]
-    real = [row for row in first.videos.get("reference", ()) if row.logits is not None]
-    if len(both) < LEAST_CLIPS or (not spec.by_clip and len(real) < LEAST_CLIPS):
+    real = first.videos.get("reference")
+    of_sets = () if real is None else np.flatnonzero(_whole(real))
+    if len(both) < LEAST_CLIPS or (not spec.by_clip and len(of_sets) < LEAST_CLIPS):
         return None
-    rows = [side[clip] for side in (mine, theirs) for clip in both]
-    tables = replace(first, videos={"prediction": rows, "reference": real}, notes=[], _known={})
+    sides = zip((first, second), (mine, theirs), strict=True)
+    videos = [tables.videos["prediction"].take([rows[clip] for clip in both]) for tables, rows in sides]
+    held: dict[Side, FeatureTable] = {"prediction": concatenate(videos)}
+    if real is not None:
+        held["reference"] = real.take(of_sets)
+    tables = replace(first, videos=held, notes=[], _known={})
     statistic = row_statistic(spec, tables)
     if statistic is None:
         return None
-    return Contrast(_on_rows(statistic), len(both), 1 if spec.by_clip else len(real))
+    return Contrast(_on_rows(statistic), len(both), 1 if spec.by_clip else len(of_sets))
 
 
-def _usable(spec: MetricSpec, tables: Tables) -> dict[str, VideoRow]:
+def _usable(spec: MetricSpec, tables: Tables) -> dict[str, int]:
     """Clip -> row of the videos that have a value, or what a number of sets is made of."""
-    rows: Sequence[VideoRow] = tables.videos["prediction"]
+    table = tables.videos["prediction"]
     column = column_of(spec, tables, "prediction")
-    if column is None:
-        return {row.clip_id: row for row in rows if row.logits is not None}
-    there = np.isfinite(column.values)
-    return {row.clip_id: row for row, has in zip(rows, there, strict=True) if has}
+    there = _whole(table) if column is None else np.isfinite(column.values)
+    return {table.clip_ids[row]: int(row) for row in np.flatnonzero(there)}
+
+
+def _whole(table: FeatureTable) -> npt.NDArray[np.bool_]:
+    """(N,) whether a video has logits."""
+    held = np.asarray(np.isfinite(table.logits).all(axis=1), np.bool_)
+    return held if table.logits.shape[1] else np.zeros_like(held)
 
 
 def _on_rows(statistic: RowStatistic) -> Statistic:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features.table import Features
+from evaluation.features.table import FeatureTable
 from evaluation.metrics.spec import Direction, MetricSpec, Side
 from evaluation.metrics.tables import Column, Tables
 from evaluation.protocol import Protocol
@@ -92,7 +92,7 @@ class Estimate:
         )
 
 
-def clip_groups(features: Features) -> list[Rows]:
+def clip_groups(features: FeatureTable) -> list[Rows]:
     """Rows of each clip, clips in order of their first row."""
     rows: dict[str, list[int]] = {}
     for row, clip in enumerate(features.clip_ids):

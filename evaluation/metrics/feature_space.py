@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.definitions import VARIANTS
-from evaluation.features.table import Features
+from evaluation.features.table import FeatureTable
 from evaluation.metrics.estimate import Rows
 from evaluation.metrics.scaling import fit_scale, scale_officially
 from evaluation.metrics.tables import Tables
@@ -82,7 +82,7 @@ def feature_space(tables: Tables, part: Part) -> FeatureSpace:
     return FeatureSpace(scale.apply(raw), scale.apply(real), dropped, protocol, raw, real)
 
 
-def _raw(features: Features, part: Part) -> Array:
+def _raw(features: FeatureTable, part: Part) -> Array:
     raw: Array = getattr(features, _FIELDS[part])
     return raw
 

@@ -22,37 +22,40 @@ _FEW_VIDEOS = 256
 """Under this many videos in either set it is not to be compared with published values."""
 
 
-def _logits(tables: Tables, side: Side) -> dict[str, npt.NDArray[np.float32]]:
-    """Clip -> (D,) of the videos that have some."""
-    return {row.clip_id: row.logits for row in tables.videos.get(side, ()) if row.logits is not None}
+def _logits(tables: Tables, side: Side) -> tuple[list[str], npt.NDArray[np.float64]]:
+    """The videos that have logits, and these (n, D)."""
+    table = tables.videos.get(side)
+    if table is None or not table.logits.shape[1]:
+        return [], np.empty((0, 0))
+    there = np.flatnonzero(np.isfinite(table.logits).all(axis=1))
+    return [table.clip_ids[row] for row in there], table.logits[there].astype(np.float64)
 
 
 def _estimate(tables: Tables) -> Estimate:
     if "fvd" in tables.missing:
         return Estimate(reason=tables.missing["fvd"])
-    mine, real = (_logits(tables, side) for side in ("prediction", "reference"))
-    estimate = Estimate(len(mine), n_reference=len(real))
+    (clips, first), (real, second) = (_logits(tables, side) for side in ("prediction", "reference"))
+    estimate = Estimate(len(first), n_reference=len(second))
     protocol = tables.protocol
     least, frames = max(2, protocol.statistics.min_n), protocol.pairs.fvd.frames if protocol.pairs else 0
-    if min(len(mine), len(real)) < least:
+    if min(len(first), len(second)) < least:
         estimate.reason = (
-            f"FVD needs {least} videos of {frames} frames or more on each side, there are {len(mine)} "
-            f"generated and {len(real)} real"
+            f"FVD needs {least} videos of {frames} frames or more on each side, there are {len(first)} "
+            f"generated and {len(second)} real"
         )
         return estimate
-    first, second = (np.stack(list(side.values())).astype(np.float64) for side in (mine, real))
     drawn = Resampling(
         [np.array([row], np.intp) for row in range(len(first))],
         [np.array([row], np.intp) for row in range(len(second))],
-        list(mine) == list(real),
+        clips == real,
         protocol,
     )
     estimate.value = frechet_distance(first, second)
     drawn.interval(estimate, lambda a, b: frechet_distance(first[a], second[b]), (0.0, np.inf))
     drawn.floor(estimate, lambda a, b: frechet_distance(second[a], second[b]))
-    if min(len(mine), len(real)) < _FEW_VIDEOS:
+    if min(len(first), len(second)) < _FEW_VIDEOS:
         estimate.cautions.append(
-            f"{min(len(mine), len(real))} videos: under {_FEW_VIDEOS}, FVD says more about their number than "
+            f"{min(len(first), len(second))} videos: under {_FEW_VIDEOS}, FVD says more about their number than "
             "about their quality"
         )
     return estimate
@@ -60,14 +63,7 @@ def _estimate(tables: Tables) -> Estimate:
 
 def _statistic(tables: Tables) -> RowStatistic:
     """Of rows of videos; a row without logits must not be drawn."""
-    width = next((len(logits) for logits in _logits(tables, "reference").values()), 0)
-    first, second = (
-        np.array(
-            [np.full(width, np.nan) if row.logits is None else row.logits for row in tables.videos[side]],
-            np.float64,
-        )
-        for side in ("prediction", "reference")
-    )
+    first, second = (tables.videos[side].logits.astype(np.float64) for side in ("prediction", "reference"))
     return lambda rows, real: frechet_distance(first[rows], second[real])
 
 

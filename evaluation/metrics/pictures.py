@@ -8,14 +8,13 @@ Legend: N videos.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features.video.scores import VideoScore
-from evaluation.features.video_rows import VideoRow
+from evaluation.features.table import FeatureTable
 from evaluation.metrics.estimate import Estimate, set_mean_interval
 from evaluation.metrics.spec import Side
 from evaluation.metrics.tables import Column, Tables
@@ -41,7 +40,7 @@ class Reading:
 
     name: str
     source: str
-    convert: Callable[[float], float] = float
+    convert: Callable[[Floats], Floats] = np.asarray
     weighted: bool = False
     bounds: tuple[float, float] = (0.0, 1.0)
     beside: bool = True
@@ -50,32 +49,25 @@ class Reading:
 
 def video_column(tables: Tables, side: Side, reading: Reading) -> Column:
     """The metric of every video of a side."""
-    scores = [row.scores.get(reading.source) for row in tables.videos.get(side, ())]
-    values = [_value(score, reading) for score in scores]
+    table = tables.videos.get(side)
+    if table is None:
+        return Column(np.empty(0))
     pooled = tables.protocol.pairs is not None and tables.protocol.pairs.pooled
-    weights = None
-    if pooled or reading.weighted:
-        weights = np.array([score.num_samples if score else 0 for score in scores], np.float64)
-    return Column(np.array(values, np.float64), weights)
-
-
-def _value(score: VideoScore | None, reading: Reading) -> float:
-    if score is None or score.value is None:
-        return float("nan")
-    return reading.convert(score.value)
+    weights = table.samples(reading.source).astype(np.float64) if pooled or reading.weighted else None
+    return Column(reading.convert(table.score(reading.source)), weights)
 
 
 def mean_of_videos(tables: Tables, reading: Reading) -> Estimate:
     """The mean over videos, its interval, and beside it the same of the real videos."""
     if reading.source in tables.missing:
         return Estimate(reason=tables.missing[reading.source])
-    rows, column = tables.videos.get("prediction", ()), video_column(tables, "prediction", reading)
+    table, column = tables.videos.get("prediction"), video_column(tables, "prediction", reading)
     estimate = _mean(column, reading, tables)
     if not estimate.n:
-        estimate.reason = _why_none(rows, reading.source)
+        estimate.reason = _why_none(table, reading.source)
         return estimate
-    if estimate.n < len(rows):
-        estimate.cautions.append(f"{len(rows) - estimate.n} of {len(rows)} videos have no value")
+    if (count := len(column.values)) > estimate.n:
+        estimate.cautions.append(f"{count - estimate.n} of {count} videos have no value")
     if reading.caution:
         estimate.cautions.append(reading.caution)
     real = (
@@ -101,16 +93,11 @@ def _mean(column: Column, reading: Reading, tables: Tables) -> Estimate:
     return estimate
 
 
-def _why_none(rows: Sequence[VideoRow], name: str) -> str:
+def _why_none(table: FeatureTable | None, name: str) -> str:
     """The most frequent reason, and how many videos share it."""
-    reasons = Counter[str]()
-    for row in rows:
-        score = row.scores.get(name)
-        if row.fault is not None:
-            reasons[row.fault[1]] += 1
-        elif score is not None and score.reason:
-            reasons[score.reason] += 1
+    stated = table.reasons(name) if table is not None else ()
+    reasons = Counter(reason for reason in stated if reason)
     if not reasons:
         return "no video was measured"
     text, count = reasons.most_common(1)[0]
-    return text if count == len(rows) else f"no video has a value: {text} ({count} of {len(rows)})"
+    return text if count == len(stated) else f"no video has a value: {text} ({count} of {len(stated)})"

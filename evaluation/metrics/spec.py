@@ -39,7 +39,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from evaluation.features.table import Features
+    from evaluation.features.table import FeatureTable
     from evaluation.inputs.pose_files import Track
     from evaluation.metrics.estimate import Estimate, RowStatistic
     from evaluation.metrics.tables import Column, Tables
@@ -100,7 +100,7 @@ class MetricSpec:
     per_clip: Callable[[Track], float] | None = None
     per_clip_published: Callable[[Track, str], float] | None = None
     absent: str = "no value"
-    of_sets: Callable[[Features, Features], float] | None = None
+    of_sets: Callable[[FeatureTable, FeatureTable], float] | None = None
     values: Callable[[Tables, Side], Column] | None = None
     estimate: Callable[[Tables], Estimate] | None = None
     statistic: Callable[[Tables], RowStatistic] | None = None

@@ -5,17 +5,15 @@ Legend: N rows (clips, windows of clips, or videos).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features.table import Features
-from evaluation.features.video_rows import VideoRow
-from evaluation.metrics.spec import Side
-from evaluation.protocol import Protocol
+from evaluation.features.table import FeatureTable, RunFeatures
+from evaluation.result import Side
 
 __all__ = ["Column", "Tables"]
 
@@ -55,27 +53,22 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Tables:
-    """Both sides of one run.
+class Tables(RunFeatures):
+    """Both sides of one run, with what several metrics share.
 
     Attributes:
-        prediction, reference: motion, a row for each clip or window; ``None`` where none was measured, for the
-            reason ``no_motion``.
-        videos: pictures, a row for each video; sides without any are absent.
-        missing: metric -> why its pictures were not looked at.
         notes: what a reader should know besides the numbers; metrics add to it.
     """
 
-    protocol: Protocol
-    prediction: Features | None = None
-    reference: Features | None = None
-    videos: Mapping[Side, Sequence[VideoRow]] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
-    no_motion: str = "no motion was measured"
     notes: list[str] = field(default_factory=list)
     _known: dict[Any, Any] = field(default_factory=dict, repr=False)
 
-    def motion(self, side: Side) -> Features:
+    @classmethod
+    def of(cls, run: RunFeatures) -> Tables:
+        """The tables of a run that was read."""
+        return cls(run.protocol, run.prediction, run.reference, run.videos, run.missing, run.no_motion)
+
+    def motion(self, side: Side) -> FeatureTable:
         """The motion of one side.
 
         Raises:

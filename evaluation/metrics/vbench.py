@@ -53,7 +53,7 @@ def _video_mean(weighted: MetricSpec) -> MetricSpec:
 _MAGNITUDE = Reading(
     "motion_magnitude",
     "temporal_flickering",
-    convert=lambda score: 255.0 * (1.0 - score),  # mean absolute difference of consecutive frames
+    convert=lambda scores: 255.0 * (1.0 - scores),  # mean absolute difference of consecutive frames
     bounds=(0.0, 255.0),
 )
 
@@ -62,7 +62,7 @@ _BACKGROUND = _dimension("background_consistency", "BC", "Background consistency
 
 METRICS = (
     _dimension(
-        "imaging_quality", "IQ", "Imaging quality", convert=lambda score: score * 0.01
+        "imaging_quality", "IQ", "Imaging quality", convert=lambda scores: scores * 0.01
     ),  # MUSIQ: 0..100
     _dimension("aesthetic_quality", "AQ", "Aesthetic quality"),
     _SUBJECT,

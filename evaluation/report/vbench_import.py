@@ -8,23 +8,24 @@ by frame pairs.
 
 from __future__ import annotations
 
-import datetime
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.features.table import FeatureTable, concatenate
+from evaluation.features.video.passes import video_row
 from evaluation.features.video.scores import DIMENSIONS, PAIR_WEIGHTED, VideoScore
-from evaluation.features.video_rows import VideoRow
 from evaluation.inputs.discovery import set_sha256
 from evaluation.metrics.measure import measure
 from evaluation.metrics.tables import Tables
 from evaluation.protocol import Protocol, load_protocol
-from evaluation.report.artifacts import RESULT_FILE, SAMPLES_FILE, environment, write_samples
+from evaluation.report.artifacts import SAMPLES_FILE, write_beside, write_samples
+from evaluation.report.assembly import assemble
 from evaluation.report.vbench_file import VBenchScores, read_vbench
-from evaluation.result import Artefact, Dataset, Metric, ProtocolRef, Result, System, seal, write_result
-from madata.files import atomic_path, sha256_file
+from evaluation.result import Dataset, Metric, Result, System
+from madata.files import atomic_path
 
 __all__ = ["IMPORTED_FILE", "Imported", "import_vbench", "write_imported"]
 
@@ -55,31 +56,25 @@ def import_vbench(file: Path, system: str | None = None) -> Imported:
     """
     protocol = load_protocol("vbench")
     found = read_vbench(file)
-    rows = _rows(found)
+    table = _table(found)
     missing = {name: "not in the file" for name in DIMENSIONS if name not in found}
-    measured = measure(Tables(protocol, videos={"prediction": rows}, missing=missing))
+    measured = measure(Tables(protocol, videos={"prediction": table}, missing=missing))
     metrics = [_as_reported(metric, found) for metric in measured.metrics]
-    clips = [row.clip_id for row in rows]
-    result = Result(
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        status="complete",
-        warnings=[_NOTE, *_without_pairs(found)],
-        system=System(name=system or file.stem.removesuffix("_eval_results"), task="video"),
-        protocol=ProtocolRef(name=protocol.name, version=protocol.version, sha256=protocol.sha256),
-        dataset=Dataset(
-            name="none",
-            reference_sha256=set_sha256({}),
-            n_expected=len(clips),
-            n_scored=len(clips),
-            n_reference=0,
-        ),
-        metrics=metrics,
-        environment=environment(),
+    clips = list(table.clip_ids)
+    maker = System(name=system or file.stem.removesuffix("_eval_results"), task="video")
+    dataset = Dataset(
+        name="none",
+        reference_sha256=set_sha256({}),
+        n_expected=len(clips),
+        n_scored=len(clips),
+        n_reference=0,
     )
-    return Imported(seal(result), file, _samples(found, clips, protocol))
+    warnings = [_NOTE, *_without_pairs(found)]
+    result = assemble(protocol, (maker, None), dataset, metrics, warnings=warnings)
+    return Imported(result, file, _samples(found, clips, protocol))
 
 
-def _rows(found: Mapping[str, VBenchScores]) -> list[VideoRow]:
+def _table(found: Mapping[str, VBenchScores]) -> FeatureTable:
     """One row per video; frame pairs are told by background consistency alone, without it each counts once."""
     pairs = {clip: count for scores in found.values() for clip, count in scores.num_pairs.items()}
     clips = sorted({clip for scores in found.values() for clip in scores.videos})
@@ -91,8 +86,8 @@ def _rows(found: Mapping[str, VBenchScores]) -> list[VideoRow]:
             for name, scores in found.items()
             if clip in scores.videos
         }
-        rows.append(VideoRow(clip, "", count + 1, scores=scores))
-    return rows
+        rows.append(video_row(clip, frames=count + 1, scores=scores))
+    return concatenate(rows)
 
 
 def _as_reported(metric: Metric, found: Mapping[str, VBenchScores]) -> Metric:
@@ -128,10 +123,4 @@ def write_imported(imported: Imported, out: Path) -> Result:
     with atomic_path(out / IMPORTED_FILE) as temporary:
         shutil.copyfile(imported.source, temporary)
     write_samples(out / SAMPLES_FILE, imported.samples)
-    artefacts = {
-        kind: Artefact(file=name, sha256=sha256_file(out / name))
-        for kind, name in (("vbench", IMPORTED_FILE), ("samples", SAMPLES_FILE))
-    }
-    result = seal(imported.result.model_copy(update={"artefacts": artefacts}))
-    write_result(out / RESULT_FILE, result)
-    return result
+    return write_beside(imported.result, out, {"vbench": IMPORTED_FILE, "samples": SAMPLES_FILE})

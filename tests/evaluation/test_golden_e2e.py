@@ -36,7 +36,7 @@ def test_the_official_script_is_reproduced_end_to_end(golden_file, tmp_path, gol
     assert bas.value == pytest.approx(expected["bas_pred"], abs=1e-6)
     assert bas.reference == pytest.approx(expected["bas_gt"], abs=1e-6)
     golden_deviations("e2e BAS", abs(bas.value - expected["bas_pred"]))
-    found = [beats.astype(int).tolist() for beats in scored.prediction.music_beats]
+    found = [beats.astype(int).tolist() for beats in scored.features.prediction.music_beats]
     assert found == expected["music_beat_frames"]
 
 
@@ -49,7 +49,7 @@ def test_what_the_official_script_skips_in_silence_is_listed(golden_file, tmp_pa
     result = scored.result
     stems = {path.stem for side in ("gt", "pred") for path in (folder / side).glob("*.json")}
     lost = {problem.clip_id for problem in result.errors if problem.dropped}
-    assert stems - set(scored.prediction.clip_ids) == lost
+    assert stems - set(scored.features.prediction.clip_ids) == lost
     assert (result.status == "partial") == (len(stems) > expected["n_used"])
     write_scored(scored, tmp_path / "out")
     assert rescore(tmp_path / "out" / FEATURES_FILE)[0].metrics == result.metrics

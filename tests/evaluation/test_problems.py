@@ -2,9 +2,10 @@
 
 import pytest
 
-from evaluation.features.music import Listener
-from evaluation.features.wanted import Wanted
+from evaluation.features.cache import FeatureCache
+from evaluation.features.music import find_music_beats
 from evaluation.inputs.discovery import Folder
+from evaluation.inputs.pairing import find_music
 from evaluation.metrics.registry import wanted_by
 from evaluation.options import Options
 from evaluation.problems import Refused, refuse
@@ -20,24 +21,30 @@ def folder(tmp_path, *names):
     return Folder(tmp_path, {name.split(".")[0]: tmp_path / name for name in names})
 
 
+def beats_of(sounds, promised, protocol, tmp_path):
+    return find_music_beats(sounds, sounds.files, promised, protocol, FeatureCache(tmp_path / "cache"), 1)
+
+
 def test_a_reference_video_without_sound_is_a_remark(tmp_path):
-    listener = Listener.of(None, folder(tmp_path, "a.mp4", "b.json"), CORRECTED, Wanted(music=True))
-    assert listener.names is None
-    assert listener.listen(["a", "b"], Options(cache=tmp_path / "cache")) == []
-    assert listener.remarks == ("no music in 1 reference videos: a.mp4",)
+    sounds = find_music(None, folder(tmp_path, "a.mp4", "b.json"))
+    assert list(sounds.files) == ["a"]
+    beats = beats_of(sounds, False, CORRECTED, tmp_path)
+    assert beats.problems == []
+    assert beats.warnings == ("no music in 1 reference videos: a.mp4",)
 
 
 def test_given_music_without_sound_is_a_problem(tmp_path):
     folder(tmp_path, "a.wav")
     for protocol, dropped in ((CORRECTED, False), (OFFICIAL, True)):
-        listener = Listener.of(tmp_path, None, protocol, Wanted(music=True))
-        assert listener.names == {"a": "a.wav"}
-        (problem,) = listener.listen(["a"], Options(cache=tmp_path / "cache"))
+        sounds = find_music(tmp_path, None)
+        assert list(sounds.files) == ["a"]
+        (problem,) = beats_of(sounds, True, protocol, tmp_path).problems
         assert (problem.reason, problem.dropped) == ("no_music", dropped)
 
 
-def test_no_music_is_looked_for_where_no_metric_hears_it(tmp_path):
-    assert Listener.of(tmp_path / "nowhere", None, CORRECTED, Wanted()).sounds is None
+def test_where_nothing_sounds_there_is_no_music(tmp_path):
+    assert find_music(None, folder(tmp_path, "b.json")) is None
+    assert find_music(None, None) is None
     assert wanted_by(CORRECTED).music and not wanted_by(load_protocol("edge-pfc")).music
 
 

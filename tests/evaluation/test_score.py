@@ -272,8 +272,8 @@ def test_long_dances_are_cut_into_windows_that_are_resampled_by_dance(tmp_path):
         write_motion_set(tmp_path / "real", range(6)),
     )
     scored = score(pred, real, load_protocol("finedance-motion3d"))
-    assert len(scored.prediction) == 6 * 2
-    assert scored.prediction.starts_s[:2].tolist() == [0.0, 5.0]
+    assert len(scored.features.prediction) == 6 * 2
+    assert scored.features.prediction.starts_s[:2].tolist() == [0.0, 5.0]
     fsr = scored.result.metric("fsr")
     assert fsr.n == 12
     assert fsr.ci95[0] <= fsr.value <= fsr.ci95[1]

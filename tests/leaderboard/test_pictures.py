@@ -143,7 +143,7 @@ def test_a_changed_sample_is_named(runs):
 
 
 def lengthen(arrays):
-    for key in [key for key in arrays if key.startswith("video/generated/")]:
+    for key in [key for key in arrays if key.startswith("video/prediction/")]:
         arrays[key] = np.concatenate([arrays[key], arrays[key][:1]])
 
 
@@ -155,18 +155,18 @@ def shorten(arrays):
 @pytest.mark.parametrize(
     ("edit", "code"),
     [
-        (lambda arrays: arrays["video/generated/value/psnr"].__imul__(1.1), "changed_number"),
-        (lambda arrays: arrays["video/generated/sha256"].put(0, "0" * 64), "other_clips"),
+        (lambda arrays: arrays["video/prediction/value/psnr"].__imul__(1.1), "changed_number"),
+        (lambda arrays: arrays["video/prediction/sha256"].put(0, "0" * 64), "other_clips"),
         (lambda arrays: arrays["video/reference/sha256"].put(0, "0" * 64), "other_clips"),
-        (lambda arrays: arrays["video/generated/clip_ids"].put(0, "w9"), "other_clips"),
-        (lambda arrays: arrays["video/generated/fault"].put(0, ""), None),
+        (lambda arrays: arrays["video/prediction/clip_ids"].put(0, "w9"), "other_clips"),
+        (lambda arrays: arrays["video/prediction/fault"].put(0, ""), None),
         (lengthen, "duplicate"),
         (shorten, "missing_clip"),
-        (lambda arrays: arrays.pop("video/generated/frames"), "bad_features"),
-        (lambda arrays: arrays.update({"video/generated/frames": np.full(4, np.inf)}), "bad_features"),
-        (lambda arrays: arrays.update({"video/generated/frames": np.zeros(9)}), "bad_features"),
-        (lambda arrays: arrays.update({"video/generated/logits": np.zeros(4)}), "bad_features"),
-        (lambda arrays: arrays.update({"video/generated/value/psnr": np.array(["a"] * 4)}), "bad_features"),
+        (lambda arrays: arrays.pop("video/prediction/frames"), "bad_features"),
+        (lambda arrays: arrays.update({"video/prediction/frames": np.full(4, np.inf)}), "bad_features"),
+        (lambda arrays: arrays.update({"video/prediction/frames": np.zeros(9)}), "bad_features"),
+        (lambda arrays: arrays.update({"video/prediction/logits": np.zeros(4)}), "bad_features"),
+        (lambda arrays: arrays.update({"video/prediction/value/psnr": np.array(["a"] * 4)}), "bad_features"),
         (lambda arrays: arrays.update({"fact/missing": np.array("[[], null]")}), "bad_features"),
         (lambda arrays: arrays.update({"fact/missing": np.array("3")}), "bad_features"),
         (lambda arrays: arrays.pop("fact/missing"), "bad_features"),

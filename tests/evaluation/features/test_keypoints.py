@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation.features import keypoints
+from evaluation.features.cache import FeatureCache
 from evaluation.features.keypoints import VideoKeypoints
 from evaluation.inputs.pose_files import Track
 from madata.errors import MediaError
@@ -52,7 +53,7 @@ def video(tmp_path):
 
 
 def reader(tmp_path, backend):
-    found = VideoKeypoints("two-people", tmp_path / "cache")
+    found = VideoKeypoints("two-people", FeatureCache(tmp_path / "cache"))
     found._loaded = backend
     return found
 
@@ -94,7 +95,9 @@ def test_a_video_without_people_is_named(video, tmp_path, monkeypatch):
 @pytest.mark.media
 @pytest.mark.slow
 def test_the_default_backend_sees_a_rendered_dancer(media_dir, tmp_path):
-    track = VideoKeypoints("blazepose", tmp_path).track(media_dir / "rendered" / "one_dancer.mp4")
+    track = VideoKeypoints("blazepose", FeatureCache(tmp_path)).track(
+        media_dir / "rendered" / "one_dancer.mp4"
+    )
     assert track.missing_rate < 0.3
     assert track.oddities == ()
     assert np.isfinite(track.points).all()

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from evaluation.features import music as beat_finder
-from evaluation.features.music import Soundtracks, attach_beats, find_beats
-from evaluation.features.table import Window, measure_windows
+from evaluation.features.cache import FeatureCache
+from evaluation.features.motion.rows import Window, motion_rows
+from evaluation.features.music import MusicBeats, attach_beats, find_beats
 from evaluation.inputs.pose_files import Track
+from evaluation.protocol import load_protocol
 from tests.evaluation.dancers import dance
+
+CORRECTED, OFFICIAL = load_protocol("ma-data-motion2d"), load_protocol("mace2d-official")
 
 
 @pytest.fixture
@@ -28,13 +32,13 @@ def test_equal_contents_are_heard_once_and_never_again(tmp_path, heard):
     files = {name: tmp_path / f"{name}.wav" for name in "abc"}
     for name, path in files.items():
         path.write_bytes(b"same" if name != "c" else b"other")
-    first = find_beats(files, "corrected", cache=tmp_path)
+    first = find_beats(files, "corrected", cache=FeatureCache(tmp_path))
     assert len(heard) == 2
-    second = find_beats(files, "corrected", cache=tmp_path)
+    second = find_beats(files, "corrected", cache=FeatureCache(tmp_path))
     assert len(heard) == 2
     assert first.beats_s["b"].tolist() == second.beats_s["b"].tolist() == [0.5, 1.0]
     assert first.confidence == {"a": 0.7, "b": 0.7, "c": 0.7}
-    find_beats(files, "mace2d", cache=tmp_path)
+    find_beats(files, "mace2d", cache=FeatureCache(tmp_path))
     assert len(heard) == 4
 
 
@@ -42,13 +46,13 @@ def test_an_aist_name_is_part_of_the_key_where_its_tempo_is_read(tmp_path, heard
     names = {name: tmp_path / f"gBR_sBM_cAll_d04_{name}_ch01.wav" for name in ("mBR0", "mBR1")}
     for path in names.values():
         path.write_bytes(b"same")
-    find_beats(names, "edge30", cache=tmp_path)
+    find_beats(names, "edge30", cache=FeatureCache(tmp_path))
     assert len(heard) == 2
 
 
 def test_music_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"this is not sound")
-    found = find_beats({"a": tmp_path / "a.wav"}, "corrected", cache=tmp_path / "cache")
+    found = find_beats({"a": tmp_path / "a.wav"}, "corrected", cache=FeatureCache(tmp_path / "cache"))
     assert found.beats_s == {}
     (problem,) = found.problems
     assert (problem.clip_id, problem.side, problem.file) == ("a", "music", "a.wav")
@@ -69,8 +73,8 @@ def test_processes_find_what_one_process_finds(tmp_path):
             sound.setsampwidth(2)
             sound.setframerate(22050)
             sound.writeframes(clicks.tobytes())
-    alone = find_beats(files, "mace2d", cache=tmp_path / "one")
-    together = find_beats(files, "mace2d", jobs=2, cache=tmp_path / "two")
+    alone = find_beats(files, "mace2d", cache=FeatureCache(tmp_path / "one"))
+    together = find_beats(files, "mace2d", jobs=2, cache=FeatureCache(tmp_path / "two"))
     assert {clip: beats.tolist() for clip, beats in alone.beats_s.items()} == {
         clip: beats.tolist() for clip, beats in together.beats_s.items()
     }
@@ -78,7 +82,7 @@ def test_processes_find_what_one_process_finds(tmp_path):
 
 def row(definition, start_s=0.0, frames=64):
     clip = dance(0, frames=frames)
-    return measure_windows(
+    return motion_rows(
         [Window("a", 0, start_s, Track(clip[..., :2], clip[..., 2], "coco-25", 16.0, "-y", "x"))],
         definition,
         {},
@@ -86,21 +90,23 @@ def row(definition, start_s=0.0, frames=64):
 
 
 def test_the_official_grid_floors_and_drops_what_lies_behind_the_clip():
-    tracks = Soundtracks({"a": np.array([0.0, 0.9999, 1.03, 3.99, 4.0])}, {"a": 1.0}, {}, [])
-    found = attach_beats(row("mace2d"), tracks, "mace2d", min_confidence=0.0)
+    beats = MusicBeats({"a": np.array([0.0, 0.9999, 1.03, 3.99, 4.0])}, {"a": 1.0}, {}, [])
+    found = attach_beats(row("mace2d"), beats, OFFICIAL)
     assert found.music_beats[0].tolist() == [0, 15, 16, 63]
     assert found.heard.tolist() == [True]
 
 
 def test_corrected_beats_count_from_the_start_of_the_window_and_must_be_sure():
-    tracks = Soundtracks({"a": np.array([4.9, 5.25, 8.0, 9.0])}, {"a": 0.5}, {}, [])
-    found = attach_beats(row("corrected", start_s=5.0), tracks, "corrected", min_confidence=0.2)
+    beats = MusicBeats({"a": np.array([4.9, 5.25, 8.0, 9.0])}, {"a": 0.5}, {}, [])
+    found = attach_beats(row("corrected", start_s=5.0), beats, CORRECTED)
     np.testing.assert_allclose(found.music_beats[0], [0.25, 3.0])
-    unsure = attach_beats(row("corrected", start_s=5.0), tracks, "corrected", min_confidence=0.6)
+    rule = CORRECTED.beats.model_copy(update={"min_confidence": 0.6})
+    strict = CORRECTED.model_copy(update={"beats": rule})
+    unsure = attach_beats(row("corrected", start_s=5.0), beats, strict)
     assert unsure.music_beats[0].size == 0
     assert unsure.heard.tolist() == [True]
 
 
 def test_a_clip_without_music_is_not_heard():
-    found = attach_beats(row("mace2d"), Soundtracks({}, {}, {}, []), "mace2d", min_confidence=0.0)
+    found = attach_beats(row("mace2d"), MusicBeats({}, {}, {}, []), OFFICIAL)
     assert found.heard.tolist() == [False]

@@ -8,7 +8,7 @@ import pytest
 from evaluation.inputs.discovery import CLIP_SCHEMA, clip_files, clip_records, find_clips, guess_kind
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
-from evaluation.report.artifacts import maker_of
+from evaluation.report.assembly import maker_of
 from evaluation.systems.folder import FolderSystem
 from madata.errors import MadanceError
 

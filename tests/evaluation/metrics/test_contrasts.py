@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from evaluation.compare import Run, compare, incomparable, load_run, unpaired
+from evaluation.features.table import concatenate
+from evaluation.features.video.passes import video_row
 from evaluation.features.video.scores import VideoScore
-from evaluation.features.video_rows import VideoRow
 from evaluation.metrics.contrasts import contrasts
 from evaluation.metrics.distances import frechet_distance
 from evaluation.metrics.measure import measure
@@ -24,21 +25,20 @@ CLIPS = range(10)
 def rows(values, *, name="subject_consistency", samples=1, logits=None):
     """One row per value; ``None`` is a video without a score."""
     counts = np.broadcast_to(samples, len(values)).tolist()
-    return [
-        VideoRow(
+    rows = [
+        video_row(
             f"v{number}",
-            "",
             scores={name: VideoScore(name, value, count + 1, count, None if value is not None else "no")},
             logits=None if logits is None else logits[number],
         )
         for number, (value, count) in enumerate(zip(values, counts, strict=True))
     ]
+    return concatenate(rows)
 
 
 def picture_contrasts(first, second, reference, protocol):
-    return contrasts(
-        *(Tables(protocol, videos={"prediction": side, "reference": reference}) for side in (first, second))
-    )
+    beside = {} if reference is None else {"reference": reference}
+    return contrasts(*(Tables(protocol, videos={"prediction": side, **beside}) for side in (first, second)))
 
 
 def ends(contrast):
@@ -48,7 +48,7 @@ def ends(contrast):
 
 def test_consistency_is_weighted_by_the_frame_pairs_of_each_system():
     sides = rows([0.9, 0.8, 0.6], samples=[1, 1, 8]), rows([0.5, 0.7, 0.9], samples=[6, 1, 1])
-    contrasts = picture_contrasts(*sides, [], VBENCH)
+    contrasts = picture_contrasts(*sides, None, VBENCH)
     assert list(contrasts) == ["subject_consistency"]
     found = ends(contrasts["subject_consistency"])
     assert found == (pytest.approx(0.65), pytest.approx(4.6 / 8))
@@ -59,10 +59,10 @@ def test_consistency_is_weighted_by_the_frame_pairs_of_each_system():
 
 def test_only_videos_with_a_value_in_both_are_paired():
     sides = rows([0.9, None, 0.6, 0.5, 0.4]), rows([0.5, 0.7, None, 0.9, 0.1])
-    contrast = picture_contrasts(*sides, [], VBENCH)["subject_consistency"]
+    contrast = picture_contrasts(*sides, None, VBENCH)["subject_consistency"]
     assert contrast.count == 3
     assert ends(contrast) == (pytest.approx(0.6), pytest.approx(0.5))
-    assert picture_contrasts(sides[0][:4], sides[1][:4], [], VBENCH) == {}
+    assert picture_contrasts(sides[0].take(range(4)), sides[1].take(range(4)), None, VBENCH) == {}
 
 
 def test_fvd_is_resampled_from_its_logits():
@@ -152,7 +152,7 @@ def test_other_weights_of_one_network_do_not_compare(runs):
         network = Network(name="i3d", sha256=digest * 64, licence="Apache-2.0", noncommercial=False)
         viewing = run.result.viewing.model_copy(update={"networks": [network]})
         result = run.result.model_copy(update={"viewing": viewing})
-        return Run(result, run.protocol, run.prediction, run.reference, run.videos)
+        return Run(result, run.tables)
 
     assert incomparable(using("0"), using("1")) == ["other weights of i3d"]
     assert incomparable(using("0"), using("0")) == incomparable(run, using("0")) == []

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from benchmarks.motion_sanity import features_of
+from evaluation.features.table import concatenate
+from evaluation.features.video.passes import video_row
 from evaluation.features.video.scores import VideoScore
-from evaluation.features.video_rows import VideoRow
 from evaluation.metrics.estimate import Estimate, Resampling, estimate_of, row_statistic
 from evaluation.metrics.measure import measure
 from evaluation.metrics.pictures import Reading, mean_of_videos
@@ -79,7 +80,8 @@ def test_the_seed_decides_intervals_and_floors_of_sets_and_of_videos(tables):
     assert again[0] != numbers(QUICK)[0] and again[1] != numbers(QUICK)[1]
     protocol = load_protocol("vbench")
     values = np.random.default_rng(0).random(30)
-    rows = [VideoRow(f"v{value}", "", scores={"x": VideoScore("x", value, 2, 1)}) for value in values]
+    scores = ({"x": VideoScore("x", value, 2, 1)} for value in values)
+    rows = concatenate([video_row(f"v{number}", scores=score) for number, score in enumerate(scores)])
     ends = {
         (name, seed): mean_of_videos(
             Tables(with_seed(protocol, seed), videos={"prediction": rows}), Reading(name, "x")
@@ -106,7 +108,7 @@ def test_a_number_of_sets_has_an_interval_a_floor_and_both_sizes(tables):
 
 
 def test_the_floor_is_of_the_reference_alone(tables):
-    changed = replace(tables.prediction, geometric=tables.prediction.geometric + 100.0)
+    changed = tables.prediction.having({"geometric": tables.prediction.geometric + 100.0})
     floors = [estimate_of(GAP, fresh(tables, prediction=side)) for side in (tables.prediction, changed)]
     assert floors[0].noise_floor == floors[1].noise_floor
     assert floors[1].value > floors[0].value + 50
@@ -122,15 +124,15 @@ def test_below_the_least_number_of_clips_there_is_a_reason(tables):
 
 
 def test_a_clip_without_a_value_is_left_out_and_counted_and_upstream_prints_nan(tables):
-    scalars = {**tables.prediction.scalars, "mine": np.array([np.nan, *range(11)], float)}
-    beside = {**tables.reference.scalars, "mine": np.array([*range(6), *[np.nan] * 6])}
+    values = np.array([np.nan, *range(11)], float)
+    beside = np.array([*range(6), *[np.nan] * 6])
     mine = MetricSpec(
         "mine", 1, "M", "Mine", frozenset({"keypoints"}), "lower", per_clip=lambda clip: 0.0, absent="no feet"
     )
     both = fresh(
         tables,
-        prediction=replace(tables.prediction, scalars=scalars),
-        reference=replace(tables.reference, scalars=beside),
+        prediction=tables.prediction.having({"scalars/mine": values}),
+        reference=tables.reference.having({"scalars/mine": beside}),
     )
     found = estimate_of(mine, both)
     assert (found.n, found.value, found.reference) == (11, 5.0, 2.5)
@@ -178,10 +180,10 @@ def test_the_limit_of_fid_has_its_interval_and_is_never_negative(tables):
     wide = {"kinetic": (30, 2), "geometric": (30, 2)}
     sides = [
         replace(
-            features_of(np.stack([dance(seed) for seed in range(30)])[..., [1, 0, 2]], QUICK),
-            kinetic_columns=("a", "b"),
-            geometric_columns=("a", "b"),
-            **{name: rng.normal(size=size) for name, size in wide.items()},
+            features_of(np.stack([dance(seed) for seed in range(30)])[..., [1, 0, 2]], QUICK).having(
+                {name: rng.normal(size=size) for name, size in wide.items()}
+            ),
+            names=dict.fromkeys(wide, ("a", "b")),
         )
         for _ in range(2)
     ]

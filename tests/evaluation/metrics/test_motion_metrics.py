@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from benchmarks.motion_sanity import features_of
-from evaluation.features.video_rows import VideoRow
+from evaluation.features.table import concatenate
+from evaluation.features.video.passes import video_row
 from evaluation.metrics.beats import beat_alignment, clip_alignment
 from evaluation.metrics.contrasts import contrasts
 from evaluation.metrics.estimate import column_of
@@ -30,13 +31,8 @@ def side(count, seed=0, width=2):
     rng = np.random.default_rng(seed)
     names = tuple("abcdefgh"[:width])
     rows = features_of(np.stack([dance(number) for number in range(count)])[..., [1, 0, 2]], quick())
-    return replace(
-        rows,
-        kinetic=rng.normal(size=(count, width)),
-        geometric=rng.normal(size=(count, width)),
-        kinetic_columns=names,
-        geometric_columns=names,
-    )
+    made = {name: rng.normal(size=(count, width)) for name in ("kinetic", "geometric")}
+    return replace(rows.having(made), names=dict.fromkeys(made, names))
 
 
 def found(prediction, reference, **metrics):
@@ -44,9 +40,8 @@ def found(prediction, reference, **metrics):
 
 
 def heard(features, motion, music):
-    return replace(
-        features, motion_beats=tuple(motion), music_beats=tuple(music), heard=np.ones(len(features), bool)
-    )
+    beats = {"motion_beats": motion, "music_beats": music}
+    return features.having({"heard": np.ones(len(features), bool)}, beats)
 
 
 @pytest.fixture(scope="module")
@@ -119,14 +114,14 @@ def test_neighbourhoods_need_more_clips_than_neighbours():
 
 
 def test_precision_looks_from_the_prediction_and_recall_from_the_reference():
-    narrow = replace(side(20), kinetic=np.zeros((20, 2)) + 1e-3, geometric=np.zeros((20, 2)) + 1e-3)
+    narrow = side(20).having(dict.fromkeys(("kinetic", "geometric"), np.zeros((20, 2)) + 1e-3))
     numbers = found(narrow, side(20, seed=1), precision=1, recall=1, coverage=1)
     assert numbers["precision"].value == 1.0 and numbers["recall"].value == 0.0
     assert 0 < numbers["coverage"].value < 1
 
 
 def test_more_diversity_than_the_reference_is_a_caution_and_less_is_none():
-    near, wide = side(9), replace(side(9), kinetic=side(9).kinetic * 5)
+    near, wide = side(9), side(9).having({"kinetic": side(9).kinetic * 5})
     assert found(near, wide, div_k=1)["div_k"].caution is None
     assert "above the reference" in found(wide, near, div_k=1)["div_k"].caution
 
@@ -161,8 +156,9 @@ def test_metrics_whose_question_another_one_decides_are_not_compared_twice():
 @pytest.mark.parametrize(("count", "few"), [(255, True), (256, False)])
 def test_fvd_of_few_videos_says_so(count, few):
     rng = np.random.default_rng(0)
-    rows = [VideoRow(f"v{n}", "", logits=rng.normal(size=3).astype(np.float32)) for n in range(2 * count)]
-    videos = {"prediction": rows[:count], "reference": rows[count:]}
+    logits = rng.normal(size=(2 * count, 3)).astype(np.float32)
+    rows = concatenate([video_row(f"v{n}", logits=one) for n, one in enumerate(logits)])
+    videos = {"prediction": rows.take(range(count)), "reference": rows.take(range(count, 2 * count))}
     metric = measure(Tables(quick("ma-data-animation", fvd=1), videos=videos)).metrics[0]
     assert metric.value >= 0 and metric.n == metric.n_reference == count
     assert ("more about their number" in (metric.caution or "")) == few

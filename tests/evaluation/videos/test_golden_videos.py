@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from evaluation.features import extractors as instruments
+from evaluation.features import extractors
 from evaluation.features.video.motion_smoothness import MotionSmoothness
 from evaluation.features.video.one_pass import Panel
 from evaluation.protocol import load_protocol
@@ -34,8 +34,8 @@ def toy_panel(golden_companion, monkeypatch):
 
     panel = Panel({name: start(column) for name, column in COLUMNS.items()})
     assert isinstance(panel.start["motion_smoothness"](), MotionSmoothness)
-    monkeypatch.setattr(instruments, "load_panel", lambda *names, **options: panel)
-    monkeypatch.setattr(instruments, "WEIGHTS", dict.fromkeys(COLUMNS, ()))
+    monkeypatch.setattr(extractors, "load_panel", lambda *names, **options: panel)
+    monkeypatch.setattr(extractors, "WEIGHTS", dict.fromkeys(COLUMNS, ()))
 
 
 @pytest.mark.golden_files("appearance/vbench_toy_scores*.json")
@@ -53,10 +53,11 @@ def test_files_to_numbers(golden_file, golden_companion, golden_deviations, toy_
     if not list(folder.iterdir()):
         pytest.skip("every case is derived from another")
     scored = score(folder, None, load_protocol("vbench"))
-    for row in scored.videos.generated:
-        for name, column in COLUMNS.items():
-            wanted, found = expected["per_video"][row.clip_id][column], row.scores[name].value
-            assert (wanted is None) == (found is None), (row.clip_id, name)
+    table = scored.features.videos["prediction"]
+    for name, column in COLUMNS.items():
+        for clip, found in zip(table.clip_ids, table.score(name), strict=True):
+            wanted = expected["per_video"][clip][column]
+            assert (wanted is None) == np.isnan(found), (clip, name)
             if wanted is not None:
                 golden_deviations("appearance files to numbers", abs(found - wanted))
-                assert found == pytest.approx(wanted, abs=2e-6), (row.clip_id, name)
+                assert found == pytest.approx(wanted, abs=2e-6), (clip, name)

@@ -7,7 +7,6 @@ from evaluation.features.video.networks import i3d as i3d_module
 from evaluation.features.video.networks import lpips as lpips_module
 from evaluation.features.video.psnr import psnr_db
 from evaluation.features.video.ssim import ssim
-from evaluation.features.video_rows import rows_of_arrays, table_arrays
 from evaluation.metrics.distances import frechet_distance
 from evaluation.problems import Refused
 from evaluation.protocol import load_protocol
@@ -77,8 +76,9 @@ def test_unequal_pairs(tmp_path, folders):
     write(made / "v0.mp4", frames(0, count=7))
     write(made / "v1.mp4", frames(1, count=8, size=(96, 64)))
     scored = score(made, real, CMVQ)
-    reasons = {row.clip_id: row.scores["psnr"].reason for row in scored.videos.generated}
-    assert "number of frames" in reasons["v0"] and "96x64" in reasons["v1"] and reasons["v2"] is None
+    table = scored.features.videos["prediction"]
+    reasons = dict(zip(table.clip_ids, table.reasons("psnr"), strict=True))
+    assert "number of frames" in reasons["v0"] and "96x64" in reasons["v1"] and not reasons["v2"]
     assert scored.result.metric("ssim").n == 1
     assert score(made, real, DISCO).result.metric("ssim").n == 2  # it stretches pictures
 
@@ -88,8 +88,8 @@ def test_a_broken_reference_costs_its_pair_alone(folders):
     (real / "v1.mp4").write_text("no video")
     scored = score(made, real, CMVQ)
     assert [(one.clip_id, one.side) for one in scored.result.errors] == [("v1", "reference")]
-    row = scored.videos.generated[1]
-    assert "reference cannot be used" in row.scores["psnr"].reason and scored.result.metric("psnr").n == 2
+    reason = scored.features.videos["prediction"].reasons("psnr")[1]
+    assert "reference cannot be used" in reason and scored.result.metric("psnr").n == 2
 
 
 def test_pictures_too_small_for_ssim(tmp_path):
@@ -108,8 +108,8 @@ def test_fvd_and_lpips_with_their_intervals_and_floor(tmp_path, toy_networks, de
     assert set(decodes.values()) == {1}
     fvd = scored.result.metric("fvd")
     sides = [
-        np.stack([row.logits for row in rows if row.logits is not None]).astype(np.float64)
-        for rows in (scored.videos.generated, scored.videos.reference)
+        logits[np.isfinite(logits).all(axis=1)].astype(np.float64)
+        for logits in (scored.features.videos[side].logits for side in ("prediction", "reference"))
     ]
     assert fvd.value == pytest.approx(frechet_distance(*sides), rel=1e-12)
     assert (fvd.n, fvd.n_reference, fvd.noise_floor_n) == (8, 8, 4)
@@ -136,12 +136,3 @@ def test_a_missing_clip_is_refused(folders):
         score(made, real, CMVQ)
     with pytest.raises(MadanceError, match="give --reference"):
         score(made, None, CMVQ)
-
-
-def test_rows_survive_as_arrays(folders):
-    made, real = folders
-    (made / "v1.mp4").write_text("no video")
-    rows = score(made, real, CMVQ).videos.generated
-    again = rows_of_arrays(table_arrays("generated", rows), "generated")
-    assert again == rows
-    assert rows_of_arrays(table_arrays("reference", []), "reference") == []

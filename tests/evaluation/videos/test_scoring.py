@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner
 
 from evaluation.commands.score import score as command
-from evaluation.features import extract_video as watching
+from evaluation.features.video import passes
 from evaluation.features.video.frames import FrameChunk
 from evaluation.features.video.networks.amt import AmtSmall
 from evaluation.features.video.scores import DIMENSIONS
@@ -78,8 +78,9 @@ def test_one_bad_file_costs_itself_alone(tmp_path, decodes):
     assert reasons == {"cut": "truncated", "text": "not_media"}
     metric = result.metric("temporal_flickering")
     assert metric.n == 3 and "3 of 6 videos have no value" in metric.caution
-    (row,) = [row for row in scored.videos.generated if row.clip_id == "one"]
-    assert row.scores["temporal_flickering"].reason == "needs at least 2 frames"
+    table = scored.features.videos["prediction"]
+    reasons = dict(zip(table.clip_ids, table.reasons("temporal_flickering"), strict=True))
+    assert reasons["one"] == "needs at least 2 frames"
     assert set(decodes.values()) == {1}
 
 
@@ -129,8 +130,9 @@ def test_a_phone_video_is_scored_as_it_is_seen(tmp_path):
     folder.mkdir()
     build(folder / "up.mp4", Recipe(num_frames=8, rotation=90, sound=False))
     build(folder / "flat.mp4", Recipe(num_frames=8, sound=False))
-    rows = {row.clip_id: row.size for row in score(folder, None, VBENCH).videos.generated}
-    assert rows == {"flat": (128, 96), "up": (96, 128)}
+    table = score(folder, None, VBENCH).features.videos["prediction"]
+    assert table.clip_ids == ("flat", "up")
+    assert table.columns["size"].tolist() == [[128, 96], [96, 128]]
 
 
 def test_nothing_is_looked_at_twice(tmp_path, decodes):
@@ -148,14 +150,14 @@ import os, signal, sys
 from pathlib import Path
 from evaluation.protocol import load_protocol
 from evaluation.score import score
-from evaluation.videos import run
-seen, watch = [], run.watch
+from evaluation.features import extract_video as module
+seen, extract = [], module.extract_video
 def dying(path, *rest):
     if len(seen) == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     seen.append(path)
-    return watch(path, *rest)
-run.watch = dying
+    return extract(path, *rest)
+module.extract_video = dying
 score(Path(sys.argv[1]), None, load_protocol("vbench"))
 """
 
@@ -172,8 +174,8 @@ def test_a_killed_run_goes_on_where_it_died(tmp_path, decodes):
 def test_a_damaged_note_is_measured_again(tmp_path, decodes):
     folder = write_folder(tmp_path / "system", range(2))
     score(folder, None, VBENCH)
-    kept = sorted((tmp_path / "cache" / "videos").rglob("*.json"))
-    kept[0].write_text('[{"sha256": 3}]')
+    kept = sorted((tmp_path / "cache" / "videos").rglob("*.npz"))
+    kept[0].write_text("damaged")
     decodes.clear()
     score(folder, None, VBENCH)
     assert sum(decodes.values()) == 1
@@ -198,12 +200,12 @@ def test_the_reference_stands_beside_and_missing_clips_are_refused(tmp_path):
 
 def test_a_video_that_changes_its_size_is_not_scored(tmp_path, monkeypatch):
     folder = write_folder(tmp_path / "system", range(2))
-    same = watching._same_size
+    same = passes._same_size
 
     def changing(frame, first):
         return same(frame, (8, 8) if frame.index == 5 else first)
 
-    monkeypatch.setattr(watching, "_same_size", changing)
+    monkeypatch.setattr(passes, "_same_size", changing)
     with pytest.raises(Refused, match="changes its size"):
         score(folder, None, VBENCH)
 

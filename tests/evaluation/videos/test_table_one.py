@@ -3,7 +3,7 @@
 import pytest
 
 from evaluation.features import keypoints as keypoints_module
-from evaluation.features.table import read_features
+from evaluation.features.store import read_run
 from evaluation.features.video.scores import DIMENSIONS
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
@@ -40,12 +40,13 @@ def test_every_column_from_one_decode(folders, decodes, tmp_path):
     written = write_scored(scored, tmp_path / "out")
     measurement, _ = rescore(tmp_path / "out" / FEATURES_FILE)
     assert measurement.metrics == written.metrics
-    assert set(read_features(tmp_path / "out" / FEATURES_FILE)[0]) == {"prediction", "reference"}
+    kept = read_run(tmp_path / "out" / FEATURES_FILE)
+    assert kept.prediction is not None and set(kept.videos) == {"prediction", "reference"}
     table = read_table(tmp_path / "out" / "samples.parquet")
     means = table.groupby(["metric", "clip_id"]).value.mean()
     for name, values in measurement.samples.items():
         assert means[name].to_dict() == pytest.approx(
-            dict(zip(scored.prediction.clip_ids, values.tolist(), strict=True)), nan_ok=True
+            dict(zip(scored.features.prediction.clip_ids, values.tolist(), strict=True)), nan_ok=True
         )
 
 

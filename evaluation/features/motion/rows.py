@@ -1,0 +1,132 @@
+"""Clips to rows of a feature table, by the corrected definition or by a published one.
+
+Legend: T frames, J joints, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.definitions import VARIANTS
+from evaluation.features.motion.beats import motion_beat_times
+from evaluation.features.motion.body import body_track
+from evaluation.features.motion.geometric import limb_angle_columns, limb_angles
+from evaluation.features.motion.kinetic import log_energies, log_energy_columns
+from evaluation.features.motion.published import official_features, official_motion_beats
+from evaluation.features.table import FeatureTable
+from evaluation.features.wanted import ClipFunction
+from evaluation.inputs.pose_files import Track
+from madata.errors import MadanceError, MediaError
+
+__all__ = ["Window", "motion_rows"]
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A scored stretch of one clip; ``start_s`` is where it begins in the clip."""
+
+    clip_id: str
+    number: int
+    start_s: float
+    track: Track
+
+
+def motion_rows(
+    windows: Sequence[Window], definition: str, per_clip: Mapping[str, ClipFunction]
+) -> FeatureTable:
+    """The motion of windows, a row for each.
+
+    Args:
+        definition: ``corrected``, ``edge``, or a name in :data:`evaluation.definitions.VARIANTS`.
+        per_clip: name -> further number of each window.
+
+    Raises:
+        MediaError: a window cannot be measured (its torso is never seen).
+        MadanceError: there is no window, or the definition is unknown.
+    """
+    if not windows:
+        raise MadanceError("there is no clip to measure")
+    tracks = [window.track for window in windows]
+    if definition == "corrected":
+        features = _corrected(tracks)
+    elif definition == "edge" or definition in VARIANTS:
+        features = _published(tracks, definition)
+    else:
+        known = f"corrected, edge, {', '.join(VARIANTS)}"
+        raise MadanceError(f"there is no definition {definition!r}; known: {known}")
+    scalars = {name: [function(track) for track in tracks] for name, function in per_clip.items()}
+    return FeatureTable(
+        {
+            "clip_ids": np.array([window.clip_id for window in windows], np.str_),
+            "numbers": np.array([window.number for window in windows], np.int64),
+            "starts_s": np.array([window.start_s for window in windows], np.float64),
+            "frames": np.array([track.frames for track in tracks], np.int64),
+            "fps": np.array([track.fps or np.nan for track in tracks], np.float64),
+            "kinetic": features.kinetic,
+            "geometric": features.geometric,
+            "scalars/missing_rate": features.missing_rates,
+            **{f"scalars/{name}": np.array(values, np.float64) for name, values in scalars.items()},
+            "heard": np.zeros(len(windows), bool),
+        },
+        {
+            "motion_beats": tuple(features.motion_beats),
+            "music_beats": tuple(np.empty(0) for _ in windows),
+        },
+        {"kinetic": features.kinetic_names, "geometric": features.geometric_names},
+    )
+
+
+@dataclass
+class _Features:
+    kinetic: Array
+    geometric: Array
+    motion_beats: list[Floats]
+    missing_rates: Floats
+    kinetic_names: tuple[str, ...] = ()
+    geometric_names: tuple[str, ...] = ()
+
+
+def _corrected(tracks: Sequence[Track]) -> _Features:
+    kinetic, geometric, beats, missing_rates = [], [], [], []
+    for track in tracks:
+        if track.fps is None:
+            raise MediaError("gives no frame rate", reason="no_fps")
+        try:
+            body = body_track(track.points, track.names, track.fps, up=track.up, score=track.score)
+        except ValueError as error:
+            raise MediaError(str(error), reason="no_torso") from error
+        kinetic.append(log_energies(body))
+        geometric.append(limb_angles(body))
+        beats.append(motion_beat_times(body))
+        missing_rates.append(body.missing_rate)
+    return _Features(
+        np.stack(kinetic),
+        np.stack(geometric),
+        beats,
+        np.array(missing_rates),
+        log_energy_columns(body.names, body.dims),
+        limb_angle_columns(body.dims),
+    )
+
+
+def _published(tracks: Sequence[Track], definition: str) -> _Features:
+    missing_rates = np.array([track.missing_rate for track in tracks])
+    if definition == "edge":
+        empty = np.zeros((len(tracks), 0), np.float32)
+        return _Features(empty, empty, [np.empty(0)] * len(tracks), missing_rates)
+    variant = VARIANTS[definition]
+    if variant.placement == "pixels":
+        clips = [np.ascontiguousarray(track.points[..., ::-1], np.float64) for track in tracks]
+    else:
+        clips = [track.y_up for track in tracks]
+    kinetic, geometric = official_features(clips, variant)
+    beats = [found.astype(np.float64) for found in official_motion_beats(clips, variant)]
+    return _Features(kinetic, geometric, beats, missing_rates)

@@ -1,0 +1,155 @@
+"""The one place where a result is put together, whatever it was measured on."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from evaluation.features.cache import FeatureCache
+from evaluation.features.saved_reference import SavedReference
+from evaluation.features.table import RunFeatures
+from evaluation.inputs.discovery import clip_records, set_sha256
+from evaluation.inputs.pairing import Inputs
+from evaluation.options import Options
+from evaluation.protocol import Protocol
+from evaluation.result import (
+    Dataset,
+    Environment,
+    FileHashes,
+    Generation,
+    Metric,
+    Pose,
+    Problem,
+    ProtocolRef,
+    Result,
+    System,
+    Viewing,
+    labelled,
+    seal,
+)
+from madata.errors import MadanceError
+
+__all__ = ["assemble", "dataset_of", "maker_of"]
+
+_PACKAGES = ("madance", "numpy", "scipy", "librosa", "soundfile", "soxr", "av")
+_OF_PICTURES = ("torch", "opencv-python-headless", "scikit-image")
+
+
+def assemble(
+    protocol: Protocol,
+    maker: tuple[System, Generation | None],
+    dataset: Dataset,
+    metrics: Sequence[Metric],
+    *,
+    problems: Sequence[Problem] = (),
+    warnings: Sequence[str] = (),
+    pose: Pose | None = None,
+    viewing: Viewing | None = None,
+) -> Result:
+    """The sealed result of one run: partial where clips are missing, have problems, or were limited.
+
+    Args:
+        maker: what made the predictions, and how.
+        viewing: how pictures were looked at, where they were.
+    """
+    partial = bool(dataset.missing or problems) or dataset.limit is not None
+    system, generation = maker
+    result = Result(
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        status="partial" if partial else "complete",
+        errors=list(problems),
+        warnings=list(warnings),
+        system=system,
+        generation=generation,
+        protocol=ProtocolRef(name=protocol.name, version=protocol.version, sha256=protocol.sha256),
+        dataset=dataset,
+        pose=pose,
+        viewing=viewing,
+        metrics=list(metrics),
+        environment=_environment(*_PACKAGES, *(_OF_PICTURES if viewing else ())),
+    )
+    return seal(result)
+
+
+def _environment(*names: str) -> Environment:
+    """This Python and the versions of the packages that numbers depend on."""
+    packages = {}
+    for name in names:
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return Environment(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        packages=packages,
+    )
+
+
+def dataset_of(
+    inputs: Inputs,
+    features: RunFeatures,
+    cache: FeatureCache,
+    *,
+    saved: SavedReference | None = None,
+    music_sha256: Mapping[str, str] | None = None,
+    limit: int | None = None,
+) -> Dataset:
+    """Which clips were asked for and which were scored, with the hashes of their files.
+
+    Where motion was measured, the scored clips are those whose motion could be used; a clip whose pictures could not is
+    missing all the same.
+    """
+    made = {clip: cache.sha256(path) for clip, path in inputs.prediction_files.items()}
+    real = {clip: cache.sha256(path) for clip, path in inputs.reference_files.items()}
+    real = saved.sha256 if saved else real
+    heard = music_sha256 or {}
+    seen, of_reference = (
+        set(features.videos[side].scored_clips) if side in features.videos else set()
+        for side in ("prediction", "reference")
+    )
+    scored = seen
+    if features.prediction is not None and features.reference is not None:
+        scored, of_reference = set(features.prediction.clip_ids), set(features.reference.clip_ids)
+    present = scored & seen if "prediction" in features.videos else scored
+    name = saved.name if saved else inputs.reference.path.resolve().name if inputs.reference else "none"
+    return Dataset(
+        name=name,
+        reference_sha256=set_sha256(real),
+        music_sha256=None if music_sha256 is None else set_sha256(heard),
+        n_expected=len(inputs.match.expected),
+        n_scored=len(scored),
+        n_reference=len(of_reference),
+        missing=[clip for clip in inputs.match.expected if clip not in present],
+        ignored=list(inputs.match.extra),
+        limit=limit,
+        files={
+            clip: FileHashes(prediction=made.get(clip), reference=real.get(clip), music=heard.get(clip))
+            for clip in sorted({*made, *real})
+        },
+    )
+
+
+def maker_of(
+    predictions: Path, run: Path | None, protocol: Protocol, options: Options
+) -> tuple[System, Generation | None]:
+    """What made the predictions: a run says so itself, and so do records beside single clips.
+
+    Of other folders the name is all that is known.
+
+    Raises:
+        MadanceError: the clips are of several systems or models.
+    """
+    if run is not None:
+        from evaluation.generate import describe_run
+
+        return describe_run(run, options.system)
+    made = {(record["system"]["name"], record.get("label")) for record in clip_records(predictions)}
+    if len(made) > 1:
+        listed = ", ".join(sorted(labelled(*maker) for maker in made))
+        raise MadanceError(f"{predictions}: its clips are by several systems ({listed}); score them apart")
+    own, label = made.pop() if made else (predictions.resolve().name, None)
+    return System(name=labelled(options.system or own, label), task=protocol.task), None

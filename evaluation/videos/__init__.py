@@ -1,1 +1,0 @@
-"""Scores of pictures: each video is decoded once, and every metric that was asked for sees its frames."""
