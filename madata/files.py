@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import io
 import json
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "atomic_path",
+    "hold_file",
+    "hold_folder",
     "npz_names",
     "read_json",
     "read_npz",
@@ -72,6 +75,39 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def hold_file(lock: Path) -> Iterator[bool]:
+    """Hold a lock while the block runs; gives ``False`` when another process has it.
+
+    The system releases it when the process ends, however it ends.
+    """
+    with _storage_errors(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        stream = lock.open("w")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes that would write the same folder out of it while the block runs.
+
+    Raises:
+        MadanceError: another process works there, or the folder cannot be written.
+    """
+    with hold_file(folder / ".lock") as held:
+        if not held:
+            raise MadanceError(
+                f"{folder}: another process works there; wait for it, or choose another folder"
+            )
+        yield
 
 
 def remove_leftovers(folder: Path) -> None:

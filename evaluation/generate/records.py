@@ -17,7 +17,6 @@ its process: it is tried again after all others.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import json
 import shutil
@@ -30,7 +29,7 @@ from evaluation.systems import Loaded
 from madata.cache import remembered_sha256
 from madata.config import differences
 from madata.errors import ConfigError, MadanceError
-from madata.files import read_json, write_json
+from madata.files import hold_file, read_json, write_json
 
 __all__ = ["RUN_SCHEMA", "Entry", "Records", "refuse_other_run"]
 
@@ -170,13 +169,8 @@ class Records:
     @contextlib.contextmanager
     def claim(self, clip_id: str) -> Iterator[bool]:
         """Hold a clip; gives ``False`` when another process has it."""
-        with (self._locks / clip_id).open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+        with hold_file(self._locks / clip_id) as held:
+            yield held
 
     def sweep(self) -> None:
         """Remove what killed processes left half written; only when every clip is done, so that nobody writes."""

@@ -23,7 +23,7 @@ from madata.curate.source import curate_source
 from madata.curate.sources import Collection, collect
 from madata.engine import run
 from madata.errors import MadanceError, MediaError
-from madata.files import remove_leftovers, write_json, write_text
+from madata.files import hold_folder, remove_leftovers, write_json, write_text
 from madata.manifest import (
     SHOT_COLUMNS,
     SOURCE_COLUMNS,
@@ -87,27 +87,29 @@ def curate(
     Raises:
         MadanceError: nothing to do, other settings than those ``out`` was made with, a full disk, missing weights.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(out)
-    _settle_settings(out, config)
-    found = collect(paths, out=out)
-    sources = found.sources[:limit]
-    journal = Journal(out / "journal", config.hash)
-    entries = {source.source_id: journal.read(source.source_id) for source in sources}
-    pending = [
-        source for source in sources if (entry := entries[source.source_id]) is None or entry.state != "done"
-    ]
-    on_start(sum(_declared_seconds(source) for source in pending))
-    work = partial(curate_source, out=out, config=config, weights=weights, device=device)
-    for outcome in run(work, pending, jobs=jobs, on_progress=on_progress):
-        if outcome.fatal:
-            raise MadanceError(outcome.error or "a worker failed")
-        entry = outcome.value or _crashed(outcome.item, outcome.error or "no result")
-        entries[outcome.item.source_id] = entry
-        done = sum(one is not None for one in entries.values())
-        on_source(f"{done}/{len(sources)}  {found.names[outcome.item.source_id]!r}: {_outcome(entry)}")
-    finished = [(source, entry) for source in sources if (entry := entries[source.source_id]) is not None]
-    return _publish(out, finished, found, config)
+    with hold_folder(out):
+        remove_leftovers(out)
+        _settle_settings(out, config)
+        found = collect(paths, out=out)
+        sources = found.sources[:limit]
+        journal = Journal(out / "journal", config.hash)
+        entries = {source.source_id: journal.read(source.source_id) for source in sources}
+        pending = [
+            source
+            for source in sources
+            if (entry := entries[source.source_id]) is None or entry.state != "done"
+        ]
+        on_start(sum(_declared_seconds(source) for source in pending))
+        work = partial(curate_source, out=out, config=config, weights=weights, device=device)
+        for outcome in run(work, pending, jobs=jobs, on_progress=on_progress):
+            if outcome.fatal:
+                raise MadanceError(outcome.error or "a worker failed")
+            entry = outcome.value or _crashed(outcome.item, outcome.error or "no result")
+            entries[outcome.item.source_id] = entry
+            done = sum(one is not None for one in entries.values())
+            on_source(f"{done}/{len(sources)}  {found.names[outcome.item.source_id]!r}: {_outcome(entry)}")
+        finished = [(source, entry) for source in sources if (entry := entries[source.source_id]) is not None]
+        return _publish(out, finished, found, config)
 
 
 def _outcome(entry: Entry) -> str:

@@ -19,7 +19,7 @@ from madata.curate.journal import Entry, Journal
 from madata.curate.settings import WindowsConfig, load_config
 from madata.engine import run
 from madata.errors import ConfigError, MadanceError, did_you_mean
-from madata.files import remove_leftovers, write_json
+from madata.files import hold_folder, remove_leftovers, write_json
 from madata.manifest import SOURCE_COLUMNS, clip_columns, dropped_columns, write_table
 from madata.render.backdrop import BACKDROPS
 from madata.render.clips import MIXED, RenderSettings, make_renderer, render_source
@@ -118,27 +118,27 @@ def render_motions(
     """
     make_renderer(settings.renderer, settings.model)
     sources = find_motions(paths, out=out, music=settings.music)[:limit]
-    out.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(out)
-    # A folder is made under one set of settings: its clips are told apart by motion and frame alone.
-    settle(out / "settings.json", settings.to_json())
-    journal = Journal(out / "journal", settings.hash)
-    entries = {source.source_id: journal.read(source.source_id) for source in sources}
-    pending = [source for source in sources if entries[source.source_id] is None]
-    on_start(len(pending))
-    for outcome in run(partial(render_source, out=out, settings=settings), pending, jobs=jobs):
-        if outcome.fatal:
-            raise MadanceError(outcome.error or "a worker failed")
-        result = outcome.value or _crashed(outcome.item, outcome.error or "no result")
-        entries[outcome.item.source_id] = result
-        if result.source["status"] == "done":
-            journal.write(outcome.item.source_id, result)
-        on_motion()
-    finished = [entry for source in sources if (entry := entries[source.source_id]) is not None]
-    silent = sum(source.music is None for source in sources) if settings.music is not None else 0
-    summary = _publish(out, finished, settings, silent)
-    write_json(out / "summary.json", asdict(summary))
-    return summary
+    with hold_folder(out):
+        remove_leftovers(out)
+        # A folder is made under one set of settings: its clips are told apart by motion and frame alone.
+        settle(out / "settings.json", settings.to_json())
+        journal = Journal(out / "journal", settings.hash)
+        entries = {source.source_id: journal.read(source.source_id) for source in sources}
+        pending = [source for source in sources if entries[source.source_id] is None]
+        on_start(len(pending))
+        for outcome in run(partial(render_source, out=out, settings=settings), pending, jobs=jobs):
+            if outcome.fatal:
+                raise MadanceError(outcome.error or "a worker failed")
+            result = outcome.value or _crashed(outcome.item, outcome.error or "no result")
+            entries[outcome.item.source_id] = result
+            if result.source["status"] == "done":
+                journal.write(outcome.item.source_id, result)
+            on_motion()
+        finished = [entry for source in sources if (entry := entries[source.source_id]) is not None]
+        silent = sum(source.music is None for source in sources) if settings.music is not None else 0
+        summary = _publish(out, finished, settings, silent)
+        write_json(out / "summary.json", asdict(summary))
+        return summary
 
 
 def _crashed(source: MotionSource, message: str) -> Entry:

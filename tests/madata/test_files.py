@@ -14,6 +14,8 @@ import pytest
 from madata.errors import MadanceError, MediaError
 from madata.files import (
     atomic_path,
+    hold_file,
+    hold_folder,
     read_json,
     read_npz,
     read_pickle,
@@ -245,3 +247,24 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path, place):
     with pytest.raises(MadanceError, match=r"^cannot write .*: [A-Z]"):
         write_json(tmp_path / place, 1)
     assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_one_process_at_a_time_holds_a_folder(tmp_path):
+    code = f"""
+        from pathlib import Path
+        from madata.files import hold_folder
+        with hold_folder(Path({str(tmp_path / "run")!r})):
+            print("held", flush=True)
+            input()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(MadanceError, match="another process works there"), hold_folder(tmp_path / "run"):
+            pass
+        with hold_file(tmp_path / "run" / "other.lock") as held:
+            assert held
+        other.kill()
+        other.wait()
+    with hold_folder(tmp_path / "run"):
+        pass

@@ -31,12 +31,12 @@ from mace_dance.training.shared.draws import Part, part_of_batch, parts_of_step,
 from mace_dance.training.shared.interruption import stop_wished
 from mace_dance.training.shared.rates import build_optimizer, learning_rate, set_learning_rate
 from mace_dance.training.shared.records import TrainingProgress, TrainingRecords
-from mace_dance.training.shared.run_folder import hold_folder, settle_training
+from mace_dance.training.shared.run_folder import settle_training
 from mace_dance.training.shared.settings import LoopSettings
 from mace_dance.training.shared.task import TrainingTask
 from madata.config import to_toml
 from madata.errors import ConfigError, MadanceError
-from madata.files import read_json, write_json, write_text
+from madata.files import hold_folder, read_json, write_json, write_text
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

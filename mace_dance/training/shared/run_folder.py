@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from madata.config import refuse_differences
-from madata.errors import ConfigError, MadanceError
+from madata.errors import ConfigError
 from madata.files import read_json, write_json
 
-__all__ = ["hold_folder", "settle_training"]
+__all__ = ["settle_training"]
 
 _FILE = "run.json"
 
@@ -40,19 +38,3 @@ def settle_training(out: Path, deciding: Mapping[str, Any]) -> None:
         raise ConfigError(f"{out}: has checkpoints and no {_FILE}; choose another folder")
     else:
         write_json(path, deciding)
-
-
-@contextlib.contextmanager
-def hold_folder(out: Path) -> Iterator[None]:
-    """Keep other trainers out of ``out`` while the block runs.
-
-    Raises:
-        MadanceError: another process trains there.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MadanceError(f"{out}: another process is training there") from error
-        yield
