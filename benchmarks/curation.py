@@ -163,7 +163,7 @@ def run_ours(paths: list[Path]) -> dict[str, object]:
 def run_stages(paths: list[Path]) -> dict[str, object]:
     """Where our CPU seconds go, models loaded beforehand."""
     from madata import pose
-    from madata.curate import source, verdicts
+    from madata.curate import look, source
     from madata.curate.settings import load_config
     from madata.files import sha256_file
     from madata.shots import load_transnet
@@ -186,9 +186,9 @@ def run_stages(paths: list[Path]) -> dict[str, object]:
 
     ShotStream.feed = timed("TransNet V2", ShotStream.feed)
     ShotStream.close = timed("TransNet V2", ShotStream.close)
-    verdicts._flow_of = timed("flow", verdicts._flow_of)
-    verdicts.examine = timed("people", verdicts.examine)
-    verdicts.pose.load = lambda name, **options: backend
+    look.measure_flow = timed("flow", look.measure_flow)
+    look.examine = timed("people", look.examine)
+    source.pose.load = lambda name, **options: backend
     source.cut = timed("cut and encode", source.cut)
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()

@@ -8,7 +8,7 @@ second dancer who enters late costs the windows he is in. The paper's order asks
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class PieceJudge:
 
     Args:
         out: the folder of the data set; the keypoints of kept windows are written there at once.
-        framing: from the shown picture of the source to that of its clips.
+        framing: from the size of a shown picture to that of its clip.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class PieceJudge:
         *,
         out: Path,
         config: CurationConfig,
-        framing: Framing,
+        framing: Callable[[tuple[int, int]], Framing],
     ) -> None:
         self._source_id = source_id
         self._out = out
@@ -134,7 +134,7 @@ class PieceJudge:
     def _keep(self, piece: Piece, window: Piece) -> None:
         clip_id = f"{self._source_id}-{window.span.start:06d}"
         keypoints = Path("keypoints") / f"{clip_id}.npz"
-        _write_keypoints(self._out / keypoints, window, self._framing)
+        _write_keypoints(self._out / keypoints, window, self._framing(window.size))
         output = self._config.output
         self.decisions.clips.append(
             {

@@ -1,33 +1,45 @@
-"""What is measured in the pictures of one stretch, each measurement when it is first asked for."""
+"""What is measured in the pictures and the sound of one stretch, each measurement when it is first asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from madata.curate.observe import Sample, Stretch
 from madata.curate.piece import Performer
+from madata.curate.sound import FRAMES_PER_S, SoundLevels
 from madata.flow import FlowMeter, FlowSample
 from madata.people import PeopleRule, Verdict, examine
 from madata.pose.base import PoseBackend
+from madata.types import FloatArray
+from madata.video import SoundTrack
 
-__all__ = ["Looked", "measure_flow"]
+__all__ = ["Looked", "measure_flow", "measure_sound"]
 
 
 class Looked:
     """See :class:`madata.curate.piece.Evidence`.
 
     Args:
+        track: the sound of the source, ``None`` where there is none. Stretches are listened to in order.
         backend: gives the pose backend; called only if people are asked for.
     """
 
     def __init__(
-        self, stretch: Stretch, *, pairs_per_s: float, backend: Callable[[], PoseBackend], rule: PeopleRule
+        self,
+        stretch: Stretch,
+        *,
+        track: SoundTrack | None,
+        pairs_per_s: float,
+        backend: Callable[[], PoseBackend],
+        rule: PeopleRule,
     ) -> None:
         self._stretch = stretch
+        self._track = track
         self._pairs_per_s = pairs_per_s
         self._backend = backend
         self._rule = rule
@@ -37,6 +49,12 @@ class Looked:
     def flow(self) -> Sequence[FlowSample]:
         """Motion between successive grey pictures."""
         return measure_flow(self._stretch.grey, self._pairs_per_s)
+
+    @cached_property
+    def sound(self) -> SoundLevels | None:
+        """Power of the sound while the stretch is shown."""
+        span = self._stretch.span
+        return None if self._track is None else measure_sound(self._track, span.start_s, span.end_s)
 
     @cached_property
     def performer(self) -> Performer:
@@ -91,3 +109,23 @@ def measure_flow(samples: Sequence[Sample], pairs_per_s: float) -> list[FlowSamp
     meter = FlowMeter(pairs_per_s=pairs_per_s)
     found = [meter.push(sample.image, sample.time_s) for sample in samples]
     return [sample for sample in found if sample is not None]
+
+
+def measure_sound(track: SoundTrack, start_s: float, end_s: float) -> SoundLevels:
+    """Power of the sound in frames of 20 ms from one time to another."""
+    power: list[FloatArray] = []
+    missing: list[FloatArray] = []
+    count = round((end_s - start_s) * FRAMES_PER_S)
+    for first in range(0, count, FRAMES_PER_S):
+        frames = min(FRAMES_PER_S, count - first)
+        begins_s = start_s + first / FRAMES_PER_S
+        part = track.read(begins_s, begins_s + frames / FRAMES_PER_S)
+        squares = (part.waveform**2).mean(axis=0)
+        edges = np.linspace(0, len(squares), frames + 1).astype(int)
+        power.append(np.array([squares[a:b].mean() for a, b in pairwise(edges)], np.float32))
+        missing.append(np.full(frames, part.missing_s * FRAMES_PER_S / frames, np.float32))
+    return SoundLevels(
+        start_s,
+        np.concatenate([np.zeros(0, np.float32), *power]),
+        np.concatenate([np.zeros(0, np.float32), *missing]),
+    )

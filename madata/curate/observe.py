@@ -24,6 +24,10 @@ from madata.types import Span
 
 if TYPE_CHECKING:
     from madata.video import Frame
+    from madata.video.geometry import Orientation
+
+_DARK_DEVIATION = 4.0
+"""Grey levels; in a thumbnail that deviates less from its mean nobody can be seen."""
 
 __all__ = ["Sample", "ShotSpan", "SourceObserver", "Stretch"]
 
@@ -42,7 +46,8 @@ class ShotSpan:
     """A shot and what it begins with.
 
     Attributes:
-        begins_with: ``"start"``, ``"cut"`` or ``"gradual"``.
+        begins_with: ``"start"``, ``"cut"``, ``"gradual"``, ``"jump"`` (:mod:`madata.shots.jump`) or ``"geometry"``
+            (another size, shape or rotation of the picture).
         single, many_hot: the boundary's highest probabilities; ``None`` at the start of the source.
     """
 
@@ -57,12 +62,17 @@ class Stretch:
     """A whole stretch of one shot with its pictures, ready to be judged.
 
     Attributes:
+        size: (width, height) px of the shown picture.
         frame_times_s: (n + 1,) float64, when each of its n frames appears and when the last one disappears.
+        changes: (n,) how much each frame differs from the one before: grey levels, the largest difference of its
+            thumbnail.
         grey, pictures: the samples inside it.
     """
 
     span: Span
+    size: tuple[int, int]
     frame_times_s: npt.NDArray[np.float64]
+    changes: npt.NDArray[np.uint8]
     grey: tuple[Sample, ...]
     pictures: tuple[Sample, ...]
 
@@ -75,11 +85,13 @@ class _Rate:
         self._slot: int | None = None
 
     def due(self, time_s: float) -> bool:
-        slot = int(np.floor(time_s * self._per_s + 1e-6))
-        if slot == self._slot:
-            return False
-        self._slot = slot
-        return True
+        return self._slot_of(time_s) != self._slot
+
+    def take(self, time_s: float) -> None:
+        self._slot = self._slot_of(time_s)
+
+    def _slot_of(self, time_s: float) -> int:
+        return int(np.floor(time_s * self._per_s + 1e-6))
 
 
 class SourceObserver:
@@ -87,16 +99,11 @@ class SourceObserver:
 
     Args:
         stream: the boundary probabilities, e.g. ``load_transnet().stream()``.
-        shown: (width, height) px of the shown picture.
         judge: called with each stretch in order.
     """
 
     def __init__(
-        self,
-        config: CurationConfig,
-        stream: BoundaryStream,
-        shown: tuple[int, int],
-        judge: Callable[[Stretch], None],
+        self, config: CurationConfig, stream: BoundaryStream, judge: Callable[[Stretch], None]
     ) -> None:
         self._config = config
         self._judge = judge
@@ -104,20 +111,24 @@ class SourceObserver:
             stream,
             cut_threshold=config.shots.cut_threshold,
             transition_threshold=config.shots.transition_threshold,
+            jump_above=config.shots.jump_above,
         )
-        self._grey_size = working_size(shown, config.motion.long_side)
-        self._picture_size = _fit(shown, config.people.long_side)
         self._grey_rate = _Rate(config.motion.pairs_per_s)
         self._picture_rate = _Rate(config.people.samples_per_s)
         self._grey: list[Sample] = []
         self._pictures: list[Sample] = []
         self._times_s: list[float] = []
+        self._changes: list[int] = []
+        self._sizes: list[tuple[int, tuple[int, int]]] = []
+        self._geometry: tuple[tuple[int, int], Orientation] | None = None
+        self._thumbnail: npt.NDArray[np.uint8] | None = None
         self._end_s = 0.0
         self._damaged: set[int] = set()
         self._piece_start = 0
         self._seen = 0
         self._in_shot = False
         self.shots: list[ShotSpan] = []
+        self.transitions: list[Span] = []
 
     def feed(self, frame: Frame) -> None:
         """Take the next frame."""
@@ -125,13 +136,34 @@ class SourceObserver:
         self._end_s = frame.end_s
         if frame.damaged:
             self._damaged.add(frame.index)
+        geometry = (frame.shown_size, frame.orientation)
+        begins = None if geometry == self._geometry else "geometry"
+        if begins:
+            self._geometry = geometry
+            self._sizes.append((frame.index, frame.shown_size))
+        thumbnail = frame.scaled(THUMBNAIL_SIZE, "rgb24", interpolation="bicubic")
+        self._note_change(thumbnail)
+        self._sample(frame, seen=float(thumbnail.std()) >= _DARK_DEVIATION)
+        self._follow(self._shots.feed(thumbnail, frame.time_s, begins=begins))
+
+    def _note_change(self, thumbnail: npt.NDArray[np.uint8]) -> None:
+        last, self._thumbnail = self._thumbnail, thumbnail
+        change = 255 if last is None else int(np.abs(thumbnail.astype(np.int16) - last).max())
+        self._changes.append(change)
+
+    def _sample(self, frame: Frame, *, seen: bool) -> None:
+        size = frame.shown_size
         if self._grey_rate.due(frame.time_s):
-            grey = frame.scaled(self._grey_size, "gray", interpolation="area")
+            self._grey_rate.take(frame.time_s)
+            grey_size = working_size(size, self._config.motion.long_side)
+            grey = frame.scaled(grey_size, "gray", interpolation="area")
             self._grey.append(Sample(frame.index, frame.time_s, grey))
-        if self._picture_rate.due(frame.time_s):
-            picture = frame.scaled(self._picture_size, "rgb24", interpolation="bilinear")
+        # where the light is off nothing is seen of anybody: the next frame that shows something is taken
+        if seen and self._picture_rate.due(frame.time_s):
+            self._picture_rate.take(frame.time_s)
+            picture_size = _fit(size, self._config.people.long_side)
+            picture = frame.scaled(picture_size, "rgb24", interpolation="bilinear")
             self._pictures.append(Sample(frame.index, frame.time_s, picture))
-        self._follow(self._shots.feed(frame.scaled(THUMBNAIL_SIZE, "rgb24", interpolation="bicubic")))
 
     def close(self) -> None:
         """Judge what is left."""
@@ -142,6 +174,8 @@ class SourceObserver:
             if isinstance(event, Shot):
                 self._in_shot = not event.closed
                 self._grow(event)
+            elif not event.is_cut:
+                self.transitions.append(self.span(event.start, event.end))
         self._forget(self._piece_start if self._in_shot else self._shots.decided)
 
     def _grow(self, shot: Shot) -> None:
@@ -172,7 +206,9 @@ class SourceObserver:
             tuple(sample for sample in samples if start <= sample.index < end)
             for samples in (self._grey, self._pictures)
         ]
-        self._judge(Stretch(self.span(start, end), times, *inside))
+        size = next(size for first, size in reversed(self._sizes) if first <= start)
+        changes = np.array(self._changes[start:end], np.uint8)
+        self._judge(Stretch(self.span(start, end), size, times, changes, *inside))
         self._forget(end)
 
     def _forget(self, index: int) -> None:
@@ -190,9 +226,13 @@ class SourceObserver:
         span, before = self.span(shot.start, shot.end), shot.before
         if before is None:
             return ShotSpan(span, "start", None, None)
-        return ShotSpan(span, "cut" if before.is_cut else "gradual", before.single, before.many_hot)
+        begins_with = "cut" if before.is_cut else "gradual"
+        if before.single <= self._config.shots.cut_threshold:
+            begins_with = self._shots.begins_with(shot.start) or begins_with
+        return ShotSpan(span, begins_with, before.single, before.many_hot)
 
 
 def _fit(shown: tuple[int, int], long_side: int) -> tuple[int, int]:
-    scale = min(1.0, long_side / max(shown))
+    """Small pictures are enlarged: in them the networks take one body for two."""
+    scale = long_side / max(shown)
     return max(2, round(shown[0] * scale)), max(2, round(shown[1] * scale))

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from madata.curate.sound import SoundLevels
 from madata.flow import Box, FlowSample, MotionSummary, summarize
-from madata.types import FloatArray, Span, VideoInfo
+from madata.types import FloatArray, Span
 
 __all__ = ["Evidence", "Performer", "Piece"]
 
@@ -70,7 +71,7 @@ class Performer:
 
 
 class Evidence(Protocol):
-    """What was measured in a stretch; :mod:`madata.curate.look` makes it from pictures."""
+    """What was measured in a stretch; :mod:`madata.curate.look` makes it from pictures and sound."""
 
     @property
     def flow(self) -> Sequence[FlowSample]:
@@ -84,29 +85,36 @@ class Evidence(Protocol):
     def people_known(self) -> bool:
         """Whether people have been looked for."""
 
+    @property
+    def sound(self) -> SoundLevels | None:
+        """The sound; ``None`` where the source has no track."""
+
 
 @dataclass(frozen=True)
 class Piece:
     """Frames [start, end) of one shot.
 
     Attributes:
-        info: the source.
+        size: (width, height) px of the picture as shown.
         frame_times_s: (n + 1,) when each of its n frames appears and when the last one disappears.
+        changes: (n,) how much each frame differs from the one before: grey levels, the largest difference of its
+            thumbnail.
         evidence: what was measured, perhaps in a longer stretch that this is a part of.
         is_window: it is a window, not a whole stretch.
     """
 
-    info: VideoInfo
+    size: tuple[int, int]
     span: Span
     frame_times_s: npt.NDArray[np.float64]
+    changes: npt.NDArray[np.uint8]
     evidence: Evidence
     is_window: bool = False
 
     def part(self, span: Span, *, is_window: bool = False) -> Piece:
         """A part of it, with the same evidence."""
-        first = span.start - self.span.start
-        times = self.frame_times_s[first : first + span.end - span.start + 1]
-        return Piece(self.info, span, times, self.evidence, is_window)
+        first, last = span.start - self.span.start, span.end - self.span.start
+        times, changes = self.frame_times_s[first : last + 1], self.changes[first:last]
+        return Piece(self.size, span, times, changes, self.evidence, is_window)
 
     def span_of(self, start: int, end: int) -> Span:
         """Frames [start, end) of the source, which must lie in the piece, with their times."""
@@ -128,6 +136,12 @@ class Piece:
     def people_known(self) -> bool:
         """Whether people have been looked for."""
         return self.evidence.people_known
+
+    @cached_property
+    def sound(self) -> SoundLevels | None:
+        """The sound while it is shown; ``None`` where the source has no track."""
+        sound = self.evidence.sound
+        return None if sound is None else sound.between(self.span.start_s, self.span.end_s)
 
     def motion(self, *, boxes: bool) -> MotionSummary:
         """Motion, with ``boxes`` in the performer's box too."""

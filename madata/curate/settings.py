@@ -44,6 +44,7 @@ class ShotsConfig(ClosedModel):
 
     cut_threshold: float = Field(gt=0, lt=1)
     transition_threshold: float = Field(gt=0, lt=1)
+    jump_above: float = Field(gt=1)
     max_s: float = Field(gt=0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from madata.manifest import span_row
 from madata.people import PeopleRule
 from madata.pose import PoseBackend
 from madata.types import Source, Span, VideoInfo
-from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, cut, probe
+from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, SoundTrack, cut, probe
 
 __all__ = ["curate_source", "encode_settings"]
 
@@ -83,14 +84,15 @@ def _analyse(
 
     reported_s = 0.0
     try:
-        with Decoder(source.path) as decoder:
+        with ExitStack() as stack:
+            decoder = stack.enter_context(Decoder(source.path))
             info = decoder.info
             judge = PieceJudge(
-                source.source_id, out=out, config=config, framing=encode_settings(config).framing(info.size)
+                source.source_id, out=out, config=config, framing=encode_settings(config).framing
             )
-            observer = SourceObserver(
-                config, load_transnet(device).stream(), info.size, partial(_judge, judge, info, config, load)
-            )
+            track = stack.enter_context(SoundTrack(source.path)) if info.audio else None
+            look = partial(_judge, judge, config, track, load)
+            observer = SourceObserver(config, load_transnet(device).stream(), look)
             end_s = info.start_s
             for frame in decoder:
                 observer.feed(frame)
@@ -103,17 +105,8 @@ def _analyse(
     except MediaError as error:
         return Entry("done", {"status": "failed", "reason": error.reason, "message": str(error), "clips": 0})
     row = {
-        "codec": info.codec,
-        "width": info.size[0],
-        "height": info.size[1],
-        "rotation": info.rotation,
-        "fps": info.fps,
+        **_source_row(info, decoded),
         "duration_s": round(end_s - info.start_s, 6),
-        "frames_declared": info.num_frames,
-        "frames": decoded.frames_decoded,
-        "damaged_frames": decoded.damaged_frames,
-        "audio_codec": info.audio.codec if info.audio else None,
-        "audio_rate_hz": info.audio.rate_hz if info.audio else None,
         "shots": len(observer.shots),
         "segments": judge.pieces,
         **_condition(decoded),
@@ -140,19 +133,36 @@ def _load_backend(
 
 def _judge(
     judge: PieceJudge,
-    info: VideoInfo,
     config: CurationConfig,
+    track: SoundTrack | None,
     load: Callable[[], PoseBackend],
     stretch: Stretch,
 ) -> None:
     """Judge one stretch by its pictures, which are gone afterwards."""
     evidence = Looked(
         stretch,
+        track=track,
         pairs_per_s=config.motion.pairs_per_s,
         backend=load,
         rule=PeopleRule(min_hips=config.people.min_hips),
     )
-    judge(Piece(info, stretch.span, stretch.frame_times_s, evidence), stretch.pictures)
+    piece = Piece(stretch.size, stretch.span, stretch.frame_times_s, stretch.changes, evidence)
+    judge(piece, stretch.pictures)
+
+
+def _source_row(info: VideoInfo, decoded: DecodeReport) -> dict[str, Any]:
+    return {
+        "codec": info.codec,
+        "width": info.size[0],
+        "height": info.size[1],
+        "rotation": info.rotation,
+        "fps": info.fps,
+        "frames_declared": info.num_frames,
+        "frames": decoded.frames_decoded,
+        "damaged_frames": decoded.damaged_frames,
+        "audio_codec": info.audio.codec if info.audio else None,
+        "audio_rate_hz": info.audio.rate_hz if info.audio else None,
+    }
 
 
 def _condition(decoded: DecodeReport) -> dict[str, str | None]:

@@ -39,7 +39,15 @@ without head and legs may be somebody; a mirror that shows the other side of the
 """
 
 from madata.people.rule import PeopleRule
-from madata.people.tracks import Sightings, Track, confidence, follow_people, pose_change, sightings
+from madata.people.tracks import (
+    Sightings,
+    Track,
+    confidence,
+    follow_people,
+    joint_change,
+    pose_change,
+    sightings,
+)
 from madata.people.verdict import Verdict, decide, examine, judge, mirror_error
 
 __all__ = [
@@ -51,6 +59,7 @@ __all__ = [
     "decide",
     "examine",
     "follow_people",
+    "joint_change",
     "judge",
     "mirror_error",
     "pose_change",

@@ -23,6 +23,7 @@ __all__ = [
     "bone_distance",
     "confidence",
     "follow_people",
+    "joint_change",
     "joint_columns",
     "pose_change",
     "sightings",
@@ -177,19 +178,28 @@ def _gather(found: Sequence[Sightings], rows: Sequence[tuple[int, int]]) -> Trac
 
 
 def pose_change(track: Track) -> float:
+    """How much the pose of a track changes, see :func:`joint_change`."""
+    return joint_change(track.xy, track.score)
+
+
+def joint_change(xy: FloatArray, score: FloatArray) -> float:
     """How much a pose changes: mean deviation over time of its visible joints, in :func:`body_shapes`.
 
     Position and scale of the body are taken out, so a poster does not change under a moving camera. Infinity
     where fewer than three sightings say nothing.
+
+    Args:
+        xy: (K, J, 2) px of K sightings.
+        score: (K, J).
     """
-    visible = track.score.min(axis=0) >= _VISIBLE
-    if len(track) < 3 or not visible.any():
+    visible = score.min(axis=0, initial=1.0) >= _VISIBLE
+    if len(xy) < 3 or not visible.any():
         return float("inf")
-    return float(np.linalg.norm(body_shapes(track)[:, visible].std(axis=0), axis=-1).mean())
+    return float(np.linalg.norm(body_shapes(xy)[:, visible].std(axis=0), axis=-1).mean())
 
 
-def body_shapes(track: Track) -> FloatArray:
+def body_shapes(xy: FloatArray) -> FloatArray:
     """Poses (K, J, 2) about the centre of their joints, scaled to a mean distance of 1 from it."""
-    about = track.xy - track.xy.mean(axis=1, keepdims=True)
+    about = xy - xy.mean(axis=1, keepdims=True)
     spread = np.linalg.norm(about, axis=-1).mean(axis=1)
     return np.asarray(about / np.maximum(spread, 1e-6)[:, None, None], np.float32)

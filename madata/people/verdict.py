@@ -215,7 +215,7 @@ def mirror_error(track: Track, performer: Track, skeleton_name: str) -> float:
     shared, rows, columns = np.intersect1d(track.samples, performer.samples, return_indices=True)
     if len(shared) < 3:
         return float("inf")
-    poses, others = body_shapes(track)[rows], body_shapes(performer)[columns]
+    poses, others = body_shapes(track.xy)[rows], body_shapes(performer.xy)[columns]
     exchanged = others[:, skeleton(skeleton_name).mirrored]
     turned = exchanged * np.array([-1.0, 1.0], np.float32)
     double, facing, beside = (

@@ -4,7 +4,7 @@ Use::
 
     detector = ShotDetector(load_transnet().stream())
     for frame in decoder:
-        events = detector.feed(frame.scaled(THUMBNAIL_SIZE))
+        events = detector.feed(frame.scaled(THUMBNAIL_SIZE), frame.time_s)
     events = detector.close()
 """
 

@@ -129,7 +129,7 @@ def _run(decoder: Decoder, sound: SoundTrack | None, timeline: Timeline, jobs: S
             reached_s = frame.end_s
             while waiting and waiting[0].first_s < frame.end_s:
                 active.append(waiting.popleft())
-                active[-1].open(frame, decoder, sound)
+                active[-1].open(frame, sound)
             for job in active:
                 job.show(frame)
             active = [job for job in active if not job.done]
@@ -162,10 +162,10 @@ class _Job:
         """When to look at the source for the first frame."""
         return float(self._looks[0])
 
-    def open(self, frame: Frame, decoder: Decoder, sound: SoundTrack | None) -> None:
+    def open(self, frame: Frame, sound: SoundTrack | None) -> None:
         """Prepare the writer; ``frame`` is the first one shown."""
         settings = self._settings
-        framing = settings.framing(decoder.info.size)
+        framing = settings.framing(frame.shown_size)
         tags = ColourTags.of(frame.picture)
         self._painter = Painter(framing, frame.orientation, tags)
         waveform = None

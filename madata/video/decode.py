@@ -21,7 +21,7 @@ import numpy.typing as npt
 from madata.errors import MediaError
 from madata.types import VideoInfo
 from madata.video.container import open_media, read_packets, time_zero_s, video_stream
-from madata.video.geometry import Orientation
+from madata.video.geometry import Orientation, shown_size
 from madata.video.pictures import Picture, PictureReader
 from madata.video.probe import declared_rate, describe, display_orientation
 from madata.video.timeline import KeyFrame, Shown, StampRepair
@@ -71,9 +71,10 @@ class Frame:
         damaged: its picture cannot be trusted.
         picture: the decoded picture as stored (neither turned nor scaled).
         orientation: how to turn ``picture``.
+        shown_size: (width, height) px of the picture as shown; it may change in mid-file.
     """
 
-    __slots__ = ("_scalers", "damaged", "end_s", "index", "orientation", "picture", "time_s")
+    __slots__ = ("_scalers", "damaged", "end_s", "index", "orientation", "picture", "shown_size", "time_s")
 
     def __init__(
         self,
@@ -84,6 +85,7 @@ class Frame:
         end_s: float,
         damaged: bool,
         orientation: Orientation,
+        shown_size: tuple[int, int],
         scalers: dict[Any, VideoReformatter],
     ) -> None:
         self.picture = picture
@@ -92,6 +94,7 @@ class Frame:
         self.end_s = end_s
         self.damaged = damaged
         self.orientation = orientation
+        self.shown_size = shown_size
         self._scalers = scalers
 
     @property
@@ -147,7 +150,6 @@ class Decoder:
         self.path = path
         self._threads = threads
         self._scalers: dict[Any, VideoReformatter] = {}
-        self._orientation = Orientation()
         self._info: VideoInfo | None = None
         self._container = self._open()
         self._untouched = True
@@ -222,7 +224,6 @@ class Decoder:
         last: Picture | None = None
         for picture in self._reader.read(packets):
             if last is None:
-                self._orientation = display_orientation(picture.image)
                 self._info = self._info or describe(self.path, self._container, self._stream, picture.image)
             last = picture
             waiting.append(picture)
@@ -244,13 +245,16 @@ class Decoder:
                 self._damaged[-1] = (self._damaged[-1][0], index + 1)
             else:
                 self._damaged.append((index, index + 1))
+        orientation = display_orientation(picture.image)
+        stored = (picture.image.width, picture.image.height)
         return Frame(
             picture.image,
             index=index,
             time_s=float(shown.start * self._tick - self._zero_s),
             end_s=float(shown.end * self._tick - self._zero_s),
             damaged=damaged,
-            orientation=self._orientation,
+            orientation=orientation,
+            shown_size=shown_size(stored, self._stream.sample_aspect_ratio, orientation),
             scalers=self._scalers,
         )
 

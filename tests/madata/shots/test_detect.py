@@ -32,8 +32,8 @@ def test_thumbnails_meet_their_probabilities():
     single = np.zeros(220)
     single[129] = 0.9
     detector = ShotDetector(LateStream(single))
-    events = [event for frame in frames for event in detector.feed(frame)]
-    assert 220 - 120 <= detector.decided < 220
+    events = [event for index, frame in enumerate(frames) for event in detector.feed(frame, index / 24)]
+    assert 220 - 140 <= detector.decided < 220
     events += detector.close()
     assert detector.decided == 220
     closed = [event for event in events if not isinstance(event, Shot) or event.closed]

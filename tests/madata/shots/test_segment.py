@@ -208,3 +208,35 @@ def test_known_transitions(media_dir):
 
 def truth_of(path):
     return path.with_name(path.name.replace("_transnet.npz", ".json"))
+
+
+def flicker(count, on=3, off=3):
+    scene = picture(3)
+    lit = np.arange(count) % (on + off) < on
+    return np.round([scene if one else scene * 0.02 for one in lit]).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("on", "off"), [(3, 3), (1, 5), (2, 2), (6, 1)])
+def test_strobe_light_is_no_transition(on, off):
+    frames = flicker(240, on, off)
+    single, many_hot = heads(240, single=[(slice(2, 238, 3), 0.9)], many_hot=[(slice(5, 235), 0.95)])
+    assert segment(frames, single, many_hot)[0] == [(0, 240)]
+
+
+def test_flashes_that_are_few_leave_the_rules_alone():
+    frames = video((A, A, 60), (B, B, 60))
+    frames[30] = 255
+    single, many_hot = heads(120, single=[(59, 0.9)])
+    assert segment(frames, single, many_hot)[0] == [(0, 60), (60, 120)]
+
+
+def test_a_known_cut_is_a_boundary_in_any_light():
+    for frames in (video((A, A, 120)), flicker(120)):
+        segmenter = ShotSegmenter()
+        cuts = np.zeros(120, bool)
+        cuts[49] = True
+        events = segmenter.push(frames, *heads(120), cuts) + segmenter.close()
+        assert [(one.start, one.end) for one in events if isinstance(one, Shot) and one.closed] == [
+            (0, 50),
+            (50, 120),
+        ]

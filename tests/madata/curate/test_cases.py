@@ -1,0 +1,100 @@
+"""Files of kinds that people really have, each with its right answer (``../shared/cases/curation``)."""
+
+import numpy as np
+import pytest
+
+from madata.manifest import read_table
+from tests.conftest import SHARED
+from tests.media_builder import sound_of
+
+CASES = SHARED / "cases" / "curation"
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CASES.is_dir(), reason="no folder of cases")]
+
+
+class Curated:
+    """The tables of one curated file."""
+
+    def __init__(self, out, run):
+        self.out, self.code, self.stderr = out, run.returncode, run.stderr
+        names = ("sources", "clips", "dropped", "shots", "timeline")
+        self.sources, self.clips, self.dropped, self.shots, self.timeline = (
+            read_table(out / f"{name}.parquet") if (out / f"{name}.parquet").exists() else None
+            for name in names
+        )
+
+    @property
+    def source(self):
+        (row,) = self.sources.itertuples()
+        return row
+
+    def spans(self, table="clips"):
+        return [(row.start_frame, row.end_frame) for row in getattr(self, table).itertuples()]
+
+
+@pytest.fixture
+def curate(tmp_path, madance):
+    def run(name, *options):
+        done = madance("curate", CASES / name, "--out", tmp_path, "--jobs", "1", *options)
+        assert done.returncode in (0, 1), done.stderr
+        return Curated(tmp_path, done)
+
+    return run
+
+
+def test_sound_whose_stamps_jitter_has_no_hole_and_one_dancer_is_one(curate):
+    done = curate("audio_stamps_jitter_8ms.mkv")
+    (clip,) = done.clips.itertuples()
+    assert clip.share_two_or_more == 0
+    waveform, rate = sound_of(done.out / clip.path)
+    quiet = np.abs(waveform).reshape(-1) < 1e-6
+    runs = np.diff(np.flatnonzero(np.diff(np.concatenate([[0], quiet, [0]]))))[::2]
+    assert runs.max(initial=0) < 0.002 * rate
+    assert clip.sound_missing_s < 0.05
+
+
+def test_a_turned_phone_gives_two_shots_each_in_its_own_shape(curate):
+    done = curate("phone_turned_midstream.ts")
+    shapes = {(clip.width, clip.height) for clip in done.clips.itertuples()}
+    assert shapes == {(256, 144), (144, 256)}
+    assert done.spans("shots")[1][0] == 210
+    for clip in done.clips.itertuples():
+        assert (clip.start_frame < 210) == (clip.width == 256)
+
+
+def test_a_photo_under_snow_is_static(curate):
+    done = curate("photo_snow_overlay.mp4")
+    assert len(done.clips) == 0
+    assert done.dropped["reason"].tolist() == ["static"]
+
+
+def test_no_window_reaches_into_a_freeze(curate):
+    done = curate("freeze_from_5.5s.mp4")
+    ((start, end),) = done.spans()
+    assert start >= 0 and end <= 165
+    assert "frozen" in done.dropped["reason"].tolist()
+
+
+def test_a_jump_cut_in_one_scene_is_a_cut(curate):
+    done = curate("jump_cut_same_scene_frame150.mp4")
+    assert done.spans("shots") == [(0, 150), (150, 300)]
+    assert done.shots["begins_with"].tolist() == ["start", "jump"]
+    assert all(not start < 150 < end for start, end in done.spans())
+
+
+def test_strobe_light_is_no_cut(curate):
+    done = curate("strobe_3on_3off.mp4")
+    assert done.spans("shots") == [(0, 300)]
+
+
+def test_sound_is_required_and_the_reason_says_what_is_amiss(curate):
+    done = curate("muted_track_digital_silence.mp4")
+    (row,) = done.dropped.itertuples()
+    assert (row.stage, row.reason, row.value) == ("sound", "no_sound", 1.0)
+    assert "muted" in row.message
+
+
+def test_sound_is_not_required_where_the_settings_say_so(curate):
+    done = curate("muted_track_digital_silence.mp4", "--set", "sound.required=false")
+    (clip,) = done.clips.itertuples()
+    assert clip.silent_share == 1.0

@@ -1,0 +1,191 @@
+"""Each filter by itself, on evidence that is known."""
+
+import numpy as np
+import pytest
+
+from madata.curate.filters import frozen, full_body, length, people, sound, still
+from madata.curate.piece import Performer, Piece
+from madata.curate.sound import FRAMES_PER_S, SoundLevels
+from madata.skeletons import skeleton
+from madata.types import Span
+
+FPS = 20
+NAMES = skeleton("coco-17").joints
+
+
+class Evidence:
+    people_known = True
+    flow = ()
+
+    def __init__(self, performer=None, levels=None):
+        self.performer, self.sound = performer, levels
+
+
+def piece(seconds=6.0, *, changes=None, performer=None, levels=None, first=100):
+    count = round(seconds * FPS)
+    span = Span(first, first + count, first / FPS, (first + count) / FPS)
+    times = (first + np.arange(count + 1)) / FPS
+    changes = np.full(count, 50, np.uint8) if changes is None else np.array(changes, np.uint8)
+    return Piece((640, 480), span, times, changes, Evidence(performer, levels))
+
+
+def dancer(seconds=6.0, *, seen=None, sway=0.3, hidden=(), height=0.6, per_s=2, first=100):
+    count = round(seconds * per_s)
+    rng = np.random.default_rng(0)
+    rest = np.stack([rng.uniform(0.4, 0.6, 17), np.linspace(0.2, 0.2 + height, 17)], -1)
+    xy = rest[None] * 100 + sway * 20 * rng.standard_normal((count, 17, 2))
+    score = np.ones((count, 17), np.float32)
+    score[:, [NAMES.index(name) for name in hidden]] = 0.1
+    boxes = np.tile([0.4, 0.2, 0.6, 0.2 + height], (count, 1))
+    frames = first + np.arange(count) * (FPS // per_s)
+    seen = np.ones(count, bool) if seen is None else np.array(seen, bool)
+    return Performer(
+        frames, frames / FPS, seen.astype(int), seen, boxes, xy, score, (100, 100), "coco-17", {}
+    )
+
+
+def settings(module, **values):
+    defaults = {"min_s": 5.0, "multi_share": 0.25, "none_share": 0.5}
+    model = module.FILTER.settings
+    return model(**{key: value for key, value in defaults.items() if key in model.model_fields} | values)
+
+
+def test_length_is_judged_of_whole_stretches_up_to_the_bound():
+    rule = settings(length)
+    assert length.examine(piece(5.0), rule) is None
+    found = length.examine(piece(4.95), rule)
+    assert (found.reason, found.value, found.threshold) == ("short", pytest.approx(4.95), 5.0)
+    whole = piece(6.0)
+    assert length.examine(whole.part(whole.span_of(100, 140), is_window=True), rule) is None
+
+
+def held(*runs, count=120, level=0):
+    changes = np.full(count, 50)
+    for start, end in runs:
+        changes[start:end] = level
+    return changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "spans"),
+    [
+        (held((40, 60)), [(140, 160)]),
+        (held((40, 59)), []),
+        (held((0, 30), (80, 120)), [(100, 130), (180, 220)]),
+        (held((40, 50), (51, 61)), [(140, 161)]),
+        (held((40, 50), (52, 62)), []),
+        (held((40, 60), level=2), [(140, 160)]),
+        (held((40, 60), level=3), []),
+        (held((0, 101)), []),
+    ],
+)
+def test_a_held_picture_is_taken_out_from_a_second_on(changes, spans):
+    found = frozen.exclude(piece(changes=changes), settings(frozen))
+    assert [(one.span.start, one.span.end) for one in found] == spans
+    assert all(one.rejection.value == one.span.duration_s for one in found)
+
+
+def test_a_picture_that_settles_belongs_to_the_freeze():
+    changes = held((40, 70))
+    changes[36:40] = 5
+    changes[70:72] = 6
+    (found,) = frozen.exclude(piece(changes=changes), settings(frozen))
+    assert (found.span.start, found.span.end) == (136, 170)
+
+
+def sounding(*levels_db, missing=0.0):
+    power = np.repeat(10 ** (np.array(levels_db) / 10), FRAMES_PER_S).astype(np.float32)
+    return SoundLevels(5.0, power, np.full(len(power), missing, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        (None, "no sound track"),
+        (SoundLevels(5.0, np.zeros(300, np.float32), np.zeros(300, np.float32)), "muted"),
+        (sounding(-20, -20, -20, -60, -60, -60), "50% of the seconds are silent"),
+        (sounding(*[-20] * 6, missing=0.5), "holds nothing for 50%"),
+    ],
+)
+def test_no_sound_says_what_is_amiss(levels, said):
+    found = sound.examine(piece(levels=levels), settings(sound))
+    assert found.reason == "no_sound" and said in found.message
+    assert sound.examine(piece(levels=levels), settings(sound, required=False)) is None
+
+
+def test_sound_below_the_bounds_is_kept():
+    assert sound.examine(piece(levels=sounding(-20, -20, -20, -49, -60, -60)), settings(sound)) is None
+    row = sound.measure(piece(levels=sounding(*[-20] * 6, missing=0.25)), settings(sound))
+    assert row["sound_missing_s"] == pytest.approx(1.5)
+    assert row["sound_level_db"] == pytest.approx(-20)
+
+
+def test_sound_of_a_window_is_its_own():
+    whole = piece(levels=sounding(-10, -20, -30, -40, -50, -60))
+    window = whole.part(whole.span_of(120, 160), is_window=True)
+    assert len(window.sound.power) == 2 * FRAMES_PER_S
+    assert window.sound.level_db == pytest.approx(10 * np.log10((1e-2 + 1e-3) / 2))
+
+
+def test_pauses_make_speech_of_a_sound():
+    words = np.tile(np.r_[np.full(10, 1e-2), np.full(6, 1e-6)], 20)[:300].astype(np.float32)
+    row = sound.measure(piece(levels=SoundLevels(5.0, words, np.zeros(300, np.float32))), settings(sound))
+    assert row["sound_guess"] == "speech"
+    assert sound.measure(piece(levels=sounding(*[-20] * 6)), settings(sound))["sound_guess"] == "music"
+
+
+def test_a_photo_is_static_and_a_dancer_is_not():
+    assert still.examine(piece(performer=dancer(sway=0.3)), settings(still)) is None
+    found = still.examine(piece(performer=dancer(sway=0.01)), settings(still))
+    assert found.reason == "static" and found.value < found.threshold
+    assert still.examine(piece(1.0, performer=dancer(1.0, sway=0.01)), settings(still)) is None
+
+
+def test_two_performers_or_none_in_a_share_of_the_samples():
+    two = dancer()
+    two.counts[:3] = 2
+    found = people.examine(piece(performer=two), settings(people))
+    assert (found.reason, found.value) == ("multi_person", 0.25)
+    two.counts[2] = 1
+    assert people.examine(piece(performer=two), settings(people)) is None
+    none = people.examine(piece(performer=dancer(seen=[0, 1] * 6)), settings(people))
+    assert (none.reason, none.value) == ("no_person", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("gone", "spans"),
+    [
+        ((4, 8), [(140, 180)]),
+        ((4, 7), []),
+        ((0, 4), [(100, 140)]),
+        ((8, 12), [(180, 220)]),
+        ((3, 9), []),
+    ],
+)
+def test_a_long_run_without_a_performer_is_taken_out(gone, spans):
+    seen = np.ones(12, bool)
+    seen[slice(*gone)] = False
+    found = people.exclude(piece(performer=dancer(seen=seen)), settings(people))
+    assert [(one.span.start, one.span.end) for one in found] == spans
+
+
+def test_a_whole_body_shows_hips_and_feet_and_is_large_enough():
+    rule = settings(full_body)
+    assert full_body.examine(piece(performer=dancer()), rule) is None
+    head = dancer(hidden=("left_hip", "right_hip", "left_ankle", "right_ankle"))
+    assert full_body.examine(piece(performer=head), rule).reason == "part_of_body"
+    knees = dancer(hidden=("left_ankle", "right_ankle"))
+    assert full_body.examine(piece(performer=knees), rule).reason == "part_of_body"
+    one_foot = dancer(hidden=("left_ankle",))
+    assert full_body.examine(piece(performer=one_foot), rule) is None
+    small = full_body.examine(piece(performer=dancer(height=0.19)), rule)
+    assert (small.reason, small.value) == ("too_small", pytest.approx(0.19))
+    assert full_body.examine(piece(performer=dancer(height=0.2001)), rule) is None
+    anyone = settings(full_body, body_share=0, min_height=0)
+    assert full_body.examine(piece(performer=head), anyone) is None
+
+
+def test_feet_outside_the_picture_are_not_seen():
+    below = dancer()
+    below.xy[..., 1] += 45
+    assert full_body.examine(piece(performer=below), settings(full_body)).value == 0.0
