@@ -14,7 +14,7 @@ def put(folder, name, content=b"x"):
 
 
 def collected(folder, tmp_path, out=None):
-    return collect([folder], out=out or tmp_path / "out", cache=tmp_path / "cache.json")
+    return collect([folder], out=out or tmp_path / "out")
 
 
 def test_same_names_do_not_collide_and_same_contents_are_one(tmp_path):
@@ -49,16 +49,6 @@ def test_what_is_passed_over_is_said(tmp_path):
     found = collected(folder, tmp_path, out=folder / "out")
     assert [source.path.name for source in found.sources] == ["a.mp4"]
     assert found.ignored == ("a.info.json",)
-
-
-def test_digests_are_read_once_and_follow_changes(tmp_path, monkeypatch):
-    path = put(tmp_path / "in", "a.mp4", b"one")
-    first = collected(tmp_path / "in", tmp_path).sources[0].sha256
-    monkeypatch.setattr("madata.curate.sources.sha256_file", lambda path: pytest.fail("read again"))
-    assert collected(tmp_path / "in", tmp_path).sources[0].sha256 == first
-    monkeypatch.undo()
-    path.write_bytes(b"other")
-    assert collected(tmp_path / "in", tmp_path).sources[0].sha256 != first
 
 
 def test_nothing_to_do_is_an_error(tmp_path):
