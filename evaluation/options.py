@@ -18,6 +18,8 @@ class Options:
         allow_missing: score what is there and mark the result partial.
         mix_backends: compare keypoints of two pose backends all the same, and mark the result.
         limit: only the first clips; marks the result partial.
+        split: official list that chooses the clips, see :mod:`evaluation.inputs.splits`.
+        music_map: CSV file that says which clip goes to which music.
         backend: pose backend for videos.
         device: where networks run.
         weights: folder of weights searched first.
@@ -31,6 +33,8 @@ class Options:
     allow_missing: bool = False
     mix_backends: bool = False
     limit: int | None = None
+    split: str | None = None
+    music_map: Path | None = None
     backend: str = "blazepose"
     device: str = "cpu"
     jobs: int = 1

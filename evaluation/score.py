@@ -65,7 +65,7 @@ def score(
         music,
         protocol,
         listens=wanted.music and reference is not None,
-        limit=options.limit,
+        options=options,
         saved=saved.files if saved else None,
     )
     cache = FeatureCache(options.cache)

@@ -56,6 +56,10 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
 @click.option(
     "--music", type=_FOLDER, help="Folder of sound files or videos (default: the reference videos)."
 )
+@click.option("--music-map", type=_FOLDER, metavar="CSV", help="Table `clip,music`, where names do not tell.")
+@click.option(
+    "--split", metavar="LIST", help="Only the clips of an official list, such as aist++:crossmodal-test."
+)
 @click.option(
     "--protocol", "names", multiple=True, metavar="NAME", help="Protocol, or several to see side by side."
 )
@@ -103,6 +107,8 @@ def score(
     predictions: Path | None,
     reference: Path | None,
     music: Path | None,
+    music_map: Path | None,
+    split: str | None,
     names: tuple[str, ...],
     out: Path | None,
     system: str | None,
@@ -142,6 +148,8 @@ def score(
     folder = predictions or reference
     if folder is None or (predictions is None and save_reference is None):
         raise click.UsageError("give PREDICTIONS and --reference, or --reference and --save-reference")
+    if music_map is not None and music is None:
+        raise click.UsageError("--music-map says which files of --music go to which clip: give both")
     protocols = _protocols(names, folder)
     if reference is None and not all(protocol.watches for protocol in protocols):
         raise click.UsageError("give --reference: these protocols compare with real clips")
@@ -154,6 +162,8 @@ def score(
                 allow_missing=allow_missing,
                 mix_backends=mix_backends,
                 limit=limit,
+                split=split,
+                music_map=music_map,
                 backend=pose,
                 device=resolve_device(device),
                 weights=weights,

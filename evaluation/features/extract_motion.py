@@ -103,9 +103,7 @@ def extract_motion(
         skeleton=real.skeleton or None,
         reference_fps=real.fps if protocol.clips.pairing != "set" else None,
     )
-    beats = find_music_beats(
-        inputs.music, inputs.music_files, inputs.music_promised, protocol, cache, options.jobs
-    )
+    beats = find_music_beats(inputs.music, inputs.clips, protocol, cache, options.jobs)
     pose = _pose(made, real, protocol, keypoints, options)
     problems = [*real.problems, *made.problems, *(beats.problems if beats else [])]
     listed = [*inputs.problems, *problems]

@@ -7,7 +7,7 @@ Legend: K beats.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from evaluation.features.cache import FeatureCache
 from evaluation.features.table import FeatureTable
-from evaluation.inputs.discovery import Folder
+from evaluation.inputs.names import SLICE_STRIDE_S
+from evaluation.inputs.sounds import Sounds
 from evaluation.problems import plain_message
 from evaluation.protocol import Protocol
 from evaluation.result import Problem
@@ -64,7 +65,7 @@ class MusicBeats:
         confidence: clip id -> 0..1, how sure the beats are; 1 in published definitions, which do not ask.
         sha256: clip id -> hash of the file.
         problems: files that cannot be heard.
-        warnings: reference videos without sound, where nobody promised any.
+        warnings: reference videos without sound, where nobody promised any; slices heard in a whole piece.
     """
 
     beats_s: dict[str, npt.NDArray[np.float64]]
@@ -148,30 +149,38 @@ def find_beats(
 
 
 def find_music_beats(
-    sounds: Folder | None,
-    files: Mapping[str, Path],
-    promised: bool,
-    protocol: Protocol,
-    cache: FeatureCache,
-    jobs: int,
+    sounds: Sounds | None, clips: Iterable[str], protocol: Protocol, cache: FeatureCache, jobs: int
 ) -> MusicBeats | None:
     """The beats of the music of a run, as its protocol hears them; ``None`` where there is no music.
 
+    A clip that begins later in its music hears it from there on. A file that cannot be heard is a problem where music
+    was promised, else a remark.
+
     Args:
-        sounds: where the music is.
-        files: clip id -> file of the clips that take part.
-        promised: whether a file that cannot be heard is a problem, and not only a remark.
+        clips: that take part.
     """
     if sounds is None:
         return None
-    found = find_beats(files, BEATS_OF[protocol.definition], jobs=jobs, cache=cache)
-    if promised:
+    found = find_beats(sounds.of(clips), BEATS_OF[protocol.definition], jobs=jobs, cache=cache)
+    late = {clip: start_s for clip, start_s in sounds.starts_s.items() if clip in found.beats_s}
+    heard = {clip: _from(found.beats_s[clip], start_s) for clip, start_s in late.items()}
+    found = replace(found, beats_s={**found.beats_s, **heard})
+    if sounds.promised:
         dropped = protocol.clips.pairing == "intersection"
         faults = [problem.model_copy(update={"dropped": dropped}) for problem in found.problems]
-        return replace(found, problems=[*sounds.problems, *faults])
+        remark = (
+            f"{len(late)} clips are slices of a dance whose music is there as a whole: slice n is taken to begin "
+            f"{SLICE_STRIDE_S:g} n seconds into it"
+        )
+        return replace(found, problems=[*sounds.problems, *faults], warnings=(remark,) if late else ())
     mute = [problem.file for problem in found.problems]
     remark = f"no music in {len(mute)} reference videos: {', '.join(mute[:5])}"
     return replace(found, problems=[], warnings=(remark,) if mute else ())
+
+
+def _from(times_s: npt.NDArray[np.float64], start_s: float) -> npt.NDArray[np.float64]:
+    """Beats from ``start_s`` on, counted from there."""
+    return times_s[times_s >= start_s] - start_s
 
 
 _OFFICIAL_FPS = {"mace2d": 16.0, "lodge": 30.0, "edge30": 30.0, "edge60": 60.0, "megadance": 30.0}

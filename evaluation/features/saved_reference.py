@@ -15,7 +15,7 @@ from evaluation.features.music import attach_beats, find_music_beats
 from evaluation.features.store import read_tables, write_tables
 from evaluation.features.wanted import Wanted
 from evaluation.inputs.discovery import find_clips
-from evaluation.inputs.pairing import find_music
+from evaluation.inputs.sounds import find_sounds
 from evaluation.options import Options
 from evaluation.problems import Refused, nothing_left, refuse
 from evaluation.protocol import Protocol
@@ -86,11 +86,10 @@ def save_reference(
     options = options or Options()
     cache = FeatureCache(options.cache)
     folder = find_clips(reference, protocol.input, side="reference")
-    sounds = find_music(music, folder) if wanted.music else None
+    sounds = find_sounds(music, folder, folder.files, table=options.music_map) if wanted.music else None
     keypoints = keypoints_of(protocol, cache, options)
     side = extract_side(folder.files, "reference", protocol, wanted, keypoints, options.on_clip)
-    heard = {clip: sounds.files[clip] for clip in folder.files if clip in sounds.files} if sounds else {}
-    beats = find_music_beats(sounds, heard, music is not None, protocol, cache, options.jobs)
+    beats = find_music_beats(sounds, folder.files, protocol, cache, options.jobs)
     problems = [*folder.problems, *side.problems, *(beats.problems if beats else [])]
     refuse(problems, protocol, options)
     if side.table is None:

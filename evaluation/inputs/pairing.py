@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.inputs.discovery import Folder, find_clips
+from evaluation.inputs.names import clip_name
 from evaluation.inputs.run_folder import clips_of_run
+from evaluation.inputs.sounds import Sounds, find_sounds
+from evaluation.inputs.splits import OfficialSplit, chosen_by, compares_with_all, official_split
+from evaluation.options import Options
 from evaluation.protocol import ClipRule, Protocol
 from evaluation.result import Problem, Side
-from madata.formats import is_a
 
-__all__ = ["Inputs", "Match", "find_inputs", "find_music", "match_clips"]
+__all__ = ["Inputs", "Match", "find_inputs", "match_clips"]
 
 
 @dataclass(frozen=True)
@@ -56,27 +59,24 @@ class Match:
 def match_clips(
     predictions: Mapping[str, str],
     references: Mapping[str, str],
-    music: Mapping[str, str] | None,
+    silent: Mapping[str, str],
     rule: ClipRule,
 ) -> Match:
     """Decide which clips take part, and name every clip that has no counterpart.
 
     Args:
-        predictions, references, music: clip id -> file name. ``music`` is ``None`` when none was given.
+        predictions, references: clip id -> file name.
+        silent: clip id -> why it has no music, where music was given.
 
     Example:
         >>> rule = ClipRule(pairing="matched", bad_files="refuse", fps="any", skeleton="coco-17")
-        >>> match = match_clips({"a": "a.npz", "c": "c.npz"}, {"a": "a.npz", "b": "b.npz"}, None, rule)
+        >>> match = match_clips({"a": "a.npz", "c": "c.npz"}, {"a": "a.npz", "b": "b.npz"}, {}, rule)
         >>> match.predictions, [(one.clip_id, one.reason) for one in match.problems]
         (('a',), [('b', 'missing'), ('c', 'extra')])
     """
     if rule.pairing == "set":
-        silent = [
-            _silent(clip, predictions, rule)
-            for clip in predictions
-            if music is not None and clip not in music
-        ]
-        return Match(tuple(predictions), tuple(references), tuple(predictions), (), silent)
+        problems = [_silent(clip, predictions, silent, rule) for clip in predictions if clip in silent]
+        return Match(tuple(predictions), tuple(references), tuple(predictions), (), problems)
     problems = [
         _absent(clip, "prediction", "missing", f"no prediction for reference {references[clip]}")
         for clip in references
@@ -88,9 +88,9 @@ def match_clips(
         for clip in extra
     ]
     both = tuple(clip for clip in references if clip in predictions)
-    problems += [_silent(clip, predictions, rule) for clip in both if music is not None and clip not in music]
+    problems += [_silent(clip, predictions, silent, rule) for clip in both if clip in silent]
     if rule.pairing == "intersection":
-        both = tuple(clip for clip in both if music is None or clip in music)
+        both = tuple(clip for clip in both if clip not in silent)
         return Match(both, both, tuple(references), extra, problems)
     return Match(both, tuple(references), tuple(references), extra, problems)
 
@@ -99,14 +99,14 @@ def _absent(clip: str, side: Side, reason: str, message: str, file: str = "") ->
     return Problem(clip_id=clip, side=side, file=file, reason=reason, message=message, dropped=True)
 
 
-def _silent(clip: str, predictions: Mapping[str, str], rule: ClipRule) -> Problem:
+def _silent(clip: str, predictions: Mapping[str, str], silent: Mapping[str, str], rule: ClipRule) -> Problem:
     """Without music a clip loses its beat score only, except where upstream leaves it out altogether."""
     return Problem(
         clip_id=clip,
         side="music",
         file="",
         reason="missing",
-        message=f"no music for {predictions[clip]}",
+        message=f"no music for {predictions[clip]}: {silent[clip]}",
         dropped=rule.pairing == "intersection",
     )
 
@@ -118,17 +118,16 @@ class Inputs:
     Attributes:
         reference: the real clips that are to be looked at; ``None`` where there are none, or they were saved.
         music: the files that are listened to; ``None`` where there are none, or nothing asks for them.
-        music_promised: the music was given, so that a clip without it is a problem; nobody promised that a
-            reference video has sound.
         run: folder of the run of ``madance generate`` that made the predictions.
+        split: the official list that chose the clips.
     """
 
     predictions: Folder
     reference: Folder | None
-    music: Folder | None
-    music_promised: bool
+    music: Sounds | None
     match: Match
     run: Path | None
+    split: OfficialSplit | None = None
 
     @property
     def problems(self) -> list[Problem]:
@@ -148,11 +147,9 @@ class Inputs:
         return {clip: files[clip] for clip in self.match.references if clip in files}
 
     @property
-    def music_files(self) -> dict[str, Path]:
-        """Clip id -> file of the music of either side."""
-        files = self.music.files if self.music else {}
-        clips = dict.fromkeys((*self.match.predictions, *self.match.references))
-        return {clip: files[clip] for clip in clips if clip in files}
+    def clips(self) -> tuple[str, ...]:
+        """Of either side."""
+        return tuple(dict.fromkeys((*self.match.predictions, *self.match.references)))
 
 
 def find_inputs(
@@ -162,7 +159,7 @@ def find_inputs(
     protocol: Protocol,
     *,
     listens: bool,
-    limit: int | None = None,
+    options: Options,
     saved: Mapping[str, str] | None = None,
 ) -> Inputs:
     """List the folders of a run and match their clips.
@@ -172,38 +169,45 @@ def find_inputs(
         reference: folder of real clips; ``None`` where there is none.
         music: folder of sound files or videos; by default the reference videos are listened to.
         listens: whether the music matters.
-        limit: only the first clips.
         saved: clip id -> file name of a saved reference, in place of a folder.
 
     Raises:
-        MadanceError: a folder is absent or empty.
+        MadanceError: a folder is absent or empty, or holds nothing of the split.
     """
     folder, run = clips_of_run(predictions)
     kind = "video" if protocol.watches else protocol.input
     found = find_clips(folder, kind)
     real = None if saved is not None or reference is None else find_clips(reference, kind, side="reference")
-    sounds = find_music(music, real) if listens else None
-    promised = sounds is not None and music is not None
-    names = _names(found)
     rule = protocol.clips
     if saved is None and real is None:  # nothing to be paired with
         rule = rule.model_copy(update={"pairing": "set"})
+    split = None if options.split is None else official_split(options.split)
+    if split is not None:
+        found = chosen_by(split, found)
+        if real is not None and not compares_with_all(protocol):
+            real = chosen_by(split, real)
     others = saved if saved is not None else _names(real) if real else {}
-    match = match_clips(names, others, _names(sounds) if sounds and promised else None, rule).limited(
-        limit, rule
-    )
+    clips = dict.fromkeys((*found.files, *others))
+    sounds = find_sounds(music, real, clips, table=options.music_map) if listens else None
+    match = match_clips(_names(found), others, sounds.absent if sounds else {}, rule)
+    if split is not None:
+        match = _complete(match, split, others, rule)
+    match = match.limited(options.limit, rule)
     if protocol.pairs is not None:  # a real clip is looked at beside its prediction only
         match = replace(match, references=match.predictions)
-    return Inputs(found, real, sounds, promised, match, run)
+    return Inputs(found, real, sounds, match, run, split)
 
 
-def find_music(music: Path | None, reference: Folder | None) -> Folder | None:
-    """The folder of sound files, else the reference videos with their sound, else nothing."""
-    if music is not None:
-        return find_clips(music, "music", side="music")
-    files = reference.files if reference else {}
-    videos = {clip: path for clip, path in files.items() if is_a(path, "video")}
-    return replace(reference, files=videos, problems=[], unused=[]) if reference and videos else None
+def _complete(match: Match, split: OfficialSplit, references: Mapping[str, str], rule: ClipRule) -> Match:
+    """Expect every dance of the split, and name those that are in neither folder."""
+    known = match.predictions if rule.pairing == "set" else references
+    there = {clip_name(clip).dance for clip in known}
+    side: Side = "prediction" if rule.pairing == "set" else "reference"
+    absent = [dance for dance in split.dances if dance not in there]
+    problems = [
+        _absent(dance, side, "missing", f"no {side} for it, and {split.name} holds it") for dance in absent
+    ]
+    return replace(match, expected=(*match.expected, *absent), problems=[*match.problems, *problems])
 
 
 def _names(folder: Folder) -> dict[str, str]:

@@ -7,15 +7,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
 
+from evaluation.inputs.discovery import Folder
 from evaluation.inputs.names import clip_name
-from madata.errors import ConfigError, did_you_mean
+from evaluation.protocol import Protocol
+from madata.errors import ConfigError, MadanceError, did_you_mean
 
-__all__ = ["OfficialSplit", "is_official", "official_split", "official_splits"]
+__all__ = [
+    "OfficialSplit",
+    "chosen_by",
+    "compares_with_all",
+    "is_official",
+    "official_split",
+    "official_splits",
+]
+
+# LODGE (its issue 43), Bailando and FACT compare with every motion of the data set; the others with the test set
+_COMPARE_WITH_ALL = ("lodge", "bailando", "mint")
 
 
 @dataclass(frozen=True)
@@ -80,6 +92,33 @@ def official_split(name: str) -> OfficialSplit:
     if found is None:
         raise ConfigError(f"--split {name}: there is no such list{did_you_mean(name, official_splits())}")
     return OfficialSplit(f"{data}:{part}", tuple(found["dances"]), found["source"])
+
+
+def chosen_by(split: OfficialSplit, folder: Folder) -> Folder:
+    """The clips of a folder that are of a split, under the names that the data set gives them.
+
+    Raises:
+        MadanceError: none is, or two files are of one clip.
+    """
+    chosen = split.choose(folder.files)
+    if not chosen:
+        raise MadanceError(
+            f"{folder.path}: holds no clip of {split.name}, such as {split.dances[0]} "
+            f"(first of {len(folder.files)}: {next(iter(folder.files))})"
+        )
+    by_id: dict[str, str] = {}
+    for stem, clip_id in chosen.items():
+        if clip_id in by_id:
+            raise MadanceError(f"{folder.path}: {by_id[clip_id]} and {stem} are both {clip_id}; keep one")
+        by_id[clip_id] = stem
+    files = {clip_id: folder.files[by_id[clip_id]] for clip_id in sorted(by_id)}
+    problems = [problem for problem in folder.problems if problem.clip_id in chosen]
+    return replace(folder, files=files, problems=problems)
+
+
+def compares_with_all(protocol: Protocol) -> bool:
+    """Whether the reference is the whole data set, whatever part of it is danced anew."""
+    return protocol.definition in _COMPARE_WITH_ALL
 
 
 @cache

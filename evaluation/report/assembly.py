@@ -118,6 +118,7 @@ def dataset_of(
     name = saved.name if saved else inputs.reference.path.resolve().name if inputs.reference else "none"
     return Dataset(
         name=name,
+        split=inputs.split.name if inputs.split else None,
         reference_sha256=set_sha256(real),
         music_sha256=None if music_sha256 is None else set_sha256(heard),
         n_expected=len(inputs.match.expected),

@@ -5,7 +5,7 @@ import pytest
 from evaluation.features.cache import FeatureCache
 from evaluation.features.music import find_music_beats
 from evaluation.inputs.discovery import Folder
-from evaluation.inputs.pairing import find_music
+from evaluation.inputs.sounds import find_sounds
 from evaluation.metrics.registry import wanted_by
 from evaluation.options import Options
 from evaluation.problems import Refused, refuse
@@ -21,14 +21,14 @@ def folder(tmp_path, *names):
     return Folder(tmp_path, {name.split(".")[0]: tmp_path / name for name in names})
 
 
-def beats_of(sounds, promised, protocol, tmp_path):
-    return find_music_beats(sounds, sounds.files, promised, protocol, FeatureCache(tmp_path / "cache"), 1)
+def beats_of(sounds, protocol, tmp_path):
+    return find_music_beats(sounds, sounds.files, protocol, FeatureCache(tmp_path / "cache"), 1)
 
 
 def test_a_reference_video_without_sound_is_a_remark(tmp_path):
-    sounds = find_music(None, folder(tmp_path, "a.mp4", "b.json"))
+    sounds = find_sounds(None, folder(tmp_path, "a.mp4", "b.json"), "ab")
     assert list(sounds.files) == ["a"]
-    beats = beats_of(sounds, False, CORRECTED, tmp_path)
+    beats = beats_of(sounds, CORRECTED, tmp_path)
     assert beats.problems == []
     assert beats.warnings == ("no music in 1 reference videos: a.mp4",)
 
@@ -36,15 +36,15 @@ def test_a_reference_video_without_sound_is_a_remark(tmp_path):
 def test_given_music_without_sound_is_a_problem(tmp_path):
     folder(tmp_path, "a.wav")
     for protocol, dropped in ((CORRECTED, False), (OFFICIAL, True)):
-        sounds = find_music(tmp_path, None)
+        sounds = find_sounds(tmp_path, None, "a")
         assert list(sounds.files) == ["a"]
-        (problem,) = beats_of(sounds, True, protocol, tmp_path).problems
+        (problem,) = beats_of(sounds, protocol, tmp_path).problems
         assert (problem.reason, problem.dropped) == ("no_music", dropped)
 
 
 def test_where_nothing_sounds_there_is_no_music(tmp_path):
-    assert find_music(None, folder(tmp_path, "b.json")) is None
-    assert find_music(None, None) is None
+    assert find_sounds(None, folder(tmp_path, "b.json"), "b") is None
+    assert find_sounds(None, None, ()) is None
     assert wanted_by(CORRECTED).music and not wanted_by(load_protocol("edge-pfc")).music
 
 
