@@ -216,7 +216,6 @@ LONG_FUNCTIONS = {
     "madata/commands/render.py:render": 66,
     "madata/curate/source.py:_analyse": 62,
     "madata/pose/backends/vitpose_onnx.py:__init__": 66,
-    "evaluation/commands/score.py:score": 77,
     "evaluation/features/motion/body.py:body_track": 62,
     "mace_dance/appearance/load.py:load_pipeline": 71,
 }

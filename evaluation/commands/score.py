@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,24 +104,16 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
 @click.pass_context
 def score(
     ctx: click.Context,
+    /,
     predictions: Path | None,
     reference: Path | None,
     music: Path | None,
-    music_map: Path | None,
-    split: str | None,
     names: tuple[str, ...],
     out: Path | None,
-    system: str | None,
-    allow_missing: bool,
-    mix_backends: bool,
-    limit: int | None,
-    pose: str,
-    device: str,
-    weights: Path | None,
-    jobs: int,
     save_reference: Path | None,
     vbench: Path | None,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Score PREDICTIONS against real clips of the same stems.
 
@@ -136,19 +128,17 @@ def score(
     Exit codes: 0 done, 1 done with clips missing, 2 refused (every problem is named), 3 numbers differ on
     re-scoring.
     """
-    from evaluation.options import Options
     from evaluation.problems import Refused
-    from madata.devices import resolve_device
 
     if predictions is not None and predictions.is_file():
         raise SystemExit(_rescore(predictions, as_json=as_json))
     if vbench is not None:
-        _print([_import(vbench, system, out)], as_json=as_json)
+        _print([_import(vbench, given["system"], out)], as_json=as_json)
         return
     folder = predictions or reference
     if folder is None or (predictions is None and save_reference is None):
         raise click.UsageError("give PREDICTIONS and --reference, or --reference and --save-reference")
-    if music_map is not None and music is None:
+    if given["music_map"] is not None and music is None:
         raise click.UsageError("--music-map says which files of --music go to which clip: give both")
     protocols = _protocols(names, folder)
     if reference is None and not all(protocol.watches for protocol in protocols):
@@ -157,20 +147,7 @@ def score(
         raise click.UsageError("--save-reference keeps what --reference gives: give both")
     try:
         with _progress(ctx) as (on_clip, on_total):
-            options = Options(
-                system=system,
-                allow_missing=allow_missing,
-                mix_backends=mix_backends,
-                limit=limit,
-                split=split,
-                music_map=music_map,
-                backend=pose,
-                device=resolve_device(device),
-                weights=weights,
-                jobs=jobs,
-                on_clip=on_clip,
-                on_total=on_total,
-            )
+            options = _options(given, on_clip, on_total)
             if save_reference is not None and reference is not None:
                 reference = _save(reference, protocols, save_reference, music, options)
             if predictions is None:
@@ -185,6 +162,28 @@ def score(
         raise
     _print(results, as_json=as_json)
     raise SystemExit(max(0 if result.status == "complete" else 1 for result in results))
+
+
+def _options(
+    given: Mapping[str, Any], on_clip: Callable[[], None], on_total: Callable[[int], None]
+) -> Options:
+    from evaluation.options import Options
+    from madata.devices import resolve_device
+
+    return Options(
+        system=given["system"],
+        allow_missing=given["allow_missing"],
+        mix_backends=given["mix_backends"],
+        limit=given["limit"],
+        split=given["split"],
+        music_map=given["music_map"],
+        backend=given["pose"],
+        device=resolve_device(given["device"]),
+        jobs=given["jobs"],
+        weights=given["weights"],
+        on_clip=on_clip,
+        on_total=on_total,
+    )
 
 
 def _protocols(names: tuple[str, ...], folder: Path) -> list[Protocol]:
