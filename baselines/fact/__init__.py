@@ -1,1 +1,1 @@
-"""FACT: the network and its autoregression."""
+"""FACT: the network and its autoregression, the ``motion`` system, the reader of TensorFlow checkpoints."""

@@ -22,6 +22,7 @@ Legend: B batch, T frames, S frames of seed, A frames of music, F motion feature
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -29,19 +30,27 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from madata.config import ClosedModel
+from baselines.fact.tf_checkpoint import read_tf_checkpoint
+from mace_dance.motion.checkpoint import load_strictly
+from mace_dance.motion.config import NetworkConfig
+from mace_dance.motion.normaliser import Normaliser
+from mace_dance.motion.pretrained import Kind, ModelInfo, Pretrained, read_model, save_model
 from madata.errors import ConfigError
-from madata.rotations import matrix_to_axis_angle
+from madata.motion import with_up
+from madata.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from madata.types import FloatArray, Motion3D
 
 __all__ = [
     "FACT",
+    "FACT_KIND",
     "FPS",
     "Fact",
     "FactConfig",
     "checkpoint_name",
     "continue_dance",
     "fact_loss",
+    "load_fact",
+    "make_tiny_fact",
     "motion_of_vectors",
     "rest_seed",
     "vectors_of_motion",
@@ -53,7 +62,7 @@ _ROOT = slice(6, 9)
 _EPSILON = 1e-5
 
 
-class FactConfig(ClosedModel):
+class FactConfig(NetworkConfig):
     """Size of a FACT network.
 
     Attributes:
@@ -286,9 +295,6 @@ def vectors_of_motion(motion: Motion3D) -> FloatArray:
     Raises:
         ConfigError: it has another rate.
     """
-    from madata.motion import with_up
-    from madata.rotations import axis_angle_to_matrix
-
     if round(motion.fps) != FPS:
         raise ConfigError(f"FACT's motion has {FPS} frames per second, this one {motion.fps:g}")
     upright = with_up(motion, "y")
@@ -318,3 +324,49 @@ def checkpoint_name(name: str) -> str:
     path = re.sub(r"(\w+_linear_embedding)\.", r"\1/net/", path)
     path = re.sub(r"(\w+_pos_embedding)$", r"\1/position_embedding", path)
     return f"model/{path.replace('.', '/')}/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+FACT_KIND: Kind[Fact, FactConfig] = Kind("fact", FactConfig, Fact)
+
+
+def load_fact(path: Path, config: FactConfig = FACT) -> Pretrained[Fact, FactConfig]:
+    """FACT from a model folder, or from the authors' TensorFlow checkpoint.
+
+    Args:
+        path: the folder, or the checkpoint without ``.index``.
+        config: of the network in a checkpoint.
+
+    Raises:
+        WeightsError: it is neither, or the model of another network.
+    """
+    if path.is_dir():
+        return read_model(path, FACT_KIND)
+    network = Fact(config)
+    names = {name: checkpoint_name(name) for name in network.state_dict()}
+    found = read_tf_checkpoint(path, names.values())
+    load_strictly(network, {name: torch.from_numpy(found[stored]) for name, stored in names.items()}, path)
+    return Pretrained(network.eval(), config, _as_it_is(config), _info())
+
+
+def make_tiny_fact(folder: Path, seed: int = 0) -> None:
+    """Write a network of a few thousand random parameters as a model folder, for trying out commands and for tests."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = FactConfig(
+            hidden=20, feed_forward=24, heads=2, motion_layers=1, music_layers=1, cross_layers=2
+        )
+        network = Fact(config)
+        # Untrained it sways about the rest pose instead of jumping between random rotations.
+        out = network.cross_modal_layer.out
+        nn.init.normal_(out.kernel, std=0.005)
+        out.bias = nn.Parameter(torch.from_numpy(rest_seed(1)[0]))
+    save_model(folder, network, config, _as_it_is(config), _info("tiny-random"), FACT_KIND.name)
+
+
+def _as_it_is(config: FactConfig) -> Normaliser:
+    """FACT takes motion vectors as they are."""
+    return Normaliser(np.ones(config.features, np.float32), np.zeros(config.features, np.float32))
+
+
+def _info(label: str | None = None) -> ModelInfo:
+    return ModelInfo(label=label, fps=FPS, layout="fact-225")

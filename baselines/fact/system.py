@@ -1,0 +1,129 @@
+"""FACT as a ``motion`` system: a frame after the other, from a song and 2 s of motion before it.
+
+The authors start from 2 s of the real dance. Here a dance starts with the music: what lies before it is the option
+``seed_motion`` (any motion file; its last 2 s are taken), or else somebody who stands still, and for these 2 s the
+network hears silence, as it does in the 2 s that it looks ahead of the song's end. So a dance is as long as asked,
+needs no truth, and goes on for as long as the music does.
+
+Weights: the option ``weights`` (the authors' TensorFlow checkpoint without ``.index``, or a model folder), else
+``fact`` below a weights folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluation.systems import Card, Loaded, Request, fit_motion, system
+from mace_dance.motion.system import loaded_from, music_for
+from madata.devices import on_device
+from madata.errors import MadanceError, MediaError, WeightsError
+
+if TYPE_CHECKING:
+    from baselines.fact.network import Fact, FactConfig
+    from mace_dance.motion.pretrained import Pretrained
+    from madata.types import FloatArray, Motion3D
+
+__all__ = ["FactSystem"]
+
+CARD = Card(
+    paper="FACT",
+    url="https://github.com/google-research/mint",
+    licence="Apache-2.0",
+    n_parameters=120_406_977,
+    training_data=("aist++:train",),
+)
+
+
+@system("fact", task="motion", fps=60, card=CARD)
+class FactSystem:
+    """See the module."""
+
+    def __init__(self, weights: str | None = None, seed_motion: str | None = None) -> None:
+        """See the module for the options."""
+        self._given = weights
+        self._seed_motion = None if seed_motion is None else Path(seed_motion).expanduser()
+        self._device = "cpu"
+        self._model: Pretrained[Fact, FactConfig] | None = None
+        self.loaded: Loaded | None = None
+
+    def setup(self, device: str) -> None:
+        """Load the weights.
+
+        Raises:
+            WeightsError: there are none, or they are those of another network; the message holds the command.
+            MediaError: the seed motion cannot be read or is too short.
+        """
+        from baselines.fact.network import load_fact
+
+        path = self._find()
+        model = load_fact(path)
+        self._seed(model.config.seed_frames)
+        on_device(model.network, device)
+        self._device, self._model = device, model
+        self.loaded = loaded_from(path, CARD, model.network, model.info)
+
+    def plan(self, request: Request, device: str) -> list[str]:
+        """Which weights, how many frames.
+
+        Raises:
+            WeightsError: there are no weights.
+        """
+        path = self._find()
+        if not path.is_dir() and not path.with_name(f"{path.name}.index").is_file():
+            raise WeightsError(f"{path}: no such checkpoint or model folder")
+        return [f"weights {path}", f"{round(request.duration_s * 60)} frames, one pass each"]
+
+    def generate(self, request: Request) -> Motion3D:
+        """The dance.
+
+        Raises:
+            MediaError: the music cannot be read, or is shorter than the clip.
+        """
+        import torch
+
+        from baselines.fact.network import FPS, continue_dance, motion_of_vectors
+
+        if self._model is None:
+            raise MadanceError("fact: setup(device) comes before generate(request)")
+        network, config = self._model.network.to(self._device), self._model.config
+        heard = music_for(request, FPS)
+        steps, before = len(heard), config.seed_frames
+        music = np.zeros(
+            (steps - 1 + max(config.music_frames, before + 1), config.music_features), np.float32
+        )
+        music[before : before + steps] = heard
+        vectors = continue_dance(
+            network,
+            torch.as_tensor(self._seed(before)[None], device=self._device),
+            torch.as_tensor(music[None], device=self._device),
+            steps,
+        )
+        return fit_motion(motion_of_vectors(vectors[0].cpu().numpy()), request.fps, request.num_frames)
+
+    def release(self) -> None:
+        """Leave the accelerator until the next clip."""
+        if self._model is not None:
+            self._model.network.to("cpu")
+
+    def _find(self) -> Path:
+        from madata.weights import find
+
+        return find("fact") if self._given is None else Path(self._given).expanduser()
+
+    def _seed(self, frames: int) -> FloatArray:
+        """(S, 225) of what is danced before the music."""
+        from baselines.fact.network import FPS, rest_seed, vectors_of_motion
+        from madata.motion import read_motion, resample
+
+        if self._seed_motion is None:
+            return rest_seed(frames)
+        vectors = vectors_of_motion(resample(read_motion(self._seed_motion), FPS))
+        if len(vectors) < frames:
+            raise MediaError(
+                f"{self._seed_motion}: lasts {len(vectors) / FPS:.2f} s, a seed motion {frames / FPS:.2f} s",
+                reason="too_short",
+            )
+        return vectors[-frames:]
