@@ -32,7 +32,7 @@ print(json.dumps([name for name in {heavy!r} if name in sys.modules]), file=sys.
 )
 def test_help_loads_nothing_heavy(arguments):
     code = PROBE.format(arguments=arguments, heavy=HEAVY)
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stderr.splitlines()[-1]) == []
     assert run.stdout
@@ -41,7 +41,7 @@ def test_help_loads_nothing_heavy(arguments):
 
 def test_a_mistyped_verb_gets_the_nearest_one():
     run = subprocess.run(
-        [sys.executable, "-m", "madata", "curat"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "madata", "curat"], capture_output=True, text=True, timeout=600
     )
     assert run.returncode == 2
     assert "curate" in run.stderr
@@ -129,7 +129,7 @@ def test_a_foreign_package_of_a_name_of_ours_is_named(tmp_path, foreign, verb, r
     place.touch()
     run = subprocess.run(
         [sys.executable, "-c", "from madata.cli import main; main()", verb, "x", "--reference", "y"],
-        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        capture_output=True, text=True, timeout=600, cwd=tmp_path,
     )  # fmt: skip
     assert run.returncode == 2
     named = place.parent if regular else place
@@ -140,7 +140,7 @@ def test_a_foreign_package_of_a_name_of_ours_is_named(tmp_path, foreign, verb, r
 def test_a_folder_that_is_no_package_hides_nothing(tmp_path):
     (tmp_path / "evaluation").mkdir()
     run = subprocess.run(
-        [sys.executable, "-m", "madata", "score", "--help"], cwd=tmp_path, capture_output=True, timeout=60
+        [sys.executable, "-m", "madata", "score", "--help"], cwd=tmp_path, capture_output=True, timeout=600
     )
     assert run.returncode == 0
 

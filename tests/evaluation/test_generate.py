@@ -390,7 +390,7 @@ def test_killed_at_random_it_ends_the_same_and_does_no_finished_clip_twice(tmp_p
         while run.poll() is None and (
             not log.exists() or len(log.read_text().split()) < had + rng.randint(2, 4)
         ):
-            assert time.monotonic() - begin < 60
+            assert time.monotonic() - begin < 300
             time.sleep(0.001)
         time.sleep(rng.uniform(0, 0.03))
         (out / "clips" / ".tmp-half.npz").write_bytes(b"left by a kill")
@@ -425,7 +425,7 @@ def test_the_command_reports_on_both_streams(tmp_path):
     data = tmp_path / "data"
     silence(data / "a.wav", 0.5)
     run = start(tmp_path, data, tmp_path / "run", "--json")
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=600)
     assert run.returncode == 0
     assert json.loads(out)["done"] == 1
     assert "1/1 clips" in err

@@ -317,7 +317,7 @@ def test_a_refusal_is_json_too(folders):
         str(folders[1]),
         "--json",
     ]
-    refused = subprocess.run(script, capture_output=True, text=True, timeout=120)
+    refused = subprocess.run(script, capture_output=True, text=True, timeout=600)
     assert refused.returncode == 2
     assert {problem["reason"] for problem in json.loads(refused.stdout)["errors"]} >= {
         "missing",

@@ -434,7 +434,7 @@ def test_killed_it_goes_on_with_the_pieces_and_ends_the_same(place, tmp_path):
     begin = time.monotonic()
     while not log.exists() or len(log.read_text().split()) < 4:
         assert run.poll() is None, run.stderr.read()
-        assert time.monotonic() - begin < 60
+        assert time.monotonic() - begin < 300
         time.sleep(0.005)
     run.send_signal(signal.SIGKILL)
     run.wait()

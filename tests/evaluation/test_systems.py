@@ -95,7 +95,7 @@ try:
 finally:
     print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     assert run.stderr.splitlines()[-1] == "[]"
     rows = {row["name"]: row for row in json.loads(run.stdout)}
@@ -261,7 +261,7 @@ def test_metadata_cannot_write_to_the_terminal(site):
     run = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site)!r}); "
          "from madata.cli import madance; madance.main(['systems'])"],
-        capture_output=True, text=True, timeout=60,
+        capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert "\x1b" not in run.stdout
 

@@ -191,7 +191,7 @@ def test_a_killed_writer_leaves_no_file_under_the_final_name(tmp_path):
             temporary.write_bytes(b"half")
             os.kill(os.getpid(), signal.SIGKILL)
     """
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=60, check=False)
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], timeout=600, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert not path.exists()
     assert all(entry.name.startswith(".tmp-") for entry in tmp_path.iterdir())

@@ -209,7 +209,9 @@ def test_the_kind_of_a_folder_is_that_of_its_files(tmp_path):
 )
 def test_clips_without_a_counterpart_are_named(pairing, predictions, references, reasons):
     rule = RULE.model_copy(update={"pairing": pairing})
-    match = match_clips({"b": "b.json", "d": "d.json"}, dict.fromkeys("abc", "x.json"), {"b": "?", "d": "?"}, rule)
+    match = match_clips(
+        {"b": "b.json", "d": "d.json"}, dict.fromkeys("abc", "x.json"), {"b": "?", "d": "?"}, rule
+    )
     assert match.predictions == predictions
     assert match.references == references
     assert [problem.reason for problem in match.problems] == reasons

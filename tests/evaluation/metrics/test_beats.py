@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -113,6 +115,27 @@ def two_slow_moments(apart_s, fps=200.0):
     seen = np.ones((len(path), 1), bool)
     points = np.stack([path, 0 * path], axis=-1)
     return Body(points[:, None], seen, np.zeros_like(points), seen[:, 0], ("nose",), fps, 1.0, 0.0)
+
+
+def test_travel_of_the_body_counts_like_that_of_its_joints():
+    """A joint moves by what it moves against the hips and by what they travel."""
+    body = two_slow_moments(0.4)
+    path, still = body.points[:, 0], np.zeros_like(body.points)
+    expected = motion_beat_times(body)
+    assert len(expected) == 2
+    assert motion_beat_times(replace(body, points=still, hips=path)) == pytest.approx(expected)
+    assert motion_beat_times(replace(body, points=body.points / 2, hips=path / 2)) == pytest.approx(expected)
+    assert len(motion_beat_times(replace(body, hips=-path))) == 0
+
+
+def test_a_joint_that_is_lost_takes_nothing_from_the_others():
+    """The mean is over the joints seen: half as many are not half as fast."""
+    body = two_slow_moments(0.4)
+    points = np.repeat(body.points, 2, axis=1)
+    valid = np.ones(points.shape[:2], bool)
+    valid[250:320, 1] = False
+    half_seen = replace(body, points=points, valid=valid, names=("nose", "neck"))
+    assert motion_beat_times(half_seen) == pytest.approx(motion_beat_times(body))
 
 
 def test_of_two_beats_within_the_neighbourhood_the_lower_one_stays():
