@@ -9,6 +9,7 @@ import re
 import sys
 from importlib import resources
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -17,7 +18,9 @@ from evaluation.metrics.registry import find_metric, installed_metrics
 from evaluation.protocol import load_protocol
 from madata.cli import madance
 from madata.errors import ConfigError
+from madata.video import Decoder
 from tests.evaluation.dancers import write_set
+from tests.evaluation.videos.makers import frames, write
 from tests.plugins import distribution
 
 METRICS = {
@@ -74,6 +77,12 @@ def run(*arguments, code=0):
     done = CliRunner().invoke(madance, [str(argument) for argument in arguments])
     assert done.exit_code == code, done.output + repr(done.exception)
     return done.stdout
+
+
+def decoded(path):
+    """(T, H, W, 3) of a small video."""
+    with Decoder(path) as decoder:
+        return np.stack([frame.scaled(decoder.info.size) for frame in decoder])
 
 
 @pytest.fixture
@@ -230,6 +239,77 @@ def test_a_name_taken_twice_is_an_error_that_names_both(site, taken):
         ConfigError, match=r"taken twice: .*one_metric:A of one 1.0 and by two_metric:B of two"
     ):
         find_metric(taken)
+
+
+PICTURES = {
+    "their_pictures.py": """
+        import numpy as np
+
+        from evaluation.metrics.spec import MetricSpec
+
+
+        class Brightness:
+            def __init__(self):
+                self.sums, self.frames = 0.0, 0
+
+            def update(self, frame):
+                self.sums += frame.mean()
+                self.frames += 1
+
+            def compute(self):
+                return self.sums / self.frames
+
+
+        class Vandal:
+            def update(self, frame):
+                frame[:] = 0
+
+            def compute(self):
+                return 0.0
+
+
+        class Still(Brightness):
+            def compute(self):
+                raise ValueError("nothing moves")
+
+
+        def spec(name, made):
+            return MetricSpec(
+                name, 2, name.capitalize(), name, frozenset({"pictures"}), "none", bounds=(0.0, 255.0), per_video=made
+            )
+
+
+        BRIGHTNESS, VANDAL, STILL = (spec(*pair) for pair in (
+            ("brightness", Brightness), ("vandal", Vandal), ("still", Still)))
+        """,
+}
+
+
+def test_a_metric_of_the_pictures_of_others_sees_every_frame_and_spoils_none(site, tmp_path):
+    names = ("brightness", "vandal", "still")
+    points = {name: f"their_pictures:{name.upper()}" for name in names}
+    distribution(site, "their-pictures", {"madance.metrics": points}, PICTURES)
+    text = resources.files("evaluation").joinpath("protocols/vbench.toml").read_text("utf-8")
+    asked = "temporal_flickering = 1\n" + "".join(f"{name} = 2\n" for name in names)
+    path = tmp_path / "pictures.toml"
+    path.write_text(
+        re.sub(r"\[metrics\][^\[]*", f"[metrics]\n{asked}", text.replace('"vbench"', '"theirs"', 1))
+    )
+    for number in range(4):
+        write(tmp_path / "films" / f"v{number}.mp4", frames(number, count=6))
+    run("score", tmp_path / "films", "--protocol", path, "--out", tmp_path / "out")
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    found = {metric["name"]: metric for metric in result["metrics"]}
+    expected = np.mean([decoded(tmp_path / "films" / f"v{number}.mp4").mean() for number in range(4)])
+    assert found["brightness"]["value"] == pytest.approx(expected)
+    assert found["brightness"]["ci95"][0] < expected < found["brightness"]["ci95"][1]
+    assert (
+        "vandal failed: ValueError" in found["vandal"]["reason"] or "read-only" in found["vandal"]["reason"]
+    )
+    assert found["still"]["reason"] == "nothing moves"
+    assert found["temporal_flickering"]["value"] < 1
+    assert "to the last bit" in run("score", tmp_path / "out" / "features.npz")
+    assert "Brightness" in run("table", tmp_path / "out", "--task", "video", "--extra")
 
 
 def test_a_metric_of_others_that_fails_says_so_and_the_others_are_measured(site, protocol, tmp_path):

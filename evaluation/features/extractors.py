@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from evaluation.definitions import PairProtocol
-from evaluation.features.video.one_pass import WEIGHTS, Panel, load_panel
+from evaluation.features.video.one_pass import WEIGHTS, FrameWise, Panel, load_panel
 from evaluation.features.video.scores import DIMENSIONS
 from evaluation.features.wanted import Wanted
 from evaluation.protocol import Protocol
@@ -111,8 +112,10 @@ def load_extractors(
     if protocol.appearance is not None:
         precision = protocol.appearance.clip_precision
         panel = load_panel(find, dimensions=dimensions, device=device, clip_precision=precision)
+        others = {name: partial(FrameWise, name, start) for name, start in wanted.per_video.items()}
+        panel = Panel({**panel.start, **others}, panel.missing)
     missing = {name: find.plain(reason) for name, reason in panel.missing.items()}
-    used = [name for dimension in panel.start for name in WEIGHTS[dimension]]
+    used = [name for dimension in panel.start for name in WEIGHTS.get(dimension, ())]
     lpips, i3d, rule = None, None, protocol.pairs
     if rule is not None and "lpips" in scores:
         lpips = _tried("lpips", lambda: _load_lpips(rule, find, device), missing, find)

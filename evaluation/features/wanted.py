@@ -7,12 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from evaluation.inputs.pose_files import Track
 
-__all__ = ["ClipFunction", "Wanted"]
+__all__ = ["ClipFunction", "FrameByFrame", "Wanted"]
 
 ClipFunction = Callable[[Track], float]
+
+
+class FrameByFrame(Protocol):
+    """A number of one video, made while its frames go by; memory must not grow with their number."""
+
+    def update(self, frame: npt.NDArray[np.uint8]) -> None:
+        """Take the next frame, (H, W, 3) RGB as a player shows it; it must not be changed."""
+
+    def compute(self) -> float:
+        """The number of the frames so far; a ``ValueError`` says why there is none."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +35,12 @@ class Wanted:
 
     Attributes:
         per_clip: name -> number of the joints of one clip; each becomes a column of the feature table.
+        per_video: name -> makes what sees every frame of the next video.
         scores: what must be seen in the pictures of each video -> its version.
         music: whether the music is listened to.
     """
 
     per_clip: Mapping[str, ClipFunction] = field(default_factory=dict)
+    per_video: Mapping[str, Callable[[], FrameByFrame]] = field(default_factory=dict)
     scores: Mapping[str, int] = field(default_factory=dict)
     music: bool = False

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from evaluation.features.table import FeatureTable
 from evaluation.metrics.estimate import Estimate, set_mean_interval
-from evaluation.metrics.spec import Side
+from evaluation.metrics.spec import MetricSpec, Side
 from evaluation.metrics.tables import Column, Tables
 
-__all__ = ["Reading", "mean_of_videos", "video_column"]
+__all__ = ["Reading", "completed", "mean_of_videos", "video_column"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,6 +45,19 @@ class Reading:
     bounds: tuple[float, float] = (0.0, 1.0)
     beside: bool = True
     caution: str = ""
+
+
+def completed(spec: MetricSpec) -> MetricSpec:
+    """A spec with ``per_video`` as one that is read off the scores of every video, and any other as it is."""
+    if spec.per_video is None or spec.values is not None:
+        return spec
+    reading = Reading(spec.name, spec.name, bounds=spec.bounds)
+    return replace(
+        spec,
+        scores=(spec.name,),
+        values=lambda tables, side: video_column(tables, side, reading),
+        estimate=spec.estimate or (lambda tables: mean_of_videos(tables, reading)),
+    )
 
 
 def video_column(tables: Tables, side: Side, reading: Reading) -> Column:

@@ -22,6 +22,7 @@ from typing import Literal
 from evaluation.features.music import BEATS_OF
 from evaluation.features.wanted import ClipFunction, Wanted
 from evaluation.inputs.pose_files import Track
+from evaluation.metrics.pictures import completed
 from evaluation.metrics.spec import MetricSpec
 from evaluation.protocol import Protocol
 from madata.errors import ConfigError, MadanceError
@@ -70,7 +71,7 @@ def own_metrics() -> dict[str, MetricSpec]:
         for spec in getattr(importlib.import_module(f"{_OWN}.{module.name}"), "METRICS", ()):
             if spec.name in found:
                 raise ValueError(f"two files of {_OWN} define the metric {spec.name!r}")
-            found[spec.name] = spec
+            found[spec.name] = completed(spec)
     return found
 
 
@@ -128,7 +129,7 @@ def _load(name: str, points: tuple[EntryPoint, ...]) -> InstalledMetric:
         return broken(f"{origins[0]} is a {type(spec).__name__}, not a MetricSpec")
     if spec.name != name:
         return broken(f"{origins[0]} calls itself {spec.name!r}; entry point and metric must have one name")
-    return InstalledMetric(name, origins[0], spec)
+    return InstalledMetric(name, origins[0], completed(spec))
 
 
 def check_metrics(protocol: Protocol) -> list[MetricSpec]:
@@ -183,6 +184,7 @@ def wanted_by(protocol: Protocol) -> Wanted:
     scores = dict.fromkeys(name for spec in specs for name in spec.scores)
     return Wanted(
         per_clip={spec.name: _on_clip(spec, protocol) for spec in specs if spec.per_clip is not None},
+        per_video={spec.name: spec.per_video for spec in specs if spec.per_video is not None},
         scores={name: spec.version for name in scores if (spec := find_metric(name)) is not None},
         music=any("music" in spec.needs for spec in specs),
     )

@@ -5,6 +5,8 @@ under the entry-point group ``madance.metrics``. It is computed in one of these 
 
 * ``per_clip``: a number of the joints of one clip, measured when the clip is read and kept as a column of the feature
   table. The metric is its mean over the clips.
+* ``per_video``: a number of the pictures of one video, made while its frames go by. The metric is its mean over the
+  videos.
 * ``of_sets``: a number of two feature tables, prediction and reference. Its interval comes from resampled clips, its
   noise floor from two parts of the reference.
 * ``values``: numbers of single clips out of what the feature table holds already; the metric is their mean.
@@ -40,6 +42,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from evaluation.features.table import FeatureTable
+    from evaluation.features.wanted import FrameByFrame
     from evaluation.inputs.pose_files import Track
     from evaluation.metrics.estimate import Estimate, RowStatistic
     from evaluation.metrics.tables import Column, Tables
@@ -75,6 +78,7 @@ class MetricSpec:
         latex: the label in LaTeX, where it is not made of ``label``.
         per_clip: see above; takes a :class:`~evaluation.inputs.pose_files.Track`. NaN, or a ``ValueError``, is a clip
             without a value.
+        per_video: see above; makes a fresh :class:`~evaluation.features.wanted.FrameByFrame` for each video.
         per_clip_published: the same in a published definition, which is the second argument.
         absent: why a clip may have no value, in words.
         of_sets, values, estimate, statistic: see above.
@@ -99,6 +103,7 @@ class MetricSpec:
     latex: str = ""
     per_clip: Callable[[Track], float] | None = None
     per_clip_published: Callable[[Track, str], float] | None = None
+    per_video: Callable[[], FrameByFrame] | None = None
     absent: str = "no value"
     of_sets: Callable[[FeatureTable, FeatureTable], float] | None = None
     values: Callable[[Tables, Side], Column] | None = None
@@ -125,13 +130,16 @@ class MetricSpec:
             "bounds": not self.bounds[0] < self.bounds[1],
             "decimals": not 0 <= self.decimals <= 9,
             "per_clip": self.per_clip is not None and not self.needs <= {"keypoints", "motion"},
-            "scores": bool(self.scores) != (self.track == "appearance"),
+            "per_video": self.per_video is not None and self.needs != {"pictures"},
+            "scores": bool(self.scores or self.per_video) != (self.track == "appearance"),
         }
         if wrong := [field for field, is_wrong in faults.items() if is_wrong]:
             raise ValueError(f"metric {self.name!r}: {', '.join(wrong)} cannot be used as given")
-        ways = (self.per_clip, self.of_sets, self.values, self.estimate)
+        ways = (self.per_clip, self.per_video, self.of_sets, self.values, self.estimate)
         if not any(ways):
-            raise ValueError(f"metric {self.name!r}: gives none of per_clip, of_sets, values, estimate")
+            raise ValueError(
+                f"metric {self.name!r}: gives none of per_clip, per_video, of_sets, values, estimate"
+            )
 
     @property
     def track(self) -> Literal["motion", "appearance"]:
@@ -151,7 +159,7 @@ class MetricSpec:
     @property
     def by_clip(self) -> bool:
         """Whether single clips have a value."""
-        return self.per_clip is not None or self.values is not None
+        return any((self.per_clip, self.per_video, self.values))
 
     def direction_in(self, kind: Literal["official", "corrected"]) -> Direction:
         """The direction in a protocol of that kind."""

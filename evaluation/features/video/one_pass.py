@@ -7,10 +7,12 @@ A dimension whose weights are absent has no number: its score is undefined and s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from evaluation.features.video.aesthetic_quality import AestheticQuality, load_aesthetic_head
 from evaluation.features.video.consistency import background_consistency, subject_consistency
@@ -19,6 +21,7 @@ from evaluation.features.video.imaging_quality import ImagingQuality
 from evaluation.features.video.motion_smoothness import MotionSmoothness
 from evaluation.features.video.scores import DIMENSIONS, VideoScore
 from evaluation.features.video.temporal_flickering import TemporalFlickering
+from evaluation.features.wanted import FrameByFrame
 from evaluation.protocol import ClipPrecision
 from madata.errors import WeightsError
 
@@ -27,9 +30,10 @@ if TYPE_CHECKING:
 
     from evaluation.features.video.networks.clip import ClipModel, ClipVision
 
-__all__ = ["WEIGHTS", "Accumulator", "Panel", "VideoScorer", "load_panel"]
+__all__ = ["WEIGHTS", "Accumulator", "FrameWise", "Panel", "VideoScorer", "load_panel"]
 
 Find = Callable[[str], Path]
+_T = TypeVar("_T")
 
 WEIGHTS: Mapping[str, tuple[str, ...]] = {
     "imaging_quality": ("musiq-spaq",),
@@ -85,6 +89,42 @@ class VideoScorer:
         for name, reason in self._missing.items():
             scores[name] = VideoScore.undefined(name, self._frames, reason)
         return scores
+
+
+class FrameWise:
+    """A number made frame by frame as an accumulator; what it fails with becomes its reason, and harms no other."""
+
+    def __init__(self, name: str, start: Callable[[], FrameByFrame]) -> None:
+        self._name = name
+        self._frames = 0
+        self._reason: str | None = None
+        self._made: FrameByFrame | None = self._guarded(start)
+
+    def update(self, chunk: FrameChunk) -> None:
+        """Show it the next frames."""
+        for frame in chunk.frames:
+            shown = frame.view()
+            shown.flags.writeable = False
+            if self._made is not None and self._reason is None:
+                self._guarded(partial(self._made.update, shown))
+        self._frames += len(chunk)
+
+    def compute(self) -> VideoScore:
+        """The number so far, or why there is none."""
+        made = self._made
+        value = None if made is None or self._reason else self._guarded(lambda: float(made.compute()))
+        if value is None or not math.isfinite(value):
+            return VideoScore.undefined(self._name, self._frames, self._reason or "is not a number")
+        return VideoScore(self._name, value, self._frames, self._frames)
+
+    def _guarded(self, step: Callable[[], _T]) -> _T | None:
+        try:
+            return step()
+        except ValueError as error:
+            self._reason = str(error)
+        except Exception as error:  # code of others: whatever it raises is theirs, and is said
+            self._reason = f"{self._name} failed: {type(error).__name__}: {error}"
+        return None
 
 
 def load_panel(

@@ -101,6 +101,7 @@ def test_only_what_a_protocol_asks_for_is_wanted():
         ({"scores": ("imaging_quality",)}, "scores"),
         ({"needs": frozenset({"pictures"}), "per_clip": None, "of_sets": len}, "scores"),
         ({"per_clip": None}, "none of per_clip"),
+        ({"per_clip": None, "per_video": list}, "per_video"),
     ],
 )
 def test_a_spec_that_would_fail_later_is_refused_at_once(changes, says):
