@@ -1,28 +1,29 @@
 """Is one system better than another, or is it chance?
 
-Both systems danced to the same clips, so the difference is resampled by clip: what is hard for both cancels.
-Beside the interval of the difference stands a permutation test (how often is the difference as large when the
-two systems change places clip by clip?), corrected for the number of metrics looked at. A difference whose
-interval holds 0, or that chance gives more often than once in twenty, is a tie. Metrics of motion and of pictures
-are treated alike (:mod:`evaluation.metrics.contrasts`).
+Both systems danced to the same clips, so that what is hard for both cancels; what is left out at a time are whole
+songs or sources. The verdicts, and what p, the interval and ``tie`` mean, are those of
+:mod:`evaluation.stats.verdicts`: ``better``, ``worse``, ``tie`` (shown, not assumed) or ``undecided``, with the number
+of clips that would decide. Metrics of motion and of pictures are treated alike, and together
+(:mod:`evaluation.metrics.contrasts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from evaluation.features.store import read_run
-from evaluation.metrics.contrasts import contrasts
+from evaluation.metrics.contrasts import Contrast, contrasts
 from evaluation.metrics.registry import check_metrics
-from evaluation.metrics.spec import Direction
 from evaluation.metrics.tables import Tables
 from evaluation.result import Result, read_result
-from evaluation.stats.comparison import holm, label_swap_test, paired_difference
+from evaluation.stats.jackknife import MIN_UNITS
+from evaluation.stats.ranks import Ranking, rank_systems
+from evaluation.stats.verdicts import Judgement, Question, Verdict, judge
 from madata.errors import MadanceError
 from madata.files import sha256_file
 
@@ -32,14 +33,10 @@ __all__ = [
     "compare",
     "decided_elsewhere",
     "incomparable",
-    "judged",
     "load_run",
+    "rank",
     "unpaired",
 ]
-
-Verdict = Literal["tie", "first", "second", "differ"]
-
-_SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,23 +58,32 @@ class Difference:
     """One metric of two systems.
 
     Attributes:
-        first, second: the values; ``difference`` is first minus second.
+        first, second: the values, as printed.
+        difference: first minus second, without the bias of few clips; of their distances to the value of the reference
+            where the nearer is the better (``to_reference``). ``None``, with ``reason``, where there are too few songs.
         low, high: 95 % interval of the difference.
-        p, p_holm: of the label-swap test, plain and corrected for all metrics compared.
-        n: clips that have a value in both.
-        verdict: the better system, ``tie``, or ``differ`` where the metric has no better side.
+        p: of no difference, corrected for all metrics compared.
+        n: clips that have a value in both; ``units``, songs or sources among them.
+        verdict: of the first system; ``differ`` where the metric has no better side.
+        needed: songs or sources that would show such a difference in four of five studies; ``None`` where no number in
+            reach would.
+        beside: the metric whose question it may decide in its stead.
     """
 
     metric: str
     first: float
     second: float
-    difference: float
-    low: float
-    high: float
-    p: float
-    p_holm: float
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
     n: int
+    units: int
     verdict: Verdict
+    needed: int | None
+    to_reference: bool = False
+    beside: str = ""
+    reason: str | None = None
 
 
 def load_run(path: Path) -> Run:
@@ -151,9 +157,7 @@ def unpaired(first: Run, second: Run) -> list[str]:
     return [name for name in {**measured[0], **measured[1]} if not all(name in one for one in measured)]
 
 
-def compare(
-    first: Run, second: Run, *, replicates: int = 400, permutations: int = 500, force: bool = False
-) -> list[Difference]:
+def compare(first: Run, second: Run, *, force: bool = False) -> list[Difference]:
     """Compare two runs metric by metric, in the order of the protocol: motion, pictures, or both.
 
     Args:
@@ -162,58 +166,79 @@ def compare(
     Raises:
         MadanceError: the runs are not comparable, or have no clip or no kind of features in common.
     """
-    if (reasons := incomparable(first, second)) and not force:
-        raise MadanceError(
-            "these results do not compare: " + "; ".join(reasons) + " (--force compares them all the same)"
-        )
-    found: list[Difference] = []
-    held = contrasts(first.tables, second.tables)
+    held = _held([first, second], force)
+    kind = first.tables.protocol.kind
+    questions = {}
+    for name, contrast in held.items():
+        if contrast.estimates:
+            direction = contrast.spec.direction_in(kind)
+            questions[name] = Question(
+                contrast.estimates[0].minus(contrast.estimates[1]),
+                contrast.units,
+                {"higher": True, "lower": False, "reference": False, "none": None}[direction],
+                contrast.margin,
+            )
+    judged = judge(questions, np.random.default_rng(first.tables.protocol.statistics.seed))
+    return [_difference(contrast, judged.get(name), kind) for name, contrast in held.items()]
+
+
+def _difference(
+    contrast: Contrast, found: Judgement | None, kind: Literal["official", "corrected"]
+) -> Difference:
+    first, second = contrast.values[:2]
+    return Difference(
+        metric=contrast.spec.name,
+        first=first,
+        second=second,
+        difference=found.difference if found else None,
+        low=found.low if found else None,
+        high=found.high if found else None,
+        p=found.p if found else None,
+        n=contrast.count,
+        units=contrast.units,
+        verdict=found.verdict if found else "undecided",
+        needed=found.needed if found else max(MIN_UNITS, contrast.units + 1),
+        beside=contrast.spec.beside,
+        to_reference=contrast.spec.direction_in(kind) == "reference",
+        reason=contrast.reason,
+    )
+
+
+def rank(runs: Mapping[str, Run], *, force: bool = False) -> dict[str, Ranking]:
+    """Rank runs (name -> run) by every metric that has a better side, on the clips all of them have.
+
+    Raises:
+        MadanceError: two of the runs are not comparable.
+    """
+    held = _held(list(runs.values()), force)
+    protocol = next(iter(runs.values())).tables.protocol
+    found = {}
+    for name, contrast in held.items():
+        direction = contrast.spec.direction_in(protocol.kind)
+        if direction != "none" and contrast.estimates:
+            estimates = dict(zip(runs, contrast.estimates, strict=True))
+            rng = np.random.default_rng(protocol.statistics.seed)
+            found[name] = rank_systems(estimates, rng, higher_is_better=direction == "higher")
+    return found
+
+
+def _held(runs: Sequence[Run], force: bool) -> dict[str, Contrast]:
+    for other in runs[1:]:
+        if (reasons := incomparable(runs[0], other)) and not force:
+            raise MadanceError(
+                "these results do not compare: "
+                + "; ".join(reasons)
+                + " (--force compares them all the same)"
+            )
+    held = contrasts([run.tables for run in runs])
     if not held:
-        name = first.tables.protocol.name
+        name = runs[0].tables.protocol.name
         raise MadanceError(
             f"these results do not compare: no metric of {name} has a value for three clips in both"
         )
-    for name, contrast in held.items():
-        arguments = (contrast.statistic, *contrast.sides)
-        seed = first.tables.protocol.statistics.seed
-        interval = paired_difference(*arguments, np.random.default_rng(seed), replicates=replicates)
-        p = label_swap_test(*arguments, np.random.default_rng(seed), permutations=permutations)
-        mine, theirs, real = contrast.sides
-        left, right = contrast.statistic(mine, real), contrast.statistic(theirs, real)
-        found.append(
-            Difference(
-                name, left, right, left - right, interval.low, interval.high, p, p, contrast.count, "tie"
-            )
-        )
-    corrected = holm({one.metric: one.p for one in found})
-    protocol = first.tables.protocol
-    directions = {spec.name: spec.direction_in(protocol.kind) for spec in check_metrics(protocol)}
-    return [
-        judged(one, corrected[one.metric], directions[one.metric], first.result.metric(one.metric).reference)
-        for one in found
-    ]
+    return held
 
 
 def decided_elsewhere(run: Run) -> list[str]:
     """Metrics of a run's protocol that are not compared, because another one decides the same question."""
     return [spec.name for spec in check_metrics(run.tables.protocol) if not spec.compared]
-
-
-def judged(one: Difference, p_holm: float, direction: Direction, reference: float | None) -> Difference:
-    """Who is better: by the direction of the metric, or by the distance to the value of the reference.
-
-    Example:
-        >>> worse = Difference("fid_k", 2.0, 1.0, 1.0, 0.5, 1.5, 0.01, 0.01, 20, "tie")
-        >>> judged(worse, 0.01, "lower", None).verdict, judged(worse, 0.01, "reference", 2.1).verdict
-        ('second', 'first')
-    """
-    verdict: Verdict = "tie"
-    if p_holm < _SIGNIFICANT and not one.low <= 0.0 <= one.high:
-        if direction in ("higher", "lower"):
-            verdict = "first" if (one.difference > 0) == (direction == "higher") else "second"
-        elif direction == "reference" and reference is not None:
-            nearer = abs(one.first - reference) < abs(one.second - reference)
-            verdict = "first" if nearer else "second"
-        else:
-            verdict = "differ"
-    return replace(one, p_holm=p_holm, verdict=verdict)

@@ -1,6 +1,6 @@
 """Is the better of two numbers better, or could chance have put it there?
 
-Three ways, the first that the files allow: the features of both results are resampled by clip
+Three ways, the first that the files allow: the features of both results are held against each other song by song
 (:func:`evaluation.compare.compare`); the scores of each clip are paired, where the number is their mean; else the two
 intervals are held against each other as if the systems were independent, which calls more pairs a tie.
 """
@@ -15,14 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.compare import Difference, Run, compare, load_run
+from evaluation.inputs.sources import rows_of_sources
 from evaluation.result import Metric
-from evaluation.stats.intervals import mean_interval
+from evaluation.stats.means import mean_interval
 from leaderboard.entries import Entry
 from madata.errors import MadanceError
 
 __all__ = ["TieJudge", "clip_scores", "intervals_meet"]
-
-_REPLICATES = 200
 
 
 def intervals_meet(first: Metric, second: Metric) -> bool | None:
@@ -59,7 +58,7 @@ class TieJudge:
     """Judges pairs of results and remembers what it computed.
 
     Attributes:
-        exact: resample features where both results have them; else only the intervals are used.
+        exact: compare features where both results have them; else only the intervals are used.
     """
 
     exact: bool = True
@@ -75,7 +74,7 @@ class TieJudge:
             return bool(apart)
         difference = self._compared(best, other).get(name)
         if difference is not None:
-            return difference.low <= 0.0 <= difference.high
+            return difference.verdict in ("tie", "undecided")
         paired = self._paired(best, other, first, second)
         return paired if paired is not None else bool(apart)
 
@@ -86,7 +85,7 @@ class TieJudge:
             found: list[Difference] = []
             if runs[0] is not None and runs[1] is not None:
                 try:
-                    found = compare(runs[0], runs[1], replicates=_REPLICATES, permutations=0)
+                    found = compare(runs[0], runs[1])
                 except MadanceError:
                     found = []
             self._differences[key] = {one.metric: one for one in found}
@@ -110,8 +109,11 @@ class TieJudge:
         if len(common) < 3:
             return None
         gap: npt.NDArray[np.float64] = np.array([values[0][clip] - values[1][clip] for clip in common])
-        interval = mean_interval(gap, np.random.default_rng(0))
-        return interval.holds(0.0)
+        rows = list(rows_of_sources(common).values())
+        try:
+            return mean_interval(gap, rows).holds(0.0)
+        except ValueError:  # too few songs, or the same gap in every clip
+            return bool(gap.min() <= 0.0 <= gap.max())
 
     def _per_clip(self, entry: Entry, metric: Metric) -> dict[str, float] | None:
         """Scores of single clips, if their mean is the metric."""

@@ -140,7 +140,7 @@ def test_a_metric_of_others_is_scored_and_scored_again(scored, protocol):
     assert travel["ci95"][0] < travel["value"] < travel["ci95"][1] and travel["reference"] > 0
     assert travel["higher_is_better"] is None and gap["higher_is_better"] is False
     assert gap["n"] == gap["n_reference"] == 12
-    assert gap["ci_method"] == "half-sampling" and gap["noise_floor"] > 0
+    assert gap["ci_method"] == "block-jackknife" and gap["noise_floor"] > 0
     samples = pd.read_parquet(scored / "lively" / "samples.parquet")
     values = samples[samples["metric"] == "travel"]["value"]
     assert len(values) == 12 and values.mean() == pytest.approx(travel["value"])
@@ -151,13 +151,12 @@ def test_a_metric_of_others_is_scored_and_scored_again(scored, protocol):
 
 
 def test_a_metric_of_others_is_compared(scored):
-    quick = ("--replicates", "100", "--permutations", "200")
-    document = json.loads(run("compare", scored / "lively", scored / "lazy", *quick, "--json"))
+    document = json.loads(run("compare", scored / "lively", scored / "lazy", "--json"))
     found = {one["metric"]: one for one in document["metrics"]}
     assert list(found) == ["fid_k", "travel", "pose_gap"]
-    assert found["travel"]["verdict"] == "first" and found["travel"]["difference"] > 0
+    assert found["travel"]["verdict"] == "better" and found["travel"]["difference"] < 0
     assert found["pose_gap"]["low"] <= found["pose_gap"]["difference"] <= found["pose_gap"]["high"]
-    assert "travel" in run("compare", scored / "lively", scored / "lazy", *quick)
+    assert "travel*" in run("compare", scored / "lively", scored / "lazy")
 
 
 def test_a_metric_of_others_is_in_every_table(scored):

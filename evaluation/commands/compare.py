@@ -1,14 +1,19 @@
-"""``madance compare``: two scored runs, and whether one is better or it is chance."""
+"""``madance compare``: scored runs, and whether one is better or it is chance."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from madata.commands.options import json_option
+
+if TYPE_CHECKING:
+    from evaluation.compare import Difference, Run
+    from evaluation.stats.ranks import Ranking
 
 __all__ = ["compare"]
 
@@ -16,64 +21,154 @@ _RUN = click.Path(exists=True, path_type=Path)
 
 
 @click.command()
-@click.argument("first", type=_RUN)
-@click.argument("second", type=_RUN)
+@click.argument("runs", nargs=-1, required=True, type=_RUN, metavar="FIRST SECOND [MORE]...")
 @click.option(
     "--force",
     is_flag=True,
     help="Compare results of different protocols, references, pose backends or clips.",
 )
-@click.option(
-    "--replicates", type=click.IntRange(min=100), default=400, show_default=True, help="Bootstrap draws."
-)
-@click.option(
-    "--permutations", type=click.IntRange(min=100), default=500, show_default=True, help="Label swaps."
-)
+@click.option("--plan", is_flag=True, help="How many clips would tell the two apart, metric by metric.")
 @json_option
-def compare(
-    first: Path, second: Path, force: bool, replicates: int, permutations: int, as_json: bool
-) -> None:
-    """Compare the scored runs FIRST and SECOND (folders of "madance score --out").
+def compare(runs: tuple[Path, ...], force: bool, plan: bool, as_json: bool) -> None:
+    """Compare the scored runs FIRST and SECOND (folders of "madance score --out"), or rank three and more.
 
-    The difference of each metric has a 95 % interval from a paired bootstrap over clips and a p-value from a
-    label-swap test, corrected (Holm) for the number of metrics, those of motion and of pictures together. What
-    chance explains is called a tie.
+    The difference of each metric has a 95 % interval without the bias of few clips and a p-value, corrected for the
+    number of metrics, those of motion and of pictures together. Whole songs or sources are what is counted. FIRST is
+    better, worse, a tie (the difference is shown to be within the noise of the reference) or undecided; then the number
+    of clips that would decide is said. Of several runs each metric gets ranks, as far as they are resolved.
     """
     from evaluation.compare import compare as compare_runs
-    from evaluation.compare import decided_elsewhere, incomparable, load_run, unpaired
-    from evaluation.report.text import columns, interval, number
+    from evaluation.compare import decided_elsewhere, incomparable, load_run, rank, unpaired
 
-    runs = load_run(first), load_run(second)
-    found = compare_runs(*runs, replicates=replicates, permutations=permutations, force=force)
-    marks = incomparable(*runs)
-    names = [run.result.system.name for run in runs]
-    if names[0] == names[1]:
-        names = [f"{names[0]} ({path.name})" for path in (first, second)]
+    if len(runs) < 2:
+        raise click.UsageError("a comparison needs two runs or more: madance compare FIRST SECOND")
+    loaded = [load_run(path) for path in runs]
+    names = _names(loaded, runs)
+    marks = list(dict.fromkeys(mark for other in loaded[1:] for mark in incomparable(loaded[0], other)))
+    if len(runs) > 2:
+        if plan:
+            raise click.UsageError("--plan takes two runs: how many clips would tell the one from the other")
+        found = rank(dict(zip(names, loaded, strict=True)), force=force)
+        _show(found, names, marks, as_json)
+        return
+    differences = compare_runs(*loaded, force=force)
+    single, others = unpaired(*loaded), decided_elsewhere(loaded[0])
     if as_json:
         document = {
             "first": names[0],
             "second": names[1],
             "forced": marks,
-            "unpaired": unpaired(*runs),
-            "decided_elsewhere": decided_elsewhere(runs[0]),
-            "metrics": [asdict(one) for one in found],
+            "unpaired": single,
+            "decided_elsewhere": others,
+            "metrics": [asdict(one) for one in differences],
         }
-        click.echo(json.dumps(document, indent=1))
+        click.echo(json.dumps(document, indent=1, allow_nan=False))
         return
-    click.echo(f"first: {names[0]}   second: {names[1]}   protocol {runs[0].result.protocol.name}")
+    click.echo(f"first: {names[0]}   second: {names[1]}   protocol {loaded[0].result.protocol.name}")
     for mark in marks:
         click.echo(f"NOT COMPARABLE, FORCED: {mark}")
-    rows: list[tuple[str, ...]] = [
-        ("metric", "first", "second", "difference", "95 % interval", "p", "p (Holm)", "n", "verdict")
-    ]
-    for one in found:
-        verdict = {"tie": "tie", "differ": "they differ"}.get(one.verdict, f"{one.verdict} is better")
-        values = (number(value) for value in (one.first, one.second, one.difference))
-        ends = interval((one.low, one.high))
-        rows.append((one.metric, *values, ends, f"{one.p:.3f}", f"{one.p_holm:.3f}", str(one.n), verdict))
-    click.echo("\n".join(columns(rows)))
-    click.echo("n: clips with a value in both; a tie: the interval holds 0, or p (Holm) is 0.05 or more")
-    if single := unpaired(*runs):
+    click.echo(_planned(differences) if plan else _compared(differences))
+    if single:
         click.echo(f"not compared, measured in one run only: {', '.join(single)}")
-    if others := decided_elsewhere(runs[0]):
+    if others:
         click.echo(f"not compared, other readings of what is decided above: {', '.join(others)}")
+
+
+def _names(runs: list[Run], paths: tuple[Path, ...]) -> list[str]:
+    """Names of the systems; with the folder where two have the same."""
+    names = [run.result.system.name for run in runs]
+    return [
+        name if names.count(name) == 1 else f"{name} ({path.name})"
+        for name, path in zip(names, paths, strict=True)
+    ]
+
+
+def _compared(differences: list[Difference]) -> str:
+    from evaluation.report.text import columns, interval, number
+
+    rows: list[tuple[str, ...]] = [
+        ("metric", "first", "second", "difference", "95 % interval", "p", "n", "the first is")
+    ]
+    for one in differences:
+        ends = None if one.low is None or one.high is None else (one.low, one.high)
+        p = "-" if one.p is None else f"{one.p:.3f}"
+        values = (number(value) for value in (one.first, one.second, one.difference))
+        mark = "*" if one.to_reference else ""
+        rows.append((one.metric + mark, *values, interval(ends), p, _count(one), _verdict(one)))
+    lines = columns(rows)
+    lines.append(
+        "difference: without the bias of few clips, first minus second; p: corrected for all the metrics"
+    )
+    lines.append("n: clips with a value in both (songs or sources); a tie: within the noise of the reference")
+    if any(one.to_reference for one in differences):
+        lines.append(
+            "*: the nearer to the value of the reference the better; the difference is that of the distances"
+        )
+    lines += [f"{one.metric}: {one.reason}" for one in differences if one.reason]
+    return "\n".join(lines + _beside(differences))
+
+
+def _count(one: Difference) -> str:
+    return str(one.n) if one.n == one.units else f"{one.n} ({one.units})"
+
+
+def _verdict(one: Difference) -> str:
+    if one.verdict != "undecided":
+        return {"differ": "different"}.get(one.verdict, one.verdict)
+    needed = "no number of clips in reach" if one.needed is None else f"needs about {_clips(one)} clips"
+    return f"undecided, {needed}"
+
+
+def _clips(one: Difference) -> int:
+    """Clips that would decide, at as many clips to a song as there are."""
+    return round((one.needed or 0) * one.n / max(1, one.units))
+
+
+def _beside(differences: list[Difference]) -> list[str]:
+    """Where a metric decides what the one it stands beside cannot."""
+    verdicts = {one.metric: one.verdict for one in differences}
+    return [
+        f"{one.metric} decides where {one.beside} cannot: the first is {one.verdict}"
+        for one in differences
+        if one.verdict in ("better", "worse") and verdicts.get(one.beside) == "undecided"
+    ]
+
+
+def _planned(differences: list[Difference]) -> str:
+    from evaluation.report.text import columns, interval, number
+
+    rows: list[tuple[str, ...]] = [("metric", "difference", "95 % interval", "n", "clips needed", "now")]
+    for one in differences:
+        ends = None if one.low is None or one.high is None else (one.low, one.high)
+        needed = "more than a million" if one.needed is None else f"about {_clips(one)}"
+        rows.append((one.metric, number(one.difference), interval(ends), _count(one), needed, one.verdict))
+    lines = columns(rows)
+    lines.append("clips needed: to show a difference of this size in four of five studies like this one")
+    return "\n".join(lines)
+
+
+def _show(found: dict[str, Ranking], names: list[str], marks: list[str], as_json: bool) -> None:
+    from evaluation.report.text import columns
+
+    if as_json:
+        document = {
+            "systems": names,
+            "forced": marks,
+            "metrics": {name: asdict(one) for name, one in found.items()},
+        }
+        click.echo(json.dumps(document, indent=1, allow_nan=False))
+        return
+    for mark in marks:
+        click.echo(f"NOT COMPARABLE, FORCED: {mark}")
+    rows: list[tuple[str, ...]] = [("metric", "system", "rank", "best with", "group")]
+    for metric, ranking in found.items():
+        for name, place in ranking.standings.items():
+            ranks = str(place.first) if place.first == place.last else f"{place.first}-{place.last}"
+            group = " ".join("abcdefghijklmnopqrstuvwxyz"[(number - 1) % 26] for number in place.groups)
+            rows.append((metric, name, ranks, f"{place.best:.0%}", group))
+        halves = f"halves agree on the best in {ranking.same_best:.0%}, tau {ranking.agreement:.2f}"
+        rows.append(("", halves, "", "", ""))
+    click.echo("\n".join(columns(rows)))
+    click.echo(
+        "rank: 95 % interval; best with: probability of being the best; group: cannot be told apart within it"
+    )

@@ -23,7 +23,7 @@ from evaluation.metrics.beats import (
     clip_alignment,
     official_alignment,
 )
-from evaluation.metrics.estimate import Estimate, resampling
+from evaluation.metrics.estimate import Estimate, clip_sources
 from evaluation.metrics.spec import MetricSpec, Side
 from evaluation.metrics.tables import Column, Tables
 
@@ -51,7 +51,7 @@ def _alignment(tables: Tables, side: Side) -> BeatAlignment:
     rule, features = tables.protocol.beats, tables.motion(side)
     if rule is None:
         raise ValueError(f"protocol {tables.protocol.name} has no [beats]")
-    rng = tables.shared(resampling).rng("bas")
+    rng = tables.shared(clip_sources).rng("bas")
     return beat_alignment(
         features.motion_beats, features.music_beats, rng, sigma_ms=rule.sigma_ms, shuffles=rule.shuffles
     )
@@ -90,7 +90,7 @@ def _corrected(tables: Tables) -> Estimate:
     if found.excluded:
         count = f"{len(found.excluded)} of {len(tables.motion('prediction'))} rows"
         tables.note(f"{count} have no sure music beats or no motion beats and are left out of BAS")
-    tables.shared(resampling).mean(estimate, found.clips, "bas", _BOUNDS)
+    tables.shared(clip_sources).mean(estimate, Column(found.clips), _BOUNDS)
     if np.isfinite(found.chance) and found.chance_deviation > 0:
         estimate.noise_floor = found.chance
         estimate.cautions.append(
@@ -105,7 +105,7 @@ def _corrected(tables: Tables) -> Estimate:
 def _official(tables: Tables) -> Estimate:
     prediction, estimate = tables.motion("prediction"), Estimate()
     values, stops = tables.shared(_official_alignment, "prediction")
-    tables.shared(resampling).mean(estimate, values, "bas", _BOUNDS)
+    tables.shared(clip_sources).mean(estimate, Column(values), _BOUNDS)
     if stops:
         more = f" (and {len(stops) - 1} more)" if len(stops) > 1 else ""
         estimate.value, estimate.reason = None, f"upstream stops at {stops[0]}{more}"
@@ -140,7 +140,7 @@ def _of_chance(tables: Tables, name: Literal["chance", "z"]) -> Estimate:
         estimate.set_interval(found.chance - reach, found.chance + reach, "shuffled-music")
     elif bas.ci95 is not None:
         low, high = ((end - found.chance) / found.chance_deviation for end in bas.ci95)
-        estimate.set_interval(low, high, "basic-bootstrap")
+        estimate.set_interval(low, high, bas.ci_method or "")
     return estimate
 
 
@@ -155,7 +155,7 @@ def _one_way(tables: Tables, way: Way) -> Estimate:
         _nearness(own, other, rule.sigma_ms / 1000.0)
         for own, other in zip(*(sides if way == "music_to_motion" else sides[::-1]), strict=True)
     ]
-    tables.shared(resampling).mean(estimate, np.array(near), f"bas_{way}", _BOUNDS)
+    tables.shared(clip_sources).mean(estimate, Column(np.array(near)), _BOUNDS)
     return estimate
 
 

@@ -1,132 +1,136 @@
-"""Two systems held against each other: each metric as a function of clips, for whatever resamples clips.
+"""Systems held against each other: each metric on the clips all of them have, with what each block of clips does to it.
 
 Metrics that are other readings of what another metric decides (means weighted otherwise, extrapolations) are not here:
 they would be the same comparison twice.
 
-Legend: N rows, C clips that both systems have.
+Legend: K systems, N rows.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features.table import FeatureTable, concatenate
-from evaluation.metrics.estimate import RowStatistic, clip_groups, column_of, on_clips, row_statistic
+from evaluation.features.table import FeatureTable
+from evaluation.metrics.estimate import ClipSources, block_estimate, column_of, row_statistic
 from evaluation.metrics.registry import check_metrics
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables
 from evaluation.result import Side
-from evaluation.stats.intervals import Statistic
+from evaluation.stats.jackknife import BlockEstimate, distance_to
 from madata.errors import MadanceError
 
 __all__ = ["LEAST_CLIPS", "Contrast", "contrasts"]
-
-Floats = npt.NDArray[np.float64]
 
 LEAST_CLIPS = 3
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """One metric of two systems.
+    """One metric of several systems.
 
     Attributes:
-        statistic: of clip numbers and reference clip numbers. Clip ``i`` is of the first system, ``count + i`` the
-            same clip of the second.
-        count: clips both have.
-        n_reference: reference clips; 1 where the metric does not look at any.
+        values: (K,) as printed, on the clips all systems have.
+        estimates: (K,) without bias as far as that goes, or how far they are from the value of the reference where the
+            nearer is the better; empty where there is no telling, for ``reason``.
+        count: clips that have a value in all systems.
+        units: songs or sources among them.
+        margin: what the metric makes of two parts of the reference: one standard deviation, for as many clips.
     """
 
-    statistic: Statistic
+    spec: MetricSpec
+    values: tuple[float, ...]
+    estimates: tuple[BlockEstimate, ...]
     count: int
-    n_reference: int
-
-    @property
-    def sides(self) -> tuple[Floats, Floats, Floats]:
-        """Clip numbers of the first system, of the second, of the reference."""
-        clips = np.arange(self.count, dtype=np.float64)
-        return clips, clips + self.count, np.arange(self.n_reference, dtype=np.float64)
+    units: int
+    margin: float | None
+    reason: str | None = None
 
 
-def contrasts(first: Tables, second: Tables) -> dict[str, Contrast]:
-    """Every metric two runs can be compared by, in the order of the protocol, on the clips both have.
+def contrasts(runs: Sequence[Tables]) -> dict[str, Contrast]:
+    """Every metric the runs can be compared by, in the order of the protocol of the first.
 
-    A metric of pictures with fewer than three such videos is left out, like one without values. Means are weighted as
+    A metric of pictures with fewer than three common videos is left out, like one without values. Means are weighted as
     in the result.
 
     Raises:
         MadanceError: fewer than three clips of motion in common, or features of different kinds.
     """
-    specs = [spec for spec in check_metrics(first.protocol) if spec.compared]
-    found: dict[str, Contrast | None] = {}
-    if first.prediction is not None and second.prediction is not None and first.reference is not None:
-        dances = _Dances.of(first, second)
-        found |= {spec.name: dances.contrast(spec) for spec in specs if spec.track == "motion"}
-    if "prediction" in first.videos and "prediction" in second.videos:
-        found |= {spec.name: _of_videos(spec, first, second) for spec in specs if spec.track == "appearance"}
-    ordered = ((spec.name, found.get(spec.name)) for spec in specs)
-    return {name: contrast for name, contrast in ordered if contrast is not None}
+    first = runs[0]
+    dances = (
+        _dances(runs)
+        if all(run.prediction is not None and run.reference is not None for run in runs)
+        else None
+    )
+    found = {}
+    for spec in check_metrics(first.protocol):
+        if not spec.compared:
+            continue
+        panel = dances if spec.track == "motion" else _videos(spec, runs)
+        contrast = None if panel is None else _contrast(spec, panel)
+        if contrast is not None:
+            found[spec.name] = contrast
+    return found
 
 
 @dataclass(frozen=True)
-class _Dances:
-    """The motion of both systems, one above the other, as one prediction."""
+class _Panel:
+    """Tables of all systems, row for row of the same clips, held against one reference."""
 
-    tables: Tables
-    pairs: list[npt.NDArray[np.intp]]
-    real: list[npt.NDArray[np.intp]]
+    tables: list[Tables]
+    clip_ids: tuple[str, ...]
+    drawn: ClipSources
 
-    @classmethod
-    def of(cls, first: Tables, second: Tables) -> _Dances:
-        mine, theirs = _aligned(first.motion("prediction"), second.motion("prediction"))
-        if mine.kinetic.shape[1] != theirs.kinetic.shape[1] or set(mine.scalars) != set(theirs.scalars):
+
+def _dances(runs: Sequence[Tables]) -> _Panel:
+    aligned = _aligned([run.motion("prediction") for run in runs])
+    first = aligned[0]
+    for other in aligned[1:]:
+        if first.kinetic.shape[1] != other.kinetic.shape[1] or set(first.scalars) != set(other.scalars):
             raise MadanceError("these results do not compare: their features are of different kinds")
-        groups, real = clip_groups(mine), clip_groups(first.motion("reference"))
-        if len(groups) < LEAST_CLIPS:
-            raise MadanceError(f"a comparison needs at least three clips in common, there are {len(groups)}")
-        both = replace(first, prediction=concatenate([mine, theirs]), notes=[], _known={})
-        return cls(both, [*groups, *(rows + len(mine) for rows in groups)], real)
-
-    def contrast(self, spec: MetricSpec) -> Contrast | None:
-        try:
-            statistic = row_statistic(spec, self.tables)
-            column = column_of(spec, self.tables, "prediction")
-        except ValueError:
-            return None
-        if statistic is None or (column is not None and not np.isfinite(column.values).any()):
-            return None
-        return Contrast(on_clips(statistic, self.pairs, self.real), len(self.pairs) // 2, len(self.real))
+    if (clips := len(set(first.clip_ids))) < LEAST_CLIPS:
+        raise MadanceError(f"a comparison needs at least three clips in common, there are {clips}")
+    reference = runs[0].motion("reference")
+    tables = [replace(runs[0], prediction=rows, reference=reference, notes=[], _known={}) for rows in aligned]
+    drawn = ClipSources.of(first.clip_ids, reference.clip_ids, runs[0].protocol)
+    return _Panel(tables, first.clip_ids, drawn)
 
 
-def _aligned(first: FeatureTable, second: FeatureTable) -> tuple[FeatureTable, FeatureTable]:
-    """The rows both sides have, in the order of the first."""
-    at = {key: row for row, key in enumerate(zip(second.clip_ids, second.numbers.tolist(), strict=True))}
-    keys = list(zip(first.clip_ids, first.numbers.tolist(), strict=True))
-    kept = [row for row, key in enumerate(keys) if key in at]
-    return first.take(kept), second.take([at[keys[row]] for row in kept])
+def _aligned(sides: Sequence[FeatureTable]) -> list[FeatureTable]:
+    """The rows all sides have, in the order of the first."""
+    places = [
+        {key: row for row, key in enumerate(zip(side.clip_ids, side.numbers.tolist(), strict=True))}
+        for side in sides
+    ]
+    common = [key for key in places[0] if all(key in place for place in places)]
+    return [side.take([place[key] for key in common]) for side, place in zip(sides, places, strict=True)]
 
 
-def _of_videos(spec: MetricSpec, first: Tables, second: Tables) -> Contrast | None:
-    """On the videos that have a value in both systems."""
-    mine, theirs = (_usable(spec, tables) for tables in (first, second))
-    both = [clip for clip in mine if clip in theirs]
-    real = first.videos.get("reference")
-    of_sets = () if real is None else np.flatnonzero(_whole(real))
-    if len(both) < LEAST_CLIPS or (not spec.by_clip and len(of_sets) < LEAST_CLIPS):
+def _videos(spec: MetricSpec, runs: Sequence[Tables]) -> _Panel | None:
+    """The videos that have a value in all systems."""
+    if not all("prediction" in run.videos for run in runs):
         return None
-    sides = zip((first, second), (mine, theirs), strict=True)
-    videos = [tables.videos["prediction"].take([rows[clip] for clip in both]) for tables, rows in sides]
-    held: dict[Side, FeatureTable] = {"prediction": concatenate(videos)}
-    if real is not None:
-        held["reference"] = real.take(of_sets)
-    tables = replace(first, videos=held, notes=[], _known={})
-    statistic = row_statistic(spec, tables)
-    if statistic is None:
+    usable = [_usable(spec, run) for run in runs]
+    common = [clip for clip in usable[0] if all(clip in rows for rows in usable)]
+    real = runs[0].videos.get("reference")
+    if real is not None and not spec.by_clip:
+        real = real.take(np.flatnonzero(_whole(real)))
+    if len(common) < LEAST_CLIPS or (not spec.by_clip and (real is None or len(real) < LEAST_CLIPS)):
         return None
-    return Contrast(_on_rows(statistic), len(both), 1 if spec.by_clip else len(of_sets))
+    tables = []
+    for run, rows in zip(runs, usable, strict=True):
+        held: dict[Side, FeatureTable] = {
+            "prediction": run.videos["prediction"].take([rows[clip] for clip in common])
+        }
+        if real is not None:
+            held["reference"] = real
+        tables.append(replace(runs[0], videos=held, notes=[], _known={}))
+    drawn = ClipSources.of(common, () if real is None else real.clip_ids, runs[0].protocol)
+    return _Panel(tables, tuple(common), drawn)
 
 
 def _usable(spec: MetricSpec, tables: Tables) -> dict[str, int]:
@@ -143,6 +147,55 @@ def _whole(table: FeatureTable) -> npt.NDArray[np.bool_]:
     return held if table.logits.shape[1] else np.zeros_like(held)
 
 
-def _on_rows(statistic: RowStatistic) -> Statistic:
-    """Each video is a row and a clip of its own."""
-    return lambda first, second: statistic(first.astype(np.intp), second.astype(np.intp))
+def _contrast(spec: MetricSpec, panel: _Panel) -> Contrast | None:
+    there = np.ones(len(panel.clip_ids), bool)
+    try:
+        values = []
+        for tables in panel.tables:
+            if (column := column_of(spec, tables, "prediction")) is not None:
+                there &= np.isfinite(column.values)
+                values.append(column.mean())
+            elif (statistic := row_statistic(spec, tables)) is not None:
+                values.append(statistic(np.arange(len(there)), np.concatenate(panel.drawn.reference)))
+    except ValueError:
+        return None
+    if len(values) < len(panel.tables) or not np.isfinite(values).all():
+        return None
+    count = len({clip for clip, has in zip(panel.clip_ids, there, strict=True) if has})
+    units = sum(bool(there[rows].any()) for rows in panel.drawn.prediction)
+    try:
+        estimates = tuple(_estimate(spec, tables, panel.drawn) for tables in panel.tables)
+    except ValueError as error:
+        return Contrast(spec, tuple(values), (), count, units, None, str(error))
+    return Contrast(spec, tuple(values), estimates, count, units, _margin(spec, panel, units))
+
+
+def _estimate(spec: MetricSpec, tables: Tables, drawn: ClipSources) -> BlockEstimate:
+    """The metric, or its distance to that of the reference."""
+    found = block_estimate(spec, tables, drawn)
+    if spec.direction_in(tables.protocol.kind) != "reference":
+        return found
+    turned = ClipSources(drawn.reference, drawn.prediction, drawn.paired, drawn.protocol)
+    return distance_to(found, block_estimate(spec, _of_reference(tables), turned), paired=drawn.paired)
+
+
+def _of_reference(tables: Tables) -> Tables:
+    """The reference in the place of the prediction."""
+    videos = dict(tables.videos)
+    if "reference" in videos:
+        videos["prediction"] = videos["reference"]
+    else:
+        videos.pop("prediction", None)
+    return replace(tables, prediction=tables.reference, videos=videos, notes=[], _known={})
+
+
+def _margin(spec: MetricSpec, panel: _Panel, units: int) -> float | None:
+    """The noise floor of a difference; nothing where the reference is too small, or has no value of its own."""
+    halved = panel.drawn.halved
+    try:
+        found = block_estimate(spec, _of_reference(panel.tables[0]), halved)
+    except ValueError:
+        return None
+    single = spec.by_clip or spec.direction_in(panel.drawn.protocol.kind) == "reference"
+    size = min(len(halved.prediction), units) / units
+    return found.deviation * math.sqrt((2.0 if single else 1.0) * size)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from evaluation.metrics.distances import diversity
-from evaluation.metrics.estimate import Estimate, RowStatistic, resampling, sized
+from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic, clip_sources, sized
 from evaluation.metrics.feature_space import Part, feature_space
 from evaluation.metrics.nearest import nearest_real
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables
-from evaluation.stats.intervals import diversity_interval
+from evaluation.stats.jackknife import BlockEstimate
+from evaluation.stats.pairs import diversity_estimate
 
 __all__ = ["METRICS"]
 
@@ -31,20 +32,21 @@ def _estimate(tables: Tables, part: Part) -> Estimate:
         estimate.reason = str(error)
         return estimate
     estimate.value, estimate.reference = diversity(space.prediction), diversity(space.reference)
-    drawn = tables.shared(resampling)
-    if len(drawn.prediction) == len(space.prediction):
-        try:
-            own, real = diversity_interval(space.prediction), diversity_interval(space.reference)
-            estimate.set_interval(max(own.low, 0.0), own.high, own.method)
-            if np.isfinite(real.low):
-                estimate.reference_ci95 = (max(real.low, 0.0), real.high)
-        except ValueError as error:
-            estimate.cautions.append(f"no interval: {error}")
-    else:
-        drawn.interval(estimate, lambda rows, real: diversity(space.prediction[rows]), _BOUNDS)
+    drawn = tables.shared(clip_sources)
+    drawn.interval(
+        estimate, lambda: diversity_estimate(space.prediction, drawn.blocks()).interval(minimum=0.0)
+    )
+    if estimate.ci95 is not None:
+        real = diversity_estimate(space.reference, drawn.design.reference).interval(minimum=0.0)
+        low, high = min(real.low, estimate.reference), max(real.high, estimate.reference)
+        estimate.reference_ci95 = (low, high) if np.isfinite([low, high]).all() else None
     if tables.protocol.kind == "corrected" and estimate.value > estimate.reference:
         estimate.cautions.append("above the reference: noise and glitches raise it as well")
     return estimate
+
+
+def _blocks(tables: Tables, drawn: ClipSources, part: Part) -> BlockEstimate:
+    return diversity_estimate(tables.shared(feature_space, part).prediction, drawn.blocks())
 
 
 def _statistic(tables: Tables, part: Part) -> RowStatistic:
@@ -65,6 +67,7 @@ def _spec(part: Part, kind: str) -> MetricSpec:
         decimals=2,
         estimate=lambda tables: _estimate(tables, part),
         statistic=lambda tables: _statistic(tables, part),
+        blocks=lambda tables, drawn: _blocks(tables, drawn, part),
         samples=nearest_real,
     )
 

@@ -1,39 +1,43 @@
-"""A metric in the making: its value, its interval from resampled clips, its noise floor.
+"""A metric in the making: its value, its interval, its noise floor.
 
-Whole clips are resampled, so that windows of one clip never count as independent. The interval of a distance
-has the bias of finite n removed and therefore lies below the plain value, which holds that bias.
+What is independent of each other are songs and sources (:mod:`evaluation.inputs.sources`), so that windows of a clip
+and clips of a song never count as so many. An interval comes from leaving out blocks of them
+(:mod:`evaluation.stats.jackknife`). That of a FID is of infinitely many clips: it has the bias of few clips removed and
+therefore lies below the plain value, which holds that bias.
 
-Legend: N rows, C clips.
+Legend: N rows.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.features.table import FeatureTable
+from evaluation.inputs.sources import rows_of_sources
 from evaluation.metrics.spec import Direction, MetricSpec, Side
 from evaluation.metrics.tables import Column, Tables
 from evaluation.protocol import Protocol
 from evaluation.result import Metric
 from evaluation.stats.estimate import noise_floor
-from evaluation.stats.intervals import half_sampling_interval, mean_interval
+from evaluation.stats.intervals import Interval
+from evaluation.stats.jackknife import BLOCKS, BlockEstimate, Blocks, Design, Units, leave_out, too_few
+from evaluation.stats.means import mean_estimate, mean_interval, units_with_value
 
 __all__ = [
+    "ClipSources",
     "Estimate",
-    "Resampling",
     "RowStatistic",
     "Rows",
-    "clip_groups",
+    "block_estimate",
+    "clip_sources",
     "column_of",
     "estimate_of",
-    "on_clips",
-    "resampling",
+    "on_units",
     "row_statistic",
     "sized",
 ]
@@ -92,69 +96,114 @@ class Estimate:
         )
 
 
-def clip_groups(features: FeatureTable) -> list[Rows]:
-    """Rows of each clip, clips in order of their first row."""
-    rows: dict[str, list[int]] = {}
-    for row, clip in enumerate(features.clip_ids):
-        rows.setdefault(clip, []).append(row)
-    return [np.array(members, np.intp) for members in rows.values()]
-
-
-def on_clips(
-    statistic: RowStatistic, prediction: list[Rows], reference: list[Rows]
+def on_units(
+    statistic: RowStatistic, first: Units, second: Units
 ) -> Callable[[npt.NDArray[Any], npt.NDArray[Any]], float]:
-    """A statistic of rows as one of clip numbers."""
+    """A statistic of rows as one of numbers of units."""
 
-    def of_clips(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
-        left = np.concatenate([prediction[int(clip)] for clip in first])
-        right = np.concatenate([reference[int(clip)] for clip in second])
-        return statistic(left, right)
+    def of_units(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> float:
+        rows, real = (
+            np.concatenate([units[int(unit)] for unit in chosen])
+            for units, chosen in ((first, left), (second, right))
+        )
+        return statistic(rows, real)
 
-    return of_clips
+    return of_units
 
 
 @dataclass(frozen=True)
-class Resampling:
-    """Resampling of two sides, clip by clip.
+class ClipSources:
+    """How the rows of two sides were drawn.
 
     Attributes:
-        prediction, reference: rows of each clip.
-        paired: clip i of both sides belongs together.
+        prediction, reference: rows of each song or source.
+        paired: song i of both sides is the same.
     """
 
-    prediction: list[Rows]
-    reference: list[Rows]
+    prediction: Units
+    reference: Units
     paired: bool
     protocol: Protocol
+
+    @classmethod
+    def of(cls, clip_ids: Sequence[str], reference_ids: Sequence[str], protocol: Protocol) -> ClipSources:
+        """From the clips of the rows; sides with the same songs in the same order belong together."""
+        mine, real = rows_of_sources(clip_ids), rows_of_sources(reference_ids)
+        return cls(list(mine.values()), list(real.values()), list(mine) == list(real), protocol)
 
     def rng(self, name: str) -> np.random.Generator:
         """A stream for each purpose, so that no number depends on which others are asked for."""
         return np.random.default_rng([self.protocol.statistics.seed, zlib.crc32(name.encode())])
 
+    @property
+    def design(self) -> Design:
+        """Blocks of both sides.
+
+        Raises:
+            ValueError: too few songs or sources.
+        """
+        return Design.of(self.prediction, self.reference, self.rng("blocks"), paired=self.paired)
+
+    @property
+    def halved(self) -> ClipSources:
+        """Two disjoint halves of the reference, the one in the place of the prediction."""
+        order, half = self.rng("halves").permutation(len(self.reference)), len(self.reference) // 2
+        first, second = (
+            [self.reference[int(unit)] for unit in part] for part in (order[:half], order[half:])
+        )
+        return ClipSources(first, second, False, self.protocol)
+
+    @property
+    def splits(self) -> int:
+        """Pairs of random halves behind a FID: one for every 50 of the protocol's resamples."""
+        return max(2, self.protocol.statistics.resamples // 50)
+
+    def blocks(self) -> Blocks:
+        """Blocks of the prediction, for metrics that look at no reference.
+
+        Raises:
+            ValueError: too few songs or sources.
+        """
+        count = len(self.prediction)
+        if reason := too_few(count):
+            raise ValueError(reason)
+        return Blocks.dealt(self.prediction, self.rng("blocks").permutation(count), min(BLOCKS, count))
+
     def interval(
-        self, estimate: Estimate, statistic: RowStatistic, bounds: tuple[float, float] = (-np.inf, np.inf)
+        self,
+        estimate: Estimate,
+        found: Callable[[], Interval],
+        *,
+        limit: bool = False,
     ) -> None:
-        """Give ``estimate`` the half-sampling interval of a statistic of two sets of rows, within its bounds."""
+        """Give ``estimate`` an interval, or the reason why there is none.
+
+        Args:
+            limit: it is that of infinitely many clips, and need not hold the value of so few.
+        """
         try:
-            found = half_sampling_interval(
-                on_clips(statistic, self.prediction, self.reference),
-                np.arange(len(self.prediction), dtype=np.float64),
-                np.arange(len(self.reference), dtype=np.float64),
-                self.rng("halves"),
-                replicates=self.protocol.statistics.resamples,
-                minimum=bounds[0],
-                paired=self.paired,
-            )
+            interval = found()
         except ValueError as error:
             estimate.cautions.append(f"no interval: {error}")
             return
-        estimate.set_interval(min(found.low, bounds[1]), min(found.high, bounds[1]), found.method)
+        low, high = interval.low, interval.high
+        if not limit and estimate.value is not None:
+            low, high = min(low, estimate.value), max(high, estimate.value)
+        estimate.set_interval(low, high, interval.method)
+        self.count_songs(estimate, self.prediction)
+
+    def count_songs(self, estimate: Estimate, units: Units) -> None:
+        """Say where an interval rests on fewer songs or sources than there are clips."""
+        if len(units) < sum(len(rows) for rows in units):
+            estimate.cautions.append(
+                f"the interval rests on {len(units)} independent clips, songs or sources"
+            )
 
     def floor(self, estimate: Estimate, statistic: RowStatistic) -> None:
         """Give ``estimate`` the value of a statistic of reference rows between two parts of the reference."""
         try:
             found = noise_floor(
-                on_clips(statistic, self.reference, self.reference),
+                on_units(statistic, self.reference, self.reference),
                 np.arange(len(self.reference), dtype=np.float64),
                 len(self.prediction),
                 self.rng("floor"),
@@ -169,42 +218,29 @@ class Resampling:
         if not found.size == len(self.prediction) == len(self.reference):
             estimate.cautions.append(f"the noise floor is that of two parts of {found.size} reference clips")
 
-    def mean(self, estimate: Estimate, values: Floats, name: str, bounds: tuple[float, float]) -> None:
-        """Give ``estimate`` the mean over the rows that have a value, with its interval within ``bounds``.
-
-        The bootstrap draws clips; windows of a clip enter through the linearised ratio of sums to counts.
-        """
-        there = np.isfinite(values)
+    def mean(self, estimate: Estimate, column: Column, bounds: tuple[float, float]) -> None:
+        """Give ``estimate`` the mean over the rows that have a value, with its interval within ``bounds``."""
+        there = np.isfinite(column.values)
         estimate.n = int(there.sum())
         if not there.any():
             estimate.reason = "no clip has a value"
             return
-        mean = float(values[there].mean())
-        estimate.value = mean
-        sums = np.array([values[rows][there[rows]].sum() for rows in self.prediction])
-        sizes = np.array([there[rows].sum() for rows in self.prediction])
-        kept = sizes > 0
-        influence = mean + (sums - mean * sizes)[kept] * kept.sum() / sizes.sum()
-        set_mean_interval(estimate, influence, self.rng(name), bounds)
+        estimate.value = column.mean()
+        limits = {"minimum": bounds[0], "maximum": bounds[1]}
+        try:
+            found = mean_interval(column.values, self.prediction, weights=column.weights, **limits)
+        except ValueError as error:
+            estimate.cautions.append(f"no interval: {error}")
+            return
+        low, high = min(found.low, estimate.value), max(found.high, estimate.value)
+        estimate.set_interval(low, high, found.method)
+        self.count_songs(estimate, units_with_value(column.values, self.prediction))
 
 
-def set_mean_interval(
-    estimate: Estimate, influence: Floats, rng: np.random.Generator, bounds: tuple[float, float]
-) -> None:
-    """Give ``estimate`` the bootstrap interval of the mean of ``influence`` (C,), within ``bounds``."""
-    try:
-        found = mean_interval(influence, rng)
-    except ValueError as error:
-        estimate.cautions.append(f"no interval: {error}")
-        return
-    estimate.set_interval(max(found.low, bounds[0]), min(found.high, bounds[1]), found.method)
-
-
-def resampling(tables: Tables) -> Resampling:
-    """Resampling of the motion of both sides; clips of equal names in equal order belong together."""
+def clip_sources(tables: Tables) -> ClipSources:
+    """How the motion of both sides was drawn."""
     prediction, reference = tables.motion("prediction"), tables.motion("reference")
-    paired = list(dict.fromkeys(prediction.clip_ids)) == list(dict.fromkeys(reference.clip_ids))
-    return Resampling(clip_groups(prediction), clip_groups(reference), paired, tables.protocol)
+    return ClipSources.of(prediction.clip_ids, reference.clip_ids, tables.protocol)
 
 
 def sized(tables: Tables) -> Estimate:
@@ -259,7 +295,7 @@ def mean_of_rows(spec: MetricSpec, tables: Tables) -> Estimate:
     if found is None:
         return estimate
     values = found.values
-    tables.shared(resampling).mean(estimate, values, spec.name, spec.bounds)
+    tables.shared(clip_sources).mean(estimate, found, spec.bounds)
     absent = int(np.isnan(values).sum())
     if absent and tables.protocol.kind == "official":
         estimate.value = None
@@ -273,7 +309,7 @@ def mean_of_rows(spec: MetricSpec, tables: Tables) -> Estimate:
 
 
 def of_sets(spec: MetricSpec, tables: Tables) -> Estimate:
-    """A metric of two tables: its interval from resampled clips, its noise floor from two parts of the reference."""
+    """A metric of two tables: its interval from blocks left out, its noise floor from two parts of the reference."""
     estimate = sized(tables)
     if estimate.reason is not None:
         return estimate
@@ -287,10 +323,32 @@ def of_sets(spec: MetricSpec, tables: Tables) -> Estimate:
     except ValueError as error:
         estimate.reason = str(error)
         return estimate
-    drawn = tables.shared(resampling)
-    drawn.interval(estimate, between, spec.bounds)
+    drawn = tables.shared(clip_sources)
+    drawn.interval(
+        estimate,
+        lambda: leave_out(between, drawn.design).interval(minimum=spec.bounds[0], maximum=spec.bounds[1]),
+    )
     drawn.floor(estimate, within)
     return estimate
+
+
+def block_estimate(spec: MetricSpec, tables: Tables, drawn: ClipSources) -> BlockEstimate:
+    """The metric with what each block of clips does to it, for comparing systems.
+
+    Raises:
+        ValueError: too few songs or sources, or the tables do not hold what it is made of.
+    """
+    if spec.blocks is not None:
+        return spec.blocks(tables, drawn)
+    if spec.by_clip:
+        column = column_of(spec, tables, "prediction")
+        if column is None:
+            raise ValueError(f"{spec.name} has no value for single clips")
+        return mean_estimate(column.values, drawn.blocks(), column.weights)
+    statistic = row_statistic(spec, tables)
+    if statistic is None:
+        raise ValueError(f"{spec.name} is no number of sets or of single clips")
+    return leave_out(statistic, drawn.design)
 
 
 def row_statistic(spec: MetricSpec, tables: Tables) -> RowStatistic | None:

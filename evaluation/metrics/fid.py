@@ -1,8 +1,9 @@
 """FID of motion: how far apart two sets of dances lie (``fid_k``, ``fid_g``), and its limit for many clips.
 
 ``FID = |m1 - m2|^2 + tr(S1) + tr(S2) - 2 tr (S1 S2)^(1/2)`` of kinetic (k) or geometric (g) features. Published
-definitions take the trace of a matrix root; their intervals come from the exact form all the same, which is the same
-number wherever theirs is one.
+definitions take the trace of a matrix root. The printed value is that of these few clips, and too large by what few
+clips do; the interval is that of infinitely many (:mod:`evaluation.stats.frechet`), in the space in which the printed
+value stands.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import numpy as np
 
 from evaluation.definitions import VARIANTS
 from evaluation.metrics.distances import extrapolated_frechet, frechet_distance, official_frechet
-from evaluation.metrics.estimate import Estimate, Rows, RowStatistic, resampling, sized
+from evaluation.metrics.estimate import ClipSources, Estimate, Rows, RowStatistic, clip_sources, sized
 from evaluation.metrics.feature_space import FeatureSpace, Part, feature_space
 from evaluation.metrics.nearest import nearest_real
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables
+from evaluation.stats.frechet import frechet_estimate
+from evaluation.stats.jackknife import BlockEstimate
 
 __all__ = ["METRICS"]
 
@@ -50,14 +53,20 @@ def _fid(tables: Tables, part: Part) -> Estimate:
             f"n = {smaller} is not above the {width} features: the covariances are singular, and the value "
             "is far above that of many clips"
         )
-    drawn = tables.shared(resampling)
-    drawn.interval(estimate, partial(_between, space), (0.0, np.inf))
+    drawn = tables.shared(clip_sources)
+    drawn.interval(estimate, lambda: _blocks(tables, drawn, part).interval(minimum=0.0), limit=True)
     drawn.floor(estimate, lambda first, second: frechet_distance(*space.within(first, second)))
     return estimate
 
 
 def _between(space: FeatureSpace, rows: Rows, real: Rows) -> float:
     return frechet_distance(*space.between(rows, real))
+
+
+def _blocks(tables: Tables, drawn: ClipSources, part: Part) -> BlockEstimate:
+    space = tables.shared(feature_space, part)
+    rng = drawn.rng("halves")
+    return frechet_estimate(space.prediction, space.reference, drawn.design, rng, splits=drawn.splits)
 
 
 def _statistic(tables: Tables, part: Part) -> RowStatistic:
@@ -70,9 +79,11 @@ def _limit(tables: Tables, part: Part) -> Estimate:
     try:
         space = tables.shared(feature_space, part)
         if estimate.reason is None:
-            rng = tables.shared(resampling).rng(f"fid_{part}_infinity")
+            rng = tables.shared(clip_sources).rng(f"fid_{part}_infinity")
             estimate.value = max(0.0, extrapolated_frechet(space.prediction, space.reference, rng))
-            estimate.ci95, estimate.ci_method = whole.ci95, whole.ci_method
+            if whole.ci95 is not None:
+                low, high = min(whole.ci95[0], estimate.value), max(whole.ci95[1], estimate.value)
+                estimate.set_interval(low, high, whole.ci_method or "")
     except ValueError as error:
         estimate.reason = estimate.reason or str(error)
     return estimate
@@ -90,6 +101,7 @@ def _specs(part: Part, kind: str) -> tuple[MetricSpec, MetricSpec]:
         decimals=2,
         estimate=lambda tables: tables.shared(_fid, part),
         statistic=lambda tables: _statistic(tables, part),
+        blocks=lambda tables, drawn: _blocks(tables, drawn, part),
         samples=nearest_real,
     )
     limit = replace(

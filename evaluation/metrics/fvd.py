@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.metrics.distances import frechet_distance
-from evaluation.metrics.estimate import Estimate, Resampling, RowStatistic
+from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic
 from evaluation.metrics.spec import MetricSpec, Side
 from evaluation.metrics.tables import Tables
+from evaluation.stats.frechet import frechet_estimate
+from evaluation.stats.jackknife import BlockEstimate
 
 __all__ = ["METRICS"]
 
@@ -44,14 +46,9 @@ def _estimate(tables: Tables) -> Estimate:
             f"generated and {len(second)} real"
         )
         return estimate
-    drawn = Resampling(
-        [np.array([row], np.intp) for row in range(len(first))],
-        [np.array([row], np.intp) for row in range(len(second))],
-        clips == real,
-        protocol,
-    )
+    drawn = ClipSources.of(clips, real, protocol)
     estimate.value = frechet_distance(first, second)
-    drawn.interval(estimate, lambda a, b: frechet_distance(first[a], second[b]), (0.0, np.inf))
+    drawn.interval(estimate, lambda: _blocks(tables, drawn).interval(minimum=0.0), limit=True)
     drawn.floor(estimate, lambda a, b: frechet_distance(second[a], second[b]))
     if min(len(first), len(second)) < _FEW_VIDEOS:
         estimate.cautions.append(
@@ -59,6 +56,12 @@ def _estimate(tables: Tables) -> Estimate:
             "about their quality"
         )
     return estimate
+
+
+def _blocks(tables: Tables, drawn: ClipSources) -> BlockEstimate:
+    """Of the videos that have logits, whose songs or sources ``drawn`` holds."""
+    (_, first), (_, second) = (_logits(tables, side) for side in ("prediction", "reference"))
+    return frechet_estimate(first, second, drawn.design, drawn.rng("halves"), splits=drawn.splits)
 
 
 def _statistic(tables: Tables) -> RowStatistic:
@@ -80,5 +83,6 @@ METRICS = (
         scores=("fvd",),
         estimate=_estimate,
         statistic=_statistic,
+        blocks=_blocks,
     ),
 )

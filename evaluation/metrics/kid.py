@@ -10,11 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.metrics.distances import kernel_distance
-from evaluation.metrics.estimate import Estimate, resampling, sized
+from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic, clip_sources, sized
 from evaluation.metrics.feature_space import Part, feature_space
 from evaluation.metrics.nearest import nearest_real
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables
+from evaluation.stats.jackknife import BlockEstimate
+from evaluation.stats.pairs import kernel_estimate
 
 __all__ = ["METRICS"]
 
@@ -34,10 +36,20 @@ def _estimate(tables: Tables, part: Part) -> Estimate:
     except ValueError as error:
         estimate.reason = str(error)
         return estimate
-    drawn = tables.shared(resampling)
-    drawn.interval(estimate, lambda first, second: _kid(*space.between(first, second)))
+    drawn = tables.shared(clip_sources)
+    drawn.interval(estimate, lambda: _blocks(tables, drawn, part).interval())
     drawn.floor(estimate, lambda first, second: _kid(*space.within(first, second)))
     return estimate
+
+
+def _blocks(tables: Tables, drawn: ClipSources, part: Part) -> BlockEstimate:
+    space = tables.shared(feature_space, part)
+    return kernel_estimate(space.prediction, space.reference, drawn.design)
+
+
+def _statistic(tables: Tables, part: Part) -> RowStatistic:
+    space = tables.shared(feature_space, part)
+    return lambda rows, real: _kid(*space.between(rows, real))
 
 
 def _spec(part: Part, kind: str) -> MetricSpec:
@@ -48,9 +60,11 @@ def _spec(part: Part, kind: str) -> MetricSpec:
         title=f"Kernel distance of {kind} features, unbiased",
         needs=frozenset({"keypoints"}),
         direction="lower",
+        beside=f"fid_{part}",
         estimate=lambda tables: _estimate(tables, part),
+        statistic=lambda tables: _statistic(tables, part),
+        blocks=lambda tables, drawn: _blocks(tables, drawn, part),
         samples=nearest_real,
-        compared=False,
     )
 
 

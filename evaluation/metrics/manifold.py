@@ -6,78 +6,81 @@ All four come from one computation of nearest neighbours in kinetic and geometri
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from evaluation.metrics.distances import Manifold, manifold_scores
-from evaluation.metrics.estimate import Estimate, Rows, RowStatistic, resampling, sized
+from evaluation.metrics.estimate import Estimate, Rows, clip_sources, sized
 from evaluation.metrics.feature_space import joint_space
 from evaluation.metrics.nearest import nearest_real
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables
+from evaluation.stats.intervals import Interval
+from evaluation.stats.jackknife import BlockEstimate
+from evaluation.stats.manifold import NEIGHBOURS, density_interval, manifold_estimates, share_interval
 
 __all__ = ["METRICS"]
 
-_NEIGHBOURS = 5
-
-Manifolds = Callable[[Rows, Rows], Manifold]
+_NAMES = ("precision", "recall", "density", "coverage")
 
 
-def _between(tables: Tables) -> Manifolds:
-    return _manifolds(*tables.shared(joint_space))
-
-
-def _within(tables: Tables) -> Manifolds:
-    real = tables.shared(joint_space)[1]
-    return _manifolds(real, real)
-
-
-def _manifolds(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> Manifolds:
-    """All four of rows of two sets; all four meet the same resamples, so that each is computed once."""
-    known: dict[tuple[bytes, bytes], Manifold] = {}
-
-    def of_rows(rows: Rows, real: Rows) -> Manifold:
-        key = (rows.tobytes(), real.tobytes())
-        if key not in known:
-            known[key] = manifold_scores(first[rows], second[real], neighbours=_NEIGHBOURS)
-        return known[key]
-
-    return of_rows
-
-
-def _estimate(tables: Tables, name: str, bounds: tuple[float, float]) -> Estimate:
+def _estimate(tables: Tables, name: str) -> Estimate:
     estimate = sized(tables)
     if estimate.reason is not None:
         return estimate
-    size, size_reference = estimate.n, estimate.n_reference or 0
-    if min(size, size_reference) <= _NEIGHBOURS:
-        estimate.reason = f"needs more than {_NEIGHBOURS} clips on each side"
+    if min(estimate.n, estimate.n_reference or 0) <= NEIGHBOURS:
+        estimate.reason = f"needs more than {NEIGHBOURS} clips on each side"
         return estimate
     try:
-        between, within = _statistic(tables, name), _one(tables.shared(_within), name)
-        estimate.value = between(np.arange(size), np.arange(size_reference))
+        estimate.value = float(getattr(tables.shared(_scores), name))
     except ValueError as error:
         estimate.reason = str(error)
         return estimate
-    drawn = tables.shared(resampling)
-    drawn.interval(estimate, between, bounds)
-    drawn.floor(estimate, within)
+    drawn = tables.shared(clip_sources)
+    drawn.interval(estimate, lambda: _interval(tables, name))
+    floor = tables.shared(_floors).get(name)
+    if floor is not None:
+        estimate.noise_floor, estimate.noise_floor_n = floor.noise_floor, floor.noise_floor_n
+        estimate.cautions += floor.cautions
     return estimate
 
 
-def _statistic(tables: Tables, name: str) -> RowStatistic:
-    return _one(tables.shared(_between), name)
+def _scores(tables: Tables) -> Manifold:
+    made, real = tables.shared(joint_space)
+    return manifold_scores(made, real, neighbours=NEIGHBOURS)
 
 
-def _one(manifolds: Manifolds, name: str) -> RowStatistic:
-    return lambda rows, real: float(getattr(manifolds(rows, real), name))
+def _estimates(tables: Tables) -> dict[str, BlockEstimate]:
+    return manifold_estimates(*tables.shared(joint_space), tables.shared(clip_sources).design)
+
+
+def _interval(tables: Tables, name: str) -> Interval:
+    drawn, found = tables.shared(clip_sources), tables.shared(_estimates)
+    sizes = len(drawn.prediction), len(drawn.reference)
+    if name == "density":
+        return density_interval(found[name], found["precision"], *sizes)
+    return share_interval(found[name], *sizes)
+
+
+def _floors(tables: Tables) -> dict[str, Estimate]:
+    """What all four make of two parts of the reference, from one computation for each pair of parts."""
+    real = tables.shared(joint_space)[1]
+    known: dict[bytes, Manifold] = {}
+
+    def of_rows(name: str, rows: Rows, others: Rows) -> float:
+        key = rows.tobytes() + others.tobytes()
+        if key not in known:
+            known[key] = manifold_scores(real[rows], real[others], neighbours=NEIGHBOURS)
+        return float(getattr(known[key], name))
+
+    found = {name: Estimate() for name in _NAMES}
+    for name, estimate in found.items():
+        tables.shared(clip_sources).floor(estimate, partial(of_rows, name))
+    return found
 
 
 def _spec(name: str, title: str, highest: float = 1.0) -> MetricSpec:
-    bounds = (0.0, highest)
     return MetricSpec(
         name=name,
         version=1,
@@ -85,9 +88,8 @@ def _spec(name: str, title: str, highest: float = 1.0) -> MetricSpec:
         title=title,
         needs=frozenset({"keypoints"}),
         direction="higher",
-        bounds=bounds,
-        estimate=lambda tables: _estimate(tables, name, bounds),
-        statistic=lambda tables: _statistic(tables, name),
+        bounds=(0.0, highest),
+        estimate=lambda tables: _estimate(tables, name),
         samples=nearest_real,
         compared=False,
     )

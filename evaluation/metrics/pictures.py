@@ -1,6 +1,6 @@
 """Means of what was seen in the pictures of every video, with their intervals: what metrics of pictures share.
 
-Intervals resample whole videos; a weighted mean enters the bootstrap through the linearised ratio of its sums.
+Intervals rest on songs and sources, so that videos of one source never count as so many.
 
 Legend: N videos.
 """
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.features.table import FeatureTable
-from evaluation.metrics.estimate import Estimate, set_mean_interval
+from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.spec import MetricSpec, Side
 from evaluation.metrics.tables import Column, Tables
 
@@ -29,7 +29,7 @@ class Reading:
     """How a metric is read off the scores of a video.
 
     Attributes:
-        name: of the metric; names the stream of its bootstrap.
+        name: of the metric.
         source: the score it is made of.
         convert: from the unit of the score to that of the metric.
         weighted: frames (or pairs of frames) weigh, so that a long video counts more; else where the protocol pools.
@@ -75,7 +75,7 @@ def mean_of_videos(tables: Tables, reading: Reading) -> Estimate:
     if reading.source in tables.missing:
         return Estimate(reason=tables.missing[reading.source])
     table, column = tables.videos.get("prediction"), video_column(tables, "prediction", reading)
-    estimate = _mean(column, reading, tables)
+    estimate = _mean(column, reading, tables, table)
     if not estimate.n:
         estimate.reason = _why_none(table, reading.source)
         return estimate
@@ -83,26 +83,19 @@ def mean_of_videos(tables: Tables, reading: Reading) -> Estimate:
         estimate.cautions.append(f"{count - estimate.n} of {count} videos have no value")
     if reading.caution:
         estimate.cautions.append(reading.caution)
-    real = (
-        _mean(video_column(tables, "reference", reading), reading, tables) if reading.beside else Estimate()
-    )
+    beside = tables.videos.get("reference") if reading.beside else None
+    real = _mean(video_column(tables, "reference", reading), reading, tables, beside)
     if real.n:
         estimate.n_reference, estimate.reference, estimate.reference_ci95 = real.n, real.value, real.ci95
     return estimate
 
 
-def _mean(column: Column, reading: Reading, tables: Tables) -> Estimate:
-    there = np.isfinite(column.values)
-    estimate = Estimate(int(there.sum()))
-    if not estimate.n:
+def _mean(column: Column, reading: Reading, tables: Tables, table: FeatureTable | None) -> Estimate:
+    estimate = Estimate()
+    if table is None:
         return estimate
-    values = column.values[there]
-    weights = np.ones(len(values)) if column.weights is None else column.weights[there]
-    mean = float((values * weights).sum() / weights.sum())
-    estimate.value = mean
-    influence = mean + weights * (values - mean) / weights.mean()
-    rng = np.random.default_rng([tables.protocol.statistics.seed, *reading.name.encode()])
-    set_mean_interval(estimate, influence, rng, reading.bounds)
+    clips = table.clip_ids
+    ClipSources.of(clips, clips, tables.protocol).mean(estimate, column, reading.bounds)
     return estimate
 
 

@@ -7,11 +7,11 @@ under the entry-point group ``madance.metrics``. It is computed in one of these 
   table. The metric is its mean over the clips.
 * ``per_video``: a number of the pictures of one video, made while its frames go by. The metric is its mean over the
   videos.
-* ``of_sets``: a number of two feature tables, prediction and reference. Its interval comes from resampled clips, its
-  noise floor from two parts of the reference.
+* ``of_sets``: a number of two feature tables, prediction and reference. Its interval comes from blocks of clips that
+  are left out, its noise floor from two parts of the reference.
 * ``values``: numbers of single clips out of what the feature table holds already; the metric is their mean.
-* ``estimate`` (with ``statistic``, where two systems are compared by it): everything by hand, for the metrics of this
-  folder that share a computation, or whose interval has a form of its own.
+* ``estimate`` (with ``statistic`` and ``blocks``, where two systems are compared by it): everything by hand, for the
+  metrics of this folder that share a computation, or whose interval has a form of its own.
 
 Example:
     >>> import numpy as np
@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     from evaluation.features.table import FeatureTable
     from evaluation.features.wanted import FrameByFrame
     from evaluation.inputs.pose_files import Track
-    from evaluation.metrics.estimate import Estimate, RowStatistic
+    from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic
     from evaluation.metrics.tables import Column, Tables
+    from evaluation.stats.jackknife import BlockEstimate
 
 __all__ = ["ARROWS", "Direction", "MetricSpec", "Need", "Side"]
 
@@ -82,10 +83,12 @@ class MetricSpec:
         per_clip_published: the same in a published definition, which is the second argument.
         absent: why a clip may have no value, in words.
         of_sets, values, estimate, statistic: see above.
+        blocks: the metric without bias, as far as that goes, with what each block of clips does to it.
         scores: what it needs to know of the pictures of each video: names of
             :mod:`evaluation.features.extractors`.
         samples: further numbers of single clips (name -> (N,)) that are kept beside the result.
         compared: two systems are held against each other by it; not where another metric decides the same question.
+        beside: a metric of the same question that may be undecided where this one decides.
         caution: what a reader must always be told.
     """
 
@@ -109,9 +112,11 @@ class MetricSpec:
     values: Callable[[Tables, Side], Column] | None = None
     estimate: Callable[[Tables], Estimate] | None = None
     statistic: Callable[[Tables], RowStatistic] | None = None
+    blocks: Callable[[Tables, ClipSources], BlockEstimate] | None = None
     scores: tuple[str, ...] = ()
     samples: Callable[[Tables], Mapping[str, npt.NDArray[np.float64]]] | None = None
     compared: bool = True
+    beside: str = ""
     caution: str = ""
 
     def __post_init__(self) -> None:

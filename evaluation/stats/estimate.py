@@ -5,13 +5,16 @@ Legend: N clips, D features.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.stats.intervals import Array, Statistic
+from evaluation.stats.jackknife import Array
 
 __all__ = ["NoiseFloor", "noise_floor"]
+
+Statistic = Callable[[Array, Array], float]
 
 
 @dataclass(frozen=True)

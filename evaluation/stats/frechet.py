@@ -34,7 +34,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluation.stats.jackknife import Array, Blocks, Design, Estimate, Floats, Rows
+from evaluation.stats.jackknife import Array, BlockEstimate, Blocks, Design, Floats, Rows
 
 __all__ = ["Frechet", "frechet_estimate"]
 
@@ -50,7 +50,7 @@ _STILL = 1e-12
 
 
 @dataclass(frozen=True)
-class Frechet(Estimate):
+class Frechet(BlockEstimate):
     """FID of the populations.
 
     Attributes:

@@ -16,7 +16,7 @@ Legend: N rows (windows or clips), U units, G blocks of the prediction, H blocks
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,17 @@ from scipy import stats
 
 from evaluation.stats.intervals import Interval
 
-__all__ = ["BLOCKS", "MIN_UNITS", "Blocks", "Design", "Estimate", "Units", "too_few"]
+__all__ = [
+    "BLOCKS",
+    "MIN_UNITS",
+    "BlockEstimate",
+    "Blocks",
+    "Design",
+    "Units",
+    "distance_to",
+    "leave_out",
+    "too_few",
+]
 
 Floats = npt.NDArray[np.float64]
 Array = npt.NDArray[np.floating[Any]]
@@ -42,7 +52,7 @@ MIN_UNITS = 6
 
 
 @dataclass(frozen=True)
-class Estimate:
+class BlockEstimate:
     """A value and what it becomes without each block.
 
     Attributes:
@@ -81,16 +91,16 @@ class Estimate:
             return float(max(len(self.shifts), len(self.reference_shifts)) - 1)
         return float(total**2) / sum(variance**2 / count for variance, count in parts)
 
-    def minus(self, other: Estimate) -> Estimate:
+    def minus(self, other: BlockEstimate) -> BlockEstimate:
         """The difference of two systems, made for the same units and held against the same reference.
 
         Example:
-            >>> one = Estimate(3.0, np.array([0.1, -0.1]), np.zeros(0))
+            >>> one = BlockEstimate(3.0, np.array([0.1, -0.1]), np.zeros(0))
             >>> one.minus(one).deviation
             0.0
         """
         same = self.value == other.value and np.array_equal(self.shifts, other.shifts)
-        return Estimate(
+        return BlockEstimate(
             self.value - other.value,
             self.shifts - other.shifts,
             self.reference_shifts - other.reference_shifts,
@@ -117,7 +127,7 @@ class Estimate:
 
         Example:
             >>> shifts = np.array([0.2, -0.2, 0.1, -0.1, 0.3, -0.3])
-            >>> found = Estimate(1.0, shifts, np.zeros(0)).interval(minimum=0.0)
+            >>> found = BlockEstimate(1.0, shifts, np.zeros(0)).interval(minimum=0.0)
             >>> found.low, round(found.high, 2)
             (0.0, 2.24)
         """
@@ -128,7 +138,7 @@ class Estimate:
         )
         value = min(max(self.value, minimum), maximum)
         low, high = (min(max(end, minimum), maximum) for end in (self.value - below, self.value + above))
-        return Interval(value, low, high, "jackknife", level)
+        return Interval(value, low, high, "block-jackknife", level)
 
     def p_value(self) -> float:
         """Two-sided p of the truth being 0, the bias that may be left taken against it.
@@ -136,7 +146,7 @@ class Estimate:
         It is below ``1 - level`` exactly where :meth:`interval` does not hold 0.
 
         Example:
-            >>> Estimate(0.0, np.zeros(6), np.zeros(0)).p_value()
+            >>> BlockEstimate(0.0, np.zeros(6), np.zeros(0)).p_value()
             1.0
         """
         clear = max(0.0, abs(self.value) - self.bias)
@@ -281,6 +291,59 @@ class Design:
             for side in (units, reference_units)
         ]
         return cls(dealt[0], dealt[1], paired)
+
+
+def leave_out(statistic: Callable[[Rows, Rows], float], design: Design) -> BlockEstimate:
+    """Any statistic of rows of both sides, computed again without each block.
+
+    Its truth is its mean over many draws of as many clips as there are here: no bias is removed.
+
+    Args:
+        statistic: of rows of the prediction and rows of the reference.
+
+    Example:
+        >>> units = [np.array([row]) for row in range(6)]
+        >>> design = Design.of(units, units, np.random.default_rng(0))
+        >>> found = leave_out(lambda rows, real: float(rows.mean() - real.mean()), design)
+        >>> found.value, round(found.deviation, 2)
+        (0.0, 1.08)
+    """
+    sides = design.generated, design.reference
+    every = [np.concatenate(list(side.units)) for side in sides]
+    value = statistic(every[0], every[1])
+    left, right = (
+        [
+            np.concatenate([side.units[int(unit)] for unit in np.flatnonzero(side.block_of != block)])
+            for block in range(side.count)
+        ]
+        for side in sides
+    )
+    if design.paired:
+        both = [statistic(*pair) for pair in zip(left, right, strict=True)]
+        return BlockEstimate(value, np.array(both) - value, np.zeros(0))
+    mine, real = [statistic(rows, every[1]) for rows in left], [statistic(every[0], rows) for rows in right]
+    return BlockEstimate(value, np.array(mine) - value, np.array(real) - value)
+
+
+def distance_to(value: BlockEstimate, target: BlockEstimate, *, paired: bool) -> BlockEstimate:
+    """``|value - target|``: how far a system is from what is true of the reference.
+
+    Args:
+        value: of the prediction, by blocks of the prediction.
+        target: of the reference, by blocks of the reference.
+        paired: both were left out together.
+
+    Example:
+        >>> noise, none = np.array([0.1, -0.1]), np.zeros(0)
+        >>> one, two = BlockEstimate(3.0, noise, none), BlockEstimate(4.0, noise, none)
+        >>> distance_to(one, two, paired=True).deviation
+        0.0
+    """
+    gap = value.value - target.value
+    if paired:
+        return BlockEstimate(abs(gap), np.abs(gap + value.shifts - target.shifts) - abs(gap), np.zeros(0))
+    mine, real = np.abs(gap + value.shifts) - abs(gap), np.abs(gap - target.shifts) - abs(gap)
+    return BlockEstimate(abs(gap), mine, real)
 
 
 def too_few(units: int, *, least: int = MIN_UNITS, what: str = "independent clips or songs") -> str | None:

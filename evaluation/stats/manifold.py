@@ -21,7 +21,7 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 
 from evaluation.stats.intervals import Interval
-from evaluation.stats.jackknife import Array, Blocks, Design, Estimate, Floats, Rows
+from evaluation.stats.jackknife import Array, BlockEstimate, Blocks, Design, Floats, Rows
 
 __all__ = ["NEIGHBOURS", "density_interval", "manifold_estimates", "share_interval"]
 
@@ -31,7 +31,7 @@ _SLICE = 256
 
 def manifold_estimates(
     generated: Array, reference: Array, design: Design, *, neighbours: int = NEIGHBOURS
-) -> dict[str, Estimate]:
+) -> dict[str, BlockEstimate]:
     """``precision``, ``recall``, ``density`` and ``coverage`` of the rows of all units.
 
     Args:
@@ -72,7 +72,7 @@ def manifold_estimates(
         first, second = left[number], right[number]
         if design.paired:
             first, second = first + second, np.zeros(0)
-        found[name] = Estimate(float(whole.values[number]), first, second)
+        found[name] = BlockEstimate(float(whole.values[number]), first, second)
     return found
 
 
@@ -126,7 +126,9 @@ def _radii(features: Floats, block_of: Rows, count: int, neighbours: int) -> Flo
     return found
 
 
-def share_interval(estimate: Estimate, units: int, reference_units: int, *, level: float = 0.95) -> Interval:
+def share_interval(
+    estimate: BlockEstimate, units: int, reference_units: int, *, level: float = 0.95
+) -> Interval:
     """Wilson's interval of a share, for the number of independent clips its variance stands for.
 
     Args:
@@ -134,7 +136,7 @@ def share_interval(estimate: Estimate, units: int, reference_units: int, *, leve
             than ``1 / (1 / units + 1 / reference_units)``.
 
     Example:
-        >>> found = share_interval(Estimate(1.0, np.zeros(20), np.zeros(0)), 20, 20)
+        >>> found = share_interval(BlockEstimate(1.0, np.zeros(20), np.zeros(0)), 20, 20)
         >>> round(found.low, 2), found.high
         (0.7, 1.0)
     """
@@ -146,12 +148,12 @@ def share_interval(estimate: Estimate, units: int, reference_units: int, *, leve
     centre = (value + weight / 2) / (1 + weight)
     reach = math.sqrt(weight * plain + weight**2 / 4) / (1 + weight)
     low, high = max(0.0, min(value, centre - reach)), min(1.0, max(value, centre + reach))
-    return Interval(value, low, high, "jackknife-wilson", level)
+    return Interval(value, low, high, "wilson", level)
 
 
 def density_interval(
-    density: Estimate,
-    precision: Estimate,
+    density: BlockEstimate,
+    precision: BlockEstimate,
     units: int,
     reference_units: int,
     *,
@@ -164,7 +166,7 @@ def density_interval(
     its own variance says nothing.
 
     Example:
-        >>> none = Estimate(0.0, np.zeros(20), np.zeros(0))
+        >>> none = BlockEstimate(0.0, np.zeros(20), np.zeros(0))
         >>> round(density_interval(none, none, 20, 20).high, 2)
         0.06
     """
@@ -172,4 +174,4 @@ def density_interval(
     share = share_interval(precision, units, reference_units, level=level)
     balls = density.value / precision.value if precision.value > 0 else 1.0 / neighbours
     ends = min(own.low, share.low * balls), max(own.high, share.high * balls)
-    return Interval(own.estimate, *ends, "jackknife-wilson", level)
+    return Interval(own.estimate, *ends, "wilson", level)

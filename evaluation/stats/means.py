@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from evaluation.stats.intervals import Interval
-from evaluation.stats.jackknife import Array, Blocks, Estimate, Rows, Units, too_few
+from evaluation.stats.jackknife import Array, BlockEstimate, Blocks, Rows, Units, too_few
 
 __all__ = ["mean_estimate", "mean_interval", "units_with_value"]
 
@@ -31,7 +31,7 @@ def units_with_value(values: Array, units: Units) -> list[Rows]:
     return [rows for rows in kept if len(rows)]
 
 
-def mean_estimate(values: Array, blocks: Blocks, weights: Array | None = None) -> Estimate:
+def mean_estimate(values: Array, blocks: Blocks, weights: Array | None = None) -> BlockEstimate:
     """Mean of the rows of all units, and without each block; a block without any value has no shift (NaN).
 
     Args:
@@ -56,7 +56,7 @@ def mean_estimate(values: Array, blocks: Blocks, weights: Array | None = None) -
         raise ValueError("an interval needs rows with a value in two blocks or more")
     found = total / size
     shifts = np.where(size[1:] < size[0], found[1:] - found[0], np.nan)
-    return Estimate(float(found[0]), shifts, np.zeros(0))
+    return BlockEstimate(float(found[0]), shifts, np.zeros(0))
 
 
 _RARE = 5

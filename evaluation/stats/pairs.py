@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from evaluation.stats.jackknife import Array, Blocks, Design, Estimate, Floats, Rows
+from evaluation.stats.jackknife import Array, BlockEstimate, Blocks, Design, Floats, Rows
 
 __all__ = ["diversity_estimate", "kernel_estimate"]
 
@@ -27,7 +27,7 @@ _SLICE = 256
 _Kernel = Callable[[Floats, Floats], Floats]
 
 
-def kernel_estimate(generated: Array, reference: Array, design: Design) -> Estimate:
+def kernel_estimate(generated: Array, reference: Array, design: Design) -> BlockEstimate:
     """Squared kernel distance of the populations behind two sets, without bias: also below 0 for equal ones.
 
     Args:
@@ -47,13 +47,13 @@ def kernel_estimate(generated: Array, reference: Array, design: Design) -> Estim
     across = _Pairs.of(first, second, mine, real, _cubic, apart=design.paired)
     if design.paired:
         both = within.without_both() + beside.without_both() - 2 * across.without_both()
-        return Estimate(float(both[0]), both[1:] - both[0], np.zeros(0))
+        return BlockEstimate(float(both[0]), both[1:] - both[0], np.zeros(0))
     left = within.without_both() + beside.whole() - 2 * across.without_first()
     right = within.whole() + beside.without_both() - 2 * across.without_second()
-    return Estimate(float(left[0]), left[1:] - left[0], right[1:] - right[0])
+    return BlockEstimate(float(left[0]), left[1:] - left[0], right[1:] - right[0])
 
 
-def diversity_estimate(features: Array, blocks: Blocks) -> Estimate:
+def diversity_estimate(features: Array, blocks: Blocks) -> BlockEstimate:
     """Mean distance of two clips of different units.
 
     Args:
@@ -67,7 +67,7 @@ def diversity_estimate(features: Array, blocks: Blocks) -> Estimate:
     """
     values = np.asarray(features, np.float64)
     found = _Pairs.of(values, values, blocks, blocks, cdist, apart=True).without_both()
-    return Estimate(float(found[0]), found[1:] - found[0], np.zeros(0))
+    return BlockEstimate(float(found[0]), found[1:] - found[0], np.zeros(0))
 
 
 def _cubic(first: Floats, second: Floats) -> Floats:

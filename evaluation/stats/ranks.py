@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from evaluation.stats.comparison import holm
-from evaluation.stats.jackknife import Estimate, Floats
+from evaluation.stats.jackknife import BlockEstimate, Floats
 
-__all__ = ["Ranking", "Standing", "rank_systems"]
+__all__ = ["Ranking", "Standing", "holm", "rank_systems"]
 
 _SIGNIFICANT = 0.05
 _DRAWS = 4000
@@ -60,7 +59,7 @@ class Ranking:
 
 
 def rank_systems(
-    estimates: Mapping[str, Estimate], rng: np.random.Generator, *, higher_is_better: bool
+    estimates: Mapping[str, BlockEstimate], rng: np.random.Generator, *, higher_is_better: bool
 ) -> Ranking:
     """Rank systems that were made for the same units and held against the same reference.
 
@@ -72,7 +71,7 @@ def rank_systems(
 
     Example:
         >>> noise = np.array([0.1, -0.1, 0.2, -0.2, 0.1, -0.1])
-        >>> one, two = (Estimate(value, noise, np.zeros(0)) for value in (1.0, 5.0))
+        >>> one, two = (BlockEstimate(value, noise, np.zeros(0)) for value in (1.0, 5.0))
         >>> found = rank_systems({"b": two, "a": one}, np.random.default_rng(0), higher_is_better=False)
         >>> list(found.standings), found.standings["a"].last, found.standings["a"].best
         (['a', 'b'], 1, 1.0)
@@ -99,7 +98,7 @@ def rank_systems(
     return Ranking(standings, *_halves(ordered, sign, rng))
 
 
-def _ahead(ordered: Sequence[Estimate], sign: float) -> npt.NDArray[np.bool_]:
+def _ahead(ordered: Sequence[BlockEstimate], sign: float) -> npt.NDArray[np.bool_]:
     """(K, K) whether the one is shown to be better than the other."""
     pairs = list(itertools.combinations(range(len(ordered)), 2))
     gaps = {f"{i} {j}": ordered[i].minus(ordered[j]) for i, j in pairs}
@@ -125,7 +124,7 @@ def _groups(ahead: npt.NDArray[np.bool_]) -> list[range]:
     return found
 
 
-def _best(ordered: Sequence[Estimate], sign: float, rng: np.random.Generator) -> Floats:
+def _best(ordered: Sequence[BlockEstimate], sign: float, rng: np.random.Generator) -> Floats:
     """(K,) probability of being the best: values drawn with the shifts of common blocks."""
     drawn = np.tile([one.value for one in ordered], (_DRAWS, 1))
     for parts in ([one.shifts for one in ordered], [one.reference_shifts for one in ordered]):
@@ -140,7 +139,7 @@ def _best(ordered: Sequence[Estimate], sign: float, rng: np.random.Generator) ->
     return np.asarray((top / top.sum(axis=1, keepdims=True)).mean(axis=0))
 
 
-def _halves(ordered: Sequence[Estimate], sign: float, rng: np.random.Generator) -> tuple[float, float]:
+def _halves(ordered: Sequence[BlockEstimate], sign: float, rng: np.random.Generator) -> tuple[float, float]:
     """How often both halves of the blocks have one best system, and the mean agreement of their orders."""
     shifts = np.nan_to_num(np.array([one.shifts for one in ordered]))
     count = shifts.shape[1]
@@ -157,3 +156,19 @@ def _halves(ordered: Sequence[Estimate], sign: float, rng: np.random.Generator) 
         tau = float(stats.kendalltau(*halves).statistic)
         agreement.append(1.0 if np.isnan(tau) else tau)
     return float(np.mean(same)), float(np.mean(agreement))
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """P-values corrected for the number of metrics looked at (Holm 1979), under the same names.
+
+    Example:
+        >>> holm({"fid_k": 0.01, "fid_g": 0.04, "bas": 0.03})
+        {'fid_k': 0.03, 'fid_g': 0.06, 'bas': 0.06}
+    """
+    ordered = sorted(p_values, key=lambda name: p_values[name])
+    corrected: dict[str, float] = {}
+    largest = 0.0
+    for rank, name in enumerate(ordered):
+        largest = max(largest, min(1.0, (len(ordered) - rank) * p_values[name]))
+        corrected[name] = largest
+    return {name: corrected[name] for name in p_values}

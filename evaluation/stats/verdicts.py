@@ -1,7 +1,7 @@
 """Which of two systems is better, or what it would take to know.
 
 Both systems danced to the same clips and are held against the same reference, so a difference is that of
-:meth:`~evaluation.stats.jackknife.Estimate.minus`: what is hard for both cancels. Two things must speak for a
+:meth:`~evaluation.stats.jackknife.BlockEstimate.minus`: what is hard for both cancels. Two things must speak for a
 direction:
 
 * the interval of the difference (Student's and Hall's, widened by the bias that may be left) does not hold 0;
@@ -31,7 +31,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-from evaluation.stats.jackknife import MIN_UNITS, Estimate, Floats
+from evaluation.stats.jackknife import MIN_UNITS, BlockEstimate, Floats
 
 __all__ = ["Judgement", "Question", "Verdict", "clips_needed", "judge"]
 
@@ -56,7 +56,7 @@ class Question:
         margin: the noise floor: what two parts of the real set differ by; ``None`` where there are too few.
     """
 
-    difference: Estimate
+    difference: BlockEstimate
     units: int
     higher_is_better: bool | None
     margin: float | None = None
@@ -71,7 +71,7 @@ class Judgement:
         low, high: 95 % interval.
         p: corrected for all the metrics judged together.
         verdict: of the first system.
-        needed: units that would decide; ``None`` where it is decided, or no number in reach would.
+        needed: units that would decide, if the difference is what it seems; ``None`` where no number in reach would.
     """
 
     difference: float
@@ -86,7 +86,7 @@ def judge(questions: Mapping[str, Question], rng: np.random.Generator) -> dict[s
     """All metrics of two systems together.
 
     Example:
-        >>> clear = Estimate(-2.0, np.array([0.1, -0.1, 0.2, -0.2, 0.1, -0.1]), np.zeros(0))
+        >>> clear = BlockEstimate(-2.0, np.array([0.1, -0.1, 0.2, -0.2, 0.1, -0.1]), np.zeros(0))
         >>> found = judge({"fid_k": Question(clear, 6, False)}, np.random.default_rng(0))["fid_k"]
         >>> found.verdict, found.p
         ('better', 0.03125)
@@ -103,7 +103,6 @@ def _judged(question: Question, swapped: float) -> Judgement:
     interval = difference.interval(level=_LEVEL)
     low, high = interval.low, interval.high
     verdict: Verdict = "undecided"
-    needed: int | None = None
     if p < 1 - _LEVEL:
         verdict = "differ"
         if question.higher_is_better is not None:
@@ -112,19 +111,17 @@ def _judged(question: Question, swapped: float) -> Judgement:
         low, high = min(low, 0.0), max(high, 0.0)
         if -low == high == 0.0 or (question.margin is not None and max(-low, high) <= question.margin):
             verdict = "tie"
-        else:
-            needed = clips_needed(difference, question.units)
-    return Judgement(difference.value, low, high, p, verdict, needed)
+    return Judgement(difference.value, low, high, p, verdict, clips_needed(difference, question.units))
 
 
-def clips_needed(difference: Estimate, units: int) -> int | None:
+def clips_needed(difference: BlockEstimate, units: int) -> int | None:
     """Units that would show ``difference`` with a power of 80 %, to two digits; ``None`` beyond a million.
 
     The deviation falls as ``1 / sqrt n``, the bias that may be left as ``1 / n``.
 
     Example:
         >>> shifts = np.array([0.2, -0.2, 0.1, -0.1, 0.3, -0.3])
-        >>> clips_needed(Estimate(0.5, shifts, np.zeros(0)), 6)
+        >>> clips_needed(BlockEstimate(0.5, shifts, np.zeros(0)), 6)
         44
     """
     size = abs(difference.value)
@@ -140,7 +137,7 @@ def clips_needed(difference: Estimate, units: int) -> int | None:
     return int(math.ceil(wanted / 10**digits - 1e-9) * 10**digits)
 
 
-def _swap_tests(differences: list[Estimate], rng: np.random.Generator) -> list[float]:
+def _swap_tests(differences: list[BlockEstimate], rng: np.random.Generator) -> list[float]:
     """P-values of the sign test, corrected for all metrics."""
     blocks = max((len(one.shifts) for one in differences), default=0)
     influence, ratios = np.zeros((len(differences), blocks)), np.zeros(len(differences))

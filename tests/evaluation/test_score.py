@@ -13,8 +13,9 @@ from click.testing import CliRunner
 from evaluation.commands.score import score as command
 from evaluation.features import music as beat_finder
 from evaluation.features.saved_reference import save_reference
-from evaluation.metrics.estimate import Estimate, Resampling
+from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.registry import wanted_by
+from evaluation.metrics.tables import Column
 from evaluation.options import Options
 from evaluation.problems import Refused
 from evaluation.protocol import load_protocol
@@ -283,11 +284,11 @@ def test_long_dances_are_cut_into_windows_that_are_resampled_by_dance(tmp_path):
 
 def test_copies_of_a_clip_do_not_make_a_mean_surer(folders):
     values = np.random.default_rng(0).normal(0.5, 0.1, 30)
-    single = Resampling([np.array([row]) for row in range(30)], [], False, CORRECTED)
-    copied = Resampling([np.arange(3) + 3 * row for row in range(30)], [], False, CORRECTED)
+    names = [f"v{row}" for row in range(30)]
+    single, copied = (ClipSources.of(ids, ids, CORRECTED) for ids in (names, np.repeat(names, 3).tolist()))
     drafts = Estimate(), Estimate()
-    single.mean(drafts[0], values, "bas", (0.0, 1.0))
-    copied.mean(drafts[1], np.repeat(values, 3), "bas", (0.0, 1.0))
+    single.mean(drafts[0], Column(values), (0.0, 1.0))
+    copied.mean(drafts[1], Column(np.repeat(values, 3)), (0.0, 1.0))
     assert drafts[1].value == pytest.approx(drafts[0].value)
     assert drafts[1].ci95 == pytest.approx(drafts[0].ci95)
 

@@ -25,7 +25,7 @@ from tests.evaluation.videos.makers import blur, frames, write, write_folder
 from tests.leaderboard.runs import change, change_metric
 
 PROTOCOLS = ("vbench", "ma-data-animation", "ma-data-animation-disco")
-CLIPS = range(4)
+CLIPS = range(6)
 
 
 @pytest.fixture(scope="module")

@@ -41,11 +41,22 @@ def entry(name, own, samples=None):
 
 @pytest.mark.parametrize("higher", [False, True], ids=["lower", "higher"])
 @pytest.mark.parametrize(("ends", "tie"), SIDES)
-def test_resampled_features_decide_whichever_side_of_zero_the_difference_lies(monkeypatch, ends, tie, higher):
+def test_features_decide_whichever_side_of_zero_the_difference_lies(monkeypatch, ends, tie, higher):
     middle = sum(ends) / 2
-    one = Difference("fid_k", middle, 0.0, middle, *ends, 0.5, 0.5, 9, "tie")
+    one = Difference(
+        "fid_k",
+        middle,
+        0.0,
+        middle,
+        *ends,
+        0.5,
+        9,
+        9,
+        "undecided" if tie else "better" if middle < 0 else "worse",
+        9,
+    )
     monkeypatch.setattr(ties, "load_run", lambda file: file)
-    monkeypatch.setattr(ties, "compare", lambda *runs, **how: [one])
+    monkeypatch.setattr(ties, "compare", lambda *runs: [one])
     near = metric(middle, (middle - 5, middle + 5), higher=higher), metric(0.0, (-5.0, 5.0), higher=higher)
     assert TieJudge().tied(entry("a", near[0]), entry("b", near[1]), "fid_k") is tie
 

@@ -38,12 +38,11 @@ def rows(values, *, name="subject_consistency", samples=1, logits=None):
 
 def picture_contrasts(first, second, reference, protocol):
     beside = {} if reference is None else {"reference": reference}
-    return contrasts(*(Tables(protocol, videos={"prediction": side, **beside}) for side in (first, second)))
+    return contrasts([Tables(protocol, videos={"prediction": side, **beside}) for side in (first, second)])
 
 
 def ends(contrast):
-    first, second, real = contrast.sides
-    return contrast.statistic(first, real), contrast.statistic(second, real)
+    return contrast.values
 
 
 def test_consistency_is_weighted_by_the_frame_pairs_of_each_system():
@@ -102,7 +101,7 @@ def runs(tmp_path_factory):
 
 
 def differences(runs, first, second, **how):
-    found = compare(load_run(runs / first), load_run(runs / second), replicates=200, permutations=500, **how)
+    found = compare(load_run(runs / first), load_run(runs / second), **how)
     return {one.metric: one for one in found}
 
 
@@ -110,18 +109,18 @@ def test_the_softer_picture_is_worse(runs):
     found = differences(runs, "soft", "softer")
     assert list(found) == ["ssim", "psnr"]
     for one in found.values():
-        assert one.verdict == "first" and 0 < one.low <= one.difference <= one.high
-        assert one.n == len(CLIPS) and one.p < one.p_holm < 0.05
+        assert one.verdict == "better" and 0 < one.low <= one.difference <= one.high
+        assert one.n == one.units == len(CLIPS) and one.p < 0.05
     for name, system in (("soft", "first"), ("softer", "second")):
         result = load_run(runs / name).result
         assert all(getattr(one, system) == result.metric(one.metric).value for one in found.values())
-    assert differences(runs, "softer", "soft")["psnr"].verdict == "second"
+    assert differences(runs, "softer", "soft")["psnr"].verdict == "worse"
 
 
 def test_a_frozen_video_flickers_less_and_nothing_else_is_compared(runs):
     found = differences(runs, "still-seen", "soft-seen")
     assert list(found) == ["temporal_flickering"]
-    assert found["temporal_flickering"].verdict == "first"
+    assert found["temporal_flickering"].verdict == "better"
 
 
 def test_a_run_ties_with_itself(runs):
@@ -167,10 +166,8 @@ def test_motion_and_pictures_are_corrected_together(tmp_path, monkeypatch):
     write_scored(score(real, real, protocol, music=songs), tmp_path / "b")
     write_scored(score(made, None, protocol), tmp_path / "pictures")
     first, second, alone = (load_run(tmp_path / name) for name in ("a", "b", "pictures"))
-    found = compare(first, second, replicates=100, permutations=100)
+    found = compare(first, second)
     names = [one.metric for one in found]
     assert names[0] == "temporal_flickering" and {"fid_k", "fid_g", "div_k", "div_g", "bas"} < set(names)
-    least = min(found, key=lambda one: one.p)
-    assert least.p_holm == pytest.approx(min(1.0, least.p * len(found)))
     assert unpaired(first, second) == [] and "fid_k" in unpaired(first, alone)
-    assert [one.metric for one in compare(first, alone, permutations=100)] == ["temporal_flickering"]
+    assert [one.metric for one in compare(first, alone)] == ["temporal_flickering"]

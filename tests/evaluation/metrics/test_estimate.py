@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.motion_sanity import features_of
-from evaluation.features.table import concatenate
-from evaluation.features.video.passes import video_row
-from evaluation.features.video.scores import VideoScore
-from evaluation.metrics.estimate import Estimate, Resampling, estimate_of, row_statistic
+from evaluation.metrics.estimate import ClipSources, Estimate, estimate_of, row_statistic
 from evaluation.metrics.measure import measure
-from evaluation.metrics.pictures import Reading, mean_of_videos
 from evaluation.metrics.registry import own_metrics
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Column, Tables
@@ -44,52 +40,65 @@ GAP = MetricSpec("gap", 1, "Gap", "Gap", frozenset({"keypoints"}), "lower", boun
 
 
 def singles(values, protocol=QUICK):
-    return Resampling([np.array([row]) for row in range(len(values))], [], False, protocol)
+    names = [f"v{row}" for row in range(len(values))]
+    return ClipSources.of(names, names, protocol)
 
 
 def test_a_mean_ends_at_its_bounds_on_both_sides():
-    values = np.array([0.0, 0.0, 1.0, 1.0])
+    column = Column(np.array([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]))
     wide, narrow, low = Estimate(), Estimate(), Estimate()
-    singles(values).mean(wide, values, "x", (-np.inf, np.inf))
-    singles(values).mean(narrow, values, "x", (0.2, 0.8))
-    singles(values).mean(low, values, "x", (0.2, np.inf))
+    singles(column.values).mean(wide, column, (-np.inf, np.inf))
+    singles(column.values).mean(narrow, column, (0.2, 0.8))
+    singles(column.values).mean(low, column, (0.2, np.inf))
     assert wide.ci95[0] < 0.2 and wide.ci95[1] > 0.8
     assert narrow.ci95 == (0.2, 0.8) and low.ci95 == (0.2, wide.ci95[1])
     assert wide.value == narrow.value == 0.5
 
 
-def test_the_seed_of_the_protocol_and_the_name_of_the_metric_decide_the_draws():
-    values = np.random.default_rng(0).normal(0.5, 0.1, 20)
-
-    def ends(protocol, name):
-        estimate = Estimate()
-        singles(values, protocol).mean(estimate, values, name, (0.0, 1.0))
-        return estimate.ci95
-
-    assert ends(QUICK, "a") == ends(QUICK, "a")
-    assert len({ends(QUICK, "a"), ends(QUICK, "b"), ends(with_seed(QUICK, 7), "a")}) == 3
-
-
-def test_the_seed_decides_intervals_and_floors_of_sets_and_of_videos(tables):
+def test_the_seed_decides_intervals_and_floors_of_sets(tables):
     def numbers(protocol):
         found = estimate_of(GAP, fresh(tables, protocol=protocol))
         return found.ci95, found.noise_floor
 
     assert numbers(QUICK) == numbers(QUICK)
-    again = numbers(with_seed(QUICK, 7))
-    assert again[0] != numbers(QUICK)[0] and again[1] != numbers(QUICK)[1]
-    protocol = load_protocol("vbench")
-    values = np.random.default_rng(0).random(30)
-    scores = ({"x": VideoScore("x", value, 2, 1)} for value in values)
-    rows = concatenate([video_row(f"v{number}", scores=score) for number, score in enumerate(scores)])
-    ends = {
-        (name, seed): mean_of_videos(
-            Tables(with_seed(protocol, seed), videos={"prediction": rows}), Reading(name, "x")
-        ).ci95
-        for name in ("one", "other")
-        for seed in (0, 7)
-    }
-    assert len(set(ends.values())) == 4
+    assert numbers(with_seed(QUICK, 7))[1] != numbers(QUICK)[1]
+
+
+def test_below_six_songs_there_is_no_interval_and_the_reason():
+    column = Column(np.linspace(0, 1, 10))
+    few = ClipSources.of(
+        [f"a_slice{row}" for row in range(5)] + [f"b{row}" for row in range(4)] + ["c"], ["x"], QUICK
+    )
+    found = Estimate()
+    few.mean(found, column, (0.0, 1.0))
+    assert found.ci95 is not None and "rests on 6 independent" in found.cautions[0]
+    fewer, none = ClipSources.of([f"g_s_c_d_mBR0_ch{row}" for row in range(10)], ["x"], QUICK), Estimate()
+    fewer.mean(none, column, (0.0, 1.0))
+    assert none.value == 0.5 and none.ci95 is none.ci_method is None
+    assert none.cautions == [
+        "no interval: an interval needs at least 6 independent clips or songs with a value, there are 1"
+    ]
+
+
+def test_the_value_lies_in_its_own_interval(tables):
+    for metric in measure(fresh(tables)).metrics:
+        if metric.ci95 is not None and not metric.name.startswith("fid"):
+            assert metric.ci95[0] <= metric.value <= metric.ci95[1], metric.name
+
+
+def test_clips_of_one_song_are_one_piece_of_evidence(tables):
+    def songs(side, prefix):
+        names = [f"{prefix}_slice{row}" if row < 6 else f"{prefix}{row}" for row in range(12)]
+        return side.having({"clip_ids": names})
+
+    apart = {one.name: one for one in measure(fresh(tables)).metrics}
+    together = measure(
+        fresh(tables, prediction=songs(tables.prediction, "p"), reference=songs(tables.reference, "r"))
+    ).metrics
+    for one in together:
+        if one.ci95 is not None and one.name.startswith(("fid", "kid", "div")):
+            assert one.value == apart[one.name].value
+            assert one.ci95 != apart[one.name].ci95 and "rests on 7 independent" in (one.caution or "")
 
 
 def test_a_number_of_sets_has_an_interval_a_floor_and_both_sizes(tables):
@@ -190,4 +199,6 @@ def test_the_limit_of_fid_has_its_interval_and_is_never_negative(tables):
     found = {metric.name: metric for metric in measure(Tables(QUICK, *sides)).metrics}
     assert found["fid_k_infinity"].value >= 0
     assert found["fid_k_infinity"].value < found["fid_k"].value
-    assert found["fid_k_infinity"].ci95 == found["fid_k"].ci95
+    low, high = found["fid_k_infinity"].ci95
+    assert low <= found["fid_k_infinity"].value <= high
+    assert low <= found["fid_k"].ci95[0] and found["fid_k"].ci95[1] <= high

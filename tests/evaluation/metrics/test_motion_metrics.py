@@ -142,15 +142,23 @@ def test_three_clips_in_common_are_compared_and_two_are_not():
         first, second = (Tables(quick(fid_k=1), side(count, seed), real) for seed in (0, 1))
         if count == 2:
             with pytest.raises(MadanceError, match="at least three clips in common, there are 2"):
-                contrasts(first, second)
+                contrasts([first, second])
         else:
-            assert contrasts(first, second)["fid_k"].count == 3
+            assert contrasts([first, second])["fid_k"].count == 3
 
 
 def test_metrics_whose_question_another_one_decides_are_not_compared_twice():
     real = side(12, seed=2)
     first, second = (Tables(quick(), side(12, seed), real) for seed in (0, 1))
-    assert list(contrasts(first, second)) == ["fid_k", "fid_g", "div_k", "div_g", "missing_rate"]
+    assert list(contrasts([first, second])) == [
+        "fid_k",
+        "fid_g",
+        "kid_k",
+        "kid_g",
+        "div_k",
+        "div_g",
+        "missing_rate",
+    ]
 
 
 @pytest.mark.parametrize(("count", "few"), [(255, True), (256, False)])

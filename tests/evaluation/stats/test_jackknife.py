@@ -6,7 +6,7 @@ from scipy import linalg, stats
 
 from evaluation.metrics.distances import diversity, frechet_distance, kernel_distance, manifold_scores
 from evaluation.stats.frechet import frechet_estimate
-from evaluation.stats.jackknife import Blocks, Design, Estimate
+from evaluation.stats.jackknife import BlockEstimate, Blocks, Design
 from evaluation.stats.manifold import density_interval, manifold_estimates, share_interval
 from evaluation.stats.means import mean_estimate, mean_interval
 from evaluation.stats.pairs import diversity_estimate, kernel_estimate
@@ -235,7 +235,9 @@ def test_p_and_interval_never_contradict_each_other():
     rng = np.random.default_rng(3)
     for _ in range(300):
         shifts = rng.gamma(0.5, size=12) * rng.choice([-1, 1])
-        found = Estimate(float(rng.normal()) * 4, shifts, rng.normal(size=8) * 0.1, float(rng.random()) * 0.3)
+        found = BlockEstimate(
+            float(rng.normal()) * 4, shifts, rng.normal(size=8) * 0.1, float(rng.random()) * 0.3
+        )
         interval = found.interval()
         assert (found.p_value() < 0.05) == (not interval.holds(0.0))
 
@@ -250,7 +252,7 @@ def test_a_rare_sight_is_not_taken_for_certain():
 
 
 def test_shares_at_their_limits_are_not_certain():
-    none, one = (Estimate(value, np.zeros(20), np.zeros(20)) for value in (0.0, 1.0))
+    none, one = (BlockEstimate(value, np.zeros(20), np.zeros(20)) for value in (0.0, 1.0))
     assert share_interval(none, 20, 20).high == pytest.approx(1 - share_interval(one, 20, 20).low)
     assert share_interval(one, 20, 20).low < share_interval(one, 200, 200).low < 1
     assert density_interval(none, none, 20, 20).high > 0.02

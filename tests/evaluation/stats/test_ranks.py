@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.stats.jackknife import Estimate
+from evaluation.stats.jackknife import BlockEstimate
 from evaluation.stats.ranks import rank_systems
 
 NONE = np.zeros(0)
@@ -17,7 +17,7 @@ def systems(values, spread=1.0, blocks=20, seed=0):
         shifts = rng.normal(size=blocks)
         shifts -= shifts.mean()
         shifts *= spread / np.sqrt((blocks - 1) / blocks * np.square(shifts).sum())
-        found["abcdefgh"[number]] = Estimate(value, shifts, NONE)
+        found["abcdefgh"[number]] = BlockEstimate(value, shifts, NONE)
     return found
 
 
@@ -58,7 +58,7 @@ def test_groups_overlap_where_neighbours_touch_and_ends_do_not():
 
 def test_common_noise_does_not_blur_a_rank():
     shared = systems([0.0], 3.0)["a"].shifts
-    found = ranked({"a": Estimate(1.0, shared, NONE), "b": Estimate(1.1, shared + 1e-6, NONE)})
+    found = ranked({"a": BlockEstimate(1.0, shared, NONE), "b": BlockEstimate(1.1, shared + 1e-6, NONE)})
     assert found.standings["a"].best == 1.0 and found.standings["a"].last == 1
 
 
@@ -66,4 +66,4 @@ def test_what_does_not_belong_together_is_refused():
     with pytest.raises(ValueError, match="two systems"):
         ranked(systems([1.0]))
     with pytest.raises(ValueError, match="same clips"):
-        ranked({"a": Estimate(1.0, np.zeros(6), NONE), "b": Estimate(1.0, np.zeros(7), NONE)})
+        ranked({"a": BlockEstimate(1.0, np.zeros(6), NONE), "b": BlockEstimate(1.0, np.zeros(7), NONE)})

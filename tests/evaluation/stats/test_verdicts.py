@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from benchmarks.coverage import POPULATIONS, SIZES, WIDTHS, wrong_verdicts
-from evaluation.stats.jackknife import Estimate
+from evaluation.stats.jackknife import BlockEstimate
 from evaluation.stats.verdicts import Question, clips_needed, judge
 
 NONE = np.zeros(0)
 
 
 def estimate(value, spread=0.1, blocks=6, bias=0.0):
-    return Estimate(value, spread * np.resize([1.0, -1.0], blocks), NONE, bias)
+    return BlockEstimate(value, spread * np.resize([1.0, -1.0], blocks), NONE, bias)
 
 
 def judged(question):
@@ -30,7 +30,7 @@ def judged(question):
 )
 def test_words(value, higher, verdict):
     found = judged(Question(estimate(value), 6, higher))
-    assert found.verdict == verdict and found.p == pytest.approx(2 / 2**6) and found.needed is None
+    assert found.verdict == verdict and found.p == pytest.approx(2 / 2**6)
     assert found.low <= found.difference <= found.high and not found.low <= 0 <= found.high
 
 
@@ -43,13 +43,13 @@ def test_six_songs_that_all_say_the_same_decide_however_many_metrics_are_looked_
 
 def test_one_song_that_says_otherwise_is_heard():
     shifts = -np.array([1.0, 1.0, 1.0, 1.0, 1.0, -1.0]) / 5
-    found = judged(Question(Estimate(0.67, shifts - shifts.mean(), NONE), 6, True))
+    found = judged(Question(BlockEstimate(0.67, shifts - shifts.mean(), NONE), 6, True))
     assert found.verdict == "undecided" and found.p > 0.05 and found.low <= 0 <= found.high
 
 
 def test_a_metric_without_effect_takes_p_from_no_other():
     rng = np.random.default_rng(0)
-    noise = Question(Estimate(0.01, rng.normal(size=20), NONE), 20, True)
+    noise = Question(BlockEstimate(0.01, rng.normal(size=20), NONE), 20, True)
     alone = judge({"a": Question(estimate(1.0, 0.05, 20), 20, True)}, np.random.default_rng(0))["a"].p
     among = judge({"a": Question(estimate(1.0, 0.05, 20), 20, True), "b": noise}, np.random.default_rng(0))
     assert alone <= among["a"].p < 0.05 < among["b"].p
@@ -79,19 +79,21 @@ def test_clips_needed():
 def test_the_advice_is_right_about_as_often_as_it_says():
     rng = np.random.default_rng(5)
     pilot = rng.normal(0.4, 1.0, 40)
-    needed = clips_needed(Estimate(0.4, -(pilot - pilot.mean()) / 39, NONE), 40)
+    needed = clips_needed(BlockEstimate(0.4, -(pilot - pilot.mean()) / 39, NONE), 40)
     decided = []
     for _ in range(200):
         values = rng.normal(0.4, pilot.std(), needed)
         blocks = values.reshape(-1, needed)[0]
         shifts = -(blocks - blocks.mean()) / (needed - 1)
-        decided.append(judged(Question(Estimate(float(values.mean()), shifts, NONE), needed, True)).verdict)
+        decided.append(
+            judged(Question(BlockEstimate(float(values.mean()), shifts, NONE), needed, True)).verdict
+        )
     assert 0.7 < np.mean([one == "better" for one in decided]) < 0.92
 
 
 def test_blocks_without_a_value_count_for_nothing():
     gaps = np.r_[0.1 * np.resize([1.0, -1.0], 6), np.full(4, np.nan)]
-    found = judged(Question(Estimate(2.0, gaps, NONE), 6, True))
+    found = judged(Question(BlockEstimate(2.0, gaps, NONE), 6, True))
     assert found.p == pytest.approx(2 / 2**6) and np.isfinite([found.low, found.high]).all()
 
 
