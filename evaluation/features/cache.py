@@ -6,29 +6,21 @@ is written under another name first.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from evaluation.features.store import read_tables, write_tables
 from evaluation.features.table import FeatureTable
+from madata.cache import cache_dir, remembered_sha256
 from madata.errors import MediaError
-from madata.files import sha256_file
 
-__all__ = ["FeatureCache", "cache_dir"]
-
-
-def cache_dir() -> Path:
-    """``$MADANCE_CACHE``, else ``madance`` in the user's cache folder."""
-    if chosen := os.environ.get("MADANCE_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "madance"
+__all__ = ["FeatureCache"]
 
 
 class FeatureCache:
     """The cache of one run: its folder, and the hash of every file that was asked for.
 
     Args:
-        folder: by default that of the user, :func:`cache_dir`.
+        folder: by default that of the user, :func:`madata.cache.cache_dir`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -36,9 +28,9 @@ class FeatureCache:
         self._sha256: dict[Path, str] = {}
 
     def sha256(self, path: Path) -> str:
-        """Hash of a file; a run hashes it once."""
+        """Hash of a file; a run hashes it once, a later run not at all while the file stays as it is."""
         if path not in self._sha256:
-            self._sha256[path] = sha256_file(path)
+            self._sha256[path] = remembered_sha256(path)
         return self._sha256[path]
 
     def path(self, kind: str, made_by: str, key: str) -> Path:

@@ -1,6 +1,7 @@
 """Scoring: every problem is named, nothing is silently printed, the numbers come back from the features."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -21,8 +22,9 @@ from evaluation.problems import Refused
 from evaluation.protocol import load_protocol
 from evaluation.result import Generation, System, read_result
 from evaluation.score import FEATURES_FILE, rescore, score, write_scored
+from madata import cache as file_cache
 from madata.errors import MadanceError
-from madata.files import read_npz, write_npz
+from madata.files import read_npz, sha256_file, write_npz
 from madata.manifest import read_table
 from madata.skeletons import skeleton
 from tests.evaluation.dancers import NAMES, dance, write_json, write_motion_set, write_set
@@ -106,6 +108,20 @@ def test_scoring_twice_gives_the_same_id_and_hears_the_music_once(folders, tmp_p
         score(*folders, CORRECTED, music=sounds, options=Options(system="other")), tmp_path / "c"
     )
     assert same.id != first.id
+
+
+def test_a_file_is_hashed_once_and_by_a_later_run_not_at_all(folders, tmp_path, heard, monkeypatch):
+    sounds = music(tmp_path)
+    given = [path for folder in (*folders, sounds) for path in folder.iterdir()]
+    for path in given:
+        os.utime(path, (1e9, 1e9))
+    hashed = []
+    monkeypatch.setattr(file_cache, "sha256_file", lambda path: (hashed.append(path), sha256_file(path))[1])
+    first = score(*folders, CORRECTED, music=sounds).result
+    assert sorted(hashed) == sorted(given)
+    hashed.clear()
+    assert score(*folders, CORRECTED, music=sounds).result.id == first.id
+    assert not hashed
 
 
 def test_a_result_names_no_path(folders, tmp_path, heard):
