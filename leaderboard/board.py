@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from evaluation.metrics.spec import Direction
 from evaluation.result import Metric, Result
 from leaderboard.entries import Conditions, Entry, by_conditions
 from leaderboard.layout import SPEED, Column, columns_of, extra_column, in_shown_unit
@@ -147,11 +148,14 @@ def _section(
         members[row.key] = entries
         rows.append(row)
     conditions = [line for group in groups for line in group[0].conditions.lines()]
+    directions, notes = _turned(groups, columns)
     section = Section(
         title="Measured" if official else "Partial: some clips are missing, nothing is ranked",
         conditions=tuple(dict.fromkeys(conditions)),
         rows=tuple(rows),
         official=official,
+        notes=notes,
+        directions=directions,
     )
 
     def tied(column: Column, best: Row, other: Row) -> bool:
@@ -159,6 +163,26 @@ def _section(
         return pair[0] is not None and pair[1] is not None and judge.tied(pair[0], pair[1], column.metric)
 
     return sort_rows(ranked(section, columns, tied), columns, sort_by)
+
+
+def _turned(
+    groups: list[list[Entry]], columns: Sequence[Column]
+) -> tuple[dict[str, Direction], tuple[str, ...]]:
+    """Directions of a section that are not those of the paper's tables, and the line that says so.
+
+    Published scripts call more diversity better; in a corrected protocol the nearer to the real clips the better.
+    """
+    corrected = {
+        metric.name
+        for group in groups
+        for entry in group
+        if entry.protocol is not None and entry.protocol.kind == "corrected"
+        for metric in entry.result.metrics
+    }
+    there = [column for column in columns if column.metric in corrected]
+    turned = {column.metric: column.corrected for column in there if column.corrected is not None}
+    names = ", ".join(column.label for column in there if column.metric in turned)
+    return turned, (f"{names}: ranked by how near they are to the value of the real clips",) if turned else ()
 
 
 def _row_entries(groups: list[list[Entry]]) -> list[tuple[Entry, ...]]:

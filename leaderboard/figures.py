@@ -121,7 +121,8 @@ def interval_plot(section: Section, column: Column) -> str:
     rows = [(row, row.cells[column.metric]) for row in section.rows if _value(row, column) is not None]
     if not rows:
         return ""
-    rows.sort(key=lambda pair: -(pair[1].goodness(column) or 0.0))
+    here = section.here(column)
+    rows.sort(key=lambda pair: -(pair[1].goodness(here) or 0.0))
     floors = [cell.floor for _, cell in rows if cell.floor is not None and column.direction == "lower"]
     truths = [cell.reference for _, cell in rows if cell.reference is not None]
     lines = [("floor", floors[0])] if floors else []

@@ -34,6 +34,7 @@ class Column:
         scale: what a result's value is multiplied with to be shown.
         latex: the label in LaTeX, where it is not made of ``label``.
         by_music: whether values on other music are other values.
+        corrected: the direction in corrected protocols, where the paper's tables print another one.
         extra: not in the paper's table.
     """
 
@@ -46,6 +47,7 @@ class Column:
     scale: float = 1.0
     latex: str = ""
     by_music: bool = False
+    corrected: Direction | None = None
     extra: bool = False
 
     @property
@@ -94,6 +96,7 @@ def column_of(spec: MetricSpec) -> Column:
         scale=spec.scale,
         latex=spec.latex,
         by_music="music" in spec.needs,
+        corrected=spec.direction if spec.published_direction else None,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from evaluation.metrics.spec import Direction
 from leaderboard.layout import Column
 from leaderboard.paper import Task
 
@@ -110,6 +111,7 @@ class Section:
         conditions: what "the same way" is, one line each.
         reported: copied from a paper.
         official: complete results only.
+        directions: metric -> its direction here, where the paper's tables print another one.
     """
 
     title: str
@@ -118,6 +120,11 @@ class Section:
     reported: bool = False
     official: bool = True
     notes: tuple[str, ...] = ()
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+
+    def here(self, column: Column) -> Column:
+        """``column`` in the direction it has in this section."""
+        return replace(column, direction=self.directions.get(column.metric, column.direction))
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ def ranked(section: Section, columns: Sequence[Column], tied: Tied) -> Section:
     values outside it say why. A value that is alone is not marked.
     """
     rows = {row.key: row for row in section.rows}
-    for column in columns:
+    for column in map(section.here, columns):
         if not column.is_ranked:
             continue
         rivals = {
@@ -200,7 +207,7 @@ def sort_rows(section: Section, columns: Sequence[Column], by: str | None = None
     chosen = next(
         (
             column
-            for column in columns
+            for column in map(section.here, columns)
             if (by is None and column.is_ranked and _measured(section, column)) or column.metric == by
         ),
         None,

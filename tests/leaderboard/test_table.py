@@ -2,7 +2,7 @@
 
 import pytest
 
-from leaderboard.layout import columns_of
+from leaderboard.layout import Column, columns_of
 from leaderboard.reported import reported_section
 from leaderboard.table import Cell, Row, Section, ranked, sort_rows
 
@@ -112,3 +112,36 @@ def test_what_is_odd_in_the_paper_is_noted_on_the_cell():
         assert rows["MEGA"].cells[metric].value == rows["Lodge"].cells[metric].value
         assert any("Lodge" in note for note in rows["MEGA"].cells[metric].notes)
     assert all(any("FSR" in note for note in row.cells["fsr"].notes) for row in rows.values())
+
+
+def test_nearer_to_the_reference_is_better_on_either_side():
+    column = Column("div_k", "DIV_k", "", "reference")
+    cells = {
+        "far": Cell(2.0, reference=9.0),
+        "above": Cell(9.5, reference=9.0),
+        "below": Cell(8.0, reference=9.0),
+    }
+    rows = [Row(key, key, "system", {"div_k": cell}) for key, cell in cells.items()]
+    rows.append(Row("blind", "blind", "system", {"div_k": Cell(9.0)}))
+    found = ranked(Section("s", (), tuple(rows)), [column], never)
+    assert {row.key: row.cells["div_k"].mark for row in found.rows} == {
+        "far": "",
+        "above": "best",
+        "below": "second",
+        "blind": "",
+    }
+    assert [row.key for row in sort_rows(found, [column]).rows] == ["above", "below", "far", "blind"]
+
+
+def test_a_section_may_turn_a_direction_around():
+    column = Column("div_k", "DIV_k", "", "higher")
+    rows = [
+        Row(key, key, "system", {"div_k": Cell(value, reference=9.0)})
+        for key, value in (("wild", 20.0), ("near", 8.5), ("still", 1.0))
+    ]
+    plain = Section("s", (), tuple(rows))
+    turned = Section("s", (), tuple(rows), directions={"div_k": "reference"})
+    for section, best in ((plain, "wild"), (turned, "near")):
+        found = ranked(section, [column], never)
+        assert [row.key for row in found.rows if row.cells["div_k"].mark == "best"] == [best]
+        assert sort_rows(found, [column]).rows[0].key == best
