@@ -13,7 +13,7 @@ from leaderboard.paper import TASK_TITLES, TASKS, Task
 from leaderboard.reported import reported_section
 from leaderboard.table import Cell, Kind, Row, Section, Table, ranked, sort_rows
 from leaderboard.ties import TieJudge
-from madata.errors import MadanceError
+from madata.errors import MadanceError, did_you_mean
 
 __all__ = ["SANITY", "Board", "build_board", "task_of"]
 
@@ -44,7 +44,7 @@ def task_of(name: str) -> Task:
     for task in TASKS:
         if task == name:
             return task
-    raise MadanceError(f"there is no task {name!r}; known: {', '.join(TASKS)}")
+    raise MadanceError(f"there is no task {name!r}{did_you_mean(name, TASKS)}")
 
 
 def build_board(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from madata.commands.options import (
+    PATH,
     device_option,
     is_quiet,
     jobs_option,
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from evaluation.result import Problem, Result
 
 __all__ = ["score"]
-
-_FOLDER = click.Path(path_type=Path)
 
 
 def _print_schema(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -51,12 +50,10 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
 
 
 @click.command()
-@click.argument("predictions", type=_FOLDER, required=False)
-@click.option("--reference", type=_FOLDER, help="Folder of real clips, or a file of --save-reference.")
-@click.option(
-    "--music", type=_FOLDER, help="Folder of sound files or videos (default: the reference videos)."
-)
-@click.option("--music-map", type=_FOLDER, metavar="CSV", help="Table `clip,music`, where names do not tell.")
+@click.argument("predictions", type=PATH, required=False)
+@click.option("--reference", type=PATH, help="Folder of real clips, or a file of --save-reference.")
+@click.option("--music", type=PATH, help="Folder of sound files or videos (default: the reference videos).")
+@click.option("--music-map", type=PATH, metavar="CSV", help="Table `clip,music`, where names do not tell.")
 @click.option(
     "--split", metavar="LIST", help="Only the clips of an official list, such as aist++:crossmodal-test."
 )
@@ -72,15 +69,13 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
 @limit_option("Only the first clips; the result is partial.")
 @click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
 @device_option
-@click.option("--weights", type=_FOLDER, help="Folder of model weights, searched first.")
+@click.option("--weights", type=PATH, help="Folder of model weights, searched first.")
 @jobs_option("Processes for the music.")
-@click.option(
-    "--save-reference", type=_FOLDER, metavar="FILE", help="Measure the reference once and keep it."
-)
+@click.option("--save-reference", type=PATH, metavar="FILE", help="Measure the reference once and keep it.")
 @click.option(
     "--import-vbench",
     "vbench",
-    type=_FOLDER,
+    type=PATH,
     metavar="FILE",
     help="Make a result of a file VBench wrote; nothing is measured.",
 )

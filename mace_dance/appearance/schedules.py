@@ -31,7 +31,7 @@ from diffusers.schedulers import (
 )
 from torch import Tensor
 
-from madata.errors import ConfigError
+from madata.errors import ConfigError, did_you_mean
 
 __all__ = [
     "SAMPLERS",
@@ -156,7 +156,7 @@ def make_sampler(name: Sampler, shift: float = 5.0) -> EulerSampler | UniPCSampl
             return UniPCSampler(shift)
         case "dpm++":
             return DpmSampler(shift)
-    raise ConfigError(f"there is no sampler {name!r}; choose one of {', '.join(SAMPLERS)}")
+    raise ConfigError(f"there is no sampler {name!r}{did_you_mean(name, SAMPLERS)}")
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from madata.commands.options import json_option, out_option, seed_option
-from madata.errors import ConfigError
+from madata.errors import ConfigError, did_you_mean
 
 __all__ = ["weights"]
 
@@ -121,7 +121,7 @@ def tiny_weights(name: str | None, out: Path, seed: int) -> None:
         (name,) = makers
     if name not in makers:
         said = "NAME is missing" if name is None else f"no tiny network called {name!r}"
-        raise ConfigError(f"{said}; there are: {', '.join(sorted(makers)) or 'none installed'}")
+        raise ConfigError(f"{said}{did_you_mean(name or '', sorted(makers))}")
     makers[name].load()(out, seed)
     click.echo(f"{out}: {name} with random weights, seed {seed}")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from madata.errors import ConfigError
+from madata.errors import ConfigError, did_you_mean
 from madata.render.camera import Camera
 from madata.render.lighting import STUDIO_LIGHT, Light
 from madata.types import FloatArray
@@ -73,7 +73,7 @@ def make_stage(
         ConfigError: there is no place of that name.
     """
     if name not in BACKDROPS:
-        raise ConfigError(f"unknown backdrop {name!r}; known: {', '.join(BACKDROPS)}")
+        raise ConfigError(f"unknown backdrop {name!r}{did_you_mean(name, BACKDROPS)}")
     rng = np.random.default_rng([seed, sum(name.encode())])
     colour, light = BACKDROPS[name](_view(camera, joints, floor_y), rng)
     grain = rng.normal(0, 0.006, colour.shape[:2]).astype(np.float32)

@@ -24,7 +24,7 @@ import numpy as np
 from madata.cache import remembered_sha256
 from madata.curate.journal import Entry
 from madata.curate.settings import WindowsConfig, load_config
-from madata.errors import ConfigError, MediaError
+from madata.errors import ConfigError, MediaError, did_you_mean
 from madata.files import sha256_bytes, sha256_file, write_npz
 from madata.manifest import split_of
 from madata.motion import read_motion, resample
@@ -89,7 +89,7 @@ def make_renderer(name: str, model: Path | None) -> Renderer[Any]:
     if name == CapsuleRenderer.name:
         return CapsuleRenderer()
     if name != "smpl":
-        raise ConfigError(f"unknown renderer {name!r}; known: {', '.join(RENDERERS)}")
+        raise ConfigError(f"unknown renderer {name!r}{did_you_mean(name, RENDERERS)}")
     if model is None:
         raise ConfigError(
             "the renderer 'smpl' needs --model FILE: a SMPL model (.npz) from https://smpl.is.tue.mpg.de, "

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from madata.errors import ConfigError
+from madata.errors import ConfigError, did_you_mean
 from madata.rotations import matrix_to_axis_angle
 from madata.skeletons import skeleton
 from madata.synthetic.limbs import aim_limb, bend_to_reach, turn
@@ -169,7 +169,7 @@ def make_dance(
         ConfigError: the style is unknown, or a number is not positive.
     """
     if style not in _STYLES:
-        raise ConfigError(f"unknown style {style!r}; known: {', '.join(STYLES)}")
+        raise ConfigError(f"unknown style {style!r}{did_you_mean(style, STYLES)}")
     if not (duration_s > 0 and fps > 0 and tempo_bpm > 0):
         raise ConfigError(
             f"length, frame rate and tempo must be positive, got {duration_s}, {fps}, {tempo_bpm}"

@@ -76,5 +76,5 @@ def test_the_command_names_the_networks_there_are(tmp_path):
     assert (tmp_path / "t" / MARKER).is_file()
     unknown = CliRunner().invoke(weights, ["tiny", "wan", "--out", str(tmp_path / "u")])
     assert isinstance(unknown.exception, MadanceError)
-    assert "there are: fact, wan-animate" in str(unknown.exception)
+    assert "did you mean 'wan-animate'" in str(unknown.exception)
     assert not (tmp_path / "u").exists()
