@@ -15,6 +15,7 @@ DATA = {
     "madata/templates/report.html",
     "madata/weights.toml",
     "evaluation/protocols/mace2d-official.toml",
+    "evaluation/inputs/splits.json",
     "leaderboard/reported.json",
     "leaderboard/templates/page.html",
     "leaderboard/templates/page.css",
@@ -55,7 +56,7 @@ BASE_PROBE = f"""
 import sys
 for name in {HEAVY_ONLY_IN_EXTRAS!r}:
     sys.modules[name] = None
-import madata.manifest, madata.report, madata.config, madata.cli, madata.files
+import madata.manifest, madata.curate.report, madata.config, madata.cli, madata.files
 from pathlib import Path
 path = Path(sys.argv[1]) / "clips.parquet"
 madata.manifest.write_table(path, [dict(clip_id="a", fps=24.0)], madata.manifest.CLIP_COLUMNS)
