@@ -20,6 +20,7 @@ class Options:
         limit: only the first clips; marks the result partial.
         split: official list that chooses the clips, see :mod:`evaluation.inputs.splits`.
         music_map: CSV file that says which clip goes to which music.
+        resample_fps: frame rate every clip is brought to before it is measured.
         backend: pose backend for videos.
         device: where networks run.
         weights: folder of weights searched first.
@@ -35,6 +36,7 @@ class Options:
     limit: int | None = None
     split: str | None = None
     music_map: Path | None = None
+    resample_fps: float | None = None
     backend: str = "blazepose"
     device: str = "cpu"
     jobs: int = 1

@@ -5,7 +5,8 @@ Arrays of joints never travel without the name of their skeleton. Joint names ar
 
 * 2D keypoints: ``coco-17``, ``coco-25`` (the order of easy_ViTPose, which is not OpenPose's BODY_25), ``openpose-18``,
   ``openpose-25`` (BODY_25), ``halpe-26`` (AlphaPose) and ``blazepose-33``. Their parents only say which lines to draw.
-* 3D kinematic trees: ``smpl-24``, ``smplx-22`` (the body of SMPL-X), ``smplh-52`` (body and fingers) and
+* 3D kinematic trees: ``smpl-24``, ``smplx-22`` (the body of SMPL-X), ``smplx-24`` (its first 24 joints: a jaw and an
+  eye follow the body, and LODGE's beat script counts them), ``smplh-52`` (body and fingers) and
   ``smplx-55`` (body, jaw, eyes, fingers). Rest offsets are metres, y up, facing +z, left at +x (T-pose).
 
 Left and right are the person's own. Legend: J joints.
@@ -262,7 +263,7 @@ def _pairs(joints: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     pairs = []
     for column, joint in enumerate(joints):
         other = joint.replace("left", "right")
-        if other != joint:
+        if other != joint and other in joints:
             pairs.append((column, joints.index(other)))
     return tuple(pairs)
 
@@ -299,6 +300,7 @@ def _build() -> dict[str, Skeleton]:
             np.asarray(_SMPL_24_OFFSETS, np.float32),
         ),
         _smplx("smplx-22", (), (), tuple(range(22))),
+        _smplx("smplx-24", ("jaw", "left_eye"), (head, head), tuple(range(24))),
         _smplx("smplh-52", _FINGERS, _finger_parents(22), (*range(22), *range(25, 55))),
         _smplx(
             "smplx-55",

@@ -67,6 +67,12 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
     "--mix-backends", is_flag=True, help="Compare keypoints of two pose backends; the result is marked."
 )
 @limit_option("Only the first clips; the result is partial.")
+@click.option(
+    "--resample",
+    metavar="FPS",
+    type=click.FloatRange(min=1, max=1000),
+    help="Bring every motion to this frame rate first (default: corrected protocols take the reference's).",
+)
 @click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
 @device_option
 @click.option("--weights", type=PATH, help="Folder of model weights, searched first.")
@@ -170,6 +176,7 @@ def _options(
         allow_missing=given["allow_missing"],
         mix_backends=given["mix_backends"],
         limit=given["limit"],
+        resample_fps=given["resample"],
         split=given["split"],
         music_map=given["music_map"],
         backend=given["pose"],

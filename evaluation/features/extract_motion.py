@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,16 @@ from evaluation.features.music import MusicBeats, attach_beats, find_music_beats
 from evaluation.features.table import FeatureTable, RunFeatures, concatenate
 from evaluation.features.wanted import Wanted
 from evaluation.inputs.pairing import Inputs
-from evaluation.inputs.pose_files import Track, convert_track, read_keypoint_file, read_motion_file
-from evaluation.inputs.validation import check_track, fps_fault, windows_of
+from evaluation.inputs.plausibility import implausible
+from evaluation.inputs.pose_files import (
+    Track,
+    convert_track,
+    read_keypoint_file,
+    read_motion_file,
+    resampled_track,
+    without_joints_at_origin,
+)
+from evaluation.inputs.validation import FPS_TOLERANCE, check_track, fps_fault, windows_of
 from evaluation.options import Options
 from evaluation.problems import Refused, nothing_left, plain_message, refuse
 from evaluation.protocol import Protocol
@@ -32,6 +40,11 @@ from madata.formats import is_a
 __all__ = ["ExtractedMotion", "ExtractedSide", "extract_motion", "extract_side"]
 
 _BATCH = 64
+_TAKEN = {
+    "resampled": "resampled",
+    "no_fps": "taken at the rate of their reference",
+    "joints_at_0_0": "missing there",
+}
 
 
 @dataclass(frozen=True)
@@ -95,13 +108,14 @@ def extract_motion(
     """
     options.on_total(len(inputs.match.predictions) + len(inputs.reference_files))
     how = (protocol, wanted, keypoints, options.on_clip)
-    real = saved or extract_side(inputs.reference_files, "reference", *how)
+    real = saved or extract_side(inputs.reference_files, "reference", *how, resample_fps=options.resample_fps)
     made = extract_side(
         inputs.prediction_files,
         "prediction",
         *how,
         skeleton=real.skeleton or None,
-        reference_fps=real.fps if protocol.clips.pairing != "set" else None,
+        reference_fps=real.fps,
+        resample_fps=options.resample_fps,
     )
     beats = find_music_beats(inputs.music, inputs.clips, protocol, cache, options.jobs)
     pose = _pose(made, real, protocol, keypoints, options)
@@ -130,6 +144,7 @@ def extract_side(
     *,
     skeleton: str | None = None,
     reference_fps: Mapping[str, float | None] | None = None,
+    resample_fps: float | None = None,
 ) -> ExtractedSide:
     """Read, check, cut and measure every file of a side.
 
@@ -137,9 +152,10 @@ def extract_side(
         files: clip id -> file.
         skeleton: the one clips must have where the protocol says "that of the reference"; that of the first clip by
             default.
-        reference_fps: frame rate of each clip's reference, where the protocol asks for it.
+        reference_fps: frame rate of each clip of the reference, where the protocol asks for it.
+        resample_fps: frame rate every clip is brought to.
     """
-    reading = _Reading(side, files, protocol, wanted, keypoints, skeleton, reference_fps or {})
+    reading = _Reading(side, files, protocol, wanted, keypoints, skeleton, reference_fps or {}, resample_fps)
     parts = [part for batch in _batches(reading.clips(on_clip)) if (part := reading.rows(batch)) is not None]
     return ExtractedSide(
         table=concatenate(parts) if parts else None,
@@ -162,6 +178,7 @@ class _Reading:
     keypoints: VideoKeypoints | None
     skeleton: str | None
     reference_fps: Mapping[str, float | None]
+    resample_fps: float | None = None
     fps: dict[str, float | None] = field(default_factory=dict)
     origins: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
@@ -185,33 +202,70 @@ class _Reading:
         rule, strict = self.protocol.clips, self.protocol.kind == "corrected"
         try:
             track = self._read(path)
+            strange = implausible(track)
             wanted = self.skeleton if rule.skeleton == "reference" else rule.skeleton
             if rule.skeleton != "reference":
                 track = convert_track(track, rule.skeleton)
+            track = self._at_rate(track, self._expected_fps(clip), path)
         except (MissingDependencyError, WeightsError):
             raise
         except MadanceError as error:
             self._note(clip, getattr(error, "reason", "unreadable"), plain_message(error, path))
             return None
+        if strict:
+            track = without_joints_at_origin(track)
         self.fps[clip] = track.fps
-        faults = check_track(track, rule, strict=strict, reference_fps=self.reference_fps.get(clip))
+        faults = check_track(track, rule, strict=strict, reference_fps=self._expected_fps(clip))
         if wanted is not None and track.skeleton != wanted:
             faults.append(("wrong_skeleton", f"skeleton {track.skeleton}, the others have {wanted}"))
         for reason, message in faults:
             self._note(clip, reason, message)
         if faults:
             return None
+        for reason, message in strange:
+            self._odd(reason, path, message)
         if not strict:
-            fault = fps_fault(track, rule, self.reference_fps.get(clip))
+            fault = fps_fault(track, rule, self._expected_fps(clip))
             for reason, message in (*track.oddities, *([fault] if fault else [])):
-                self.oddities.setdefault(reason, []).append(f"{path.name}: {message}")
+                self._odd(reason, path, message)
         self.origins[track.origin] += 1
         self.skeleton = self.skeleton or track.skeleton
-        return track
+        return replace(track, oddities=tuple(strange))
+
+    def _expected_fps(self, clip: str) -> float | None:
+        """Frame rate of the clip's reference; where clips do not belong together, the most frequent one of all."""
+        if clip in self.reference_fps and self.protocol.clips.pairing != "set":
+            return self.reference_fps[clip]
+        rates = Counter(rate for rate in self.reference_fps.values() if rate is not None)
+        return rates.most_common(1)[0][0] if rates else None
+
+    def _at_rate(self, track: Track, expected: float | None, path: Path) -> Track:
+        """The track at the rate asked for, or, in a corrected protocol, at that of the reference.
+
+        A file of keypoints that gives no rate is taken to be of its reference's, which is said.
+        """
+        target = self.resample_fps
+        if target is None and self.protocol.kind == "corrected" and self.protocol.clips.fps == "reference":
+            target = expected
+        if target is None:
+            return track
+        if track.fps is None and self.protocol.kind == "corrected" and expected is not None:
+            self._odd("no_fps", path, f"gives no frame rate, taken to be {expected:g} as its reference")
+            return replace(track, fps=expected)
+        if track.fps is None or abs(track.fps / target - 1) <= FPS_TOLERANCE:
+            return track
+        self._odd("resampled", path, f"{track.fps:g} frames per second, resampled to {target:g}")
+        return resampled_track(track, target)
+
+    def _odd(self, reason: str, path: Path, message: str) -> None:
+        self.oddities.setdefault(reason, []).append(f"{path.name}: {message}")
 
     def _read(self, path: Path) -> Track:
         if self.protocol.input == "motion3d":
-            return read_motion_file(path)
+            # One body for all, so that a dance is the same dance in every format. LODGE's scripts put whatever they
+            # read on SMPL-X as well; the other published ones take the joints as they come.
+            one_body = self.protocol.kind == "corrected" or self.protocol.definition == "lodge"
+            return read_motion_file(path, self.protocol.clips.skeleton if one_body else None)
         if not is_a(path, "video"):
             return read_keypoint_file(path)
         if self.keypoints is None:
@@ -239,8 +293,10 @@ class _Reading:
 
     def warnings(self) -> list[str]:
         """One line for each kind of oddity."""
+        official = self.protocol.kind == "official"
+        as_it_is = "taken as upstream takes them" if official else "scored as they are"
         return [
-            f"odd {self.side} files, taken as upstream takes them: {len(found)} x {reason}, first {found[0]}"
+            f"odd {self.side} files, {_TAKEN.get(reason, as_it_is)}: {len(found)} x {reason}, first {found[0]}"
             for reason, found in self.oddities.items()
         ]
 

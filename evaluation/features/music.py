@@ -54,6 +54,8 @@ for them.
 
 _RATE_HZ = 22050
 _FILES_PER_PROCESS = 8
+_HEARD: dict[BeatMethod, str] = {"corrected": "corrected-on-clock"}
+"""Names in the cache: a definition that hears something else than it once did has another one."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def beats_of_file(path: Path, method: BeatMethod) -> tuple[npt.NDArray[np.float6
     from madata import music
 
     if method == "corrected":
-        beats = music.track_beats(music.load_audio(path, _RATE_HZ))
+        beats = music.track_beats(music.load_on_clock(path, _RATE_HZ))
         return beats.times_s, beats.confidence
     if method == "mace2d":
         return music.official_beats(path), 1.0
@@ -116,7 +118,7 @@ def find_beats(
         MissingDependencyError: librosa is not installed.
     """
     cache = cache or FeatureCache()
-    made_by = f"{method}-librosa{version('librosa') if _has_librosa() else ''}"
+    made_by = f"{_HEARD.get(method, method)}-librosa{version('librosa') if _has_librosa() else ''}"
     sha256 = {clip: cache.sha256(path) for clip, path in files.items()}
     stored = {
         clip: cache.path("beats", made_by, _key(files[clip], digest, method))

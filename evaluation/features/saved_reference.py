@@ -88,7 +88,8 @@ def save_reference(
     folder = find_clips(reference, protocol.input, side="reference")
     sounds = find_sounds(music, folder, folder.files, table=options.music_map) if wanted.music else None
     keypoints = keypoints_of(protocol, cache, options)
-    side = extract_side(folder.files, "reference", protocol, wanted, keypoints, options.on_clip)
+    how = (protocol, wanted, keypoints, options.on_clip)
+    side = extract_side(folder.files, "reference", *how, resample_fps=options.resample_fps)
     beats = find_music_beats(sounds, folder.files, protocol, cache, options.jobs)
     problems = [*folder.problems, *side.problems, *(beats.problems if beats else [])]
     refuse(problems, protocol, options)

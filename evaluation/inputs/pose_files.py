@@ -19,7 +19,7 @@ from madata.errors import MadanceError, MediaError
 from madata.formats import suffix_of
 from madata.rotations import up_axis_matrix
 from madata.skeletons import MISSING, mapping, skeleton
-from madata.types import Keypoints2D
+from madata.types import Keypoints2D, Positions3D
 
 __all__ = [
     "Track",
@@ -27,6 +27,8 @@ __all__ = [
     "keypoint_track",
     "read_keypoint_file",
     "read_motion_file",
+    "resampled_track",
+    "without_joints_at_origin",
 ]
 
 UpAxis = Literal["y", "z", "-y"]
@@ -43,6 +45,8 @@ class Track:
         fps: true frame rate, ``None`` where the file does not say.
         up: axis that points to the ceiling; ``"-y"`` in pictures.
         origin: what made it: a pose backend, or a motion file format.
+        body: whose bones the joints hang on: a skeleton's mean body, ``own bones``, or ``positions`` where a file holds
+            no rotations; empty in pictures.
         oddities: (reason, message) of what is wrong and does not prevent its use; a protocol decides.
     """
 
@@ -53,6 +57,7 @@ class Track:
     up: UpAxis
     origin: str
     oddities: tuple[tuple[str, str], ...] = ()
+    body: str = ""
 
     @property
     def frames(self) -> int:
@@ -126,17 +131,67 @@ def read_keypoint_file(path: Path) -> Track:
     return Track(found.xy, found.score, found.skeleton, found.fps, "-y", found.origin, found.oddities)
 
 
-def read_motion_file(path: Path) -> Track:
+def read_motion_file(path: Path, body: str | None = None) -> Track:
     """3D joints from a motion file: as they are where it holds positions, else by forward kinematics.
+
+    Args:
+        body: skeleton whose mean body rotations are put on, so that one dance in two files is one dance; a file that
+            brings its own bones keeps them. ``None`` takes the body the file is of.
 
     Raises:
         MediaError: the file cannot be used.
     """
-    from madata.motion import read_positions
+    from madata.motion import joint_positions, read_any_motion, with_skeleton
 
-    found = read_positions(path)
-    origin = suffix_of(path).removeprefix(".")
-    return Track(found.positions, None, found.skeleton, found.fps, _up_axis(found.up), origin)
+    found = read_any_motion(path)
+    origin, up = suffix_of(path).removeprefix("."), _up_axis(found.up)
+    if isinstance(found, Positions3D):
+        return Track(found.positions, None, found.skeleton, found.fps, up, origin, body="positions")
+    bones = found.skeleton if found.offsets is None else "own bones"
+    if body is not None:
+        found = with_skeleton(found, body)
+    return Track(joint_positions(found), None, found.skeleton, found.fps, up, origin, body=bones)
+
+
+def resampled_track(track: Track, fps: float) -> Track:
+    """The same movement at another frame rate: frames at k / ``fps``, none beyond the last.
+
+    Positions follow a cubic through the frames, so that speeds and accelerations stay those of the dance; keypoints,
+    which have gaps, a line between the frames around, missing where either is.
+
+    Raises:
+        MediaError: the track gives no frame rate of its own.
+
+    Example:
+        >>> points = np.arange(9.0)[:, None, None] * np.ones((24, 3))
+        >>> track = Track(points, None, "smpl-24", 30.0, "y", "made")
+        >>> resampled_track(track, 60.0).points[:3, 0, 0].round(6).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    if track.fps is None:
+        raise MediaError("gives no frame rate to resample from", reason="no_fps")
+    last = track.frames - 1
+    place = np.clip(np.arange(int(np.floor(last * fps / track.fps + 1e-6)) + 1) * track.fps / fps, 0, last)
+    if track.score is None and track.frames > 3:
+        from scipy.interpolate import CubicSpline
+
+        points = CubicSpline(np.arange(track.frames), track.points.astype(np.float64), axis=0)(place)
+        return replace(track, points=points.astype(track.points.dtype), fps=fps)
+    before, after = np.floor(place).astype(np.intp), np.ceil(place).astype(np.intp)
+    share = (place - before)[:, None, None]
+    points = track.points[before] * (1 - share) + track.points[after] * share
+    score = None if track.score is None else np.minimum(track.score[before], track.score[after])
+    return replace(track, points=points.astype(track.points.dtype), score=score, fps=fps)
+
+
+def without_joints_at_origin(track: Track) -> Track:
+    """Keypoints of which those at exactly (0, 0) are missing, whatever confidence the file gives them.
+
+    A detector that finds nothing writes zeros; some tools keep the confidence of the frame.
+    """
+    if track.score is None:
+        return track
+    return replace(track, score=np.where((track.points == 0).all(axis=-1), 0.0, track.score))
 
 
 def _up_axis(name: str) -> UpAxis:

@@ -9,7 +9,11 @@ import numpy as np
 from evaluation.inputs.pose_files import Track
 from evaluation.protocol import ClipRule
 
-__all__ = ["check_track", "fps_fault", "needed_frames", "windows_of"]
+__all__ = ["FPS_TOLERANCE", "check_track", "fps_fault", "needed_frames", "windows_of"]
+
+
+FPS_TOLERANCE = 0.01
+"""Rates that differ by less are one: 23.976 passes for 24."""
 
 
 def check_track(
@@ -42,7 +46,7 @@ def fps_fault(track: Track, rule: ClipRule, reference_fps: float | None) -> tupl
     wanted = reference_fps if rule.fps == "reference" else None if rule.fps == "any" else rule.fps
     if track.fps is None:
         return ("no_fps", "gives no frame rate")
-    if isinstance(wanted, float) and abs(track.fps / wanted - 1) > 0.01:
+    if isinstance(wanted, float) and abs(track.fps / wanted - 1) > FPS_TOLERANCE:
         return ("wrong_fps", f"{track.fps:g} frames per second, expected {wanted:g}")
     return None
 

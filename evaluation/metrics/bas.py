@@ -29,6 +29,9 @@ from evaluation.metrics.tables import Column, Tables
 
 __all__ = ["METRICS"]
 
+_LEAST_DEVIATION = 1e-6
+"""Below this the chance level does not vary, and a z-score says nothing."""
+
 Floats = npt.NDArray[np.float64]
 Way = Literal["music_to_motion", "motion_to_music"]
 
@@ -91,7 +94,7 @@ def _corrected(tables: Tables) -> Estimate:
         count = f"{len(found.excluded)} of {len(tables.motion('prediction'))} rows"
         tables.note(f"{count} have no sure music beats or no motion beats and are left out of BAS")
     tables.shared(clip_sources).mean(estimate, Column(found.clips), _BOUNDS)
-    if np.isfinite(found.chance) and found.chance_deviation > 0:
+    if np.isfinite(found.chance) and found.chance_deviation > _LEAST_DEVIATION:
         estimate.noise_floor = found.chance
         estimate.cautions.append(
             "its noise floor is the chance level: the same dances to the music of other clips"
@@ -133,7 +136,7 @@ def _of_chance(tables: Tables, name: Literal["chance", "z"]) -> Estimate:
     value = found.chance if name == "chance" else found.z
     estimate = Estimate(bas.n, value=value if np.isfinite(value) else None)
     estimate.reason = "needs music and motion beats in at least two clips"
-    if not (np.isfinite(found.chance) and found.chance_deviation > 0):
+    if not (np.isfinite(found.chance) and found.chance_deviation > _LEAST_DEVIATION):
         return estimate
     if name == "chance":
         reach = 1.96 * found.chance_deviation

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.metrics.cautions import motion_cautions
 from evaluation.metrics.estimate import column_of, estimate_of
 from evaluation.metrics.registry import check_metrics
 from evaluation.metrics.tables import Tables
@@ -40,7 +41,13 @@ def measure(tables: Tables) -> Measurement:
         ConfigError: the protocol asks for a metric, or a version of one, that is not here.
     """
     specs = check_metrics(tables.protocol)
-    metrics = [estimate_of(spec, tables).finish(spec, tables.protocol) for spec in specs]
+    beside = motion_cautions(tables)
+    metrics = []
+    for spec in specs:
+        estimate = estimate_of(spec, tables)
+        if spec.track == "motion":
+            estimate.cautions += beside
+        metrics.append(estimate.finish(spec, tables.protocol))
     samples = {} if tables.prediction is None else dict(tables.prediction.scalars)
     videos: dict[str, Floats] = {}
     for spec in specs:

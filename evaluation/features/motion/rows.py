@@ -72,6 +72,10 @@ def motion_rows(
             "fps": np.array([track.fps or np.nan for track in tracks], np.float64),
             "kinetic": features.kinetic,
             "geometric": features.geometric,
+            "reason/motion": np.array(
+                [" ".join(code for code, _ in track.oddities) for track in tracks], np.str_
+            ),
+            "reason/body": np.array([track.body for track in tracks], np.str_),
             "scalars/missing_rate": features.missing_rates,
             **{f"scalars/{name}": np.array(values, np.float64) for name, values in scalars.items()},
             "heard": np.zeros(len(windows), bool),

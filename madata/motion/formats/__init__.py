@@ -36,7 +36,15 @@ from madata.motion.kinematics import check_motion, joint_positions
 from madata.motion.vectors import LAYOUTS, layout
 from madata.types import Motion3D, Positions3D
 
-__all__ = ["MOTION_FORMATS", "WRITTEN_SUFFIXES", "Hints", "read_motion", "read_positions", "write_motion"]
+__all__ = [
+    "MOTION_FORMATS",
+    "WRITTEN_SUFFIXES",
+    "Hints",
+    "read_any_motion",
+    "read_motion",
+    "read_positions",
+    "write_motion",
+]
 
 _Content = Mapping[Any, Any]
 _Read = Callable[[Path, _Content, Hints], Motion3D | Positions3D]
@@ -90,6 +98,13 @@ def read_motion(
     """
     found = _read(Path(path), format, _with_fps(hints, fps))
     return motion_of_positions(found) if isinstance(found, Positions3D) else found
+
+
+def read_any_motion(
+    path: Path, format: str | None = None, *, hints: Hints | None = None
+) -> Motion3D | Positions3D:
+    """Rotations or joint positions, as a motion file holds them; arguments and errors as :func:`read_motion`."""
+    return _read(Path(path), format, hints or Hints())
 
 
 def read_positions(
