@@ -33,6 +33,9 @@ __all__ = [
 
 UpAxis = Literal["y", "z", "-y"]
 
+_IN_THE_HEAD = ("jaw", "left_eye", "right_eye")
+"""Joints of SMPL-X that hang on the head and never move by themselves here; bodies without a face have the head."""
+
 
 @dataclass(frozen=True)
 class Track:
@@ -108,6 +111,12 @@ def convert_track(track: Track, target: str) -> Track:
     if track.skeleton == target:
         return track
     columns = mapping(track.skeleton, target)
+    if track.score is None and "head" in track.names:
+        head = track.names.index("head")
+        for column, name in enumerate(skeleton(target).joints):
+            if columns[column, 0] == MISSING and name in _IN_THE_HEAD:
+                columns = np.array(columns)
+                columns[column] = head
     found = columns[:, 0] != MISSING
     if track.score is None and not found.all():
         absent = [name for name, there in zip(skeleton(target).joints, found, strict=True) if not there]
