@@ -26,7 +26,15 @@ from pathlib import Path
 from madata.errors import MadanceError, did_you_mean
 from madata.formats import SUFFIXES, is_a, stem_of
 
-__all__ = ["SLICE_STRIDE_S", "ClipName", "MusicMatch", "clip_name", "match_music", "read_music_map"]
+__all__ = [
+    "SLICE_STRIDE_S",
+    "ClipName",
+    "MusicMatch",
+    "clip_name",
+    "match_music",
+    "read_music_map",
+    "whole_name",
+]
 
 SLICE_STRIDE_S = 0.5
 """Between the beginnings of two slices (EDGE, ``data/slice.py``)."""
@@ -65,6 +73,17 @@ def clip_name(stem: str) -> ClipName:
     match = _FINEDANCE.fullmatch(stem) or _NUMBERED.fullmatch(stem)
     dance, index = match.groups() if match else (stem, None)
     return ClipName(dance, None, None if index is None else int(index))
+
+
+def whole_name(stem: str) -> str:
+    """The dance a file is of, with its slice: what is left without epoch, number and take.
+
+    Example:
+        >>> whole_name("0_3_gLH_sBM_cAll_d17_mLH4_ch02_slice2"), whole_name("063g000g")
+        ('gLH_sBM_cAll_d17_mLH4_ch02_slice2', '063')
+    """
+    said = clip_name(stem)
+    return said.dance if said.slice_index is None else f"{said.dance}_slice{said.slice_index}"
 
 
 @dataclass(frozen=True)
@@ -129,11 +148,8 @@ def _wanted(clip: str, table: Mapping[str, str] | None) -> list[tuple[str, float
         return [(table[clip], 0.0)]
     said = clip_name(clip)
     start_s = (said.slice_index or 0) * SLICE_STRIDE_S
-    own = [clip]
-    if said.slice_index is not None:
-        own.append(f"{said.dance}_slice{said.slice_index}")
     whole = [said.dance, *([said.music] if said.music else [])]
-    return [*((name, 0.0) for name in own), *((name, start_s) for name in whole)]
+    return [(clip, 0.0), (whole_name(clip), 0.0), *((name, start_s) for name in whole)]
 
 
 def _listed(names: Collection[str]) -> str:

@@ -6,12 +6,13 @@ one run names them all.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.inputs.discovery import Folder, find_clips
-from evaluation.inputs.names import clip_name
+from evaluation.inputs.names import clip_name, whole_name
 from evaluation.inputs.run_folder import clips_of_run
 from evaluation.inputs.sounds import Sounds, find_sounds
 from evaluation.inputs.splits import OfficialSplit, chosen_by, compares_with_all, official_split
@@ -187,6 +188,8 @@ def find_inputs(
         if real is not None and not compares_with_all(protocol):
             real = chosen_by(split, real)
     others = saved if saved is not None else _names(real) if real else {}
+    if rule.pairing != "set":
+        found = _named_like(others, found)
     clips = dict.fromkeys((*found.files, *others))
     sounds = find_sounds(music, real, clips, table=options.music_map) if listens else None
     match = match_clips(_names(found), others, sounds.absent if sounds else {}, rule)
@@ -196,6 +199,18 @@ def find_inputs(
     if protocol.pairs is not None:  # a real clip is looked at beside its prediction only
         match = replace(match, references=match.predictions)
     return Inputs(found, real, sounds, match, run, split)
+
+
+def _named_like(references: Mapping[str, str], found: Folder) -> Folder:
+    """Predictions under the name of the dance they are of, where that tells them from one another.
+
+    EDGE puts epoch and number in front of a name, FineDance's tools a take behind it.
+    """
+    own = {clip: whole_name(clip) for clip in found.files if clip not in references}
+    taken = Counter([*own.values(), *(clip for clip in found.files if clip not in own)])
+    names = {clip: name for clip, name in own.items() if name in references and taken[name] == 1}
+    files = {names.get(clip, clip): path for clip, path in found.files.items()}
+    return replace(found, files=dict(sorted(files.items())))
 
 
 def _complete(match: Match, split: OfficialSplit, references: Mapping[str, str], rule: ClipRule) -> Match:

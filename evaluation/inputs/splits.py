@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from evaluation.inputs.discovery import Folder
-from evaluation.inputs.names import clip_name
+from evaluation.inputs.names import clip_name, whole_name
 from evaluation.protocol import Protocol
 from madata.errors import ConfigError, MadanceError, did_you_mean
 
@@ -53,13 +53,7 @@ class OfficialSplit:
             {'063g000g': '063', '0_1_132_slice3': '132_slice3'}
         """
         wanted = set(self.dances)
-        chosen = {}
-        for stem in stems:
-            said = clip_name(stem)
-            if said.dance in wanted:
-                part = "" if said.slice_index is None else f"_slice{said.slice_index}"
-                chosen[stem] = f"{said.dance}{part}"
-        return chosen
+        return {stem: whole_name(stem) for stem in stems if clip_name(stem).dance in wanted}
 
 
 def is_official(name: str) -> bool:

@@ -98,6 +98,22 @@ def test_what_the_list_names_and_no_folder_holds_is_missing(aist, out, tmp_path)
         )
 
 
+def test_predictions_meet_their_reference_under_the_names_of_the_field(aist, out):
+    inputs = find_inputs(out, aist / "motions", None, MATCHED, listens=False, options=Options())
+    assert set(inputs.match.predictions) == {*TEST, OTHERS[0]}
+    assert [(one.clip_id, one.reason) for one in inputs.problems] == [(OTHERS[1], "missing")]
+    (out / f"1_0_{TEST[0]}.pkl").write_bytes(next(out.glob(f"*{TEST[0]}.pkl")).read_bytes())
+    told = find_inputs(out, aist / "motions", None, MATCHED, listens=False, options=Options()).problems
+    assert sorted((one.clip_id, one.reason) for one in told) == sorted(
+        [
+            (f"0_0_{TEST[0]}", "extra"),
+            (f"1_0_{TEST[0]}", "extra"),
+            (TEST[0], "missing"),
+            (OTHERS[1], "missing"),
+        ]
+    )  # two files of one dance: neither is taken
+
+
 def test_two_files_of_one_clip_are_refused(aist, out):
     (out / f"{TEST[0]}.pkl").write_bytes(next(out.glob(f"*{TEST[0]}.pkl")).read_bytes())
     with pytest.raises(MadanceError, match=f"are both {TEST[0]}; keep one"):
