@@ -292,7 +292,6 @@ NAMESAKES = {
     "Verdict",
     "Wanted",
     "Window",
-    "cache_dir",
     "check",
     "column_of",
     "convert",

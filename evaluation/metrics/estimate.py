@@ -76,13 +76,15 @@ class Estimate:
         """The metric: a finite value, or a reason."""
         finite = self.value is not None and bool(np.isfinite(self.value))
         reason = self.reason or ("not computed" if self.value is None else "the value is not finite")
+        # Results have always stated the published direction where there is no value; they must re-score to the same.
+        kind = "official" if self.value is None else protocol.kind
         return Metric(
             name=spec.name,
             track=spec.track,
             value=self.value if finite else None,
             reason=None if finite else reason,
             unit=spec.unit,
-            higher_is_better=_HIGHER[spec.direction_in(protocol.kind)],
+            higher_is_better=_HIGHER[spec.direction_in(kind)],
             n=self.n,
             n_reference=self.n_reference,
             ci95=self.ci95 if finite else None,
