@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from evaluation.generate.requests import Wanted
 from evaluation.systems import Request, fit_motion
-from evaluation.systems.foreign import exits_are_errors
+from evaluation.systems.foreign import contained
 from madata.errors import MadanceError, MediaError
 from madata.files import atomic_path
 from madata.formats import is_a
@@ -139,7 +139,7 @@ class Frames:
         while True:
             begin = time.perf_counter()
             try:
-                with exits_are_errors():
+                with contained():
                     source = iter(self._frames) if source is None else source
                     frame = next(source)
             except StopIteration:

@@ -2,7 +2,7 @@
 
 Standard output belongs to results. A system that prints, from Python or from a library below it, writes to standard
 error instead, or into a log (:func:`prints_apart`). A system that calls ``sys.exit`` raises an error like any other
-(:func:`exits_are_errors`).
+(:func:`contained`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from madata.errors import MadanceError
 
-__all__ = ["exits_are_errors", "guarded", "line_of", "prints_apart", "runs_foreign_code"]
+__all__ = ["contained", "guarded", "line_of", "prints_apart", "runs_foreign_code"]
 
 _OWN_FOLDER = Path(__file__).parents[1]
 _STANDARD_OUTPUT = 1  # the file descriptor that libraries below Python write to
@@ -69,22 +69,25 @@ def _descriptor(stream: IO[str]) -> Iterator[None]:
 
 
 @contextmanager
-def exits_are_errors() -> Iterator[None]:
-    """Make an error of a wish to end the process.
+def contained() -> Iterator[None]:
+    """Keep the process as it is: a wish to end it becomes an error, and the working folder stays where it was.
 
     Raises:
         RuntimeError: the code inside called ``sys.exit``.
     """
+    folder = Path.cwd()
     try:
         yield
     except SystemExit as error:
         raise RuntimeError(f"it asked to exit (SystemExit, code {error.code})") from error
+    finally:
+        os.chdir(folder)
 
 
 def guarded(name: str, what: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """Call foreign code; any failure, an exit included, becomes a :class:`MadanceError` that names the system."""
     try:
-        with prints_apart(), exits_are_errors():
+        with prints_apart(), contained():
             return call(*args, **options)
     except MadanceError as error:
         raise MadanceError(f"{name}: {error}") from error

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evaluation.systems.contract import Card, Output, Request, Task, tasks_of
-from evaluation.systems.foreign import exits_are_errors, guarded, prints_apart
+from evaluation.systems.foreign import contained, guarded, prints_apart
 from madata.errors import MadanceError, did_you_mean
 
 __all__ = ["DECORATED", "Declaration", "Loaded", "Origin", "Plugin", "Running", "declaration_of", "system"]
@@ -250,6 +250,6 @@ class Running:
 
     def generate(self, request: Request) -> Output:
         """Make one clip; whatever the system raises goes on, except that ``SystemExit`` becomes an error."""
-        with prints_apart(), exits_are_errors():
+        with prints_apart(), contained():
             output: Output = self.instance.generate(request)
         return output

@@ -704,6 +704,28 @@ def test_a_system_that_wants_to_exit_fails_its_clip_alone(tmp_path, late):
     assert "asked to exit (SystemExit, code 5)" in summary.failed["a"]
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_system_that_goes_to_another_folder_goes_alone(tmp_path, monkeypatch, late):
+    (tmp_path / "elsewhere").mkdir()
+    for clip in "ab":
+        write_video(
+            tmp_path / "d" / f"{clip}.mp4", [np.zeros((32, 32, 3), np.uint8)] * 4, 16, audio=make_tone(50)
+        )
+    monkeypatch.chdir(tmp_path)
+
+    def wandering(request):
+        frames = paint(request)
+        if not late:
+            os.chdir(tmp_path / "elsewhere")
+            return frames
+        return (frame if os.chdir(tmp_path / "elsewhere") is None else None for frame in frames)
+
+    assert generate(plugin_of(wandering, "video"), Path("d"), Path("run"), Settings()).done == 2
+    assert Path.cwd() == tmp_path
+    assert sorted(path.name for path in (tmp_path / "run" / "clips").iterdir()) == ["a.mp4", "b.mp4"]
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_run_folder_that_is_only_read_is_described(data, tmp_path):
     generate(plugin_of(dance), data, tmp_path, Settings(limit=1))
     before = sorted(path.name for path in tmp_path.rglob("*"))
