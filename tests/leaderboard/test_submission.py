@@ -16,7 +16,7 @@ from evaluation.score import rescore, score
 from leaderboard.archive import Limits
 from leaderboard.commands.submission import submission as command
 from leaderboard.entries import read_entries
-from leaderboard.recheck import check_features
+from leaderboard.recheck import check_features, check_numbers
 from leaderboard.submission import Expected, pack, verify, verify_all
 from madata.errors import MadanceError
 from madata.files import read_npz, sha256_bytes, sha256_file, write_npz
@@ -303,6 +303,25 @@ def test_a_joint_that_is_never_seen_is_no_forgery(runs):
     sides["prediction/kinetic"][3, 2] = np.nan
     write_npz(entry.features, **sides)
     assert check_features(entry.result, entry.features) == []
+
+
+def test_a_result_with_intervals_of_an_earlier_method_still_has_its_numbers_checked(runs):
+    entry = read_entries([runs / "good"])[0]
+
+    def earlier(**changes):
+        metrics = [
+            one.model_copy(
+                update={"ci95": (0.0, 99.0), "ci_method": "half-sampling", "caution": "once", **changes}
+            )
+            if one.name == "fid_k"
+            else one
+            for one in entry.result.metrics
+        ]
+        return check_numbers(entry.result.model_copy(update={"metrics": metrics}), entry.features)
+
+    assert earlier() == []
+    assert ["fid_k" in fault.message for fault in earlier(value=0.1)] == [True]
+    assert earlier(ci_method="block-jackknife")
 
 
 @pytest.mark.parametrize("name", ["result.json", "card.json", "submission.json"])
