@@ -29,6 +29,7 @@ from evaluation.systems.folder import FolderSystem
 from evaluation.systems.foreign import guarded
 from evaluation.systems.plugin import DECORATED, Declaration, Origin, Plugin, declaration_of
 from madata.errors import MadanceError, did_you_mean
+from madata.plugins import refuse_foreign
 
 __all__ = ["choose_task", "find"]
 
@@ -101,6 +102,7 @@ def _installed(entry: Entry) -> Plugin:
     try:
         target: Any = guarded(entry.name, f"importing {module_name}", importlib.import_module, module_name)
     except MadanceError as error:
+        refuse_foreign(module_name.partition(".")[0])  # where that is why, it says so
         raise MadanceError(f"the system {error} [{entry.origin}]{lacking}") from error
     for part in attribute.split("."):
         if not hasattr(target, part):

@@ -17,6 +17,7 @@ from evaluation.systems import (
     choose_task,
     clip_seed,
     find,
+    finding,
     fit_motion,
     installed,
     stage_options,
@@ -564,3 +565,18 @@ def test_a_motion_is_fitted_to_a_grid():
     np.testing.assert_allclose(fitted.translation[15], dance.translation[28:30].mean(axis=0), atol=0.05)
     with pytest.raises(MediaError, match="are needed"):
         fit_motion(dance, 16.0, 40)
+
+
+def test_a_system_whose_package_is_hidden_says_by_what(monkeypatch):
+    def absent(name):
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    def hidden(package):
+        raise MadanceError(f"/there/{package} hides the package {package!r} of madance")
+
+    monkeypatch.setattr(finding.importlib, "import_module", absent)
+    with pytest.raises(MadanceError, match="No module named 'baselines"):
+        find("mean-pose")
+    monkeypatch.setattr(finding, "refuse_foreign", hidden)
+    with pytest.raises(MadanceError, match=r"^/there/baselines hides"):
+        find("mean-pose")

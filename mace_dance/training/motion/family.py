@@ -23,6 +23,7 @@ from mace_dance.motion.model import MotionExpert
 from mace_dance.motion.pretrained import MOTION_EXPERT, Kind
 from mace_dance.training.motion.settings import DanceSampleSettings
 from madata.errors import ConfigError, did_you_mean
+from madata.plugins import refuse_foreign
 
 __all__ = ["GROUP", "MotionFamily", "find_family", "motion_expert"]
 
@@ -68,6 +69,7 @@ def find_family(name: str) -> MotionFamily[Any, Any]:
     try:
         family = found[name].load()
     except (ImportError, AttributeError) as error:
+        refuse_foreign(found[name].module.partition(".")[0])  # where that is why, it says so
         raise ConfigError(f"the family {name!r} ({found[name].value}) cannot be loaded: {error}") from error
     if not isinstance(family, MotionFamily):
         raise ConfigError(f"{found[name].value} is a {type(family).__name__}, not a MotionFamily")
