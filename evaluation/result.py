@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,7 @@ from madata.errors import MadanceError
 from madata.files import read_json, sha256_bytes, write_json
 
 __all__ = [
+    "OLDER_INTERVALS",
     "SCHEMA",
     "Artefact",
     "Checkpoint",
@@ -38,7 +40,9 @@ __all__ = [
     "System",
     "Verification",
     "Viewing",
+    "as_far_as_comparable",
     "content_id",
+    "has_older_intervals",
     "json_schema",
     "labelled",
     "read_result",
@@ -92,6 +96,24 @@ class Metric(ClosedModel):
         if self.ci95 is not None and not self.ci95[0] <= self.ci95[1]:
             raise ValueError(f"ci95 {list(self.ci95)} is not in order")
         return self
+
+
+OLDER_INTERVALS = frozenset({"half-sampling", "basic-bootstrap", "jackknife"})
+"""Methods of intervals that results on disk may name and that are no longer made."""
+
+
+def has_older_intervals(metrics: Iterable[Metric]) -> bool:
+    """Whether the intervals of a result were made by methods of an earlier version."""
+    return any(metric.ci_method in OLDER_INTERVALS for metric in metrics)
+
+
+def as_far_as_comparable(found: Metric, stated: Metric) -> Metric:
+    """``found``, computed again, with the intervals and remarks of ``stated``, whose method is an older one.
+
+    Values, counts, noise floors and the values of the reference are what both versions agree on.
+    """
+    kept = ("ci95", "ci_method", "reference_ci95", "caution")
+    return found.model_copy(update={name: getattr(stated, name) for name in kept})
 
 
 class Problem(ClosedModel):

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from evaluation.features.store import read_run
 from evaluation.features.table import FeatureTable, RunFeatures
 from evaluation.protocol import load_protocol, protocol_names
-from evaluation.result import Metric, Result, Side
+from evaluation.result import Metric, Result, Side, as_far_as_comparable, has_older_intervals
 from evaluation.score import rescore
 from leaderboard.entries import Entry
 from madata.errors import MadanceError
@@ -168,11 +168,13 @@ def check_numbers(result: Result, features: Path) -> list[Fault]:
         for name in stated
         if name not in found
     ]
+    older = has_older_intervals(result.metrics)
     for name, metric in found.items():
         if name not in stated:
             faults.append(Fault("changed_number", f"{name}: left out of the result, the features give it"))
-        else:
-            faults += [Fault("changed_number", text) for text in _differences(stated[name], metric)]
+            continue
+        again = as_far_as_comparable(metric, stated[name]) if older else metric
+        faults += [Fault("changed_number", text) for text in _differences(stated[name], again)]
     return faults
 
 
@@ -252,7 +254,10 @@ def _clip_means(clips: Collection[str], values: npt.NDArray[np.float64]) -> dict
 
 
 def checked_level(entry: Entry) -> tuple[int, list[Fault]]:
-    """1 when every number comes out of the features again, else 0, with the reasons."""
+    """1 when every number comes out of the features again, else 0, with the reasons.
+
+    Intervals of an earlier version's methods are not among them; a reader is told.
+    """
     if entry.stale:
         return 0, [
             Fault("changed_features", f"{', '.join(entry.stale)}: not the file the result was made with")
@@ -260,4 +265,7 @@ def checked_level(entry: Entry) -> tuple[int, list[Fault]]:
     if entry.features is None:
         return 0, [Fault("no_features", "no features lie beside the result")]
     faults = check_features(entry.result, entry.features) or check_numbers(entry.result, entry.features)
+    if not faults and has_older_intervals(entry.result.metrics):
+        text = "its intervals are of a method of an earlier version and were not computed again"
+        return 1, [Fault("older_intervals", text)]
     return (0 if faults else 1), faults

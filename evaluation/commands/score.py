@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from madata.commands.options import (
 if TYPE_CHECKING:
     from evaluation.options import Options
     from evaluation.protocol import Protocol
-    from evaluation.result import Problem, Result
+    from evaluation.result import Metric, Problem, Result
 
 __all__ = ["score"]
 
@@ -283,17 +283,14 @@ def _print(results: list[Result], *, as_json: bool) -> None:
 def _rescore(features: Path, *, as_json: bool) -> int:
     """Compute the numbers of a features file again and hold them against the result beside it."""
     from evaluation.report.text import number
-    from evaluation.result import read_result
+    from evaluation.result import has_older_intervals, read_result
     from evaluation.score import RESULT_FILE, rescore
 
     measurement, protocol = rescore(features)
     beside = features.with_name(RESULT_FILE)
     stated = {metric.name: metric for metric in read_result(beside).metrics} if beside.is_file() else None
-    different = (
-        []
-        if stated is None
-        else [metric.name for metric in measurement.metrics if stated.get(metric.name) != metric]
-    )
+    older = stated is not None and has_older_intervals(stated.values())
+    different = [] if stated is None else _different(stated, measurement.metrics, older=older)
     if as_json:
         document = {
             "protocol": protocol.name,
@@ -311,5 +308,18 @@ def _rescore(features: Path, *, as_json: bool) -> int:
                 f"differs from {RESULT_FILE}: {', '.join(different)}"
                 if different
                 else f"the same as {RESULT_FILE}, to the last bit"
+                + (", but for intervals, which an earlier version made by another method" if older else "")
             )
     return 3 if different else 0
+
+
+def _different(stated: Mapping[str, Metric], found: Sequence[Metric], *, older: bool) -> list[str]:
+    """Names of the metrics that do not come out as stated; intervals of an older method are no difference."""
+    from evaluation.result import as_far_as_comparable
+
+    names = []
+    for metric in found:
+        said = stated.get(metric.name)
+        again = as_far_as_comparable(metric, said) if older and said is not None else metric
+        names += [] if said == again else [metric.name]
+    return names
