@@ -37,7 +37,7 @@ CARD = Card(
 )
 
 
-@system("fact", task="motion", fps=60, card=CARD)
+@system("fact", task="motion", fps=60, card=CARD, weights=("fact",))
 class FactSystem:
     """See the module."""
 

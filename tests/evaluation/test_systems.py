@@ -216,6 +216,22 @@ def test_what_can_run_now_is_told_by_looking(monkeypatch, tmp_path):
     assert entry("edge").missing == ()
 
 
+OWN = [each.name for each in installed() if each.distribution == "madance"]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_is_said_to_be_ready_starts_and_what_lacks_weights_does_not(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    told = entry(name)
+    system = find(name).make()
+    if told.missing:
+        with pytest.raises(MadanceError, match=r"weights|no model of"):
+            system.setup("cpu")
+    else:
+        system.setup("cpu")
+
+
 def test_metadata_that_cannot_be_looked_at_harms_no_other(site, monkeypatch):
     class Broken:
         def find_spec(self, name, path=None, target=None):
