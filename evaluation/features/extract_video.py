@@ -73,7 +73,7 @@ def extract_videos(
     else:
         no_keypoints = keypoints.unusable() if keypoints else None
         tables = _videos(inputs, extractors, None if no_keypoints else keypoints, cache, options)
-    problems = _faults(tables, inputs)
+    problems = [*_faults(tables, inputs), *_without_value(tables, extractors, inputs)]
     if all(tables["prediction"].faults):
         raise Refused([*inputs.problems, *problems] or [nothing_left(inputs.predictions.path.name)])
     return ExtractedVideos(
@@ -147,6 +147,41 @@ def _faults(tables: Mapping[Side, FeatureTable], inputs: Inputs) -> list[Problem
                 found.append(
                     Problem(clip_id=clip, side=side, file=file, reason=reason, message=message, dropped=True)
                 )
+    return found
+
+
+def _without_value(
+    tables: Mapping[Side, FeatureTable], extractors: Extractors, inputs: Inputs
+) -> list[Problem]:
+    """Videos that can be decoded and lack a score all the same (one frame too few, another size than the reference).
+
+    A score nobody could look for, for want of weights, is no fault of a video.
+    """
+    table, real = tables["prediction"], tables.get("reference")
+    named = {clip for clip, fault in zip(real.clip_ids, real.faults, strict=True) if fault} if real else set()
+    found = []
+    for row, (clip, fault) in enumerate(zip(table.clip_ids, table.faults, strict=True)):
+        if clip in named:  # the fault of its reference says it all
+            continue
+        lacking = {
+            name: table.reasons(name)[row]
+            for name, values in table.scores.items()
+            if not fault and name not in extractors.missing and np.isnan(values[row])
+        }
+        if reasons := {reason for reason in lacking.values() if reason}:
+            names = ", ".join(name for name, reason in lacking.items() if reason)
+            message = f"no {names}: {'; '.join(sorted(reasons))}"
+            file = inputs.predictions.files[clip].name
+            found.append(
+                Problem(
+                    clip_id=clip,
+                    side="prediction",
+                    file=file,
+                    reason="no_value",
+                    message=message,
+                    dropped=False,
+                )
+            )
     return found
 
 

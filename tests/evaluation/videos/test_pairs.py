@@ -80,6 +80,9 @@ def test_unequal_pairs(tmp_path, folders):
     reasons = dict(zip(table.clip_ids, table.reasons("psnr"), strict=True))
     assert "number of frames" in reasons["v0"] and "96x64" in reasons["v1"] and not reasons["v2"]
     assert scored.result.metric("ssim").n == 1
+    assert scored.result.status == "partial"
+    found = [(one.clip_id, one.side, one.reason, one.dropped) for one in scored.result.errors]
+    assert found == [("v0", "prediction", "no_value", False), ("v1", "prediction", "no_value", False)]
     assert score(made, real, DISCO).result.metric("ssim").n == 2  # it stretches pictures
 
 
