@@ -18,6 +18,7 @@ from madata.commands.options import (
     json_option,
     limit_option,
     out_option,
+    weights_option,
 )
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
 )
 @click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
 @device_option
-@click.option("--weights", type=PATH, help="Folder of model weights, searched first.")
+@weights_option
 @jobs_option("Processes for the music.")
 @click.option("--save-reference", type=PATH, metavar="FILE", help="Measure the reference once and keep it.")
 @click.option(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from madata.commands.options import PATH, device_option, json_option, out_option, visible
+from madata.commands.options import PATH, device_option, json_option, out_option, visible, weights_option
 
 if TYPE_CHECKING:
     from evaluation.result import Result
@@ -66,7 +66,7 @@ def _document(path: Path) -> dict[str, Any]:
 @click.option("--music", type=PATH, help="Their music.")
 @click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
 @device_option
-@click.option("--weights", type=PATH, help="Folder of model weights, searched first.")
+@weights_option
 @click.option("--regenerated", type=PATH, help="Predictions made again from code and weights (level 3).")
 @json_option
 @click.pass_context

@@ -21,6 +21,7 @@ from madata.commands.options import (
     out_option,
     seed_option,
     set_option,
+    weights_option,
 )
 
 __all__ = ["curate"]
@@ -34,7 +35,7 @@ __all__ = ["curate"]
 @seed_option("Seed of the window offsets (setting: seed).", default=None)
 @jobs_option()
 @limit_option("Take only the first sources.")
-@click.option("--weights", type=PATH, help="Folder of model weights.")
+@weights_option
 @device_option
 @dry_run_option("Show the sources and the settings; do nothing.")
 @json_option

@@ -28,6 +28,7 @@ __all__ = [
     "set_option",
     "size_option",
     "visible",
+    "weights_option",
     "with_verbosity",
 ]
 
@@ -42,6 +43,8 @@ device_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 config_option = click.option("--config", type=PATH, help="TOML file of settings; it overrides the defaults.")
+
+weights_option = click.option("--weights", type=PATH, help="Folder of model weights, searched first.")
 
 
 def out_option(what: str, *, required: bool = True, **more: Any) -> _Option[Any]:
