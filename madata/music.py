@@ -9,7 +9,10 @@ Feature layouts, one row per frame with hop 512 at ``fps * 512`` Hz:
 * ``edge`` (EDGE baseline_features.py, LODGE audio.py, FineDance at 30 fps; FACT at 60 fps): onset envelope 1,
   mfcc 20, chroma cens 12, onset peak 1, beat 1;
 * ``megadance`` (MEGADance extractor.py, 30 fps): mfcc 20, chroma cqt 12, onset envelope 1, beat 1,
-  onset peak 1.
+  onset peak 1;
+* ``bailando`` (Bailando extractor.py, 438 features; 7.5 fps for its GPT, 60 fps for MNET): mfcc 20, their change 20,
+  chroma cqt 12, onset envelope 1, beat 1, tempogram 384. Chroma has the octaves above C1 that the rate holds: 5 at
+  7.5 fps, 7 at most.
 
 Beats and features depend on the version of librosa: 0.10.2 and 0.11 agree, 0.9 does not.
 
@@ -25,7 +28,7 @@ import wave
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -47,11 +50,12 @@ __all__ = [
     "write_wav",
 ]
 
-Layout = Literal["edge", "megadance"]
+Layout = Literal["edge", "megadance", "bailando"]
 
 _HOP = 512
 _OFFICIAL_RATE_HZ = 8320
 _TEMPO_RATE_HZ = 22050
+_C1_HZ = 32.70
 _TESTED = re.compile(r"0\.(10\.([2-9]|\d\d)|11\.)")
 
 
@@ -164,15 +168,15 @@ def _decode(path: Path) -> tuple[FloatArray, int]:
     return np.concatenate(blocks, axis=1).astype(np.float32) / 32768.0, rate_hz
 
 
-def music_features(path: Path, layout: Layout = "edge", fps: int = 30) -> MusicFeatures:
-    """The 35 features per frame of a sound file, and its beats.
+def music_features(path: Path, layout: Layout = "edge", fps: float = 30) -> MusicFeatures:
+    """The features per frame of a sound file, and its beats.
 
     Args:
-        layout: ``edge`` or ``megadance``, see the module.
-        fps: 30; 60 for FACT.
+        layout: see the module.
+        fps: 30; 60 for FACT, 7.5 for Bailando.
 
     Returns:
-        ``values`` (T, 35) over the whole file, T = 1 + N // 512 frames at ``fps``.
+        ``values`` (T, 35), or (T, 438), over the whole file, T = 1 + N // 512 frames at ``fps``.
 
     Raises:
         MediaError: the file cannot be decoded.
@@ -180,10 +184,13 @@ def music_features(path: Path, layout: Layout = "edge", fps: int = 30) -> MusicF
     """
     if layout == "megadance" and fps != 30:
         raise ValueError(f"the megadance layout exists at 30 frames per second only, not {fps}")
-    if layout not in ("edge", "megadance") or fps <= 0:
+    if layout not in get_args(Layout) or fps <= 0:
         raise ValueError(f"unknown music features {layout!r} at {fps} frames per second")
-    music = load_audio(path, fps * _HOP)
-    values, beat_column = _edge(music, path) if layout == "edge" else _megadance(music)
+    music = load_audio(path, round(fps * _HOP))
+    if layout == "edge":
+        values, beat_column = _edge(music, path)
+    else:
+        values, beat_column = _megadance(music) if layout == "megadance" else _bailando(music)
     beats = np.flatnonzero(values[:, beat_column]) / fps
     return MusicFeatures(np.ascontiguousarray(values, np.float32), float(fps), beats.astype(np.float32))
 
@@ -211,21 +218,37 @@ def _edge(music: Music, path: Path) -> tuple[npt.NDArray[np.floating[Any]], int]
     return np.concatenate(columns, axis=1), 34
 
 
-def _megadance(music: Music) -> tuple[npt.NDArray[np.floating[Any]], int]:
+def _separated(music: Music, octaves: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Of MEGADance and Bailando: mfcc (T, 20), chroma (T, 12), onset envelope (T,) and its beats (T, 1)."""
     librosa = _librosa()
     y, rate = music.waveform, music.rate_hz
     decibels = librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=rate), ref=np.max)
     mfcc = librosa.feature.mfcc(S=decibels).T
     harmonic, percussive = librosa.effects.hpss(y)
-    chroma = librosa.feature.chroma_cqt(y=harmonic, sr=rate, n_octaves=4).T[: len(mfcc)]
+    chroma = librosa.feature.chroma_cqt(y=harmonic, sr=rate, n_octaves=octaves).T[: len(mfcc)]
     envelope = librosa.onset.onset_strength(y=percussive, aggregate=np.median, sr=rate)
     _, beats = librosa.beat.beat_track(onset_envelope=envelope, sr=rate)
+    return mfcc, chroma, envelope, _one_hot(beats, len(envelope))
+
+
+def _bailando(music: Music) -> tuple[npt.NDArray[np.floating[Any]], int]:
+    librosa = _librosa()
+    octaves = int(min(7, np.log2(music.rate_hz / 2 / _C1_HZ)))
+    mfcc, chroma, envelope, beats = _separated(music, octaves)
+    change = librosa.feature.delta(mfcc.T, width=3).T
+    tempogram = librosa.feature.tempogram(onset_envelope=envelope, sr=music.rate_hz).T
+    return np.concatenate([mfcc, change, chroma, envelope[:, None], beats, tempogram], axis=1), 53
+
+
+def _megadance(music: Music) -> tuple[npt.NDArray[np.floating[Any]], int]:
+    librosa = _librosa()
+    mfcc, chroma, envelope, beats = _separated(music, octaves=4)
     peaks = librosa.util.peak_pick(envelope, pre_max=3, post_max=3, pre_avg=3, post_avg=5, delta=0.5, wait=10)
     columns = [
         mfcc,
         chroma,
         envelope[:, None],
-        _one_hot(beats, len(envelope)),
+        beats,
         _one_hot(peaks, len(envelope)),
     ]
     return np.concatenate(columns, axis=1), 33

@@ -1,1 +1,1 @@
-"""Bailando: codebooks of the two halves of the body and the GPT that dances with them."""
+"""Bailando: codebooks and GPT, both as one model, the ``motion`` system."""

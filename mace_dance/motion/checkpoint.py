@@ -9,7 +9,7 @@ prefix ``module.`` of training with several processes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,14 @@ from mace_dance.motion.model import MotionExpert
 from mace_dance.motion.normaliser import Normaliser
 from madata.errors import ConfigError, WeightsError
 
-__all__ = ["OfficialCheckpoint", "load_motion_expert", "load_strictly", "read_checkpoint"]
+__all__ = [
+    "OfficialCheckpoint",
+    "load_motion_expert",
+    "load_strictly",
+    "read_checkpoint",
+    "read_parts",
+    "state_of",
+]
 
 Which = Literal["model", "ema"]
 
@@ -73,10 +80,26 @@ def read_checkpoint(path: Path, which: Which) -> OfficialCheckpoint:
     Raises:
         WeightsError: the file is absent, damaged, holds other classes, or lacks a part.
     """
+    key = f"{which}_state_dict"
+    content = read_parts(path, (key, "normalizer"), _BOXES)
+    return OfficialCheckpoint(path, state_of(path, content, key), _normaliser(path, content["normalizer"]))
+
+
+def read_parts(path: Path, parts: Sequence[str], boxes: Sequence[Any] = ()) -> Mapping[str, Any]:
+    """The dictionary of a ``torch.save`` file, read without running anything in it.
+
+    Args:
+        path: the file.
+        parts: keys that it must have.
+        boxes: ``(class of ours, "module.Name")`` for other classes in it; ours stand in their place.
+
+    Raises:
+        WeightsError: the file is absent, damaged, holds other classes, or lacks a part.
+    """
     if not path.is_file():
         raise WeightsError(f"{path}: no such checkpoint")
     try:
-        with torch.serialization.safe_globals(_BOXES):
+        with torch.serialization.safe_globals(list(boxes)):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile pickle may raise anything
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -85,16 +108,23 @@ def read_checkpoint(path: Path, which: Which) -> OfficialCheckpoint:
         ) from error
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path}: a checkpoint holds a dictionary, this one a {type(content).__name__}")
-    key = f"{which}_state_dict"
-    lacking = [name for name in (key, "normalizer") if name not in content]
+    lacking = [name for name in parts if name not in content]
     if lacking:
         held = ", ".join(map(str, content)) or "nothing"
         raise WeightsError(f"{path}: the checkpoint has no {' and no '.join(lacking)}; it holds {held}")
+    return content
+
+
+def state_of(path: Path, content: Mapping[str, Any], key: str) -> dict[str, Tensor]:
+    """Tensors by name under a key of :func:`read_parts`, without the prefix of training with several processes.
+
+    Raises:
+        WeightsError: it is no dictionary of tensors.
+    """
     state = content[key]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path}: {key} is not a dictionary of tensors")
-    named = {str(name).removeprefix("module."): value for name, value in state.items()}
-    return OfficialCheckpoint(path, named, _normaliser(path, content["normalizer"]))
+    return {str(name).removeprefix("module."): value for name, value in state.items()}
 
 
 def _normaliser(path: Path, box: Any) -> Normaliser:

@@ -110,15 +110,27 @@ def test_beat_vector_drops_what_is_late():
 
 
 @pytest.mark.parametrize(
-    ("layout", "fps", "beat_column"), [("edge", 30, 34), ("edge", 60, 34), ("megadance", 30, 33)]
+    ("layout", "fps", "beat_column"),
+    [("edge", 30, 34), ("edge", 60, 34), ("megadance", 30, 33), ("bailando", 60, 53), ("bailando", 7.5, 53)],
 )
 def test_feature_layout(click_track, layout, fps, beat_column):
     features = music_features(click_track, layout, fps)
-    assert features.values.shape == (1 + 8 * fps, 35) and features.fps == fps
-    one_hot = features.values[:, 33:]
+    width = 438 if layout == "bailando" else 35
+    assert features.values.shape == (1 + 8 * fps, width) and features.fps == fps
+    one_hot = features.values[:, 53:54] if layout == "bailando" else features.values[:, 33:]
     assert set(np.unique(one_hot)) <= {0.0, 1.0}
     np.testing.assert_allclose(features.beats_s, np.flatnonzero(features.values[:, beat_column]) / fps)
     assert np.isfinite(features.values).all()
+
+
+def test_bailando_hears_what_megadance_hears_and_how_it_changes(click_track):
+    ours = music_features(click_track, "bailando", 30).values
+    theirs = music_features(click_track, "megadance", 30).values
+    np.testing.assert_allclose(ours[:, :20], theirs[:, :20], rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(ours[:, 52:54], theirs[:, 32:34], rtol=1e-5, atol=1e-5)
+    slope = (ours[2:, :20] - ours[:-2, :20]) / 2
+    np.testing.assert_allclose(ours[1:-1, 20:40], slope, rtol=1e-4, atol=1e-3)
+    assert ours[:, 54:].max() <= 1 + 1e-5
 
 
 def test_unknown_layouts_are_refused(click_track):
