@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,9 +42,9 @@ __all__ = [
     "Viewing",
     "as_far_as_comparable",
     "content_id",
-    "has_older_intervals",
     "json_schema",
     "labelled",
+    "older_intervals",
     "read_result",
     "seal",
     "write_result",
@@ -102,9 +102,14 @@ OLDER_INTERVALS = frozenset({"half-sampling", "basic-bootstrap", "jackknife"})
 """Methods of intervals that results on disk may name and that are no longer made."""
 
 
-def has_older_intervals(metrics: Iterable[Metric]) -> bool:
-    """Whether the intervals of a result were made by methods of an earlier version."""
-    return any(metric.ci_method in OLDER_INTERVALS for metric in metrics)
+def older_intervals(metrics: Collection[Metric]) -> set[str]:
+    """Names of the metrics of a result whose intervals an earlier version made, or would not make.
+
+    Where all methods are older ones, so is the lack of an interval.
+    """
+    methods = {metric.ci_method for metric in metrics if metric.ci_method not in (None, "shuffled-music")}
+    whole = bool(methods) and methods <= OLDER_INTERVALS
+    return {metric.name for metric in metrics if whole or metric.ci_method in OLDER_INTERVALS}
 
 
 def as_far_as_comparable(found: Metric, stated: Metric) -> Metric:

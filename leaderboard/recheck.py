@@ -18,7 +18,7 @@ import numpy.typing as npt
 from evaluation.features.store import read_run
 from evaluation.features.table import FeatureTable, RunFeatures
 from evaluation.protocol import load_protocol, protocol_names
-from evaluation.result import Metric, Result, Side, as_far_as_comparable, has_older_intervals
+from evaluation.result import Metric, Result, Side, as_far_as_comparable, older_intervals
 from evaluation.score import rescore
 from leaderboard.entries import Entry
 from madata.errors import MadanceError
@@ -168,20 +168,18 @@ def check_numbers(result: Result, features: Path) -> list[Fault]:
         for name in stated
         if name not in found
     ]
-    older = has_older_intervals(result.metrics)
+    older = older_intervals(result.metrics)
     for name, metric in found.items():
         if name not in stated:
             faults.append(Fault("changed_number", f"{name}: left out of the result, the features give it"))
             continue
-        again = as_far_as_comparable(metric, stated[name]) if older else metric
+        again = as_far_as_comparable(metric, stated[name]) if name in older else metric
         faults += [Fault("changed_number", text) for text in _differences(stated[name], again)]
     return faults
 
 
 _NUMBERS = ("value", "noise_floor", "reference", "n", "n_reference", "noise_floor_n", "version")
 _FACTS = ("unit", "higher_is_better", "track", "ci_method", "caution")
-_EARLIER = {"half-sampling", "basic-bootstrap", "jackknife"}
-"""Methods of intervals that are no longer made, with the remarks that went with them; the numbers are checked still."""
 
 
 def _differences(stated: Metric, found: Metric) -> list[str]:
@@ -192,15 +190,12 @@ def _differences(stated: Metric, found: Metric) -> list[str]:
             texts.append(
                 f"{stated.name}: the result says {name} {_show(theirs)}, the features give {_show(ours)}"
             )
-    earlier = stated.ci_method in _EARLIER
-    for name in () if earlier else ("ci95", "reference_ci95"):
+    for name in ("ci95", "reference_ci95"):
         ours, theirs = getattr(found, name) or (None, None), getattr(stated, name) or (None, None)
         if not all(_same(*pair) for pair in zip(ours, theirs, strict=True)):
             said, given = (f"{_show(low)} .. {_show(high)}" for low, high in (theirs, ours))
             texts.append(f"{stated.name}: the result says {name} {said}, the features give {given}")
     for name in _FACTS:
-        if earlier and name in ("ci_method", "caution"):
-            continue
         if getattr(stated, name) != getattr(found, name):
             texts.append(
                 f"{stated.name}: {name} is {getattr(stated, name)!r}, should be {getattr(found, name)!r}"
@@ -265,7 +260,7 @@ def checked_level(entry: Entry) -> tuple[int, list[Fault]]:
     if entry.features is None:
         return 0, [Fault("no_features", "no features lie beside the result")]
     faults = check_features(entry.result, entry.features) or check_numbers(entry.result, entry.features)
-    if not faults and has_older_intervals(entry.result.metrics):
+    if not faults and older_intervals(entry.result.metrics):
         text = "its intervals are of a method of an earlier version and were not computed again"
         return 1, [Fault("older_intervals", text)]
     return (0 if faults else 1), faults

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -284,14 +284,14 @@ def _print(results: list[Result], *, as_json: bool) -> None:
 def _rescore(features: Path, *, as_json: bool) -> int:
     """Compute the numbers of a features file again and hold them against the result beside it."""
     from evaluation.report.text import number
-    from evaluation.result import has_older_intervals, read_result
+    from evaluation.result import older_intervals, read_result
     from evaluation.score import RESULT_FILE, rescore
 
     measurement, protocol = rescore(features)
     beside = features.with_name(RESULT_FILE)
     stated = {metric.name: metric for metric in read_result(beside).metrics} if beside.is_file() else None
-    older = stated is not None and has_older_intervals(stated.values())
-    different = [] if stated is None else _different(stated, measurement.metrics, older=older)
+    older = older_intervals(stated.values()) if stated is not None else set()
+    different = [] if stated is None else _different(stated, measurement.metrics, older)
     if as_json:
         document = {
             "protocol": protocol.name,
@@ -314,13 +314,13 @@ def _rescore(features: Path, *, as_json: bool) -> int:
     return 3 if different else 0
 
 
-def _different(stated: Mapping[str, Metric], found: Sequence[Metric], *, older: bool) -> list[str]:
+def _different(stated: Mapping[str, Metric], found: Sequence[Metric], older: Set[str]) -> list[str]:
     """Names of the metrics that do not come out as stated; intervals of an older method are no difference."""
     from evaluation.result import as_far_as_comparable
 
     names = []
     for metric in found:
         said = stated.get(metric.name)
-        again = as_far_as_comparable(metric, said) if older and said is not None else metric
+        again = as_far_as_comparable(metric, said) if said is not None and metric.name in older else metric
         names += [] if said == again else [metric.name]
     return names
