@@ -208,6 +208,7 @@ def _of_folder(folder: Path, split: str | None, task: Task) -> ClipSet:
 
 
 _Files = dict[str, dict[str, Path]]  # stem -> kind -> file
+_AGAIN = ", a second time"
 
 
 def _with_music(found: _Files) -> _Files:
@@ -252,11 +253,8 @@ def _files_of(root: Path) -> _Files:
         kind = _PART_OF_CLIP.get(kind_of(path) or "settings")
         if kind is None or suffix_of(path) == ".json":
             continue
-        stem = stem_of(path)
-        kinds = found.setdefault(stem, {})
-        if kind in kinds:
-            raise MadanceError(f"{stem}: two files for its {kind}: {kinds[kind]} and {path}; keep one")
-        kinds[kind] = path
+        kinds = found.setdefault(stem_of(path), {})
+        kinds[f"{kind}{_AGAIN}" if kind in kinds else kind] = path
     return {stem: kinds for stem, kinds in found.items() if kinds.keys() & {"music", "video", "motion"}}
 
 
@@ -274,12 +272,21 @@ def _stem_clip(stem: str, kinds: Mapping[str, Path], task: Task) -> DataClip:
         motion=kinds.get("motion"),
         pose=kinds.get("pose"),
         image=kinds.get("image"),
-        problem=None if kinds else "the data set does not hold it",
+        problem=_unclear(kinds) if kinds else "the data set does not hold it",
     )
     try:
         return _measured(clip, task)
     except MediaError as error:
         return replace(clip, problem=str(error))
+
+
+def _unclear(kinds: Mapping[str, Path]) -> str | None:
+    """Which of its files there are two of."""
+    for name, path in kinds.items():
+        if name.endswith(_AGAIN):
+            kind = name.removesuffix(_AGAIN)
+            return f"two files for its {kind}: {kinds[kind]} and {path}; keep one"
+    return None
 
 
 def _measured(clip: DataClip, task: Task) -> DataClip:

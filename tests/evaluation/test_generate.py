@@ -601,6 +601,8 @@ def test_clips_that_lack_something_are_left_out_and_named(tmp_path):
         write_motion(tmp_path / "d" / "motions" / f"{clip}.npz", make_dance(0.5).motion)
         silence(tmp_path / "d" / "music" / f"{clip}.wav", 1.0)
     (tmp_path / "d" / "music" / "dumb.wav").unlink()
+    for place in ("music", "more"):
+        silence(tmp_path / "d" / place / "twin.wav", 1.0)
     (tmp_path / "d" / "motions" / "torn.npz").write_bytes(b"no archive")
     (tmp_path / "mine.py").write_text(LOGGING_SYSTEM.replace("Slow", "Mine"))
     arguments = ["generate", f"{tmp_path}/mine.py:Mine", "--data", str(tmp_path / "d"), "--out"]
@@ -612,13 +614,14 @@ def test_clips_that_lack_something_are_left_out_and_named(tmp_path):
         madance, [*arguments, str(tmp_path / "run")], env={"CALLS": str(tmp_path / "log")}
     )
     assert run.exit_code == 1
-    assert "1 of 3 clips" in run.stdout
+    assert "1 of 4 clips" in run.stdout
+    assert "failed  twin: two files for its music: " in run.stderr
     assert "failed  dumb: the task motion needs music, there is none" in run.stderr
     assert "failed  torn: " in run.stderr
     assert "torn.npz" in run.stderr
     assert (tmp_path / "log").read_text() == "good\n"
     report = read_json(tmp_path / "run" / "report.json")
-    assert (report["clips"], report["done"], sorted(report["failed"])) == (3, 1, ["dumb", "torn"])
+    assert (report["clips"], report["done"], sorted(report["failed"])) == (4, 1, ["dumb", "torn", "twin"])
 
 
 def test_an_official_list_chooses_its_clips_out_of_a_whole_download(tmp_path):
