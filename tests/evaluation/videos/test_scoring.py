@@ -42,13 +42,13 @@ def tf_of(path):
 
 
 def test_what_needs_no_weights_is_scored_and_the_rest_says_how_to_get_them(tmp_path):
-    folder = write_folder(tmp_path / "system", range(3), count=35)
+    folder = write_folder(tmp_path / "system", range(6), count=35)
     result = score(folder, None, VBENCH).result
     assert (result.status, result.system.name, result.system.task) == ("complete", "system", "video")
     flickering = result.metric("temporal_flickering")
     expected = np.mean([tf_of(path) for path in sorted(folder.glob("*.mp4"))])
     assert flickering.value == pytest.approx(expected, abs=1e-12)
-    assert flickering.n == 3 and flickering.ci95[0] <= expected <= flickering.ci95[1]
+    assert flickering.n == 6 and flickering.ci95[0] <= expected <= flickering.ci95[1]
     assert "frozen" in flickering.caution
     assert result.metric("motion_magnitude").value == pytest.approx(255 * (1 - expected))
     for name in set(DIMENSIONS) - {"temporal_flickering"}:
@@ -75,7 +75,7 @@ def test_one_bad_file_costs_itself_alone(tmp_path, decodes):
     result = scored.result
     assert result.status == "partial"
     reasons = {problem.clip_id: problem.reason for problem in result.errors}
-    assert reasons == {"cut": "truncated", "text": "not_media"}
+    assert reasons == {"cut": "truncated", "text": "not_media", "one": "no_value"}
     metric = result.metric("temporal_flickering")
     assert metric.n == 3 and "3 of 6 videos have no value" in metric.caution
     table = scored.features.videos["prediction"]
