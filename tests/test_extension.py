@@ -7,6 +7,7 @@ import csv
 import json
 import re
 import sys
+import wave
 from importlib import resources
 
 import numpy as np
@@ -19,7 +20,8 @@ from evaluation.protocol import load_protocol
 from madata.cli import madance
 from madata.errors import ConfigError
 from madata.video import Decoder
-from tests.evaluation.dancers import write_set
+from tests.evaluation.dancers import write_motion_set, write_set
+from tests.evaluation.plugins import install_example
 from tests.evaluation.videos.makers import frames, write
 from tests.plugins import distribution
 
@@ -296,7 +298,8 @@ def test_a_metric_of_the_pictures_of_others_sees_every_frame_and_spoils_none(sit
     )
     for number in range(12):
         write(tmp_path / "films" / f"v{number}.mp4", frames(number, count=6))
-    run("score", tmp_path / "films", "--protocol", path, "--out", tmp_path / "out")
+    # two of the metrics have no value, so that the result is partial
+    run("score", tmp_path / "films", "--protocol", path, "--out", tmp_path / "out", code=1)
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     found = {metric["name"]: metric for metric in result["metrics"]}
     expected = np.mean([decoded(tmp_path / "films" / f"v{number}.mp4").mean() for number in range(12)])
@@ -308,7 +311,34 @@ def test_a_metric_of_the_pictures_of_others_sees_every_frame_and_spoils_none(sit
     assert found["still"]["reason"] == "nothing moves"
     assert found["temporal_flickering"]["value"] < 1
     assert "to the last bit" in run("score", tmp_path / "out" / "features.npz")
-    assert "Brightness" in run("table", tmp_path / "out", "--task", "video", "--extra")
+    assert "Brightness" in run("table", tmp_path / "out", "--task", "video", "--extra", "--partial")
+
+
+def test_a_system_a_protocol_and_a_metric_of_others_go_together_from_music_to_the_table(site, tmp_path):
+    install_example(site)
+    distribution(site, "their-package", POINTS, METRICS)
+    data, clips = tmp_path / "data", [f"m{number:03d}" for number in range(8)]
+    data.mkdir()
+    for clip in clips:
+        with wave.open(str(data / f"{clip}.wav"), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", "not compressed"))
+            file.writeframes(bytes(2 * 2 * 8000))
+    assert "stepdance" in run("systems")
+    run("generate", "stepdance", "--data", data, "--out", tmp_path / "made")
+    text = resources.files("evaluation").joinpath("protocols/finedance-motion3d.toml").read_text("utf-8")
+    for old, new in (('"finedance-motion3d"', '"their-steps"'), ("duration_s = 5.0", "duration_s = 1.0")):
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = tmp_path / "steps.toml"
+    path.write_text(re.sub(r"\[metrics\][^\[]*", "[metrics]\nfsr = 1\ntravel = 3\npose_gap = 1\n", text))
+    real = write_motion_set(tmp_path / "real", range(8), frames=60)
+    run("score", tmp_path / "made", "--reference", real, "--protocol", path, "--out", tmp_path / "scores")
+    result = json.loads((tmp_path / "scores" / "result.json").read_text())
+    assert result["system"]["name"] == "stepdance" and result["protocol"]["name"] == "their-steps"
+    assert [metric["name"] for metric in result["metrics"]] == ["fsr", "travel", "pose_gap"]
+    assert all(metric["value"] is not None for metric in result["metrics"][1:])
+    table = run("table", tmp_path / "scores", "--task", "motion", "--extra")
+    assert "their-steps v1" in table and "Travel" in table and "stepdance" in table
 
 
 def test_a_metric_of_others_that_fails_says_so_and_the_others_are_measured(site, protocol, tmp_path):
