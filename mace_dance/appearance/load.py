@@ -119,34 +119,20 @@ def load_pipeline(
         files = _records(_weight_files(folder), folder, hashes=hashes)
         label = label_of(folder, pipeline.transformer.config)
         _clip_input(pipeline)
-        taken = None if adapter is None else load_adapter(pipeline.transformer, adapter, whole=whole_adapter)
-        on_top = (
-            None
-            if lora is None
-            else load_lora(pipeline.transformer, lora, strength=lora_strength, fuse=fuse_lora)
-        )
+        top: dict[str, Any] = {"adapter": None, "lora": None}
+        if adapter is not None:
+            taken = load_adapter(pipeline.transformer, adapter, whole=whole_adapter)
+            top["adapter"] = {**_record(adapter, adapter.name, hashes=hashes), "loaded": list(taken.loaded)}
+        if lora is not None:
+            added = load_lora(pipeline.transformer, lora, strength=lora_strength, fuse=fuse_lora)
+            top["lora"] = {**_record(lora, lora.name, hashes=hashes), **asdict(added)}
         for network in pipeline.components.values():
             if hasattr(network, "requires_grad_"):
                 network.eval().requires_grad_(False)
         _move(pipeline, device)
-    return LoadedPipeline(
-        pipeline,
-        label,
-        {
-            "source": str(source),
-            "layout": layout,
-            "label": label,
-            "dtype": dtype,
-            "files": files,
-            "adapter": None
-            if adapter is None or taken is None
-            else {**_record(adapter, adapter.name, hashes=hashes), "loaded": list(taken.loaded)},
-            "lora": None
-            if lora is None or on_top is None
-            else {**_record(lora, lora.name, hashes=hashes), **asdict(on_top)},
-            "versions": {name: version(name) for name in ("torch", "diffusers", "transformers", "peft")},
-        },
-    )
+    versions = {name: version(name) for name in ("torch", "diffusers", "transformers", "peft")}
+    made_of = {"source": str(source), "layout": layout, "label": label, "dtype": dtype, "files": files}
+    return LoadedPipeline(pipeline, label, {**made_of, **top, "versions": versions})
 
 
 def _base(source: Path | str, dtype: str, *, allow_download: bool) -> tuple[Any, Path, str]:

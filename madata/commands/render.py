@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,6 +18,10 @@ from madata.commands.options import (
     seed_option,
     size_option,
 )
+
+if TYPE_CHECKING:
+    from madata.render.batch import RenderSummary
+    from madata.render.clips import RenderSettings
 
 __all__ = ["render"]
 
@@ -101,9 +105,7 @@ def render(
     """
     from dataclasses import asdict
 
-    from tqdm import tqdm
-
-    from madata.render.batch import render_motions, render_settings
+    from madata.render.batch import render_settings
 
     settings = render_settings(
         renderer=renderer,
@@ -119,24 +121,26 @@ def render(
         look=look,
         music=music,
     )
-    bar = tqdm(desc="motions", disable=is_quiet() or None)
-    try:
-        summary = render_motions(
-            motions,
-            out,
-            settings=settings,
-            jobs=jobs,
-            limit=limit,
-            on_start=bar.reset,
-            on_motion=bar.update,
-        )
-    finally:
-        bar.close()
+    summary = _render(motions, out, settings, jobs, limit)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
     else:
         _show(asdict(summary), out)
     ctx.exit(1 if summary.failed else 0)
+
+
+def _render(
+    motions: tuple[Path, ...], out: Path, settings: RenderSettings, jobs: int, limit: int | None
+) -> RenderSummary:
+    """The run, with a bar that counts motions."""
+    from tqdm import tqdm
+
+    from madata.render.batch import render_motions
+
+    with tqdm(desc="motions", disable=is_quiet() or None) as bar:
+        return render_motions(
+            motions, out, settings=settings, jobs=jobs, limit=limit, on_start=bar.reset, on_motion=bar.update
+        )
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

@@ -128,14 +128,7 @@ def body_track(
         seen &= np.asarray(score) >= min_score
     track = np.where(seen[..., None], track, 0.0)
     hips, hips_seen = _middle(track, seen, names, ("left_hip", "right_hip"))
-    neck_index = joint_index(names, "neck")
-    pair = ("neck", "neck") if neck_index is not None else _SHOULDERS
-    neck, neck_seen = _middle(track, seen, names, pair)
-    whole = hips_seen & neck_seen
-    lengths = np.linalg.norm((neck - hips)[whole], axis=-1)
-    unit = float(np.median(lengths)) if lengths.size else 0.0
-    if not unit > 0:
-        raise ValueError("the torso is never seen: hips and neck (or shoulders) are missing in every frame")
+    unit = _torso_length(track, seen, names, hips, hips_seen)
     valid = seen & hips_seen[:, None]
     centred = np.where(valid[..., None], (track - hips[:, None]) / unit, 0.0)
     return Body(
@@ -148,6 +141,23 @@ def body_track(
         unit=unit,
         missing_rate=float(1.0 - seen.mean()),
     )
+
+
+def _torso_length(
+    track: npt.NDArray[np.float64],
+    seen: npt.NDArray[np.bool_],
+    names: Sequence[str],
+    hips: npt.NDArray[np.float64],
+    hips_seen: npt.NDArray[np.bool_],
+) -> float:
+    """Median distance from the hips to the neck, or to the middle of the shoulders where there is none."""
+    pair = _SHOULDERS if joint_index(names, "neck") is None else ("neck", "neck")
+    neck, neck_seen = _middle(track, seen, names, pair)
+    lengths = np.linalg.norm((neck - hips)[hips_seen & neck_seen], axis=-1)
+    unit = float(np.median(lengths)) if lengths.size else 0.0
+    if not unit > 0:
+        raise ValueError("the torso is never seen: hips and neck (or shoulders) are missing in every frame")
+    return unit
 
 
 def _y_up(points: npt.NDArray[np.float64], up: UpAxis) -> npt.NDArray[np.float64]:

@@ -49,37 +49,10 @@ class VitPoseOnnx:
             MissingDependencyError: onnxruntime is not installed.
             WeightsError: a model is absent or is no such network.
         """
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"vitpose-onnx needs onnxruntime ({error}): pip install 'madance[pose]'"
-            ) from error
         path = local_model(model, weights)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") else []
-        providers = [
-            name
-            for name in (*wanted, "CPUExecutionProvider")
-            if name in onnxruntime.get_available_providers()
-        ]
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-        except Exception as error:  # onnxruntime's errors share no public base class
-            raise WeightsError(f"{path} is not a readable ONNX network: {error}") from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        shape = inputs[0].shape
-        if (
-            len(inputs) != 1
-            or list(shape[1:]) != [3, CROP_SIZE[1], CROP_SIZE[0]]
-            or len(outputs[0].shape) != 4
-        ):
-            raise WeightsError(
-                f"{path}: expected (batch, 3, {CROP_SIZE[1]}, {CROP_SIZE[0]}) -> (batch, joints, rows, "
-                f"columns), got {shape} -> {outputs[0].shape}"
-            )
-        self._input = inputs[0].name
+        self._session = _open(path, device)
+        shape = self._session.get_inputs()[0].shape
+        self._input = self._session.get_inputs()[0].name
         self._one_by_one = shape[0] == 1
         self._num_joints = int(self._run(np.zeros((1, 3, CROP_SIZE[1], CROP_SIZE[0]), np.float32)).shape[1])
         self._detector = load_detector(detector, weights=weights, device=device, min_score=min_score)
@@ -112,3 +85,30 @@ class VitPoseOnnx:
 
 
 BACKEND = VitPoseOnnx
+
+
+def _open(path: Path, device: str) -> Any:
+    """A session on the network of ``path``, which takes crops and gives heat maps."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"vitpose-onnx needs onnxruntime ({error}): pip install 'madance[pose]'"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") else []
+    here = onnxruntime.get_available_providers()
+    providers = [name for name in (*wanted, "CPUExecutionProvider") if name in here]
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime's errors share no public base class
+        raise WeightsError(f"{path} is not a readable ONNX network: {error}") from error
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    shape, crop = inputs[0].shape, [3, CROP_SIZE[1], CROP_SIZE[0]]
+    if len(inputs) != 1 or list(shape[1:]) != crop or len(outputs[0].shape) != 4:
+        raise WeightsError(
+            f"{path}: expected (batch, 3, {CROP_SIZE[1]}, {CROP_SIZE[0]}) -> (batch, joints, rows, columns), "
+            f"got {shape} -> {outputs[0].shape}"
+        )
+    return session

@@ -108,7 +108,7 @@ def test_published_sizes_are_called_by_their_name(made):
     try:
         assert load_pipeline(made).label == "custom"
         pipeline.transformer.register_to_config(**load._PUBLISHED_SIZES)
-        assert load._label(pipeline, made) == load.PUBLISHED
+        assert load.label_of(made, pipeline.transformer.config) == load.PUBLISHED
     finally:
         (made / "aside.json").rename(made / MARKER)
 
@@ -134,7 +134,7 @@ def index(path):
         (WEIGHTS, cut, f"{WEIGHTS}: damaged"),
         (WEIGHTS, lambda path: path.write_text("<html>404</html>"), f"{WEIGHTS}: damaged"),
         (WEIGHTS, index, "transformer/x-2.safetensors: missing"),
-        (WEIGHTS, lambda path: path.unlink(), "cannot be loaded"),
+        (WEIGHTS, lambda path: path.unlink(), "holds no safetensors file"),
         ("vae/config.json", lambda path: path.unlink(), "cannot be loaded"),
         ("model_index.json", rename_class, "is a WanPipeline"),
         ("model_index.json", lambda path: path.unlink(), "madance weights fetch wan-animate"),
