@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import numpy as np
 
@@ -49,8 +50,9 @@ class VitPoseOnnx:
             MissingDependencyError: onnxruntime is not installed.
             WeightsError: a model is absent or is no such network.
         """
+        runtime = _onnxruntime()
         path = local_model(model, weights)
-        self._session = _open(path, device)
+        self._session = _open(runtime, path, device)
         shape = self._session.get_inputs()[0].shape
         self._input = self._session.get_inputs()[0].name
         self._one_by_one = shape[0] == 1
@@ -87,14 +89,18 @@ class VitPoseOnnx:
 BACKEND = VitPoseOnnx
 
 
-def _open(path: Path, device: str) -> Any:
-    """A session on the network of ``path``, which takes crops and gives heat maps."""
+def _onnxruntime() -> ModuleType:
     try:
         import onnxruntime
     except ImportError as error:
         raise MissingDependencyError(
             f"vitpose-onnx needs onnxruntime ({error}): pip install 'madance[pose]'"
         ) from error
+    return cast(ModuleType, onnxruntime)
+
+
+def _open(onnxruntime: ModuleType, path: Path, device: str) -> Any:
+    """A session on the network of ``path``, which takes crops and gives heat maps."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") else []

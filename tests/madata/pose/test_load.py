@@ -17,8 +17,10 @@ def no_weights(monkeypatch, tmp_path):
 
 
 def test_unknown_backend_names_the_known_ones_and_the_nearest():
-    with pytest.raises(ConfigError, match="blazepose, mmpose, vitpose, vitpose-onnx; did you mean mmpose"):
+    with pytest.raises(ConfigError, match="'mm-pose'; did you mean 'mmpose'"):
         load("mm-pose")
+    with pytest.raises(ConfigError, match="blazepose, mmpose, vitpose, vitpose-onnx"):
+        load("zzz")
 
 
 def test_unknown_option_is_a_users_error():
