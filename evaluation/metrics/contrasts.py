@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.features.table import FeatureTable
-from evaluation.metrics.estimate import ClipSources, block_estimate, column_of, row_statistic
+from evaluation.metrics.derived import block_estimate, column_of, row_statistic
+from evaluation.metrics.estimate import ClipSources
 from evaluation.metrics.registry import check_metrics
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables

@@ -12,41 +12,33 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from evaluation.inputs.sources import rows_of_sources
-from evaluation.metrics.spec import Direction, MetricSpec, Side
 from evaluation.metrics.tables import Column, Tables
 from evaluation.protocol import Protocol
-from evaluation.result import Metric
 from evaluation.stats.estimate import noise_floor
 from evaluation.stats.intervals import Interval
-from evaluation.stats.jackknife import BLOCKS, BlockEstimate, Blocks, Design, Units, leave_out, too_few
-from evaluation.stats.means import mean_estimate, mean_interval, units_with_value
+from evaluation.stats.jackknife import BLOCKS, Blocks, Design, Units, too_few
+from evaluation.stats.means import mean_interval, units_with_value
 
 __all__ = [
     "ClipSources",
     "Estimate",
     "RowStatistic",
     "Rows",
-    "block_estimate",
     "clip_sources",
-    "column_of",
-    "estimate_of",
     "on_units",
-    "row_statistic",
     "sized",
 ]
 
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 RowStatistic = Callable[[Rows, Rows], float]
-
-_HIGHER: dict[Direction, bool | None] = {"higher": True, "lower": False, "reference": None, "none": None}
 
 
 @dataclass
@@ -71,31 +63,6 @@ class Estimate:
             self.ci95, self.ci_method = (float(low), float(high)), method
         else:
             self.cautions.append(f"no interval: {method} gave one that is not finite")
-
-    def finish(self, spec: MetricSpec, protocol: Protocol) -> Metric:
-        """The metric: a finite value, or a reason."""
-        finite = self.value is not None and bool(np.isfinite(self.value))
-        reason = self.reason or ("not computed" if self.value is None else "the value is not finite")
-        # Results have always stated the published direction where there is no value; they must re-score to the same.
-        kind = "official" if self.value is None else protocol.kind
-        return Metric(
-            name=spec.name,
-            track=spec.track,
-            value=self.value if finite else None,
-            reason=None if finite else reason,
-            unit=spec.unit,
-            higher_is_better=_HIGHER[spec.direction_in(kind)],
-            n=self.n,
-            n_reference=self.n_reference,
-            ci95=self.ci95 if finite else None,
-            ci_method=self.ci_method if finite else None,
-            noise_floor=self.noise_floor,
-            noise_floor_n=self.noise_floor_n,
-            reference=self.reference,
-            reference_ci95=self.reference_ci95,
-            caution="; ".join(self.cautions) or None,
-            version=spec.version,
-        )
 
 
 def on_units(
@@ -254,135 +221,3 @@ def sized(tables: Tables) -> Estimate:
         sizes = f"{len(prediction)} predictions and {len(reference)} references"
         estimate.reason = f"needs at least {least} clips on each side, there are {sizes}"
     return estimate
-
-
-def column_of(spec: MetricSpec, tables: Tables, side: Side) -> Column | None:
-    """The metric of single clips of one side; ``None`` where they have none.
-
-    Raises:
-        ValueError: the feature table does not hold what it is made of.
-    """
-    if spec.values is not None:
-        return spec.values(tables, side)
-    if spec.per_clip is None:
-        return None
-    scalars = tables.motion(side).scalars
-    if spec.name not in scalars:
-        raise ValueError(f"the features hold no column {spec.name}: they were measured without it")
-    return Column(scalars[spec.name])
-
-
-def estimate_of(spec: MetricSpec, tables: Tables) -> Estimate:
-    """A metric of one run; whatever prevents it becomes its reason."""
-    if spec.track == "motion" and tables.prediction is None:
-        return Estimate(reason=tables.no_motion)
-    try:
-        if spec.estimate is not None:
-            found = spec.estimate(tables)
-        elif spec.by_clip:
-            found = mean_of_rows(spec, tables)
-        else:
-            found = of_sets(spec, tables)
-    except ValueError as error:
-        return Estimate(reason=str(error))
-    if spec.caution and found.value is not None:
-        found.cautions.append(spec.caution)
-    return found
-
-
-def mean_of_rows(spec: MetricSpec, tables: Tables) -> Estimate:
-    """The mean of a metric of single clips; published scripts print nan where one clip has no value."""
-    estimate = Estimate()
-    found = column_of(spec, tables, "prediction")
-    if found is None:
-        return estimate
-    values = found.values
-    tables.shared(clip_sources).mean(estimate, found, spec.bounds)
-    absent = int(np.isnan(values).sum())
-    if absent and tables.protocol.kind == "official":
-        estimate.value = None
-        estimate.reason = f"upstream prints nan: {absent} of {len(values)} clips have no value"
-    elif absent:
-        estimate.cautions.append(f"{absent} of {len(values)} rows have {spec.absent} and are left out")
-    beside = column_of(spec, tables, "reference")
-    if beside is not None and np.isfinite(beside.values).any():
-        estimate.reference = float(np.nanmean(beside.values))
-    return estimate
-
-
-def of_sets(spec: MetricSpec, tables: Tables) -> Estimate:
-    """A metric of two tables: its interval from blocks left out, its noise floor from two parts of the reference."""
-    estimate = sized(tables)
-    if estimate.reason is not None:
-        return estimate
-    every = (np.arange(estimate.n), np.arange(estimate.n_reference or 0))
-    try:
-        between = row_statistic(spec, tables)
-        within = row_statistic(spec, replace(tables, prediction=tables.reference, _known={}))
-        if between is None or within is None:
-            return estimate
-        estimate.value = between(*every)
-    except ValueError as error:
-        estimate.reason = str(error)
-        return estimate
-    drawn = tables.shared(clip_sources)
-    drawn.interval(
-        estimate,
-        lambda: leave_out(between, drawn.design).interval(minimum=spec.bounds[0], maximum=spec.bounds[1]),
-    )
-    drawn.floor(estimate, within)
-    return estimate
-
-
-def block_estimate(spec: MetricSpec, tables: Tables, drawn: ClipSources) -> BlockEstimate:
-    """The metric with what each block of clips does to it, for comparing systems.
-
-    Raises:
-        ValueError: too few songs or sources, or the tables do not hold what it is made of.
-    """
-    if spec.blocks is not None:
-        return spec.blocks(tables, drawn)
-    if spec.by_clip:
-        column = column_of(spec, tables, "prediction")
-        if column is None:
-            raise ValueError(f"{spec.name} has no value for single clips")
-        return mean_estimate(column.values, drawn.blocks(), column.weights)
-    statistic = row_statistic(spec, tables)
-    if statistic is None:
-        raise ValueError(f"{spec.name} is no number of sets or of single clips")
-    return leave_out(statistic, drawn.design)
-
-
-def row_statistic(spec: MetricSpec, tables: Tables) -> RowStatistic | None:
-    """The metric as a function of rows of both sides, for whatever resamples them; ``None`` where it is none.
-
-    Raises:
-        ValueError: the tables do not hold what it is made of.
-    """
-    if spec.statistic is not None:
-        return spec.statistic(tables)
-    if spec.by_clip:
-        column = column_of(spec, tables, "prediction")
-        return None if column is None else lambda rows, real: column.mean(rows)
-    if (function := spec.of_sets) is None:
-        return None
-    prediction, reference = tables.motion("prediction"), tables.motion("reference")
-
-    def of_rows(rows: Rows, real: Rows) -> float:
-        return guarded(spec, lambda: float(function(prediction.take(rows), reference.take(real))))
-
-    return of_rows
-
-
-def guarded(spec: MetricSpec, compute: Callable[[], float]) -> float:
-    """What a metric of others gives.
-
-    Raises:
-        ValueError: it fails, with what it said.
-    """
-    try:
-        return compute()
-    except ValueError:
-        raise
-    except Exception as error:  # code of others: whatever it raises is theirs, and is said
-        raise ValueError(f"{spec.name} failed: {type(error).__name__}: {error}") from error

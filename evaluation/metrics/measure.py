@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.metrics.cautions import motion_cautions
-from evaluation.metrics.estimate import column_of, estimate_of
+from evaluation.metrics.derived import column_of, estimate_of, finished
 from evaluation.metrics.registry import check_metrics
 from evaluation.metrics.tables import Tables
 from evaluation.result import Metric
@@ -47,7 +47,7 @@ def measure(tables: Tables) -> Measurement:
         estimate = estimate_of(spec, tables)
         if spec.track == "motion":
             estimate.cautions += beside
-        metrics.append(estimate.finish(spec, tables.protocol))
+        metrics.append(finished(spec, estimate, tables.protocol))
     samples = {} if tables.prediction is None else dict(tables.prediction.scalars)
     videos: dict[str, Floats] = {}
     for spec in specs:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.motion_sanity import features_of
-from evaluation.metrics.estimate import ClipSources, Estimate, estimate_of, row_statistic
+from evaluation.metrics.derived import estimate_of, row_statistic
+from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.measure import measure
 from evaluation.metrics.registry import own_metrics
 from evaluation.metrics.spec import MetricSpec

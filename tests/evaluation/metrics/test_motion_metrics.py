@@ -11,7 +11,7 @@ from evaluation.features.table import concatenate
 from evaluation.features.video.passes import video_row
 from evaluation.metrics.beats import beat_alignment, clip_alignment
 from evaluation.metrics.contrasts import contrasts
-from evaluation.metrics.estimate import column_of
+from evaluation.metrics.derived import column_of
 from evaluation.metrics.measure import measure
 from evaluation.metrics.registry import find_metric
 from evaluation.metrics.tables import Tables
