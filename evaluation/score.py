@@ -14,13 +14,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from evaluation.features.cache import FeatureCache
 from evaluation.features.extract_motion import ExtractedMotion, extract_motion
 from evaluation.features.extract_video import ExtractedVideos, extract_videos
-from evaluation.features.keypoints import VideoKeypoints, keypoints_of
+from evaluation.features.extraction import Extraction
 from evaluation.features.saved_reference import SavedReference, read_reference
 from evaluation.features.store import read_run
-from evaluation.features.wanted import Wanted
 from evaluation.inputs.pairing import Inputs, find_inputs
 from evaluation.metrics.measure import Measurement, measure
 from evaluation.metrics.registry import metrics_of, wanted_by
@@ -68,29 +66,22 @@ def score(
         options=options,
         saved=saved.files if saved else None,
     )
-    cache = FeatureCache(options.cache)
-    keypoints = keypoints_of(protocol, cache, options)
-    videos = _videos(inputs, protocol, wanted, keypoints, cache, options)
-    motion = _motion(inputs, saved, protocol, wanted, keypoints, videos, cache, options)
+    how = Extraction.of(protocol, wanted, options)
+    videos = _videos(inputs, how)
+    motion = _motion(inputs, saved, videos, how)
     tables = Tables(
-        protocol,
-        motion.prediction,
-        motion.reference,
-        videos.tables if videos else {},
-        videos.missing if videos else {},
-        motion.absent,
+        protocol, motion.prediction, motion.reference, videos.tables, videos.missing, motion.absent
     )
     measurement = measure(tables)
-    heard = motion.beats.sha256 if motion.beats else None
     result = assemble(
         protocol,
         maker_of(inputs.predictions.path, inputs.run, protocol, options),
-        dataset_of(inputs, tables, cache, saved=saved, music_sha256=heard, limit=options.limit),
+        dataset_of(inputs, tables, how.cache, saved=saved, beats=motion.beats, limit=options.limit),
         measurement.metrics,
-        problems=[*inputs.problems, *merge_problems(videos.problems if videos else [], motion.problems)],
-        warnings=[*(videos.warnings if videos else []), *motion.warnings, *measurement.notes],
+        problems=[*inputs.problems, *merge_problems(videos.problems, motion.problems)],
+        warnings=[*videos.warnings, *motion.warnings, *measurement.notes],
         pose=motion.pose,
-        viewing=videos.viewing if videos else None,
+        viewing=videos.viewing,
     )
     return Scored(result, tables, measurement)
 
@@ -121,50 +112,35 @@ def _saved_reference(reference: Path | None, protocol: Protocol) -> SavedReferen
     return read_reference(reference, protocol) if reference is not None and saved else None
 
 
-def _videos(
-    inputs: Inputs,
-    protocol: Protocol,
-    wanted: Wanted,
-    keypoints: VideoKeypoints | None,
-    cache: FeatureCache,
-    options: Options,
-) -> ExtractedVideos | None:
+def _videos(inputs: Inputs, how: Extraction) -> ExtractedVideos:
     """What is seen in the pictures, where the protocol looks at them.
 
     A video that is not there at all is refused before anything is decoded; one that cannot be scored costs itself
     alone.
     """
-    if not protocol.watches:
-        return None
+    if not how.protocol.watches:
+        return ExtractedVideos()
     absent = [problem for problem in inputs.problems if problem.side != "music"]
-    if absent and not options.allow_missing:
+    if absent and not how.options.allow_missing:
         raise Refused(absent)
-    return extract_videos(inputs, protocol, wanted, keypoints, cache, options)
+    return extract_videos(inputs, how)
 
 
 def _motion(
-    inputs: Inputs,
-    saved: SavedReference | None,
-    protocol: Protocol,
-    wanted: Wanted,
-    keypoints: VideoKeypoints | None,
-    videos: ExtractedVideos | None,
-    cache: FeatureCache,
-    options: Options,
+    inputs: Inputs, saved: SavedReference | None, videos: ExtractedVideos, how: Extraction
 ) -> ExtractedMotion:
     """The motion, where the protocol has metrics of it; beside pictures, what prevents it is why they have no value."""
-    if not metrics_of(protocol, "motion"):
+    if not metrics_of(how.protocol, "motion"):
         return ExtractedMotion()
     side = saved.side if saved else None
-    if videos is None:
-        return extract_motion(inputs, side, protocol, wanted, keypoints, cache, options)
+    if not how.protocol.watches:
+        return extract_motion(inputs, side, how)
     if inputs.reference is None and saved is None:
         return ExtractedMotion(absent="metrics of motion compare with real clips: give --reference")
     if videos.no_keypoints is not None:
         return ExtractedMotion(absent=videos.no_keypoints)
-    options = replace(options, allow_missing=True)
     try:
-        return extract_motion(inputs, side, protocol, wanted, keypoints, cache, options)
+        return extract_motion(inputs, side, replace(how, options=replace(how.options, allow_missing=True)))
     except Refused as refused:
         first = refused.problems[0]
         reason = f"no clip has a motion that can be used; first: {first.message} [{first.reason}]"

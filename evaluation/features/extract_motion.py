@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from evaluation.features.cache import FeatureCache
-from evaluation.features.keypoints import VideoKeypoints
+from evaluation.features.extraction import Extraction
 from evaluation.features.motion.rows import Window, motion_rows
 from evaluation.features.music import MusicBeats, attach_beats, find_music_beats
 from evaluation.features.table import FeatureTable, RunFeatures, concatenate
-from evaluation.features.wanted import Wanted
 from evaluation.inputs.pairing import Inputs
 from evaluation.inputs.plausibility import implausible
 from evaluation.inputs.pose_files import (
@@ -30,7 +28,6 @@ from evaluation.inputs.pose_files import (
     without_joints_at_origin,
 )
 from evaluation.inputs.validation import FPS_TOLERANCE, check_track, fps_fault, windows_of
-from evaluation.options import Options
 from evaluation.problems import Refused, nothing_left, plain_message, refuse
 from evaluation.protocol import Protocol
 from evaluation.result import Pose, Problem, Side
@@ -87,38 +84,24 @@ class ExtractedMotion:
     warnings: list[str] = field(default_factory=list)
 
 
-def extract_motion(
-    inputs: Inputs,
-    saved: ExtractedSide | None,
-    protocol: Protocol,
-    wanted: Wanted,
-    keypoints: VideoKeypoints | None,
-    cache: FeatureCache,
-    options: Options,
-) -> ExtractedMotion:
+def extract_motion(inputs: Inputs, saved: ExtractedSide | None, how: Extraction) -> ExtractedMotion:
     """The motion of both sides, with the beats of its music.
 
     Args:
         saved: the reference, where its features were saved.
-        keypoints: finds the performer of videos; ``None`` where videos are not taken.
 
     Raises:
-        Refused: files are unusable, and neither the protocol nor ``options`` lets them pass; nothing is left.
+        Refused: files are unusable, and neither the protocol nor the options let them pass; nothing is left.
         MadanceError: two pose backends meet.
     """
+    protocol, options = how.protocol, how.options
     options.on_total(len(inputs.match.predictions) + len(inputs.reference_files))
-    how = (protocol, wanted, keypoints, options.on_clip)
-    real = saved or extract_side(inputs.reference_files, "reference", *how, resample_fps=options.resample_fps)
+    real = saved or extract_side(inputs.reference_files, "reference", how)
     made = extract_side(
-        inputs.prediction_files,
-        "prediction",
-        *how,
-        skeleton=real.skeleton or None,
-        reference_fps=real.fps,
-        resample_fps=options.resample_fps,
+        inputs.prediction_files, "prediction", how, skeleton=real.skeleton or None, reference_fps=real.fps
     )
-    beats = find_music_beats(inputs.music, inputs.clips, protocol, cache, options.jobs)
-    pose = _pose(made, real, protocol, keypoints, options)
+    beats = find_music_beats(inputs.music, inputs.clips, protocol, how.cache, options.jobs)
+    pose = _pose(made, real, how)
     problems = [*real.problems, *made.problems, *(beats.problems if beats else [])]
     listed = [*inputs.problems, *problems]
     refuse(listed, protocol, options)
@@ -137,14 +120,10 @@ def extract_motion(
 def extract_side(
     files: Mapping[str, Path],
     side: Side,
-    protocol: Protocol,
-    wanted: Wanted,
-    keypoints: VideoKeypoints | None = None,
-    on_clip: Callable[[], None] = lambda: None,
+    how: Extraction,
     *,
     skeleton: str | None = None,
     reference_fps: Mapping[str, float | None] | None = None,
-    resample_fps: float | None = None,
 ) -> ExtractedSide:
     """Read, check, cut and measure every file of a side.
 
@@ -153,10 +132,9 @@ def extract_side(
         skeleton: the one clips must have where the protocol says "that of the reference"; that of the first clip by
             default.
         reference_fps: frame rate of each clip of the reference, where the protocol asks for it.
-        resample_fps: frame rate every clip is brought to.
     """
-    reading = _Reading(side, files, protocol, wanted, keypoints, skeleton, reference_fps or {}, resample_fps)
-    parts = [part for batch in _batches(reading.clips(on_clip)) if (part := reading.rows(batch)) is not None]
+    reading = _Reading(side, files, how, skeleton, reference_fps or {})
+    parts = [part for batch in _batches(reading.clips()) if (part := reading.rows(batch)) is not None]
     return ExtractedSide(
         table=concatenate(parts) if parts else None,
         fps=reading.fps,
@@ -173,22 +151,23 @@ class _Reading:
 
     side: Side
     files: Mapping[str, Path]
-    protocol: Protocol
-    wanted: Wanted
-    keypoints: VideoKeypoints | None
+    how: Extraction
     skeleton: str | None
     reference_fps: Mapping[str, float | None]
-    resample_fps: float | None = None
     fps: dict[str, float | None] = field(default_factory=dict)
     origins: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     oddities: dict[str, list[str]] = field(default_factory=dict)
 
-    def clips(self, on_clip: Callable[[], None]) -> Iterator[list[Window]]:
+    @property
+    def protocol(self) -> Protocol:
+        return self.how.protocol
+
+    def clips(self) -> Iterator[list[Window]]:
         """The windows of every clip that can be used."""
         for clip, path in self.files.items():
             track = self._usable(clip, path)
-            on_clip()
+            self.how.options.on_clip()
             if track is None:
                 continue
             windows, start = [], 0
@@ -244,7 +223,7 @@ class _Reading:
 
         A file of keypoints that gives no rate is taken to be of its reference's, which is said.
         """
-        target = self.resample_fps
+        target = self.how.options.resample_fps
         if target is None and self.protocol.kind == "corrected" and self.protocol.clips.fps == "reference":
             target = expected
         if target is None:
@@ -268,13 +247,13 @@ class _Reading:
             return read_motion_file(path, self.protocol.clips.skeleton if one_body else None)
         if not is_a(path, "video"):
             return read_keypoint_file(path)
-        if self.keypoints is None:
+        if self.how.keypoints is None:
             raise MediaError("is a video, and no pose backend was given", reason="no_backend")
-        return self.keypoints.track(path)
+        return self.how.keypoints.track(path)
 
     def rows(self, clips: Sequence[list[Window]]) -> FeatureTable | None:
         """Some clips measured together where the definition allows it, each alone where it may refuse one."""
-        definition, per_clip = self.protocol.definition, self.wanted.per_clip
+        definition, per_clip = self.protocol.definition, self.how.wanted.per_clip
         if definition != "corrected":
             return motion_rows([window for clip in clips for window in clip], definition, per_clip)
         parts = []
@@ -312,18 +291,13 @@ def _batches(clips: Iterator[list[Window]]) -> Iterator[list[list[Window]]]:
         yield batch
 
 
-def _pose(
-    made: ExtractedSide,
-    real: ExtractedSide,
-    protocol: Protocol,
-    keypoints: VideoKeypoints | None,
-    options: Options,
-) -> Pose | None:
+def _pose(made: ExtractedSide, real: ExtractedSide, how: Extraction) -> Pose | None:
     """Where the keypoints come from; two backends never meet unasked."""
-    if protocol.input != "keypoints2d" or not made.origins or not real.origins:
+    keypoints = how.keypoints
+    if how.protocol.input != "keypoints2d" or not made.origins or not real.origins:
         return None
     mixed = made.origins != real.origins or len(made.origins) > 1
-    if mixed and not options.mix_backends:
+    if mixed and not how.options.mix_backends:
         raise MadanceError(
             f"the predictions' keypoints come from {', '.join(made.origins)}, the reference's from "
             f"{', '.join(real.origins)}: two pose backends are two measurements. Extract both sides with one "

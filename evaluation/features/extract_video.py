@@ -7,27 +7,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.features.cache import FeatureCache
+from evaluation.features.extraction import Extraction
 from evaluation.features.extractors import Extractors, load_extractors
 from evaluation.features.keypoints import VideoKeypoints
 from evaluation.features.table import FeatureTable, concatenate
 from evaluation.features.video.passes import extract_pair, extract_video
-from evaluation.features.wanted import Wanted
 from evaluation.inputs.discovery import Folder
 from evaluation.inputs.pairing import Inputs
-from evaluation.options import Options
 from evaluation.problems import Refused, nothing_left
 from evaluation.protocol import Protocol
 from evaluation.result import Problem, Side, Viewing
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["ExtractedVideos", "extract_videos"]
 
@@ -43,36 +37,29 @@ class ExtractedVideos:
         no_keypoints: why there are no keypoints, where they were asked for and cannot be had.
     """
 
-    tables: Mapping[Side, FeatureTable]
-    missing: Mapping[str, str]
-    viewing: Viewing
-    problems: list[Problem]
-    warnings: list[str]
+    tables: Mapping[Side, FeatureTable] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    viewing: Viewing | None = None
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     no_keypoints: str | None = None
 
 
-def extract_videos(
-    inputs: Inputs,
-    protocol: Protocol,
-    wanted: Wanted,
-    keypoints: VideoKeypoints | None,
-    cache: FeatureCache,
-    options: Options,
-) -> ExtractedVideos:
+def extract_videos(inputs: Inputs, how: Extraction) -> ExtractedVideos:
     """Look at every video of a run once, or remember what was seen.
 
-    Args:
-        keypoints: finds the performer in the same pass, where the protocol has metrics of motion.
+    The pass over a video finds the performer too, where the protocol has metrics of motion.
 
     Raises:
         Refused: no video of the predictions can be scored.
     """
-    extractors = load_extractors(protocol, wanted, options.weights, options.device)
+    protocol, options = how.protocol, how.options
+    extractors = load_extractors(protocol, how.wanted, options.weights, options.device)
+    no_keypoints = how.keypoints.unusable() if how.keypoints else None
     if protocol.pairs is not None:
-        tables, no_keypoints = _pairs(inputs, extractors, cache, options), None
+        tables = _pairs(inputs, extractors, how)
     else:
-        no_keypoints = keypoints.unusable() if keypoints else None
-        tables = _videos(inputs, extractors, None if no_keypoints else keypoints, cache, options)
+        tables = _videos(inputs, extractors, None if no_keypoints else how.keypoints, how)
     problems = [*_faults(tables, inputs), *_without_value(tables, extractors, inputs)]
     if all(tables["prediction"].faults):
         raise Refused([*inputs.problems, *problems] or [nothing_left(inputs.predictions.path.name)])
@@ -90,9 +77,9 @@ def _videos(
     inputs: Inputs,
     extractors: Extractors,
     keypoints: VideoKeypoints | None,
-    cache: FeatureCache,
-    options: Options,
+    how: Extraction,
 ) -> dict[Side, FeatureTable]:
+    cache, options = how.cache, how.options
     files: dict[Side, dict[str, Path]] = {
         "prediction": inputs.prediction_files,
         "reference": inputs.reference_files,
@@ -111,9 +98,8 @@ def _videos(
     return {side: concatenate(found) for side, found in rows.items() if found}
 
 
-def _pairs(
-    inputs: Inputs, extractors: Extractors, cache: FeatureCache, options: Options
-) -> dict[Side, FeatureTable]:
+def _pairs(inputs: Inputs, extractors: Extractors, how: Extraction) -> dict[Side, FeatureTable]:
+    cache, options = how.cache, how.options
     real = inputs.reference_files
     options.on_total(len(real))
     rows: dict[Side, list[FeatureTable]] = {"prediction": [], "reference": []}

@@ -19,8 +19,6 @@ import numpy.typing as npt
 
 from evaluation.features.cache import FeatureCache
 from evaluation.inputs.pose_files import Track
-from evaluation.options import Options
-from evaluation.protocol import Protocol
 from madata.errors import MediaError, MissingDependencyError, WeightsError
 from madata.files import read_npz, sha256_bytes, write_npz
 from madata.skeletons import skeleton
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from madata.pose import PoseBackend
     from madata.video import Decoder, DecodeReport, Frame
 
-__all__ = ["VideoKeypoints", "damage_of", "keypoints_of", "performer_of"]
+__all__ = ["VideoKeypoints", "damage_of", "performer_of"]
 
 OnFrame = Callable[["Decoder", "Frame"], None]
 
@@ -139,13 +137,6 @@ class VideoKeypoints:
             origin=self.origin,
             oddities=(oddities,) if oddities else (),
         )
-
-
-def keypoints_of(protocol: Protocol, cache: FeatureCache, options: Options) -> VideoKeypoints | None:
-    """What finds the performer of videos, where the protocol is about keypoints."""
-    if protocol.input != "keypoints2d":
-        return None
-    return VideoKeypoints(options.backend, cache, options.device, options.weights)
 
 
 def damage_of(report: DecodeReport) -> str:

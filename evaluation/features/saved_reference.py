@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.features.cache import FeatureCache
 from evaluation.features.extract_motion import ExtractedSide, extract_side
-from evaluation.features.keypoints import keypoints_of
+from evaluation.features.extraction import Extraction
 from evaluation.features.music import attach_beats, find_music_beats
 from evaluation.features.store import read_tables, write_tables
 from evaluation.features.wanted import Wanted
@@ -84,13 +83,11 @@ def save_reference(
         Refused: a file is unusable, and neither the protocol nor ``options`` lets it pass.
     """
     options = options or Options()
-    cache = FeatureCache(options.cache)
+    how = Extraction.of(protocol, wanted, options)
     folder = find_clips(reference, protocol.input, side="reference")
     sounds = find_sounds(music, folder, folder.files, table=options.music_map) if wanted.music else None
-    keypoints = keypoints_of(protocol, cache, options)
-    how = (protocol, wanted, keypoints, options.on_clip)
-    side = extract_side(folder.files, "reference", *how, resample_fps=options.resample_fps)
-    beats = find_music_beats(sounds, folder.files, protocol, cache, options.jobs)
+    side = extract_side(folder.files, "reference", how)
+    beats = find_music_beats(sounds, folder.files, protocol, how.cache, options.jobs)
     problems = [*folder.problems, *side.problems, *(beats.problems if beats else [])]
     refuse(problems, protocol, options)
     if side.table is None:
@@ -100,7 +97,7 @@ def save_reference(
         "protocol": protocol.sha256,
         "skeleton": side.skeleton,
         "origins": list(side.origins),
-        "sha256": {clip: cache.sha256(path) for clip, path in folder.files.items()},
+        "sha256": {clip: how.cache.sha256(path) for clip, path in folder.files.items()},
         "fps": side.fps,
         "files": {clip: path.name for clip, path in folder.files.items()},
         "problems": [problem.model_dump() for problem in problems],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from evaluation.features.cache import FeatureCache
+from evaluation.features.music import MusicBeats
 from evaluation.features.saved_reference import SavedReference
 from evaluation.features.table import RunFeatures
 from evaluation.inputs.discovery import clip_records, set_sha256
@@ -95,7 +96,7 @@ def dataset_of(
     cache: FeatureCache,
     *,
     saved: SavedReference | None = None,
-    music_sha256: Mapping[str, str] | None = None,
+    beats: MusicBeats | None = None,
     limit: int | None = None,
 ) -> Dataset:
     """Which clips were asked for and which were scored, with the hashes of their files.
@@ -106,7 +107,7 @@ def dataset_of(
     made = {clip: cache.sha256(path) for clip, path in inputs.prediction_files.items()}
     real = {clip: cache.sha256(path) for clip, path in inputs.reference_files.items()}
     real = saved.sha256 if saved else real
-    heard = music_sha256 or {}
+    heard = beats.sha256 if beats else {}
     seen, of_reference = (
         set(features.videos[side].scored_clips) if side in features.videos else set()
         for side in ("prediction", "reference")
@@ -120,7 +121,7 @@ def dataset_of(
         name=name,
         split=inputs.split.name if inputs.split else None,
         reference_sha256=set_sha256(real),
-        music_sha256=None if music_sha256 is None else set_sha256(heard),
+        music_sha256=set_sha256(heard) if beats else None,
         n_expected=len(inputs.match.expected),
         n_scored=len(scored),
         n_reference=len(of_reference),

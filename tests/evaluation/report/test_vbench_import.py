@@ -39,7 +39,7 @@ def test_numbers_are_taken_over_and_units_put_right(tmp_path):
     result = import_vbench(upstream(tmp_path / "wan_eval_results.json")).result
     assert (result.system.name, result.protocol.name, result.dataset.n_scored) == ("wan", "vbench", 3)
     quality = result.metric("imaging_quality")
-    assert quality.value == 0.6 and quality.ci95[0] < 0.6 < quality.ci95[1] < 1
+    assert quality.value == 0.6 and quality.ci95 is None and "there are 3" in quality.caution
     assert result.metric("subject_consistency").value == 0.72
     assert result.metric("subject_consistency_video_mean").value == pytest.approx(0.8)
     assert result.metric("background_consistency_video_mean").value == pytest.approx(2.3 / 3)
