@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.systems import Card, Loaded, Request, fit_motion, system
-from mace_dance.motion.system import loaded_from
-from madata.devices import on_device
-from madata.errors import MadanceError, MediaError, WeightsError
+from baselines.motion_system import PretrainedSystem
+from evaluation.systems import Card, Request, fit_motion, system
+from madata.errors import MadanceError, MediaError
 
 if TYPE_CHECKING:
     from baselines.bailando.model import Bailando, BailandoConfig
@@ -38,30 +37,22 @@ CARD = Card(
 _HELD_FRAMES = 2
 
 
-@system("bailando", task="motion", fps=60, card=CARD)
-class BailandoSystem:
+@system("bailando", task="motion", fps=60, card=CARD, weights=("bailando",))
+class BailandoSystem(PretrainedSystem["Bailando", "BailandoConfig"]):
     """See the module."""
 
-    def __init__(self, weights: str | None = None) -> None:
-        """See the module for the option."""
-        self._given = weights
-        self._device = "cpu"
-        self._model: Pretrained[Bailando, BailandoConfig] | None = None
-        self.loaded: Loaded | None = None
+    name = "bailando"
+    card = CARD
 
-    def setup(self, device: str) -> None:
-        """Load the weights.
+    def load(self, path: Path) -> Pretrained[Bailando, BailandoConfig]:
+        """From a model folder or the authors' experiments.
 
         Raises:
-            WeightsError: there are none, or they are those of another network; the message holds the command.
+            WeightsError: see :func:`baselines.bailando.model.load_bailando`.
         """
         from baselines.bailando.model import load_bailando
 
-        path = self._find()
-        model = load_bailando(path)
-        on_device(model.network, device)
-        self._device, self._model = device, model
-        self.loaded = loaded_from(path, CARD, model.network, model.info)
+        return load_bailando(path)
 
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many codes.
@@ -69,10 +60,7 @@ class BailandoSystem:
         Raises:
             WeightsError: there are no weights.
         """
-        path = self._find()
-        if not path.is_dir():
-            raise WeightsError(f"{path}: no such folder")
-        return [f"weights {path}", f"{_codes(request)} codes of 8 frames for each half of the body"]
+        return [f"weights {self.found()}", f"{_codes(request)} codes of 8 frames for each half of the body"]
 
     def generate(self, request: Request) -> Motion3D:
         """The dance.
@@ -84,22 +72,10 @@ class BailandoSystem:
 
         from baselines.bailando.model import dance_to, motion_of_poses
 
-        if self._model is None:
-            raise MadanceError("bailando: setup(device) comes before generate(request)")
-        network = self._model.network.to(self._device)
+        network = self.on_accelerator().network
         music = torch.as_tensor(self._music(request)[None], device=self._device)
         poses = dance_to(network, music)[0].cpu().numpy()
         return fit_motion(motion_of_poses(poses), request.fps, request.num_frames)
-
-    def release(self) -> None:
-        """Leave the accelerator until the next clip."""
-        if self._model is not None:
-            self._model.network.to("cpu")
-
-    def _find(self) -> Path:
-        from madata.weights import find
-
-        return find("bailando") if self._given is None else Path(self._given).expanduser()
 
     def _music(self, request: Request) -> FloatArray:
         """(N, 438) features at 7.5 frames per second."""

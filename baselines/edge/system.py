@@ -23,10 +23,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.systems import Card, Loaded, Request, fit_motion, system
-from mace_dance.motion.system import loaded_from
-from madata.devices import on_device
-from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
+from baselines.motion_system import PretrainedSystem
+from evaluation.systems import Card, Request, fit_motion, system
+from madata.errors import ConfigError, MadanceError, MediaError
 
 if TYPE_CHECKING:
     from baselines.edge.network import Edge, EdgeConfig
@@ -48,38 +47,35 @@ _HELD_FRAMES = 2
 
 
 @system("edge", task="motion", fps=30, card=CARD, weights=("edge",))
-class EdgeSystem:
+class EdgeSystem(PretrainedSystem["Edge", "EdgeConfig"]):
     """See the module."""
+
+    name = "edge"
+    card = CARD
 
     def __init__(self, weights: str | None = None, features: str | None = None) -> None:
         """See the module for the options."""
-        self._given = weights
+        super().__init__(weights)
         self._features = None if features is None else Path(features).expanduser()
-        self._device = "cpu"
-        self._model: Pretrained[Edge, EdgeConfig] | None = None
         self._jukebox: Callable[[Path], FloatArray] | None = None
-        self.loaded: Loaded | None = None
 
-    def setup(self, device: str) -> None:
-        """Load the weights.
+    def load(self, path: Path) -> Pretrained[Edge, EdgeConfig]:
+        """From a model folder or a ``checkpoint.pt``.
 
         Raises:
-            WeightsError: there are none, or they are those of another network; the message holds the command.
+            WeightsError: see :func:`baselines.edge.network.load_edge`.
             ConfigError: the network takes other music features than there are.
         """
         from baselines.edge.jukebox import JUKEBOX_WIDTH
         from baselines.edge.network import load_edge
 
-        path = self._find()
         model = load_edge(path)
         if model.config.music_features not in (35, JUKEBOX_WIDTH) and self._features is None:
             raise ConfigError(
                 f"{path}: takes {model.config.music_features} music features a frame, neither 35 nor "
                 f"{JUKEBOX_WIDTH}: give a folder of them (--set features=FOLDER)"
             )
-        on_device(model.network, device)
-        self._device, self._model = device, model
-        self.loaded = loaded_from(path, CARD, model.network, model.info)
+        return model
 
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many windows.
@@ -87,11 +83,8 @@ class EdgeSystem:
         Raises:
             WeightsError: there are no weights.
         """
-        path = self._find()
-        if not path.exists():
-            raise WeightsError(f"{path}: no such checkpoint or model folder")
         return [
-            f"weights {path}",
+            f"weights {self.found()}",
             f"{request.duration_s:g} s in windows that overlap by half, two passes a step",
         ]
 
@@ -107,10 +100,8 @@ class EdgeSystem:
         from baselines.edge.network import sample_edge_long, stitch
         from mace_dance.motion.diffusion import cosine_schedule, seeded_noise
 
-        if self._model is None:
-            raise MadanceError("edge: setup(device) comes before generate(request)")
-        model, device = self._model, self._device
-        network, config = model.network.to(device), model.config
+        model, device = self.on_accelerator(), self._device
+        network, config = model.network, model.config
         count = windows_needed(max(1, round(request.duration_s * FPS)), config.frames)
         music = torch.as_tensor(self._music(request, count, config), device=device)
         noise = seeded_noise([request.seed], count * config.frames, config.features, device)
@@ -122,16 +113,6 @@ class EdgeSystem:
         )
         motion = stitch(model.normaliser.unnormalise(normalised).cpu().numpy())
         return fit_motion(motion, request.fps, request.num_frames)
-
-    def release(self) -> None:
-        """Leave the accelerator until the next clip."""
-        if self._model is not None:
-            self._model.network.to("cpu")
-
-    def _find(self) -> Path:
-        from madata.weights import find
-
-        return find("edge") if self._given is None else Path(self._given).expanduser()
 
     def _music(self, request: Request, count: int, config: EdgeConfig) -> FloatArray:
         """(W, T, K) features of the windows."""

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluation.systems import Card, Loaded, Request, fit_motion, system
-from mace_dance.motion.system import loaded_from, music_for
-from madata.devices import on_device
-from madata.errors import MadanceError, MediaError, WeightsError
+from baselines.motion_system import PretrainedSystem
+from evaluation.systems import Card, Request, fit_motion, system
+from mace_dance.motion.system import music_for
+from madata.errors import MediaError
 
 if TYPE_CHECKING:
     from baselines.fact.network import Fact, FactConfig
@@ -38,32 +38,29 @@ CARD = Card(
 
 
 @system("fact", task="motion", fps=60, card=CARD, weights=("fact",))
-class FactSystem:
+class FactSystem(PretrainedSystem["Fact", "FactConfig"]):
     """See the module."""
+
+    name = "fact"
+    card = CARD
 
     def __init__(self, weights: str | None = None, seed_motion: str | None = None) -> None:
         """See the module for the options."""
-        self._given = weights
+        super().__init__(weights)
         self._seed_motion = None if seed_motion is None else Path(seed_motion).expanduser()
-        self._device = "cpu"
-        self._model: Pretrained[Fact, FactConfig] | None = None
-        self.loaded: Loaded | None = None
 
-    def setup(self, device: str) -> None:
-        """Load the weights.
+    def load(self, path: Path) -> Pretrained[Fact, FactConfig]:
+        """From a model folder or a TensorFlow checkpoint; the seed motion is looked at, too.
 
         Raises:
-            WeightsError: there are none, or they are those of another network; the message holds the command.
+            WeightsError: see :func:`baselines.fact.network.load_fact`.
             MediaError: the seed motion cannot be read or is too short.
         """
         from baselines.fact.network import load_fact
 
-        path = self._find()
         model = load_fact(path)
         self._seed(model.config.seed_frames)
-        on_device(model.network, device)
-        self._device, self._model = device, model
-        self.loaded = loaded_from(path, CARD, model.network, model.info)
+        return model
 
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many frames.
@@ -71,10 +68,7 @@ class FactSystem:
         Raises:
             WeightsError: there are no weights.
         """
-        path = self._find()
-        if not path.is_dir() and not path.with_name(f"{path.name}.index").is_file():
-            raise WeightsError(f"{path}: no such checkpoint or model folder")
-        return [f"weights {path}", f"{round(request.duration_s * 60)} frames, one pass each"]
+        return [f"weights {self.found()}", f"{round(request.duration_s * 60)} frames, one pass each"]
 
     def generate(self, request: Request) -> Motion3D:
         """The dance.
@@ -86,9 +80,8 @@ class FactSystem:
 
         from baselines.fact.network import FPS, continue_dance, motion_of_vectors
 
-        if self._model is None:
-            raise MadanceError("fact: setup(device) comes before generate(request)")
-        network, config = self._model.network.to(self._device), self._model.config
+        model = self.on_accelerator()
+        network, config = model.network, model.config
         heard = music_for(request, FPS)
         steps, before = len(heard), config.seed_frames
         music = np.zeros(
@@ -102,16 +95,6 @@ class FactSystem:
             steps,
         )
         return fit_motion(motion_of_vectors(vectors[0].cpu().numpy()), request.fps, request.num_frames)
-
-    def release(self) -> None:
-        """Leave the accelerator until the next clip."""
-        if self._model is not None:
-            self._model.network.to("cpu")
-
-    def _find(self) -> Path:
-        from madata.weights import find
-
-        return find("fact") if self._given is None else Path(self._given).expanduser()
 
     def _seed(self, frames: int) -> FloatArray:
         """(S, 225) of what is danced before the music."""

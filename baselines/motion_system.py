@@ -1,0 +1,104 @@
+"""What the ``motion`` systems with weights have in common: finding them, loading them, holding the accelerator.
+
+A method says its ``name`` (of the system and of its weights), its ``card`` and how a path is loaded; see
+:mod:`baselines.fact.system` for a short one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+
+from evaluation.systems import Card, Loaded
+from mace_dance.motion.system import loaded_from
+from madata.devices import on_device
+from madata.errors import MadanceError, WeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mace_dance.motion.config import NetworkConfig
+    from mace_dance.motion.pretrained import Pretrained
+
+__all__ = ["PretrainedSystem"]
+
+Network = TypeVar("Network", bound="nn.Module")
+Config = TypeVar("Config", bound="NetworkConfig")
+
+
+class PretrainedSystem(Generic[Network, Config]):
+    """A network that is loaded once and comes to the accelerator for a clip.
+
+    Attributes:
+        loaded: what ``setup`` has loaded.
+
+    Args:
+        weights: path of the weights; by default what ``madance weights`` knows under the method's name.
+    """
+
+    name: ClassVar[str]
+    card: ClassVar[Card]
+
+    def __init__(self, weights: str | None = None) -> None:
+        self._given = weights
+        self._device = "cpu"
+        self._model: Pretrained[Network, Config] | None = None
+        self.loaded: Loaded | None = None
+
+    def load(self, path: Path) -> Pretrained[Network, Config]:
+        """The model of a path that may hold it.
+
+        Raises:
+            WeightsError: it does not; the message says what it holds.
+        """
+        raise NotImplementedError
+
+    def setup(self, device: str) -> None:
+        """Load the weights.
+
+        Raises:
+            WeightsError: there are none, or they are those of another network; the message holds the command.
+            ConfigError: the model takes what there is not, or the device cannot be used.
+        """
+        path = self.find()
+        model = self.load(path)
+        on_device(model.network, device)
+        self._device, self._model = device, model
+        self.loaded = loaded_from(path, self.card, model.network, model.info)
+
+    def find(self) -> Path:
+        """Where the weights should be; for a checkpoint of several files, their name without suffixes.
+
+        Raises:
+            WeightsError: none are named, and none are installed.
+        """
+        from madata.weights import find
+
+        return find(self.name) if self._given is None else Path(self._given).expanduser()
+
+    def found(self) -> Path:
+        """The weights, which are there; for ``plan``.
+
+        Raises:
+            WeightsError: they are not.
+        """
+        path = self.find()
+        if not path.exists() and not path.with_name(f"{path.name}.index").is_file():
+            raise WeightsError(f"{path}: no such checkpoint or model folder")
+        return path
+
+    def on_accelerator(self) -> Pretrained[Network, Config]:
+        """The model, its network on the device; for ``generate``.
+
+        Raises:
+            MadanceError: ``setup`` was not called.
+        """
+        if self._model is None:
+            raise MadanceError(f"{self.name}: setup(device) comes before generate(request)")
+        self._model.network.to(self._device)
+        return self._model
+
+    def release(self) -> None:
+        """Leave the accelerator until the next clip."""
+        if self._model is not None:
+            self._model.network.to("cpu")
