@@ -15,7 +15,7 @@ import numpy as np
 
 from evaluation.features.motion.rows import Window, motion_rows
 from evaluation.features.table import FeatureTable
-from evaluation.inputs.pose_files import Track, convert_track
+from evaluation.inputs.pose_files import JointTrack, convert_track
 from evaluation.metrics.measure import measure
 from evaluation.metrics.tables import Tables
 from evaluation.protocol import Protocol, load_protocol
@@ -60,7 +60,7 @@ def features_of(clips: np.ndarray, protocol: Protocol) -> FeatureTable:
     """Features of clips (N, T, 25, 3) by ``protocol``."""
     windows = []
     for index, clip in enumerate(clips.astype(np.float64)):
-        track = Track(clip[..., [1, 0]], clip[..., 2], "coco-25", FPS, "-y", EXTRACTOR)
+        track = JointTrack(clip[..., [1, 0]], clip[..., 2], "coco-25", FPS, "-y", EXTRACTOR)
         windows.append(Window(f"c{index:04d}", 0, 0.0, convert_track(track, protocol.clips.skeleton)))
     return motion_rows(windows, protocol.definition, {})
 

@@ -33,11 +33,11 @@ __all__ = [
     "Generation",
     "Metric",
     "Network",
-    "Pose",
+    "PoseSource",
     "Problem",
     "ProtocolRef",
     "Result",
-    "System",
+    "SystemRecord",
     "Verification",
     "Viewing",
     "as_far_as_comparable",
@@ -155,7 +155,7 @@ def labelled(name: str, label: str | None) -> str:
     return f"{name} ({label})" if label else name
 
 
-class System(ClosedModel):
+class SystemRecord(ClosedModel):
     """What made the predictions. Only ``name`` is known of a folder of files."""
 
     name: str
@@ -210,7 +210,7 @@ class Dataset(ClosedModel):
     files: dict[str, FileHashes] = Field(default_factory=dict)
 
 
-class Pose(ClosedModel):
+class PoseSource(ClosedModel):
     """Where 2D keypoints come from; keypoints of two backends are not comparable.
 
     Attributes:
@@ -314,10 +314,10 @@ class Result(ClosedModel):
     status: Literal["complete", "partial", "failed"]
     errors: list[Problem] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
-    system: System
+    system: SystemRecord
     protocol: ProtocolRef
     dataset: Dataset
-    pose: Pose | None = None
+    pose: PoseSource | None = None
     viewing: Viewing | None = None
     generation: Generation | None = None
     metrics: list[Metric]

@@ -253,12 +253,9 @@ def test_no_two_public_things_have_one_name():
 NAMESAKES = {
     "Column",
     "Entry",
-    "Pose",
     "Run",
-    "System",
     "Track",
     "Verdict",
-    "Wanted",
     "check",
     "column_of",
     "convert",

@@ -20,7 +20,7 @@ from evaluation.features.table import FeatureTable, RunFeatures, concatenate
 from evaluation.inputs.pairing import Inputs
 from evaluation.inputs.plausibility import implausible
 from evaluation.inputs.pose_files import (
-    Track,
+    JointTrack,
     convert_track,
     read_keypoint_file,
     read_motion_file,
@@ -30,7 +30,7 @@ from evaluation.inputs.pose_files import (
 from evaluation.inputs.validation import FPS_TOLERANCE, check_track, fps_fault, windows_of
 from evaluation.problems import Refused, nothing_left, plain_message, refuse
 from evaluation.protocol import Protocol
-from evaluation.result import Pose, Problem, Side
+from evaluation.result import PoseSource, Problem, Side
 from madata.errors import MadanceError, MediaError, MissingDependencyError, WeightsError
 from madata.formats import is_a
 
@@ -79,7 +79,7 @@ class ExtractedMotion:
     reference: FeatureTable | None = None
     absent: str = RunFeatures.no_motion
     beats: MusicBeats | None = None
-    pose: Pose | None = None
+    pose: PoseSource | None = None
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -96,16 +96,20 @@ def extract_motion(inputs: Inputs, saved: ExtractedSide | None, how: Extraction)
     """
     protocol, options = how.protocol, how.options
     options.on_total(len(inputs.match.predictions) + len(inputs.reference_files))
-    real = saved or extract_side(inputs.reference_files, "reference", how)
-    made = extract_side(
-        inputs.prediction_files, "prediction", how, skeleton=real.skeleton or None, reference_fps=real.fps
+    reference = saved or extract_side(inputs.reference_files, "reference", how)
+    prediction = extract_side(
+        inputs.prediction_files,
+        "prediction",
+        how,
+        skeleton=reference.skeleton or None,
+        reference_fps=reference.fps,
     )
     beats = find_music_beats(inputs.music, inputs.clips, protocol, how.cache, options.jobs)
-    pose = _pose(made, real, how)
-    problems = [*real.problems, *made.problems, *(beats.problems if beats else [])]
+    pose = _pose(prediction, reference, how)
+    problems = [*reference.problems, *prediction.problems, *(beats.problems if beats else [])]
     listed = [*inputs.problems, *problems]
     refuse(listed, protocol, options)
-    kept = _usable(made.table, real.table, listed, protocol)
+    kept = _usable(prediction.table, reference.table, listed, protocol)
     if kept is None:
         raise Refused(listed or [nothing_left(inputs.predictions.path.name)])
     return ExtractedMotion(
@@ -113,7 +117,7 @@ def extract_motion(inputs: Inputs, saved: ExtractedSide | None, how: Extraction)
         beats=beats,
         pose=pose,
         problems=problems,
-        warnings=[*made.warnings, *real.warnings, *(beats.warnings if beats else [])],
+        warnings=[*prediction.warnings, *reference.warnings, *(beats.warnings if beats else [])],
     )
 
 
@@ -176,7 +180,7 @@ class _Reading:
                 start += window.frames
             yield windows
 
-    def _usable(self, clip: str, path: Path) -> Track | None:
+    def _usable(self, clip: str, path: Path) -> JointTrack | None:
         """The clip as the protocol wants it, or ``None`` after its problems were noted."""
         rule, strict = self.protocol.clips, self.protocol.kind == "corrected"
         try:
@@ -218,7 +222,7 @@ class _Reading:
         rates = Counter(rate for rate in self.reference_fps.values() if rate is not None)
         return rates.most_common(1)[0][0] if rates else None
 
-    def _at_rate(self, track: Track, expected: float | None, path: Path) -> Track:
+    def _at_rate(self, track: JointTrack, expected: float | None, path: Path) -> JointTrack:
         """The track at the rate asked for, or, in a corrected protocol, at that of the reference.
 
         A file of keypoints that gives no rate is taken to be of its reference's, which is said.
@@ -239,7 +243,7 @@ class _Reading:
     def _odd(self, reason: str, path: Path, message: str) -> None:
         self.oddities.setdefault(reason, []).append(f"{path.name}: {message}")
 
-    def _read(self, path: Path) -> Track:
+    def _read(self, path: Path) -> JointTrack:
         if self.protocol.input == "motion3d":
             # One body for all, so that a dance is the same dance in every format. LODGE's scripts put whatever they
             # read on SMPL-X as well; the other published ones take the joints as they come.
@@ -291,23 +295,23 @@ def _batches(clips: Iterator[list[Window]]) -> Iterator[list[list[Window]]]:
         yield batch
 
 
-def _pose(made: ExtractedSide, real: ExtractedSide, how: Extraction) -> Pose | None:
+def _pose(prediction: ExtractedSide, reference: ExtractedSide, how: Extraction) -> PoseSource | None:
     """Where the keypoints come from; two backends never meet unasked."""
     keypoints = how.keypoints
-    if how.protocol.input != "keypoints2d" or not made.origins or not real.origins:
+    if how.protocol.input != "keypoints2d" or not prediction.origins or not reference.origins:
         return None
-    mixed = made.origins != real.origins or len(made.origins) > 1
+    mixed = prediction.origins != reference.origins or len(prediction.origins) > 1
     if mixed and not how.options.mix_backends:
         raise MadanceError(
-            f"the predictions' keypoints come from {', '.join(made.origins)}, the reference's from "
-            f"{', '.join(real.origins)}: two pose backends are two measurements. Extract both sides with one "
+            f"the predictions' keypoints come from {', '.join(prediction.origins)}, the reference's from "
+            f"{', '.join(reference.origins)}: two pose backends are two measurements. Extract both sides with one "
             "backend, or give --mix-backends to compare them all the same (the result is marked)"
         )
     used = keypoints.identity if keypoints and keypoints.used else {}
-    return Pose(
-        prediction="+".join(made.origins),
-        reference="+".join(real.origins),
-        skeleton=made.skeleton,
+    return PoseSource(
+        prediction="+".join(prediction.origins),
+        reference="+".join(reference.origins),
+        skeleton=prediction.skeleton,
         mixed=mixed,
         identity=json.loads(json.dumps(used, default=str)),
     )
@@ -326,15 +330,15 @@ def _usable(
     def lost(side: Side) -> set[str]:
         return {one.clip_id for one in problems if one.dropped and one.side == side}
 
-    made = set(prediction.clip_ids) - lost("prediction") - lost("music")
-    real = set(reference.clip_ids) - lost("reference")
+    of_prediction = set(prediction.clip_ids) - lost("prediction") - lost("music")
+    of_reference = set(reference.clip_ids) - lost("reference")
     if protocol.clips.pairing != "set":
-        made &= real
+        of_prediction &= of_reference
     if protocol.clips.pairing == "intersection":
-        real = made
+        of_reference = of_prediction
     first, second = (
         table.take([row for row, clip in enumerate(table.clip_ids) if clip in clips])
-        for table, clips in ((prediction, made), (reference, real))
+        for table, clips in ((prediction, of_prediction), (reference, of_reference))
     )
     return (first, second) if len(first) and len(second) else None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evaluation.features.cache import FeatureCache
 from evaluation.features.keypoints import VideoKeypoints
-from evaluation.features.wanted import Wanted
+from evaluation.features.wanted import WantedFeatures
 from evaluation.options import Options
 from evaluation.protocol import Protocol
 
@@ -24,13 +24,13 @@ class Extraction:
     """
 
     protocol: Protocol
-    wanted: Wanted
+    wanted: WantedFeatures
     options: Options
     cache: FeatureCache
     keypoints: VideoKeypoints | None
 
     @classmethod
-    def of(cls, protocol: Protocol, wanted: Wanted, options: Options) -> Extraction:
+    def of(cls, protocol: Protocol, wanted: WantedFeatures, options: Options) -> Extraction:
         """With the cache and the pose backend of ``options``; the backend loads when a video asks for it."""
         cache = FeatureCache(options.cache)
         keypoints = None

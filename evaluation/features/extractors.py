@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from evaluation.definitions import PairProtocol
 from evaluation.features.video.one_pass import WEIGHTS, FrameWise, Panel, load_panel
 from evaluation.features.video.scores import DIMENSIONS
-from evaluation.features.wanted import Wanted
+from evaluation.features.wanted import WantedFeatures
 from evaluation.protocol import Protocol
 from evaluation.result import Network
 from madata.errors import ConfigError, MissingDependencyError, WeightsError
@@ -94,7 +94,7 @@ class _Finder:
 
 
 def load_extractors(
-    protocol: Protocol, wanted: Wanted, weights: Path | None = None, device: str = "cpu"
+    protocol: Protocol, wanted: WantedFeatures, weights: Path | None = None, device: str = "cpu"
 ) -> Extractors:
     """Load what ``wanted`` needs, to be used as ``protocol`` says.
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.features.cache import FeatureCache
-from evaluation.inputs.pose_files import Track
+from evaluation.inputs.pose_files import JointTrack
 from madata.errors import MediaError, MissingDependencyError, WeightsError
 from madata.files import read_npz, sha256_bytes, write_npz
 from madata.skeletons import skeleton
@@ -116,7 +116,7 @@ class VideoKeypoints:
     def _stored(self, path: Path) -> Path:
         return self.cache.path("keypoints", self._fingerprint[:16], self.cache.sha256(path))
 
-    def track(self, path: Path) -> Track:
+    def track(self, path: Path) -> JointTrack:
         """Keypoints of the performer of a video, px of the shown picture.
 
         Raises:
@@ -128,7 +128,7 @@ class VideoKeypoints:
         if "nobody" in arrays:
             raise MediaError(str(arrays["nobody"]), reason="no_person")
         oddities = ("truncated", str(arrays["damage"])) if str(arrays["damage"]) else None
-        return Track(
+        return JointTrack(
             points=arrays["xy"].astype(np.float64),
             score=arrays["score"],
             skeleton=self.pose.skeleton,

@@ -12,7 +12,7 @@ from evaluation.features.extract_motion import ExtractedSide, extract_side
 from evaluation.features.extraction import Extraction
 from evaluation.features.music import attach_beats, find_music_beats
 from evaluation.features.store import read_tables, write_tables
-from evaluation.features.wanted import Wanted
+from evaluation.features.wanted import WantedFeatures
 from evaluation.inputs.discovery import find_clips
 from evaluation.inputs.sounds import find_sounds
 from evaluation.options import Options
@@ -70,7 +70,7 @@ def save_reference(
     protocol: Protocol,
     file: Path,
     *,
-    wanted: Wanted,
+    wanted: WantedFeatures,
     music: Path | None = None,
     options: Options | None = None,
 ) -> list[Problem]:

@@ -12,11 +12,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.inputs.pose_files import Track
+from evaluation.inputs.pose_files import JointTrack
 
-__all__ = ["ClipFunction", "FrameByFrame", "Wanted"]
+__all__ = ["ClipFunction", "FrameByFrame", "WantedFeatures"]
 
-ClipFunction = Callable[[Track], float]
+ClipFunction = Callable[[JointTrack], float]
 
 
 class FrameByFrame(Protocol):
@@ -30,7 +30,7 @@ class FrameByFrame(Protocol):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedFeatures:
     """What is wanted of clips.
 
     Attributes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.generate.records import RUN_SCHEMA, Entry, Records
-from evaluation.result import Checkpoint, Generation, System, labelled
+from evaluation.result import Checkpoint, Generation, SystemRecord, labelled
 from madata.errors import MadanceError
 from madata.files import read_json
 
@@ -81,7 +81,7 @@ def _most(values: Any) -> float | None:
     return max((value for value in values if value is not None), default=None)
 
 
-def describe_run(out: Path, name: str | None = None) -> tuple[System, Generation]:
+def describe_run(out: Path, name: str | None = None) -> tuple[SystemRecord, Generation]:
     """What made the clips of a run folder and how fast, in the words of a result file.
 
     The label of a model that does not stand for its system is part of the name: it goes wherever the name goes.
@@ -102,7 +102,7 @@ def describe_run(out: Path, name: str | None = None) -> tuple[System, Generation
     totals = summarise(records, [entry.clip_id for entry in entries], run["data"]["clips"])
     system, loaded = run["system"], run.get("loaded") or {}
     origin = system["origin"]
-    return System(
+    return SystemRecord(
         name=labelled(name or system["name"], loaded.get("label")),
         version=origin["version"],
         task=run["task"],

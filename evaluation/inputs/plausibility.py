@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.inputs.pose_files import Track
+from evaluation.inputs.pose_files import JointTrack
 from madata.motion.kinematics import stature_m
 from madata.skeletons import skeleton
 
@@ -33,11 +33,11 @@ SWAPPED_RATIO = 1.5
 MOST_SCORE = 1.0 + 1e-3
 
 
-def implausible(track: Track) -> list[tuple[str, str]]:
+def implausible(track: JointTrack) -> list[tuple[str, str]]:
     """What a reader must know before using numbers of this clip, as (reason, message); mostly nothing.
 
     Example:
-        >>> standing = Track(np.ones((8, 17, 2)), np.ones((8, 17)), "coco-17", 16.0, "-y", "made")
+        >>> standing = JointTrack(np.ones((8, 17, 2)), np.ones((8, 17)), "coco-17", 16.0, "-y", "made")
         >>> [reason for reason, _ in implausible(standing)]
         ['shares_not_pixels']
     """
@@ -46,7 +46,7 @@ def implausible(track: Track) -> list[tuple[str, str]]:
     return _of_motion(track) if track.score is None else _of_keypoints(track)
 
 
-def _of_motion(track: Track) -> list[tuple[str, str]]:
+def _of_motion(track: JointTrack) -> list[tuple[str, str]]:
     found = []
     joints = skeleton(track.skeleton)
     points = track.points.astype(np.float64)
@@ -66,7 +66,7 @@ def _of_motion(track: Track) -> list[tuple[str, str]]:
     return found
 
 
-def _stature(points: Floats, track: Track) -> float:
+def _stature(points: Floats, track: JointTrack) -> float:
     body = skeleton(track.skeleton)
     bones = np.zeros((body.num_joints, 3))
     for joint, parent in enumerate(body.parents):
@@ -75,7 +75,7 @@ def _stature(points: Floats, track: Track) -> float:
     return stature_m(bones, body)
 
 
-def _of_keypoints(track: Track) -> list[tuple[str, str]]:
+def _of_keypoints(track: JointTrack) -> list[tuple[str, str]]:
     found = []
     score = np.asarray(track.score)
     seen = (score > 0) & (track.points != 0).any(axis=-1)
@@ -94,7 +94,7 @@ def _of_keypoints(track: Track) -> list[tuple[str, str]]:
     return found
 
 
-def _trunk(track: Track, seen: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def _trunk(track: JointTrack, seen: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Mean extent of the trunk across and along the picture; zeros where it is never seen."""
     names = skeleton(track.skeleton).joints
     ends = [[names.index(f"{side}_{joint}") for side in ("left", "right")] for joint in ("shoulder", "hip")]

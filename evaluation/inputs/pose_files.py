@@ -22,7 +22,7 @@ from madata.skeletons import MISSING, mapping, skeleton
 from madata.types import Keypoints2D, Positions3D
 
 __all__ = [
-    "Track",
+    "JointTrack",
     "convert_track",
     "keypoint_track",
     "read_keypoint_file",
@@ -38,7 +38,7 @@ _IN_THE_HEAD = ("jaw", "left_eye", "right_eye")
 
 
 @dataclass(frozen=True)
-class Track:
+class JointTrack:
     """Joint positions of one dancer.
 
     Attributes:
@@ -86,25 +86,25 @@ class Track:
         turned: npt.NDArray[Any] = points @ up_axis_matrix(self.up, "y").T.astype(np.float32)
         return turned
 
-    def cut(self, start: int, stop: int | None) -> Track:
+    def cut(self, start: int, stop: int | None) -> JointTrack:
         """Frames [start, stop)."""
         score = None if self.score is None else self.score[start:stop]
         return replace(self, points=self.points[start:stop], score=score)
 
 
-def keypoint_track(keypoints: Keypoints2D, *, origin: str) -> Track:
+def keypoint_track(keypoints: Keypoints2D, *, origin: str) -> JointTrack:
     """2D keypoints as a track."""
-    return Track(keypoints.xy, keypoints.score, keypoints.skeleton, keypoints.fps, "-y", origin)
+    return JointTrack(keypoints.xy, keypoints.score, keypoints.skeleton, keypoints.fps, "-y", origin)
 
 
-def convert_track(track: Track, target: str) -> Track:
+def convert_track(track: JointTrack, target: str) -> JointTrack:
     """The joints of skeleton ``target``, found by name; joints 2D keypoints lack get position 0 and score 0.
 
     Raises:
         MediaError: a 3D skeleton lacks a joint of ``target``.
 
     Example:
-        >>> clip = Track(np.ones((8, 25, 2)), np.ones((8, 25)), "coco-25", 16.0, "-y", "made")
+        >>> clip = JointTrack(np.ones((8, 25, 2)), np.ones((8, 25)), "coco-25", 16.0, "-y", "made")
         >>> convert_track(clip, "coco-17").points.shape
         (8, 17, 2)
     """
@@ -127,7 +127,7 @@ def convert_track(track: Track, target: str) -> Track:
     return replace(track, points=points.astype(track.points.dtype), score=score, skeleton=target)
 
 
-def read_keypoint_file(path: Path) -> Track:
+def read_keypoint_file(path: Path) -> JointTrack:
     """Keypoints from any file, or folder of one JSON a frame, that :mod:`madata.keypoints` reads.
 
     Raises:
@@ -137,10 +137,10 @@ def read_keypoint_file(path: Path) -> Track:
     from madata.keypoints import read_pose_sequence
 
     found = read_pose_sequence(path)
-    return Track(found.xy, found.score, found.skeleton, found.fps, "-y", found.origin, found.oddities)
+    return JointTrack(found.xy, found.score, found.skeleton, found.fps, "-y", found.origin, found.oddities)
 
 
-def read_motion_file(path: Path, body: str | None = None) -> Track:
+def read_motion_file(path: Path, body: str | None = None) -> JointTrack:
     """3D joints from a motion file: as they are where it holds positions, else by forward kinematics.
 
     Args:
@@ -155,14 +155,14 @@ def read_motion_file(path: Path, body: str | None = None) -> Track:
     found = read_any_motion(path)
     origin, up = suffix_of(path).removeprefix("."), _up_axis(found.up)
     if isinstance(found, Positions3D):
-        return Track(found.positions, None, found.skeleton, found.fps, up, origin, body="positions")
+        return JointTrack(found.positions, None, found.skeleton, found.fps, up, origin, body="positions")
     bones = found.skeleton if found.offsets is None else "own bones"
     if body is not None:
         found = with_skeleton(found, body)
-    return Track(joint_positions(found), None, found.skeleton, found.fps, up, origin, body=bones)
+    return JointTrack(joint_positions(found), None, found.skeleton, found.fps, up, origin, body=bones)
 
 
-def resampled_track(track: Track, fps: float) -> Track:
+def resampled_track(track: JointTrack, fps: float) -> JointTrack:
     """The same movement at another frame rate: frames at k / ``fps``, none beyond the last.
 
     Positions follow a cubic through the frames, so that speeds and accelerations stay those of the dance; keypoints,
@@ -173,7 +173,7 @@ def resampled_track(track: Track, fps: float) -> Track:
 
     Example:
         >>> points = np.arange(9.0)[:, None, None] * np.ones((24, 3))
-        >>> track = Track(points, None, "smpl-24", 30.0, "y", "made")
+        >>> track = JointTrack(points, None, "smpl-24", 30.0, "y", "made")
         >>> resampled_track(track, 60.0).points[:3, 0, 0].round(6).tolist()
         [0.0, 0.5, 1.0]
     """
@@ -193,7 +193,7 @@ def resampled_track(track: Track, fps: float) -> Track:
     return replace(track, points=points.astype(track.points.dtype), score=score, fps=fps)
 
 
-def without_joints_at_origin(track: Track) -> Track:
+def without_joints_at_origin(track: JointTrack) -> JointTrack:
     """Keypoints of which those at exactly (0, 0) are missing, whatever confidence the file gives them.
 
     A detector that finds nothing writes zeros; some tools keep the confidence of the frame.

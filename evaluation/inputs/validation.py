@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from evaluation.inputs.pose_files import Track
+from evaluation.inputs.pose_files import JointTrack
 from evaluation.protocol import ClipRule
 
 __all__ = ["FPS_TOLERANCE", "check_track", "fps_fault", "needed_frames", "windows_of"]
@@ -17,7 +17,7 @@ FPS_TOLERANCE = 0.01
 
 
 def check_track(
-    track: Track, rule: ClipRule, *, strict: bool, reference_fps: float | None = None
+    track: JointTrack, rule: ClipRule, *, strict: bool, reference_fps: float | None = None
 ) -> list[tuple[str, str]]:
     """Everything that is wrong with a clip under ``rule``, as (reason, message).
 
@@ -41,7 +41,7 @@ def check_track(
     return found
 
 
-def fps_fault(track: Track, rule: ClipRule, reference_fps: float | None) -> tuple[str, str] | None:
+def fps_fault(track: JointTrack, rule: ClipRule, reference_fps: float | None) -> tuple[str, str] | None:
     """What is wrong with the frame rate, if anything; 1 % is allowed (23.976 passes for 24)."""
     wanted = reference_fps if rule.fps == "reference" else None if rule.fps == "any" else rule.fps
     if track.fps is None:
@@ -51,21 +51,21 @@ def fps_fault(track: Track, rule: ClipRule, reference_fps: float | None) -> tupl
     return None
 
 
-def needed_frames(track: Track, rule: ClipRule) -> int:
+def needed_frames(track: JointTrack, rule: ClipRule) -> int:
     """Frames a clip must have; half a frame of rounding is forgiven."""
     if rule.duration_s is None or track.fps is None:
         return rule.min_frames
     return max(rule.min_frames, int(np.floor(rule.duration_s * track.fps + 0.5)))
 
 
-def windows_of(track: Track, rule: ClipRule) -> list[Track]:
+def windows_of(track: JointTrack, rule: ClipRule) -> list[JointTrack]:
     """The part of the clip that is scored: its first frames, or windows of equal length.
 
     Example:
         >>> rule = ClipRule(
         ...     pairing="set", bad_files="skip", fps="any", skeleton="coco-17", duration_s=2.0, windows=True
         ... )
-        >>> clip = Track(np.zeros((70, 17, 2)), None, "coco-17", 16.0, "-y", "made")
+        >>> clip = JointTrack(np.zeros((70, 17, 2)), None, "coco-17", 16.0, "-y", "made")
         >>> [window.frames for window in windows_of(clip, rule)]
         [32, 32]
     """

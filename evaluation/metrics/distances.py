@@ -82,7 +82,7 @@ _OFFSETS: dict[FrechetRule, float] = {"lodge": 1e-5, "mint": 1e-6}
 _MAX_IMAGINARY = 1e-3
 
 
-def official_frechet(generated: Array, reference: Array, rule: FrechetRule = "lodge") -> float:
+def official_frechet(prediction: Array, reference: Array, rule: FrechetRule = "lodge") -> float:
     """Frechet distance as the published scripts compute it, with a matrix square root of the product.
 
     ``lodge`` serves MACE-Dance, LODGE, Bailando and MEGADance: where their root is not finite, 1e-5 is added
@@ -93,10 +93,10 @@ def official_frechet(generated: Array, reference: Array, rule: FrechetRule = "lo
         ValueError: ``mint`` only, when the imaginary part is large; whether it is depends on the scipy
             version.
     """
-    _check_pair(generated, reference, least=2)
-    shift = np.mean(generated, axis=0) - np.mean(reference, axis=0)
+    _check_pair(prediction, reference, least=2)
+    shift = np.mean(prediction, axis=0) - np.mean(reference, axis=0)
     first, second = (
-        np.atleast_2d(np.cov(generated, rowvar=False)),
+        np.atleast_2d(np.cov(prediction, rowvar=False)),
         np.atleast_2d(np.cov(reference, rowvar=False)),
     )
     root = _matrix_root(first @ second)
@@ -236,7 +236,7 @@ class Manifold:
     coverage: float
 
 
-def manifold_scores(generated: Array, reference: Array, *, neighbours: int = 5) -> Manifold:
+def manifold_scores(prediction: Array, reference: Array, *, neighbours: int = 5) -> Manifold:
     """Precision, recall, density and coverage from ``neighbours``-th neighbour balls.
 
     Raises:
@@ -247,14 +247,14 @@ def manifold_scores(generated: Array, reference: Array, *, neighbours: int = 5) 
         >>> manifold_scores(clips, clips).coverage
         1.0
     """
-    _check_pair(generated, reference, least=neighbours + 1)
-    real_radius, fake_radius = _radii(reference, neighbours), _radii(generated, neighbours)
-    inside = np.zeros(len(generated), int)
+    _check_pair(prediction, reference, least=neighbours + 1)
+    real_radius, fake_radius = _radii(reference, neighbours), _radii(prediction, neighbours)
+    inside = np.zeros(len(prediction), int)
     recalled = np.zeros(len(reference), bool)
     nearest = np.full(len(reference), np.inf)
-    for start in range(0, len(generated), _BLOCK):
+    for start in range(0, len(prediction), _BLOCK):
         rows = slice(start, start + _BLOCK)
-        between = cdist(generated[rows].astype(np.float64), reference.astype(np.float64))
+        between = cdist(prediction[rows].astype(np.float64), reference.astype(np.float64))
         inside[rows] = (between <= real_radius).sum(axis=1)
         recalled |= (between <= fake_radius[rows, None]).any(axis=0)
         nearest = np.minimum(nearest, between.min(axis=0))
@@ -275,17 +275,18 @@ def _radii(features: Array, neighbours: int) -> Features:
     return radii
 
 
-def nearest_distance(generated: Array, reference: Array) -> Features:
-    """(N,) distance of each generated clip to the nearest reference clip.
+def nearest_distance(prediction: Array, reference: Array) -> Features:
+    """(N,) distance of each clip of the prediction to the nearest reference clip.
 
     Example:
         >>> nearest_distance(np.array([[1.0], [9.0]]), np.array([[0.0], [5.0]])).tolist()
         [1.0, 4.0]
     """
-    _check_pair(generated, reference, least=1)
+    _check_pair(prediction, reference, least=1)
     values = reference.astype(np.float64)
     blocks = [
-        cdist(generated[i : i + _BLOCK].astype(np.float64), values) for i in range(0, len(generated), _BLOCK)
+        cdist(prediction[i : i + _BLOCK].astype(np.float64), values)
+        for i in range(0, len(prediction), _BLOCK)
     ]
     return np.concatenate([block.min(axis=1) for block in blocks])
 

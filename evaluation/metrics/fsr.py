@@ -7,20 +7,20 @@ frames. Published: LODGE's skating of the left and of the right foot, averaged.
 from __future__ import annotations
 
 from evaluation.features.motion.feet import foot_sliding, lodge_skating
-from evaluation.inputs.pose_files import Track
+from evaluation.inputs.pose_files import JointTrack
 from evaluation.metrics.spec import MetricSpec, Side
 from evaluation.metrics.tables import Column, Tables
 
 __all__ = ["METRICS"]
 
 
-def _corrected(clip: Track) -> float:
+def _corrected(clip: JointTrack) -> float:
     if clip.fps is None:
         raise ValueError("sliding is a speed, and the clip gives no frame rate")
     return foot_sliding(clip.y_up, clip.fps).ratio
 
 
-def _published(clip: Track, definition: str) -> float:
+def _published(clip: JointTrack, definition: str) -> float:
     left, right = lodge_skating(clip.y_up)
     return (left + right) / 2
 

@@ -10,19 +10,19 @@ import numpy as np
 
 from evaluation.features.motion.feet import edge_contact_score, foot_contact_cost
 from evaluation.features.motion.published import align_axis
-from evaluation.inputs.pose_files import Track
+from evaluation.inputs.pose_files import JointTrack
 from evaluation.metrics.spec import MetricSpec
 
 __all__ = ["METRICS"]
 
 
-def _corrected(clip: Track) -> float:
+def _corrected(clip: JointTrack) -> float:
     if clip.fps is None:
         raise ValueError("acceleration has seconds in it, and the clip gives no frame rate")
     return foot_contact_cost(clip.y_up, clip.fps)
 
 
-def _published(clip: Track, definition: str) -> float:
+def _published(clip: JointTrack, definition: str) -> float:
     joints = clip.y_up
     if definition == "edge":  # EDGE's own script reads z up
         joints = np.stack([joints[..., 0], -joints[..., 2], joints[..., 1]], axis=-1)

@@ -20,8 +20,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 
 from evaluation.features.music import BEATS_OF
-from evaluation.features.wanted import ClipFunction, Wanted
-from evaluation.inputs.pose_files import Track
+from evaluation.features.wanted import ClipFunction, WantedFeatures
+from evaluation.inputs.pose_files import JointTrack
 from evaluation.metrics.pictures import completed
 from evaluation.metrics.spec import MetricSpec
 from evaluation.protocol import Protocol
@@ -169,7 +169,7 @@ def metrics_of(protocol: Protocol, track: Literal["motion", "appearance"]) -> li
     return [spec.name for spec in check_metrics(protocol) if spec.track == track]
 
 
-def wanted_by(protocol: Protocol) -> Wanted:
+def wanted_by(protocol: Protocol) -> WantedFeatures:
     """What the metrics of ``protocol`` need to know of clips.
 
     Raises:
@@ -182,7 +182,7 @@ def wanted_by(protocol: Protocol) -> Wanted:
     """
     specs = check_metrics(protocol)
     scores = dict.fromkeys(name for spec in specs for name in spec.scores)
-    return Wanted(
+    return WantedFeatures(
         per_clip={spec.name: _on_clip(spec, protocol) for spec in specs if spec.per_clip is not None},
         per_video={spec.name: spec.per_video for spec in specs if spec.per_video is not None},
         scores={name: spec.version for name in scores if (spec := find_metric(name)) is not None},
@@ -193,7 +193,7 @@ def wanted_by(protocol: Protocol) -> Wanted:
 def _on_clip(spec: MetricSpec, protocol: Protocol) -> ClipFunction:
     function, published = spec.per_clip, spec.per_clip_published
 
-    def measured(clip: Track) -> float:
+    def measured(clip: JointTrack) -> float:
         try:
             if protocol.kind == "official" and published is not None:
                 return float(published(clip, protocol.definition))

@@ -4,7 +4,7 @@ Published: ``(x - mean) / (std + epsilon)``, in MACE-Dance's 2D script each set 
 elsewhere by those of the reference, always including columns that do not vary. :func:`fit_scale` is the
 corrected form: by the reference alone, columns without variance dropped and listed.
 
-Legend: N clips of the reference, M generated clips, D features.
+Legend: N clips of the reference, M clips of the prediction, D features.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Array = npt.NDArray[np.floating[Any]]
 Features = npt.NDArray[np.float64]
 
 
-def scale_officially(reference: Array, generated: Array, scaling: Scaling) -> tuple[Array, Array]:
+def scale_officially(reference: Array, prediction: Array, scaling: Scaling) -> tuple[Array, Array]:
     """Normalise two sets as a published script does.
 
     Args:
         reference: (N, D) float32.
-        generated: (M, D) float32.
+        prediction: (M, D) float32.
 
     Returns:
         Both sets, float32. A reference column without variance gives values up to 1e10, as it does upstream;
@@ -41,9 +41,9 @@ def scale_officially(reference: Array, generated: Array, scaling: Scaling) -> tu
         [[-1.0, 0.0, 1.0], [2.0]]
     """
     mean, deviation = _statistics(reference, scaling)
-    own = _statistics(generated, scaling) if scaling.own else (mean, deviation)
+    own = _statistics(prediction, scaling) if scaling.own else (mean, deviation)
     epsilon = np.asarray(scaling.epsilon, reference.dtype)
-    return (reference - mean) / (deviation + epsilon), (generated - own[0]) / (own[1] + epsilon)
+    return (reference - mean) / (deviation + epsilon), (prediction - own[0]) / (own[1] + epsilon)
 
 
 def _statistics(features: Array, scaling: Scaling) -> tuple[Array, Array]:

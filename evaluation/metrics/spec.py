@@ -43,7 +43,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from evaluation.features.table import FeatureTable
     from evaluation.features.wanted import FrameByFrame
-    from evaluation.inputs.pose_files import Track
+    from evaluation.inputs.pose_files import JointTrack
     from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic
     from evaluation.metrics.tables import Column, Tables
     from evaluation.stats.jackknife import BlockEstimate
@@ -77,8 +77,8 @@ class MetricSpec:
         decimals: shown in tables.
         scale: what tables multiply the value with.
         latex: the label in LaTeX, where it is not made of ``label``.
-        per_clip: see above; takes a :class:`~evaluation.inputs.pose_files.Track`. NaN, or a ``ValueError``, is a clip
-            without a value.
+        per_clip: see above; takes a :class:`~evaluation.inputs.pose_files.JointTrack`. NaN, or a ``ValueError``, is a
+            clip without a value.
         per_video: see above; makes a fresh :class:`~evaluation.features.wanted.FrameByFrame` for each video.
         per_clip_published: the same in a published definition, which is the second argument.
         absent: why a clip may have no value, in words.
@@ -104,8 +104,8 @@ class MetricSpec:
     decimals: int = 3
     scale: float = 1.0
     latex: str = ""
-    per_clip: Callable[[Track], float] | None = None
-    per_clip_published: Callable[[Track, str], float] | None = None
+    per_clip: Callable[[JointTrack], float] | None = None
+    per_clip_published: Callable[[JointTrack, str], float] | None = None
     per_video: Callable[[], FrameByFrame] | None = None
     absent: str = "no value"
     of_sets: Callable[[FeatureTable, FeatureTable], float] | None = None

@@ -22,11 +22,11 @@ from evaluation.result import (
     FileHashes,
     Generation,
     Metric,
-    Pose,
+    PoseSource,
     Problem,
     ProtocolRef,
     Result,
-    System,
+    SystemRecord,
     Viewing,
     labelled,
     seal,
@@ -41,13 +41,13 @@ _OF_PICTURES = ("torch", "opencv-python-headless", "scikit-image")
 
 def assemble(
     protocol: Protocol,
-    maker: tuple[System, Generation | None],
+    maker: tuple[SystemRecord, Generation | None],
     dataset: Dataset,
     metrics: Sequence[Metric],
     *,
     problems: Sequence[Problem] = (),
     warnings: Sequence[str] = (),
-    pose: Pose | None = None,
+    pose: PoseSource | None = None,
     viewing: Viewing | None = None,
 ) -> Result:
     """The sealed result of one run: partial where clips are missing, have problems, or were limited.
@@ -104,10 +104,10 @@ def dataset_of(
     Where motion was measured, the scored clips are those whose motion could be used; a clip whose pictures could not is
     missing all the same.
     """
-    made = {clip: cache.sha256(path) for clip, path in inputs.prediction_files.items()}
-    real = {clip: cache.sha256(path) for clip, path in inputs.reference_files.items()}
-    real = saved.sha256 if saved else real
-    heard = beats.sha256 if beats else {}
+    prediction = {clip: cache.sha256(path) for clip, path in inputs.prediction_files.items()}
+    reference = {clip: cache.sha256(path) for clip, path in inputs.reference_files.items()}
+    reference = saved.sha256 if saved else reference
+    music = beats.sha256 if beats else {}
     seen, of_reference = (
         set(features.videos[side].scored_clips) if side in features.videos else set()
         for side in ("prediction", "reference")
@@ -120,8 +120,8 @@ def dataset_of(
     return Dataset(
         name=name,
         split=inputs.split.name if inputs.split else None,
-        reference_sha256=set_sha256(real),
-        music_sha256=set_sha256(heard) if beats else None,
+        reference_sha256=set_sha256(reference),
+        music_sha256=set_sha256(music) if beats else None,
         n_expected=len(inputs.match.expected),
         n_scored=len(scored),
         n_reference=len(of_reference),
@@ -129,15 +129,17 @@ def dataset_of(
         ignored=list(inputs.match.extra),
         limit=limit,
         files={
-            clip: FileHashes(prediction=made.get(clip), reference=real.get(clip), music=heard.get(clip))
-            for clip in sorted({*made, *real})
+            clip: FileHashes(
+                prediction=prediction.get(clip), reference=reference.get(clip), music=music.get(clip)
+            )
+            for clip in sorted({*prediction, *reference})
         },
     )
 
 
 def maker_of(
     predictions: Path, run: Path | None, protocol: Protocol, options: Options
-) -> tuple[System, Generation | None]:
+) -> tuple[SystemRecord, Generation | None]:
     """What made the predictions: a run says so itself, and so do records beside single clips.
 
     Of other folders the name is all that is known.
@@ -154,4 +156,4 @@ def maker_of(
         listed = ", ".join(sorted(labelled(*maker) for maker in made))
         raise MadanceError(f"{predictions}: its clips are by several systems ({listed}); score them apart")
     own, label = made.pop() if made else (predictions.resolve().name, None)
-    return System(name=labelled(options.system or own, label), task=protocol.task), None
+    return SystemRecord(name=labelled(options.system or own, label), task=protocol.task), None

@@ -24,7 +24,7 @@ from evaluation.protocol import Protocol, load_protocol
 from evaluation.report.artifacts import SAMPLES_FILE, write_beside, write_samples
 from evaluation.report.assembly import assemble
 from evaluation.report.vbench_file import VBenchScores, read_vbench
-from evaluation.result import Dataset, Metric, Result, System
+from evaluation.result import Dataset, Metric, Result, SystemRecord
 from madata.files import atomic_path
 
 __all__ = ["IMPORTED_FILE", "Imported", "import_vbench", "write_imported"]
@@ -61,7 +61,7 @@ def import_vbench(file: Path, system: str | None = None) -> Imported:
     measured = measure(Tables(protocol, videos={"prediction": table}, missing=missing))
     metrics = [_as_reported(metric, found) for metric in measured.metrics]
     clips = list(table.clip_ids)
-    maker = System(name=system or file.stem.removesuffix("_eval_results"), task="video")
+    maker = SystemRecord(name=system or file.stem.removesuffix("_eval_results"), task="video")
     dataset = Dataset(
         name="none",
         reference_sha256=set_sha256({}),

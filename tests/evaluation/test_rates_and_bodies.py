@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.inputs.pose_files import Track, read_motion_file, resampled_track
+from evaluation.inputs.pose_files import JointTrack, read_motion_file, resampled_track
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
 from evaluation.score import rescore, score, write_scored
@@ -31,7 +31,7 @@ def write(folder, motions):
 
 def test_a_track_at_twice_the_rate_is_the_track():
     points = np.cumsum(np.random.default_rng(0).normal(size=(60, 24, 3)), axis=0).cumsum(axis=0) / 100
-    track = Track(points, None, "smpl-24", 60.0, "y", "made")
+    track = JointTrack(points, None, "smpl-24", 60.0, "y", "made")
     half = resampled_track(track, 30.0)
     np.testing.assert_allclose(half.points, points[::2], atol=1e-9)
     assert resampled_track(half, 60.0).frames == 59
@@ -40,7 +40,7 @@ def test_a_track_at_twice_the_rate_is_the_track():
 def test_keypoints_between_frames_are_missing_where_either_is():
     score = np.ones((4, 17))
     score[1, 0] = 0
-    track = Track(np.arange(4.0)[:, None, None] * np.ones((17, 2)), score, "coco-17", 10.0, "-y", "made")
+    track = JointTrack(np.arange(4.0)[:, None, None] * np.ones((17, 2)), score, "coco-17", 10.0, "-y", "made")
     found = resampled_track(track, 20.0)
     np.testing.assert_allclose(found.points[:, 1, 0], np.arange(7) / 2)
     assert found.score[:, 0].tolist() == [1, 0, 0, 0, 1, 1, 1]

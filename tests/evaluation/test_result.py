@@ -11,7 +11,7 @@ from evaluation.result import (
     Metric,
     ProtocolRef,
     Result,
-    System,
+    SystemRecord,
     content_id,
     json_schema,
     read_result,
@@ -40,7 +40,7 @@ def result(**changes):
     values = {
         "created": "2026-01-01T00:00:00Z",
         "status": "complete",
-        "system": System(name="edge", task="motion"),
+        "system": SystemRecord(name="edge", task="motion"),
         "protocol": ProtocolRef(name="lodge", version=1, sha256=HASH),
         "dataset": Dataset(
             name="reference", reference_sha256=HASH, n_expected=20, n_scored=20, n_reference=20

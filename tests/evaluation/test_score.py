@@ -20,7 +20,7 @@ from evaluation.metrics.tables import Column
 from evaluation.options import Options
 from evaluation.problems import Refused
 from evaluation.protocol import load_protocol
-from evaluation.result import Generation, System, read_result
+from evaluation.result import Generation, SystemRecord, read_result
 from evaluation.score import FEATURES_FILE, rescore, score, write_scored
 from madata import cache as file_cache
 from madata.errors import MadanceError
@@ -235,7 +235,7 @@ def test_a_clip_without_music_loses_its_beats_only(folders, tmp_path, heard):
 
 def test_a_run_says_what_made_its_clips(tmp_path, monkeypatch):
     generate = pytest.importorskip("evaluation.generate")
-    system = System(name="edge", version="1.2", task="motion", config={"steps": 50})
+    system = SystemRecord(name="edge", version="1.2", task="motion", config={"steps": 50})
     how = Generation(run_seed=3, device="cpu", dtype="float32", wall_s=2.0, frames_per_s=100.0)
     monkeypatch.setattr(generate, "describe_run", lambda run, name: (system, how))
     real = write_motion_set(tmp_path / "real", range(6), frames=160)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation.result import Pose, read_result, seal, write_result
+from evaluation.result import PoseSource, read_result, seal, write_result
 from leaderboard.board import build_board
 from leaderboard.entries import read_entries
 from leaderboard.ties import TieJudge
@@ -56,7 +56,7 @@ def test_two_protocols_are_two_sections(runs):
 @pytest.mark.parametrize("what", ["split", "reference", "pose"])
 def test_another_split_reference_or_pose_backend_is_another_section(runs, what):
     result = read_result(runs / "stiff" / "result.json")
-    pose = result.pose or Pose(prediction="a", reference="a", skeleton="coco-17")
+    pose = result.pose or PoseSource(prediction="a", reference="a", skeleton="coco-17")
     changes = {
         "split": {"dataset": result.dataset.model_copy(update={"split": "val"})},
         "reference": {"dataset": result.dataset.model_copy(update={"reference_sha256": "0" * 64})},

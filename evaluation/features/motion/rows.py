@@ -20,7 +20,7 @@ from evaluation.features.motion.kinetic import log_energies, log_energy_columns
 from evaluation.features.motion.published import official_features, official_motion_beats
 from evaluation.features.table import FeatureTable
 from evaluation.features.wanted import ClipFunction
-from evaluation.inputs.pose_files import Track
+from evaluation.inputs.pose_files import JointTrack
 from madata.errors import MadanceError, MediaError
 
 __all__ = ["Window", "motion_rows"]
@@ -36,7 +36,7 @@ class Window:
     clip_id: str
     number: int
     start_s: float
-    track: Track
+    track: JointTrack
 
 
 def motion_rows(
@@ -98,7 +98,7 @@ class _Features:
     geometric_names: tuple[str, ...] = ()
 
 
-def _corrected(tracks: Sequence[Track]) -> _Features:
+def _corrected(tracks: Sequence[JointTrack]) -> _Features:
     kinetic, geometric, beats, missing_rates = [], [], [], []
     for track in tracks:
         if track.fps is None:
@@ -121,7 +121,7 @@ def _corrected(tracks: Sequence[Track]) -> _Features:
     )
 
 
-def _published(tracks: Sequence[Track], definition: str) -> _Features:
+def _published(tracks: Sequence[JointTrack], definition: str) -> _Features:
     missing_rates = np.array([track.missing_rate for track in tracks])
     if definition == "edge":
         empty = np.zeros((len(tracks), 0), np.float32)

@@ -1,4 +1,4 @@
-"""PSNR, SSIM and LPIPS of a generated video against its reference, frame by frame, in one pass over both.
+"""PSNR, SSIM and LPIPS of a predicted video against its reference, frame by frame, in one pass over both.
 
 A video's number is the mean of its frames. Videos of different length are not compared, nor are pictures of
 different size unless the protocol stretches them: the score is then undefined, with the reason.
@@ -45,52 +45,52 @@ class PairQuality:
         self._problem: str | None = None
         self.resized = False
 
-    def update(self, reference: FrameChunk, generated: FrameChunk) -> None:
+    def update(self, reference: FrameChunk, prediction: FrameChunk) -> None:
         """Add the next frames of both videos.
 
         Raises:
             ValueError: the chunks differ in length.
         """
-        if len(reference) != len(generated):
+        if len(reference) != len(prediction):
             raise ValueError(
-                f"chunks of one length are compared, got {len(reference)} and {len(generated)} frames"
+                f"chunks of one length are compared, got {len(reference)} and {len(prediction)} frames"
             )
-        generated = self._fitted(reference, generated)
+        prediction = self._fitted(reference, prediction)
         if self._problem:
             return
         rule = self._protocol
-        for true, made in zip(reference.frames, generated.frames, strict=True):
-            self._totals["psnr"] += psnr_db(true, made, rule.same_below)
-            self._totals["ssim"] += ssim(true, made, rule.ssim)
+        for true, predicted in zip(reference.frames, prediction.frames, strict=True):
+            self._totals["psnr"] += psnr_db(true, predicted, rule.same_below)
+            self._totals["ssim"] += ssim(true, predicted, rule.ssim)
         if self._lpips is not None:
-            self._totals["lpips"] += self._distance(self._lpips, reference, generated)
+            self._totals["lpips"] += self._distance(self._lpips, reference, prediction)
         self._frames += len(reference)
 
-    def _fitted(self, reference: FrameChunk, generated: FrameChunk) -> FrameChunk:
-        size, other = reference.size, generated.size
+    def _fitted(self, reference: FrameChunk, prediction: FrameChunk) -> FrameChunk:
+        size, other = reference.size, prediction.size
         if size == other:
-            return generated
+            return prediction
         if not self._protocol.resize:
             self._problem = (
                 f"its pictures are {other[1]}x{other[0]} px and the reference's are {size[1]}x{size[0]}: "
                 f"{self._protocol.name} compares equal sizes only"
             )
-            return generated
+            return prediction
         self.resized = True
-        return FrameChunk([_stretched(frame, size) for frame in generated.frames], generated.device)
+        return FrameChunk([_stretched(frame, size) for frame in prediction.frames], prediction.device)
 
-    def _distance(self, lpips: Perceptual, reference: FrameChunk, generated: FrameChunk) -> float:
+    def _distance(self, lpips: Perceptual, reference: FrameChunk, prediction: FrameChunk) -> float:
         import torch
 
         lowest = self._protocol.lpips.lowest
         total = 0.0
         with torch.inference_mode():
             for start in range(0, len(reference), self._batch):
-                made, true = (
+                predicted, true = (
                     chunk.planar(start, start + self._batch) / 255.0 * (1.0 - lowest) + lowest
-                    for chunk in (generated, reference)
+                    for chunk in (prediction, reference)
                 )
-                total += float(lpips(made, true).double().sum())
+                total += float(lpips(predicted, true).double().sum())
         return total
 
     def refuse(self, reason: str) -> None:
@@ -112,14 +112,14 @@ class PairQuality:
 
 
 def score_pair(
-    reference: Iterable[FrameChunk], generated: Iterable[FrameChunk], quality: PairQuality
+    reference: Iterable[FrameChunk], prediction: Iterable[FrameChunk], quality: PairQuality
 ) -> dict[str, VideoScore]:
     """Feed two videos, cut into equal chunks, to ``quality``; unequal lengths make its scores undefined."""
-    for true, made in zip_longest(reference, generated):
-        if true is None or made is None or len(true) != len(made):
-            quality.refuse("the generated video and its reference differ in their number of frames")
+    for true, predicted in zip_longest(reference, prediction):
+        if true is None or predicted is None or len(true) != len(predicted):
+            quality.refuse("the prediction and its reference differ in their number of frames")
             break
-        quality.update(true, made)
+        quality.update(true, predicted)
     return quality.compute()
 
 

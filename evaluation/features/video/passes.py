@@ -175,27 +175,27 @@ def extract_pair(
     rule = extractors.pairs
     if rule is None:
         raise ValueError("these extractors compare no pairs")
-    true, made = _PairedVideo(reference, rule.fvd.frames), _PairedVideo(prediction, rule.fvd.frames)
+    true, predicted = _PairedVideo(reference, rule.fvd.frames), _PairedVideo(prediction, rule.fvd.frames)
     quality = PairQuality(rule, extractors.lpips, 1 if extractors.device == "cpu" else _CHUNK)
     try:
-        scores = score_pair(true.chunks(extractors.device), made.chunks(extractors.device), quality)
-        for video in (true, made):
+        scores = score_pair(true.chunks(extractors.device), predicted.chunks(extractors.device), quality)
+        for video in (true, predicted):
             video.finish()
     except ValueError as error:  # pictures smaller than the windows of SSIM
-        scores = {name: VideoScore.undefined(name, made.frames, str(error)) for name in METRICS}
+        scores = {name: VideoScore.undefined(name, predicted.frames, str(error)) for name in METRICS}
     finally:
-        for video in (true, made):
+        for video in (true, predicted):
             video.close()
-    if true.fault and not made.fault:
+    if true.fault and not predicted.fault:
         reason = f"its reference cannot be used: {true.fault[1]}"
-        scores = {name: VideoScore.undefined(name, made.frames, reason) for name in METRICS}
+        scores = {name: VideoScore.undefined(name, predicted.frames, reason) for name in METRICS}
     kept = {
-        name: VideoScore.undefined(name, made.frames, extractors.missing[name])
+        name: VideoScore.undefined(name, predicted.frames, extractors.missing[name])
         if name in extractors.missing
         else score
         for name, score in scores.items()
     }
-    return made.row(extractors, kept), true.row(extractors, {})
+    return predicted.row(extractors, kept), true.row(extractors, {})
 
 
 class _PairedVideo:

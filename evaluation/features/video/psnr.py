@@ -16,11 +16,11 @@ SAME_PICTURE_DB = 100.0
 """What both published protocols give for a picture that equals its reference; the true value is infinite."""
 
 
-def psnr_db(reference: UInt8Array, generated: UInt8Array, same_below: float = 0.0) -> float:
+def psnr_db(reference: UInt8Array, prediction: UInt8Array, same_below: float = 0.0) -> float:
     """PSNR of one picture.
 
     Args:
-        reference, generated: (H, W, 3) uint8.
+        reference, prediction: (H, W, 3) uint8.
         same_below: mean squared error, of pictures in 0..1, under which they count as the same.
 
     Raises:
@@ -32,11 +32,11 @@ def psnr_db(reference: UInt8Array, generated: UInt8Array, same_below: float = 0.
         >>> psnr_db(black, black + 255), psnr_db(black, black)
         (0.0, 100.0)
     """
-    if reference.shape != generated.shape:
-        raise ValueError(f"pictures of one shape are compared, got {reference.shape} and {generated.shape}")
+    if reference.shape != prediction.shape:
+        raise ValueError(f"pictures of one shape are compared, got {reference.shape} and {prediction.shape}")
     import cv2
 
-    squares = cv2.norm(reference, generated, cv2.NORM_L2SQR)
+    squares = cv2.norm(reference, prediction, cv2.NORM_L2SQR)
     error = float(squares) / reference.size / 255.0**2
     if error == 0.0 or error < same_below:
         return SAME_PICTURE_DB

@@ -19,11 +19,11 @@ SsimVariant = Literal["grey_uniform", "colour_gaussian"]
 _SMALLEST_SIDE: dict[SsimVariant, int] = {"grey_uniform": 7, "colour_gaussian": 11}
 
 
-def ssim(reference: UInt8Array, generated: UInt8Array, variant: SsimVariant) -> float:
+def ssim(reference: UInt8Array, prediction: UInt8Array, variant: SsimVariant) -> float:
     """SSIM of one picture, -1..1.
 
     Args:
-        reference, generated: (H, W, 3) uint8 RGB.
+        reference, prediction: (H, W, 3) uint8 RGB.
 
     Raises:
         ValueError: the shapes differ, or a side is smaller than the window.
@@ -34,8 +34,8 @@ def ssim(reference: UInt8Array, generated: UInt8Array, variant: SsimVariant) -> 
         >>> ssim(picture, picture, "grey_uniform")
         1.0
     """
-    if reference.shape != generated.shape:
-        raise ValueError(f"pictures of one shape are compared, got {reference.shape} and {generated.shape}")
+    if reference.shape != prediction.shape:
+        raise ValueError(f"pictures of one shape are compared, got {reference.shape} and {prediction.shape}")
     if min(reference.shape[:2]) < _SMALLEST_SIDE[variant]:
         raise ValueError(f"{variant} needs sides of {_SMALLEST_SIDE[variant]} px, got {reference.shape[:2]}")
     from skimage import metrics
@@ -44,8 +44,8 @@ def ssim(reference: UInt8Array, generated: UInt8Array, variant: SsimVariant) -> 
 
     if variant == "colour_gaussian":
         rule = {"channel_axis": -1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-        return float(similarity(reference, generated, data_range=255, **rule))
+        return float(similarity(reference, prediction, data_range=255, **rule))
     import cv2
 
-    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (reference, generated)]
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (reference, prediction)]
     return float(similarity(*grey, data_range=255))

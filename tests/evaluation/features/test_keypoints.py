@@ -6,7 +6,7 @@ import pytest
 from evaluation.features import keypoints
 from evaluation.features.cache import FeatureCache
 from evaluation.features.keypoints import VideoKeypoints
-from evaluation.inputs.pose_files import Track
+from evaluation.inputs.pose_files import JointTrack
 from madata.errors import MediaError
 from madata.pose.base import Detections, Poses
 from madata.skeletons import skeleton
@@ -60,7 +60,7 @@ def reader(tmp_path, backend):
 
 def test_the_performer_is_found_in_pixels_of_the_shown_picture(video, tmp_path):
     track = reader(tmp_path, TwoPeople(1)).track(video)
-    assert isinstance(track, Track)
+    assert isinstance(track, JointTrack)
     assert track.points.shape == (20, JOINTS, 2)
     np.testing.assert_allclose(track.points[7, 0], [10, 10])
     np.testing.assert_allclose(track.points[7, -1], [30, 110])

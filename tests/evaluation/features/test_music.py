@@ -9,7 +9,7 @@ from evaluation.features import music as beat_finder
 from evaluation.features.cache import FeatureCache
 from evaluation.features.motion.rows import Window, motion_rows
 from evaluation.features.music import MusicBeats, attach_beats, find_beats
-from evaluation.inputs.pose_files import Track
+from evaluation.inputs.pose_files import JointTrack
 from evaluation.protocol import load_protocol
 from tests.evaluation.dancers import dance
 
@@ -83,7 +83,7 @@ def test_processes_find_what_one_process_finds(tmp_path):
 def row(definition, start_s=0.0, frames=64):
     clip = dance(0, frames=frames)
     return motion_rows(
-        [Window("a", 0, start_s, Track(clip[..., :2], clip[..., 2], "coco-25", 16.0, "-y", "x"))],
+        [Window("a", 0, start_s, JointTrack(clip[..., :2], clip[..., 2], "coco-25", 16.0, "-y", "x"))],
         definition,
         {},
     )

@@ -8,7 +8,7 @@ from evaluation.features.store import read_run, read_tables, write_run, write_ta
 from evaluation.features.table import RunFeatures, concatenate
 from evaluation.features.video.passes import video_row
 from evaluation.features.video.scores import VideoScore
-from evaluation.inputs.pose_files import Track
+from evaluation.inputs.pose_files import JointTrack
 from evaluation.protocol import load_protocol
 from madata.errors import MadanceError, MediaError
 from madata.files import read_npz, write_npz
@@ -17,7 +17,7 @@ from tests.evaluation.dancers import dance
 
 def track(seed, **how):
     clip = dance(seed, **how)
-    return Track(clip[..., :2], clip[..., 2], "coco-25", 16.0, "-y", "x")
+    return JointTrack(clip[..., :2], clip[..., 2], "coco-25", 16.0, "-y", "x")
 
 
 def features(count=4, definition="corrected"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.inputs.plausibility import implausible
-from evaluation.inputs.pose_files import Track, read_motion_file, without_joints_at_origin
+from evaluation.inputs.pose_files import JointTrack, read_motion_file, without_joints_at_origin
 from madata.motion import joint_positions
 from madata.skeletons import skeleton
 from madata.synthetic.dance import make_dance
@@ -17,7 +17,7 @@ from madata.synthetic.dance import make_dance
 @pytest.fixture(scope="module")
 def dance():
     motion = make_dance(4.0, tempo_bpm=110, fps=30.0, style="groove", seed=3, first_beat_s=0.1).motion
-    return Track(joint_positions(motion), None, "smpl-24", 30.0, motion.up, "made", body="smpl-24")
+    return JointTrack(joint_positions(motion), None, "smpl-24", 30.0, motion.up, "made", body="smpl-24")
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def keypoints():
         [[350 + 60 * name.startswith("left"), height.get(name.split("_")[-1], 200)] for name in names]
     )
     points = place + rng.normal(scale=3, size=(20, 17, 2))
-    return Track(points, np.full((20, 17), 0.9), "coco-17", 16.0, "-y", "made")
+    return JointTrack(points, np.full((20, 17), 0.9), "coco-17", 16.0, "-y", "made")
 
 
 def reasons(track):

@@ -8,7 +8,7 @@ import pytest
 
 import evaluation
 import leaderboard
-from evaluation.features.wanted import Wanted
+from evaluation.features.wanted import WantedFeatures
 from evaluation.metrics.registry import check_metrics, find_metric, metrics_of, own_metrics, wanted_by
 from evaluation.metrics.spec import MetricSpec
 from evaluation.protocol import load_protocol, protocol_names
@@ -80,7 +80,7 @@ def test_only_what_a_protocol_asks_for_is_wanted():
     video = wanted_by(load_protocol("ma-data-video"))
     assert len(video.scores) == 6 and video.music, "derived metrics look at nothing of their own"
     assert set(wanted_by(load_protocol("finedance-motion3d")).per_clip) == {"fsr", "pfc"}
-    assert wanted_by(load_protocol("edge-pfc")) != Wanted()
+    assert wanted_by(load_protocol("edge-pfc")) != WantedFeatures()
 
 
 @pytest.mark.parametrize(
