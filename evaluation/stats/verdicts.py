@@ -111,7 +111,10 @@ def _judged(question: Question, swapped: float) -> Judgement:
         low, high = min(low, 0.0), max(high, 0.0)
         if -low == high == 0.0 or (question.margin is not None and max(-low, high) <= question.margin):
             verdict = "tie"
-    return Judgement(difference.value, low, high, p, verdict, clips_needed(difference, question.units))
+    needed = clips_needed(difference, question.units)
+    if verdict == "undecided" and needed is not None:
+        needed = max(needed, question.units + max(1, question.units // 5))  # these did not do
+    return Judgement(difference.value, low, high, p, verdict, needed)
 
 
 def clips_needed(difference: BlockEstimate, units: int) -> int | None:

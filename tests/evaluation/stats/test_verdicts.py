@@ -45,6 +45,7 @@ def test_one_song_that_says_otherwise_is_heard():
     shifts = -np.array([1.0, 1.0, 1.0, 1.0, 1.0, -1.0]) / 5
     found = judged(Question(BlockEstimate(0.67, shifts - shifts.mean(), NONE), 6, True))
     assert found.verdict == "undecided" and found.p > 0.05 and found.low <= 0 <= found.high
+    assert found.needed > 6
 
 
 def test_a_metric_without_effect_takes_p_from_no_other():
