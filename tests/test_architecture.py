@@ -253,10 +253,8 @@ def test_no_two_public_things_have_one_name():
 NAMESAKES = {
     "Column",
     "Entry",
-    "Run",
     "Track",
     "Verdict",
-    "check",
     "column_of",
     "convert",
     "decode",

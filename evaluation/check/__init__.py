@@ -6,6 +6,6 @@ own.
 
 from evaluation.check.child import check_in_child
 from evaluation.check.made import make_clips
-from evaluation.check.rules import Finding, check
+from evaluation.check.rules import Finding, check_system
 
-__all__ = ["Finding", "check", "check_in_child", "make_clips"]
+__all__ = ["Finding", "check_in_child", "check_system", "make_clips"]

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from evaluation.check.rules import Finding, Status, check
+from evaluation.check.rules import Finding, Status, check_system
 from evaluation.check.writes import stray_writes, watch_writes
 from evaluation.systems import Task, choose_task, find
 from madata.errors import MadanceError
@@ -41,7 +41,7 @@ def check_in_child(
     limit_s: float,
     size: tuple[int, int] | None = None,
 ) -> Iterator[Finding]:
-    """As :func:`check`, in a process of its own: a system that crashes, exits or hangs gives a finding.
+    """As :func:`check_system`, in a process of its own: a system that crashes, exits or hangs gives a finding.
 
     What it prints, and where it writes what is not its own, is found as well.
 
@@ -157,7 +157,7 @@ def _report(content: Mapping[str, Any], say: Callable[[Finding], None]) -> None:
         say(Finding("load", "pass", f"{plugin.name} from {plugin.origin.kind} {plugin.origin.where}"))
         out = None if content["out"] is None else Path(content["out"])
         size = None if content["size"] is None else tuple(content["size"])
-        for finding in check(
+        for finding in check_system(
             plugin, task, device=content["device"], options=content["options"], out=out, size=size
         ):
             say(finding)

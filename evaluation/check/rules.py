@@ -29,7 +29,7 @@ from madata.errors import MadanceError
 from madata.files import sha256_bytes
 from madata.types import Motion3D
 
-__all__ = ["Finding", "check"]
+__all__ = ["Finding", "check_system"]
 
 Status = Literal["pass", "warn", "fail"]
 
@@ -48,7 +48,7 @@ class Finding:
     message: str
 
 
-def check(
+def check_system(
     plugin: Plugin,
     task: Task,
     *,

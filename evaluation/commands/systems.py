@@ -11,7 +11,7 @@ import click
 from madata.commands.options import json_option, visible
 
 if TYPE_CHECKING:
-    from evaluation.systems.entries import Entry
+    from evaluation.systems.entries import InstalledSystem
 
 __all__ = ["systems"]
 
@@ -42,7 +42,7 @@ def systems(ctx: click.Context, as_json: bool) -> None:
         )
 
 
-def _row(entry: Entry) -> tuple[str, str, str, str, str]:
+def _row(entry: InstalledSystem) -> tuple[str, str, str, str, str]:
     if entry.error:
         state = f"broken: {entry.error}"
     elif entry.missing:
@@ -58,7 +58,7 @@ def _row(entry: Entry) -> tuple[str, str, str, str, str]:
     )
 
 
-def _plain(entry: Entry) -> dict[str, str | Sequence[str] | None]:
+def _plain(entry: InstalledSystem) -> dict[str, str | Sequence[str] | None]:
     return {
         "name": entry.name,
         "task": list(entry.tasks),

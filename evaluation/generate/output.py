@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.generate.requests import Wanted
+from evaluation.generate.requests import WantedClip
 from evaluation.systems import Request, fit_motion
 from evaluation.systems.foreign import contained
 from madata.errors import MadanceError, MediaError
@@ -237,7 +237,7 @@ def broken_rules_of_file(path: Path, request: Request) -> list[BrokenRule]:
 def store(
     output: Any,
     request: Request,
-    wanted: Wanted,
+    wanted: WantedClip,
     target: Callable[[str], Path],
     *,
     sound: Path | None,
@@ -276,7 +276,7 @@ def store(
     return Written(path, frames.seconds)
 
 
-def _store_motion(output: Any, request: Request, wanted: Wanted, path: Path) -> Written:
+def _store_motion(output: Any, request: Request, wanted: WantedClip, path: Path) -> Written:
     from madata.motion import write_motion
 
     if broken := broken_rules_of_motion(output, request):

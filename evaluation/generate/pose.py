@@ -18,14 +18,14 @@ from madata.keypoints import read_keypoints
 if TYPE_CHECKING:
     from madata.types import Keypoints2D, Motion3D
 
-__all__ = ["Pose", "pose_length_s", "read_pose"]
+__all__ = ["ClipPose", "pose_length_s", "read_pose"]
 
 # shapes this near count as one: a size is rounded to even sides
 _SHAPE_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True)
-class Pose:
+class ClipPose:
     """Keypoints (T, J, 2) px of the clip's size, and the motion behind them where a motion was given."""
 
     keypoints: Keypoints2D
@@ -58,7 +58,7 @@ def pose_length_s(path: Path) -> float:
     return float(times_s[-1] - times_s[0]) * rows / (rows - 1)
 
 
-def read_pose(path: Path, fps: float, num_frames: int, size: tuple[int, int], *, cropped: bool) -> Pose:
+def read_pose(path: Path, fps: float, num_frames: int, size: tuple[int, int], *, cropped: bool) -> ClipPose:
     """A pose, brought to ``fps`` by time and to the pixels of ``size`` (width, height).
 
     Args:
@@ -73,11 +73,11 @@ def read_pose(path: Path, fps: float, num_frames: int, size: tuple[int, int], *,
         from madata.motion import read_motion
 
         motion = fit_motion(read_motion(path), fps, num_frames)
-        return Pose(project_motion(motion, size), motion)
+        return ClipPose(project_motion(motion, size), motion)
     times_s = np.arange(num_frames) / fps
     shape = arrays.get("size")
     if shape is None or _same_shape(shape, size):
-        return Pose(replace(read_keypoints(path, times_s, size), fps=fps), None)
+        return ClipPose(replace(read_keypoints(path, times_s, size), fps=fps), None)
     if not cropped:
         width, height = (int(side) for side in np.asarray(shape, np.int64))
         raise MediaError(
@@ -85,7 +85,7 @@ def read_pose(path: Path, fps: float, num_frames: int, size: tuple[int, int], *,
             f"{size[0]}x{size[1]}: give a --size of that shape",
             reason="bad_shape",
         )
-    return Pose(_covering(read_keypoints(path, times_s), fps, size), None)
+    return ClipPose(_covering(read_keypoints(path, times_s), fps, size), None)
 
 
 def _keypoint_arrays(path: Path) -> dict[str, npt.NDArray[np.generic]] | None:

@@ -31,13 +31,13 @@ from madata.config import differences
 from madata.errors import ConfigError, MadanceError
 from madata.files import hold_file, read_json, write_json
 
-__all__ = ["RUN_SCHEMA", "Entry", "Records", "refuse_other_run"]
+__all__ = ["RUN_SCHEMA", "ClipEntry", "Records", "refuse_other_run"]
 
 RUN_SCHEMA = "madance.run/1"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ClipEntry:
     """One clip.
 
     Attributes:
@@ -126,7 +126,7 @@ class Records:
         """The file of a finished clip."""
         return self._file or self.clips / f"{clip_id}{suffix}"
 
-    def read(self, clip_id: str) -> Entry | None:
+    def read(self, clip_id: str) -> ClipEntry | None:
         """The entry of a clip.
 
         Raises:
@@ -136,23 +136,23 @@ class Records:
         if not path.exists():
             return None
         try:
-            return Entry(**read_json(path))
+            return ClipEntry(**read_json(path))
         except TypeError:
             raise MadanceError(
                 f"{path}: not a journal this version wrote; remove it to do the clip again"
             ) from None
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: ClipEntry) -> None:
         """Replace the entry of a clip."""
         write_json(self._journal / f"{entry.clip_id}.json", asdict(entry))
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ClipEntry]:
         """All entries, by clip id."""
         # what another process is just writing is hidden
         found = (self.read(path.stem) for path in sorted(self._journal.glob("[!.]*.json")))
         return [entry for entry in found if entry is not None]
 
-    def finished(self, entry: Entry | None) -> bool:
+    def finished(self, entry: ClipEntry | None) -> bool:
         """Whether the clip is done and its file still the one that was written."""
         if entry is None or entry.state != "done" or entry.file is None:
             return False

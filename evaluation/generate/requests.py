@@ -11,19 +11,19 @@ from pathlib import Path
 
 from evaluation.generate.clips import ClipSet, DataClip
 from evaluation.generate.pictures import write_picture
-from evaluation.generate.pose import Pose, read_pose
+from evaluation.generate.pose import ClipPose, read_pose
 from evaluation.generate.settings import Settings
 from evaluation.systems import Declaration, Request, Task, Truth, clip_seed
 from madata.formats import is_a
 
-__all__ = ["RequestMaker", "Wanted"]
+__all__ = ["RequestMaker", "WantedClip"]
 
 _MOTION_FPS = 30.0
 _SIZE = (512, 512)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedClip:
     """Frame rate and length of the finished clip; ``fps`` differs from the request's where a system has its own."""
 
     fps: float
@@ -52,12 +52,12 @@ class RequestMaker:
         """Seed of a clip: of a split a hash of the run's and the clip's id, of one clip the run's itself."""
         return self.settings.seed if self.data.own else clip_seed(self.settings.seed, clip.clip_id)
 
-    def wanted(self, clip: DataClip) -> Wanted:
+    def wanted(self, clip: DataClip) -> WantedClip:
         """What the finished clip must be."""
         own = self.declaration.fps if self.task != "motion" else None
         fps = self.settings.fps or own or clip.fps or self.declaration.fps or _MOTION_FPS
         duration_s = min(clip.duration_s, self.settings.duration_s or clip.duration_s)
-        return Wanted(fps, max(1, round(duration_s * fps)))
+        return WantedClip(fps, max(1, round(duration_s * fps)))
 
     def size(self, clip: DataClip) -> tuple[int, int]:
         """(width, height) px of a video of it."""
@@ -95,7 +95,7 @@ class RequestMaker:
         split, others = (tuple(clip.real for clip in clips) for clips in (self.data.clips, self.data.others))
         return Truth(split, others, self.settings.seed)
 
-    def _pose(self, clip: DataClip, fps: float, num_frames: int, size: tuple[int, int]) -> Pose | None:
+    def _pose(self, clip: DataClip, fps: float, num_frames: int, size: tuple[int, int]) -> ClipPose | None:
         if self.task != "animation" or clip.pose is None:
             return None
         return read_pose(clip.pose, fps, num_frames, size, cropped=not self.data.own)

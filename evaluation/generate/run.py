@@ -18,7 +18,7 @@ from typing import Any
 
 from evaluation.generate.clips import DataClip
 from evaluation.generate.output import BrokenContractError, store
-from evaluation.generate.records import Entry, Records
+from evaluation.generate.records import ClipEntry, Records
 from evaluation.generate.requests import RequestMaker
 from evaluation.generate.resources import peak_gpu_mib, peak_rss_mib, seed_everything, timed
 from evaluation.systems import Plugin, Request, Running, optional_method
@@ -26,7 +26,7 @@ from evaluation.systems.foreign import guarded, line_of, prints_apart
 from madata.errors import MadanceError, MediaError, MissingDependencyError, WeightsError
 from madata.files import sha256_file
 
-__all__ = ["Progress", "Run", "describe_system", "plan_of", "scratch_folder"]
+__all__ = ["ClipRun", "Progress", "describe_system", "plan_of", "scratch_folder"]
 
 _FATAL = (MissingDependencyError, WeightsError)
 # bytes per pixel that a finished clip takes at most; a system judges the room for its own pieces
@@ -51,7 +51,7 @@ class Progress:
     generate_s: float
 
 
-class Run:
+class ClipRun:
     """The clips of one process."""
 
     def __init__(
@@ -144,7 +144,7 @@ class Run:
 
     def _make(self, clip: DataClip) -> str | None:
         """Make one clip; the error if it failed."""
-        entry = Entry(
+        entry = ClipEntry(
             clip_id=clip.clip_id,
             state="started",
             attempts=self._attempts(clip) + 1,
@@ -172,7 +172,7 @@ class Run:
         self._seconds += entry.generate_s or 0.0
         return None
 
-    def _attempt(self, clip: DataClip, entry: Entry) -> Entry:
+    def _attempt(self, clip: DataClip, entry: ClipEntry) -> ClipEntry:
         with scratch_folder() as scratch:
             request = self._maker.request(clip, scratch)
             _require_space(self._records.clips, request)

@@ -25,7 +25,7 @@ from evaluation.generate.own_clip import ClipInputs, own_clip, task_of_file
 from evaluation.generate.preview import write_preview
 from evaluation.generate.records import Records, refuse_other_run
 from evaluation.generate.requests import RequestMaker
-from evaluation.generate.run import Run, describe_system, plan_of, scratch_folder
+from evaluation.generate.run import ClipRun, describe_system, plan_of, scratch_folder
 from evaluation.generate.settings import Settings
 from evaluation.inputs.discovery import CLIP_SCHEMA, PARTS_SUFFIX
 from evaluation.systems import Plugin, Request, Running
@@ -164,7 +164,7 @@ def _made(
     records.begin(identity)
     tell = lambda request, lines: on_plan([_summary(maker, request), *lines])  # noqa: E731
     try:
-        Run(system, maker, records, on_plan=tell).go([clip])
+        ClipRun(system, maker, records, on_plan=tell).go([clip])
     except MadanceError:
         records.leave()
         raise

@@ -10,7 +10,7 @@ from typing import Any
 from evaluation.generate.clips import ClipSet, DataClip, lacking, read_clips
 from evaluation.generate.records import RUN_SCHEMA, Records
 from evaluation.generate.requests import RequestMaker
-from evaluation.generate.run import Progress, Run, describe_system, plan_of, scratch_folder
+from evaluation.generate.run import ClipRun, Progress, describe_system, plan_of, scratch_folder
 from evaluation.generate.settings import Settings
 from evaluation.generate.summary import Summary, summarise
 from evaluation.systems import Plugin, Task, choose_task
@@ -61,7 +61,7 @@ def generate(
     mine = settings.shard.of(chosen)
     lacks = _lacks(chosen, task)
     able = [clip for clip in mine if clip.clip_id not in lacks]
-    Run(system, maker, records, on_progress=on_progress).go(
+    ClipRun(system, maker, records, on_progress=on_progress).go(
         [clip for clip in able if not records.finished(records.read(clip.clip_id))]
     )
     summary = summarise(records, [clip.clip_id for clip in chosen], len(clips.clips), lacks)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.generate.records import RUN_SCHEMA, Entry, Records
+from evaluation.generate.records import RUN_SCHEMA, ClipEntry, Records
 from evaluation.result import Checkpoint, Generation, SystemRecord, labelled
 from madata.errors import MadanceError
 from madata.files import read_json
@@ -72,7 +72,7 @@ def summarise(
     )
 
 
-def _rate(entries: Sequence[Entry]) -> float | None:
+def _rate(entries: Sequence[ClipEntry]) -> float | None:
     seconds = sum(entry.generate_s or 0.0 for entry in entries)
     return sum(entry.frames or 0 for entry in entries) / seconds if seconds > 0 else None
 

@@ -19,7 +19,7 @@ from evaluation.systems.contract import (
     optional_method,
     tasks_of,
 )
-from evaluation.systems.entries import GROUP, Entry, installed
+from evaluation.systems.entries import GROUP, InstalledSystem, installed
 from evaluation.systems.finding import choose_task, find
 from evaluation.systems.folder import FolderSystem, fit_motion
 from evaluation.systems.plugin import Declaration, Loaded, Origin, Plugin, Running, system
@@ -30,8 +30,8 @@ __all__ = [
     "Card",
     "Cascade",
     "Declaration",
-    "Entry",
     "FolderSystem",
+    "InstalledSystem",
     "Loaded",
     "Origin",
     "Output",

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from evaluation.systems.contract import Task, tasks_of
 
-__all__ = ["GROUP", "Entry", "installed"]
+__all__ = ["GROUP", "InstalledSystem", "installed"]
 
 GROUP = "madance.systems"
 _HOPS = 4
@@ -26,7 +26,7 @@ _LARGEST_SOURCE = 4 << 20
 
 
 @dataclass(frozen=True)
-class Entry:
+class InstalledSystem:
     """One installed system.
 
     Attributes:
@@ -54,21 +54,23 @@ class Entry:
         )
 
 
-def installed() -> list[Entry]:
+def installed() -> list[InstalledSystem]:
     """Every installed system by name; a name taken twice is in the list twice, each with the error."""
-    entries: list[Entry] = []
+    entries: list[InstalledSystem] = []
     for point in entry_points(group=GROUP):
         try:
             entry = _entry(point)
         except Exception as error:  # metadata and import hooks of others may raise anything
-            entry = Entry(point.name, point.value, None, None, error=f"cannot be looked at: {error!r}")
+            entry = InstalledSystem(
+                point.name, point.value, None, None, error=f"cannot be looked at: {error!r}"
+            )
         if not any((entry.name, entry.origin) == (other.name, other.origin) for other in entries):
             entries.append(entry)
     entries.sort(key=lambda entry: (entry.name, entry.origin))
     return [_judged(entry, entries) for entry in entries]
 
 
-def _judged(entry: Entry, entries: list[Entry]) -> Entry:
+def _judged(entry: InstalledSystem, entries: list[InstalledSystem]) -> InstalledSystem:
     rivals = [other.origin for other in entries if other.name == entry.name and other != entry]
     if not rivals:
         return entry
@@ -77,10 +79,10 @@ def _judged(entry: Entry, entries: list[Entry]) -> Entry:
     )
 
 
-def _entry(point: EntryPoint) -> Entry:
+def _entry(point: EntryPoint) -> InstalledSystem:
     dist = point.dist
     value = re.sub(r"\s*\[.*\]$", "", point.value)
-    entry = Entry(point.name, value, dist.name if dist else None, dist.version if dist else None)
+    entry = InstalledSystem(point.name, value, dist.name if dist else None, dist.version if dist else None)
     module, colon, attribute = value.partition(":")
     if not colon or not attribute:
         return replace(entry, error=f"the entry point {value!r} names no object (expected module:object)")

@@ -24,7 +24,7 @@ from typing import Any
 
 from evaluation.systems.cascade import Cascade, joint_card, stage_options
 from evaluation.systems.contract import Task
-from evaluation.systems.entries import Entry, installed
+from evaluation.systems.entries import InstalledSystem, installed
 from evaluation.systems.folder import FolderSystem
 from evaluation.systems.foreign import guarded
 from evaluation.systems.plugin import DECORATED, Declaration, Origin, Plugin, declaration_of
@@ -94,7 +94,7 @@ def _unknown(spec: str) -> str:
     return f"there is no system {spec!r}{hint} (madance systems lists them)"
 
 
-def _installed(entry: Entry) -> Plugin:
+def _installed(entry: InstalledSystem) -> Plugin:
     if entry.error:
         raise MadanceError(f"the system {entry.name!r} ({entry.origin}) cannot be used: {entry.error}")
     module_name, _, attribute = entry.value.partition(":")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.check import check, check_in_child, make_clips
+from evaluation.check import check_in_child, check_system, make_clips
 from evaluation.generate import read_clips
 from evaluation.systems import Card, Plugin, find
 from evaluation.systems.plugin import Declaration, Origin
@@ -49,11 +49,11 @@ def changed(motion, **arrays):
 
 
 def verdicts(plugin, task="motion", **options):
-    return {finding.rule: finding for finding in check(plugin, task, **options)}
+    return {finding.rule: finding for finding in check_system(plugin, task, **options)}
 
 
 def failures(plugin, task="motion", **options):
-    return [f"{f.rule}: {f.message}" for f in check(plugin, task, **options) if f.status == "fail"]
+    return [f"{f.rule}: {f.message}" for f in check_system(plugin, task, **options) if f.status == "fail"]
 
 
 def test_a_system_that_keeps_the_contract_passes(tmp_path):
@@ -126,7 +126,7 @@ def test_one_bad_clip_keeps_nothing_else_from_being_looked_at():
             raise ValueError("not this one")
         return dance(request)
 
-    found = list(check(plugin_of(moody), "motion"))
+    found = list(check_system(plugin_of(moody), "motion"))
     assert [(f.rule, f.status) for f in found[2:]] == [
         ("contract", "fail"), ("body", "pass"), ("determinism", "pass"), ("order", "pass"), ("seeds", "pass")
     ]  # fmt: skip
@@ -188,7 +188,7 @@ def test_a_setup_that_fails_ends_the_check():
     def start(self):
         raise OSError("weights.bin is not there")
 
-    found = list(check(plugin_of(lambda self, request: None, setup=start), "motion"))
+    found = list(check_system(plugin_of(lambda self, request: None, setup=start), "motion"))
     assert found[-1].rule == "setup"
     assert "weights.bin" in found[-1].message
 
@@ -426,7 +426,7 @@ def test_a_folder_of_finished_clips_is_looked_at(tmp_path):
     for name in "abcd":
         write_motion(tmp_path / "runs" / f"{name}.npz", make_dance(1.0).motion)
     (tmp_path / "runs" / "b.npz").write_bytes(b"PK broken")
-    found = list(check(find(str(tmp_path / "runs")), "motion"))
+    found = list(check_system(find(str(tmp_path / "runs")), "motion"))
     assert [(f.rule, f.status) for f in found] == [
         ("task", "pass"), ("file", "pass"), ("file", "fail"), ("file", "pass"), ("files", "pass")
     ]  # fmt: skip

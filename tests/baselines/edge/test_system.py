@@ -10,7 +10,7 @@ from baselines.edge import system as edge_system
 from baselines.edge.jukebox import load_jukebox
 from baselines.edge.network import EDGE_KIND, Edge, EdgeConfig, load_edge, sample_edge_long
 from baselines.edge.system import EdgeSystem, cut_song, windows_needed
-from evaluation.check import check
+from evaluation.check import check_system
 from evaluation.systems import Request, find
 from mace_dance.motion.diffusion import cosine_schedule, seeded_noise
 from mace_dance.motion.normaliser import Normaliser
@@ -90,7 +90,7 @@ def ready(folder, **options):
 
 def test_it_keeps_the_contract(tmp_path, few_steps):
     options = {"weights": str(save_upright(tmp_path / "model"))}
-    findings = list(check(find("edge"), "motion", options=options))
+    findings = list(check_system(find("edge"), "motion", options=options))
     assert [finding.message for finding in findings if finding.status == "fail"] == []
     assert {"contract", "body", "determinism", "seeds"} <= {finding.rule for finding in findings}
 

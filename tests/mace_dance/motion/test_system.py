@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.check import check
+from evaluation.check import check_system
 from evaluation.generate import Settings, describe_run, generate
 from evaluation.systems import Request, find
 from mace_dance.motion import system
@@ -74,7 +74,7 @@ def ready(*args, **options):
 
 
 def test_it_keeps_the_contract(model):
-    findings = list(check(find("motion-expert"), "motion", options={"weights": str(model), "steps": 3}))
+    findings = list(check_system(find("motion-expert"), "motion", options={"weights": str(model), "steps": 3}))
     assert [finding.message for finding in findings if finding.status == "fail"] == []
     assert {"contract", "body", "determinism", "order", "seeds"} <= {finding.rule for finding in findings}
 
