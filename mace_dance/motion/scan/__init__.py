@@ -26,7 +26,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import Any, Literal, overload
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,41 +35,10 @@ from mace_dance.motion.scan.compiled import Kernel, build, kernel_file, load_ker
 from mace_dance.motion.scan.sequential import scan_sequentially
 from madata.errors import ConfigError
 
-__all__ = ["build_kernel", "describe_scan", "scan", "scan_path"]
+__all__ = ["build_kernel", "describe_scan", "scan", "scan_path", "scan_with_state"]
 
 _CHOICES = ("auto", "compiled", "torch")
 _BUILD_COMMAND = "madance doctor --build-kernels"
-
-
-@overload
-def scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None = ...,
-    z: Tensor | None = ...,
-    delta_bias: Tensor | None = ...,
-    delta_softplus: bool = ...,
-    return_last_state: Literal[False] = ...,
-) -> Tensor: ...
-
-
-@overload
-def scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None = ...,
-    z: Tensor | None = ...,
-    delta_bias: Tensor | None = ...,
-    delta_softplus: bool = ...,
-    *,
-    return_last_state: Literal[True],
-) -> tuple[Tensor, Tensor]: ...
 
 
 def scan(
@@ -82,9 +51,8 @@ def scan(
     z: Tensor | None = None,
     delta_bias: Tensor | None = None,
     delta_softplus: bool = False,
-    return_last_state: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
-    """Selective scan with the signature of ``mamba_ssm``'s ``selective_scan_fn``.
+) -> Tensor:
+    """Selective scan with the arguments of ``mamba_ssm``'s ``selective_scan_fn``.
 
     Args:
         u: (B, D, L) input.
@@ -96,20 +64,33 @@ def scan(
         z: (B, D, L) gate; the output is multiplied by ``silu(z)``.
         delta_bias: (D,) added to ``delta``.
         delta_softplus: whether ``delta`` goes through softplus.
-        return_last_state: return the state after the last step, too.
 
     Returns:
-        (B, D, L) in the dtype of ``u``; with ``return_last_state`` also (B, D, N), through which no gradient
-        flows.
+        (B, D, L) in the dtype of ``u``.
 
     Raises:
         ConfigError: the shapes do not fit each other, or A is complex.
     """
+    return scan_with_state(u, delta, A, B, C, D, z, delta_bias, delta_softplus)[0]
+
+
+def scan_with_state(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """:func:`scan`, and the state after the last step (B, D, N), through which no gradient flows."""
     _check(u, delta, A, B, C, D, z, delta_bias)
     official = _official_kernel() if u.is_cuda else None
     if official is not None:
-        from_kernel: Tensor | tuple[Tensor, Tensor] = official(
-            u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state
+        from_kernel: tuple[Tensor, Tensor] = official(
+            u, delta, A, B, C, D, z, delta_bias, delta_softplus, return_last_state=True
         )
         return from_kernel
     dtype = torch.promote_types(u.dtype, torch.float32)
@@ -120,8 +101,7 @@ def scan(
         y, last = scan_sequentially(u_, delta_, a, b, c, d, gate, bias, delta_softplus)
     else:
         y, last = scan_compiled(kernel, u_, delta_, a, b, c, d, gate, bias, delta_softplus)
-    y = y.to(u.dtype)
-    return (y, last) if return_last_state else y
+    return y.to(u.dtype), last
 
 
 def scan_path(device: str | torch.device = "cpu") -> str:

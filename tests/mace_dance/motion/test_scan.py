@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mace_dance.motion.scan import scan, scan_path
+from mace_dance.motion.scan import scan, scan_path, scan_with_state
 from madata.errors import ConfigError
 from tests.mace_dance.motion.golden import deviation, tensors
 
@@ -44,7 +44,7 @@ def by_definition(u, delta, A, B, C, D, z, delta_bias):
 @pytest.mark.parametrize("length", [1, 2, 16, 17, 70])
 def test_it_is_its_definition(length):
     inputs = made(length=length)
-    y, last = scan(**inputs, delta_softplus=True, return_last_state=True)
+    y, last = scan_with_state(**inputs, delta_softplus=True)
     expected = by_definition(**{name: value.numpy() for name, value in inputs.items()})
     np.testing.assert_allclose(y, expected[0], rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(last, expected[1], rtol=1e-12, atol=1e-12)
@@ -169,7 +169,7 @@ def test_golden_selective_scan(golden_file, golden_deviations, each_scan):
     stored = np.load(golden_file)
     for case in sorted({name.split("/")[0] for name in stored.files}):
         inputs = tensors(stored, f"{case}/in/")
-        y, last = scan(**inputs, delta_softplus=True, return_last_state=True)
+        y, last = scan_with_state(**inputs, delta_softplus=True)
         plain = scan(inputs["u"], F.softplus(inputs["delta"]), inputs["A"], inputs["B"], inputs["C"])
         ours = {"y": y, "last_state": last, "y_plain": plain}
         for name, theirs in tensors(stored, f"{case}/out/").items():

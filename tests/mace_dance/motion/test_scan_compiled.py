@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 
-from mace_dance.motion.scan import compiled, describe_scan, scan, scan_path
+from mace_dance.motion.scan import compiled, describe_scan, scan, scan_path, scan_with_state
 from mace_dance.motion.scan.sequential import scan_sequentially
 from madata.errors import ConfigError, MadanceError
 from tests.mace_dance.motion.test_scan import NAMES, made
@@ -28,7 +28,7 @@ def with_gradients(function, inputs):
 
 
 def through_scan(*given):
-    return scan(*given, delta_softplus=True, return_last_state=True)
+    return scan_with_state(*given, delta_softplus=True)
 
 
 def in_double(inputs):
@@ -91,11 +91,12 @@ def test_exponentials_are_exact_but_for_the_rounding_of_their_argument(compiled_
     ones = torch.ones(1, len(x), 2)
     weights = torch.ones(2, 1, 1, 2)
     nothing = torch.zeros(len(x), 1)
-    _, step = scan(ones[..., :1], x[None, :, None], nothing, *weights[..., :1], None, None, None, True, True)
+    given = (ones[..., :1], x[None, :, None], nothing, *weights[..., :1])
+    _, step = scan_with_state(*given, delta_softplus=True)
     exact = torch.nn.functional.softplus(x.double(), threshold=100)
     assert ((step[0, :, 0] - exact).abs() / exact <= bound).all()
     once = torch.tensor([1.0, 0.0]).expand_as(ones)
-    _, decay = scan(once, ones, x[:, None], *weights, return_last_state=True)
+    _, decay = scan_with_state(once, ones, x[:, None], *weights)
     exact = torch.exp(x.double())
     assert ((decay[0, :, 0] - exact).abs() / exact <= bound).all()
 
