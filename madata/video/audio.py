@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from math import gcd
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,8 @@ import numpy.typing as npt
 
 from madata.errors import MediaError
 from madata.types import FloatArray, Music
-from madata.video.container import audio_stream, open_media, read_packets, time_zero_s
+from madata.video.container import audio_stream, open_media, time_zero_s
+from madata.video.packets import read_packets
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -34,6 +35,9 @@ _PREROLL_S = 0.5
 _MOST_CHANNELS = 8
 _WORTH_SEEKING_S = 5.0
 _JITTER_S = 0.003
+_HOLE_S = 0.1
+"""A stamp that is off by more is a hole whatever the others say."""
+_STAMPS_COMPARED = 15
 _LONGEST_CODEC_FRAME = 4096
 _BEFORE_EVERYTHING = -(2**62)
 _LONGEST_SILENCE_S = 600
@@ -206,24 +210,52 @@ class SoundTrack:
         return round((stamp * self._tick - self._zero_s) * self.rate_hz)
 
     def _decode(self) -> Iterator[_Chunk]:
-        """Contiguous chunks; a jump of the time stamps by more than their jitter is taken as real."""
+        """Contiguous chunks.
+
+        Samples are counted; stamps only say where a count begins and where there is a hole. What a stamp is off by
+        is compared with the next fifteen: stamps that jitter do not agree, those behind a hole do.
+        """
+        held: deque[tuple[int | None, FloatArray]] = deque()
         position: int | None = None
-        for frame in self._frames():
-            waveform = mix_down(
-                _samples(frame), [channel.name for channel in frame.layout.channels], self.channels
-            )
-            if frame.sample_rate != self.rate_hz:
-                waveform = resample(waveform, frame.sample_rate, self.rate_hz)
-            stamped = None if frame.pts is None else self._position(frame.pts)
-            if position is None:
-                position = stamped or 0
-            elif stamped is not None and abs(stamped - position) > _JITTER_S * self.rate_hz:
-                overlap = max(0, position - stamped)
-                waveform = waveform[:, overlap:]
-                position = max(position, stamped)
-            if waveform.shape[1]:
-                yield _Chunk(position, waveform)
-                position += waveform.shape[1]
+        for frame in chain(self._frames(), [None]):
+            if frame is not None:
+                waveform = mix_down(
+                    _samples(frame), [channel.name for channel in frame.layout.channels], self.channels
+                )
+                if frame.sample_rate != self.rate_hz:
+                    waveform = resample(waveform, frame.sample_rate, self.rate_hz)
+                held.append((None if frame.pts is None else self._position(frame.pts), waveform))
+            while held and (frame is None or len(held) > _STAMPS_COMPARED):
+                start = self._start_of_next(position, held)
+                waveform = held.popleft()[1]
+                if position is not None:
+                    waveform = waveform[:, max(0, position - start) :]
+                    start = max(position, start)
+                position = start + waveform.shape[1]
+                if waveform.shape[1]:
+                    yield _Chunk(start, waveform)
+
+    def _start_of_next(self, position: int | None, held: Sequence[tuple[int | None, FloatArray]]) -> int:
+        """Where the first of the frames held begins, ``position`` being the end of the one before."""
+        counted = position or 0
+        off: list[int] = []
+        for stamp, waveform in islice(held, _STAMPS_COMPARED + 1):
+            if stamp is not None:
+                off.append(stamp - counted)
+            counted += waveform.shape[1]
+        if not off:
+            return position or 0
+        if position is None:
+            # where all agree this is the first stamp; where they jitter it is their middle
+            return off[0] if len(set(off)) == 1 else round(float(np.median(off)))
+        jitter = _JITTER_S * self.rate_hz
+        if held[0][0] is None or abs(off[0]) <= jitter:
+            return position
+        shift = float(np.median(off))
+        agree = all(abs(one - off[0]) <= jitter for one in off[:3])
+        if abs(off[0]) > _HOLE_S * self.rate_hz or (agree and abs(shift) > jitter):
+            return position + off[0]
+        return position
 
     def _frames(self) -> Iterator[AudioFrame]:
         import av

@@ -8,8 +8,11 @@ stored: FFmpeg's invented ones (``genpts``) are wrong for AVI files with B frame
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import stat
-from collections.abc import Callable, Iterator
+from collections import Counter
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,19 +22,30 @@ from madata.errors import MediaError
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
-    from av.packet import Packet
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-__all__ = ["audio_stream", "media_url", "open_media", "read_packets", "time_zero_s", "video_stream"]
+__all__ = ["audio_stream", "is_cut_off", "media_url", "open_media", "time_zero_s", "video_stream"]
 
 _FORMATS = (
     "mov,matroska,avi,flv,live_flv,asf,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,obu,mjpeg,ogg,mxf,rm,gif,dv,nut,yuv4mpegpipe,"
     "mp3,wav,w64,aiff,caf,flac,aac,ac3,eac3,amr,wv,ape,tta"
 )
-_UNREADABLE_IN_A_ROW = 16
 _ARBITRARY_CLOCKS = {"mpegts", "mpeg", "mp3"}
-_MP4_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}
+_PACKETS_TO_TELL_A_FILM = 2000
+_MP4_BOXES = {
+    b"ftyp",
+    b"styp",
+    b"moov",
+    b"moof",
+    b"mdat",
+    b"mfra",
+    b"sidx",
+    b"wide",
+    b"free",
+    b"skip",
+    b"uuid",
+}
 
 
 def media_url(path: Path) -> str:
@@ -96,8 +110,30 @@ def _open_error(path: Path, error: Exception) -> MediaError:
     )
 
 
+def is_cut_off(path: Path) -> bool:
+    """Whether an MP4 file ends inside one of its boxes: a fragmented one plays up to there and says nothing.
+
+    Only the heads of the boxes are read.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        at = 0
+        while at + 8 <= size:
+            stream.seek(at)
+            head = stream.read(16)
+            length, kind = int.from_bytes(head[:4]), head[4:8]
+            if kind not in _MP4_BOXES:
+                return False
+            if length == 1:
+                length = int.from_bytes(head[8:16])
+            if length < 8:  # 0 means: to the end of the file
+                return False
+            at += length
+    return at > size
+
+
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The video a player would show: the best video stream that is not a cover picture.
+    """The video a player would show: the best video stream that is not a cover picture, marked as such or not.
 
     Raises:
         MediaError: ``no_video`` or ``unsupported_codec``.
@@ -110,8 +146,25 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         raise MediaError(f"{path}: the file holds no video", reason="no_video")
     best = container.streams.best("video")
     chosen = best if best in streams else streams[0]
+    if len(streams) > 1:
+        status = path.stat()
+        films = _films(path, status.st_size, status.st_mtime_ns)
+        if chosen.index not in films:
+            chosen = next((stream for stream in streams if stream.index in films), chosen)
     _require_codec(chosen, path)
     return chosen
+
+
+@functools.lru_cache(maxsize=16)
+def _films(path: Path, size: int, mtime_ns: int) -> frozenset[int]:
+    """The video streams that hold more than one picture: a cover need not be marked as one."""
+    import av
+
+    pictures: Counter[int] = Counter()
+    with open_media(path) as container, contextlib.suppress(av.FFmpegError):
+        for packet in itertools.islice(container.demux(*container.streams.video), _PACKETS_TO_TELL_A_FILM):
+            pictures[packet.stream_index] += packet.size > 0
+    return frozenset(index for index, count in pictures.items() if count > 1)
 
 
 def audio_stream(container: InputContainer, path: Path) -> AudioStream:
@@ -145,36 +198,3 @@ def time_zero_s(container: InputContainer) -> Fraction:
     if container.format.name in _ARBITRARY_CLOCKS and container.start_time is not None:
         return Fraction(container.start_time, 1_000_000)
     return Fraction(0)
-
-
-def read_packets(
-    container: InputContainer, stream: Stream, on_error: Callable[[Exception], None] | None = None
-) -> Iterator[Packet[Any]]:
-    """Packets of one stream to the end of the file, past unreadable stretches where the format allows it.
-
-    Some packets may be empty; the empty one with which PyAV asks for a decoder to be flushed is not among them.
-
-    Args:
-        container: an open file.
-        stream: one of its streams.
-        on_error: told of each unreadable stretch.
-    """
-    import av
-
-    failures = 0
-    while failures <= _UNREADABLE_IN_A_ROW:
-        try:
-            for packet in container.demux(stream):
-                if packet.size == 0 and packet.dts is None:
-                    return
-                if packet.stream_index == stream.index:
-                    failures = 0
-                    yield packet
-            return
-        except IndexError:
-            # the end of a file in which garbage looked like one more stream; PyAV cannot flush that one
-            return
-        except av.FFmpegError as error:
-            failures += 1
-            if on_error is not None:
-                on_error(error)

@@ -20,8 +20,10 @@ import numpy.typing as npt
 
 from madata.errors import MediaError
 from madata.types import VideoInfo
-from madata.video.container import open_media, read_packets, time_zero_s, video_stream
+from madata.video.container import is_cut_off, open_media, time_zero_s, video_stream
+from madata.video.deinterlace import deinterlaced
 from madata.video.geometry import Orientation, shown_size
+from madata.video.packets import read_packets
 from madata.video.pictures import Picture, PictureReader
 from madata.video.probe import declared_rate, describe, display_orientation
 from madata.video.timeline import KeyFrame, Shown, StampRepair
@@ -152,6 +154,7 @@ class Decoder:
         self._scalers: dict[Any, VideoReformatter] = {}
         self._info: VideoInfo | None = None
         self._container = self._open()
+        self._cut_off = is_cut_off(path)
         self._untouched = True
         self._begin()
 
@@ -207,7 +210,7 @@ class Decoder:
             frames_decoded=self._decoded,
             frames_declared=self._stream.frames or None,
             damaged=tuple(self._damaged),
-            truncated=self._reader.broken_off_at is not None,
+            truncated=self._reader.broken_off_at is not None or self._cut_off,
             repaired_times=self._repaired,
             error=self._reader.error,
         )
@@ -222,7 +225,7 @@ class Decoder:
         repair = StampRepair(1 / (declared_rate(self._stream) * self._tick))
         waiting: deque[Picture] = deque()
         last: Picture | None = None
-        for picture in self._reader.read(packets):
+        for picture in deinterlaced(self._reader.read(packets), self._tick):
             if last is None:
                 self._info = self._info or describe(self.path, self._container, self._stream, picture.image)
             last = picture

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from madata.errors import MediaError
 from madata.types import AudioInfo, VideoInfo
-from madata.video.container import audio_stream, open_media, read_packets, time_zero_s, video_stream
+from madata.video.container import audio_stream, open_media, time_zero_s, video_stream
 from madata.video.geometry import Orientation, orientation_of_matrix, shown_size
+from madata.video.packets import read_packets
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.types import Span
-from madata.video.container import read_packets, time_zero_s
+from madata.video.container import time_zero_s
+from madata.video.packets import read_packets
 from madata.video.probe import declared_rate
 
 if TYPE_CHECKING:
