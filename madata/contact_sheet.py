@@ -9,6 +9,8 @@ from typing import Any
 
 from madata.files import write_bytes
 
+_MOST_ON_A_SHEET = 192
+
 __all__ = ["contact_sheet", "write_contact_sheet"]
 
 
@@ -35,10 +37,15 @@ def contact_sheet(images: Sequence[Any], *, columns: int, cell: tuple[int, int])
 
 
 def write_contact_sheet(path: Path, thumbnails: Sequence[Path], *, columns: int = 4) -> None:
-    """Write the thumbnails of the kept clips as one JPEG."""
+    """Write thumbnails as one JPEG: all of them, or 192 that lie evenly among them.
+
+    A sheet of fixed size opens everywhere; the report shows every clip.
+    """
     import cv2
 
-    images = [image for image in map(_read_image, thumbnails) if image is not None]
+    share = max(1.0, len(thumbnails) / _MOST_ON_A_SHEET)
+    chosen = [thumbnails[int(place * share)] for place in range(min(len(thumbnails), _MOST_ON_A_SHEET))]
+    images = [image for image in map(_read_image, chosen) if image is not None]
     if not images:
         return
     ok, data = cv2.imencode(

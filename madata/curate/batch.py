@@ -172,7 +172,9 @@ def _publish(
     write_table(out / "shots.parquet", [row for _, entry in finished for row in entry.shots], SHOT_COLUMNS)
     summary = _summarise(source_rows, clips, dropped, found, config)
     write_json(out / "summary.json", asdict(summary))
-    write_contact_sheet(out / "contact_sheet.jpg", [out / row["thumbnail"] for row in clips])
+    write_contact_sheet(
+        out / "contact_sheet.jpg", [out / row["thumbnail"] for row in clips if row["thumbnail"]]
+    )
     write_report(
         out,
         sources=read_table(out / "sources.parquet"),

@@ -1,14 +1,17 @@
 """The page a person opens after curation: what came in, what was kept, what was dropped, and why.
 
-One static HTML file beside the tables: no script from elsewhere, no network, readable from a file. Everything that
-comes from a source (file names, messages) is untrusted and escaped.
+One static HTML file beside the tables: no script from elsewhere, no network, readable from a file, all paths
+relative. The rows are in the page as JSON, and the page shows some dozens of them at a time, so that a hundred thousand
+clips can be searched, sorted and watched. Everything that comes from a source (file names, messages) is untrusted: it
+is escaped, and put into the page as text alone.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Histogram", "histogram", "write_report"]
 
 _BINS = 40
+_MOST_BINS = 200
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class Histogram:
     Attributes:
         keeps: which side of the threshold is kept, ``"above"`` or ``"below"``.
         edges: ``len(counts) + 1`` bin edges.
-        values: the values themselves, so that the page can move the threshold.
+        column, setting: what the values are of, and the full name of the setting that is the threshold.
+        per: ``"row"``, or ``"segment"`` where all windows of a stretch have one value.
     """
 
     title: str
@@ -41,7 +47,9 @@ class Histogram:
     threshold: float
     edges: tuple[float, ...]
     counts: tuple[int, ...]
-    values: tuple[float, ...]
+    column: str = ""
+    setting: str = ""
+    per: str = "row"
 
 
 def histogram(title: str, unit: str, values: Sequence[float], *, threshold: float, keeps: str) -> Histogram:
@@ -49,23 +57,28 @@ def histogram(title: str, unit: str, values: Sequence[float], *, threshold: floa
     finite = sorted(float(value) for value in values if math.isfinite(value))
     high = max([threshold * 2, *finite]) or 1.0
     step = threshold / max(1, round(threshold / (high / _BINS))) if threshold > 0 else high / _BINS
-    bins = max(1, math.ceil(high / step - 1e-9))
+    bins = min(_MOST_BINS, max(1, math.ceil(high / step - 1e-9)))  # the last bin holds what lies beyond
     counts = [0] * bins
     for value in finite:
         counts[min(bins - 1, int(value / step + 1e-9))] += 1
     edges = tuple(step * index for index in range(bins + 1))
-    return Histogram(title, unit, keeps, threshold, edges, tuple(counts), tuple(finite))
+    return Histogram(title, unit, keeps, threshold, edges, tuple(counts))
 
 
 def _histograms(clips: pd.DataFrame, dropped: pd.DataFrame, config: CurationConfig) -> list[Histogram]:
     """One for each chart of each filter, in the order of the filters."""
     return [
-        histogram(
-            chart.title,
-            chart.unit,
-            _values(clips, dropped, chart),
-            threshold=float(getattr(config.of(one), chart.setting)),
-            keeps=chart.keeps,
+        replace(
+            histogram(
+                chart.title,
+                chart.unit,
+                _values(clips, dropped, chart),
+                threshold=float(getattr(config.of(one), chart.setting)),
+                keeps=chart.keeps,
+            ),
+            column=chart.column,
+            setting=f"{one.section}.{chart.setting}",
+            per=chart.per,
         )
         for one in filters_of(config)
         for chart in one.charts
@@ -98,14 +111,12 @@ def write_report(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("madata"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    names = dict(zip(sources["source_id"], sources["file"], strict=True))
+    charts = _histograms(clips, dropped, config)
     page = environment.get_template("report.html").render(
         summary=summary,
-        histograms=_histograms(clips, dropped, config),
-        charts=[chart for one in filters_of(config) for chart in one.charts if chart.per == "row"],
-        clips=_records(clips, names),
-        dropped=_records(dropped, names),
-        sources=_records(sources, names),
+        histograms=charts,
+        data=_data(sources, clips, dropped, [chart.column for chart in charts]),
+        sources=_records(sources),
         settings=config.model_dump(mode="json"),
     )
     path = out / "report.html"
@@ -113,9 +124,44 @@ def write_report(
     return path
 
 
-def _records(frame: pd.DataFrame, names: Mapping[str, str]) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = []
-    for row in frame.to_dict("records"):
-        clean = {str(key): None if value != value else value for key, value in row.items()}
-        records.append({**clean, "name": names.get(str(clean["source_id"]), "")})
-    return records
+_CARD = (
+    "clip_id",
+    "source_id",
+    "start_frame",
+    "end_frame",
+    "start_s",
+    "end_s",
+    "segment_start_frame",
+    "thumbnail",
+)
+_KEPT = ("split", "path", "fps", "width", "height")
+_DROPPED = ("stage", "reason", "message")
+
+
+def _data(sources: pd.DataFrame, clips: pd.DataFrame, dropped: pd.DataFrame, measured: Sequence[str]) -> str:
+    """The rows of the cards as JSON that may stand in a script element."""
+    names = dict(zip(sources["source_id"], sources["file"], strict=True))
+    columns = [*_CARD, *_KEPT, *_DROPPED, *dict.fromkeys(measured)]
+    rows = [
+        [_plain(row.get(column)) for column in columns]
+        for frame in (clips, dropped)
+        for row in frame.to_dict("records")
+    ]
+    text = json.dumps(
+        {"names": names, "columns": columns, "rows": rows}, ensure_ascii=False, separators=(",", ":")
+    )
+    # "</script>" and "<!--" would end or change the element whatever the type of the script
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _plain(value: Any) -> Any:
+    if value is None or value != value:
+        return None
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {str(key): None if value != value else value for key, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
