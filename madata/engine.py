@@ -24,6 +24,7 @@ __all__ = ["Outcome", "run"]
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
+_LEAVES_WITHIN_S = 10.0
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -91,10 +92,14 @@ def run(
                 _give(worker, pending, items)
     finally:
         for worker in workers:
-            worker.connection.close()
-            worker.process.terminate()
+            worker.connection.close()  # an idle worker leaves by itself, a busy one is told to
+            if worker.index is not None:
+                worker.process.terminate()
         for worker in workers:
-            worker.process.join()
+            worker.process.join(timeout=_LEAVES_WITHIN_S)
+            if worker.process.is_alive():
+                worker.process.terminate()
+                worker.process.join()
 
 
 def _start(function: Callable[..., Any]) -> _Worker:

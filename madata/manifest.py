@@ -31,6 +31,7 @@ __all__ = [
     "clip_columns",
     "dropped_columns",
     "read_table",
+    "span_columns",
     "span_row",
     "split_of",
     "write_table",
@@ -82,6 +83,11 @@ _SEGMENT: dict[str, Column] = {
     "segment_end_frame": Column("int64", "the frame after the last of that stretch"),
     "segment_s": Column("float64", "length of that stretch"),
 }
+
+
+def span_columns() -> dict[str, Column]:
+    """The columns that say where a span lies in its source, see :func:`span_row`."""
+    return dict(_SPAN)
 
 
 def clip_columns(measured: Mapping[str, Column]) -> dict[str, Column]:

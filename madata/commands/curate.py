@@ -30,6 +30,13 @@ __all__ = ["curate"]
 @click.command(short_help="Crawled videos become MA-Data clips.")
 @click.argument("videos", nargs=-1, required=True, type=PATH)
 @out_option("Data set folder; a finished part is kept.")
+@click.option(
+    "--preset",
+    type=click.Choice(["ma-data", "any"]),
+    default="ma-data",
+    show_default=True,
+    help="ma-data: whole dancers with music. any: one person, also parts of a body, also without sound.",
+)
 @config_option
 @set_option("Override one setting, e.g. clip.fps=30.")
 @seed_option("Seed of the window offsets (setting: seed).", default=None)
@@ -44,6 +51,7 @@ def curate(
     ctx: click.Context,
     videos: tuple[Path, ...],
     out: Path,
+    preset: str,
     config: Path | None,
     overrides: tuple[str, ...],
     seed: int | None,
@@ -67,7 +75,8 @@ def curate(
     from madata.curate.settings import load_config
     from madata.devices import resolve_device
 
-    settings = load_config(config, [*overrides, *([f"seed={seed}"] if seed is not None else [])])
+    changes = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
+    settings = load_config(config, changes, preset=preset)
     if dry_run:
         _dry_run(videos, out, limit, to_toml(settings))
         return
@@ -133,7 +142,26 @@ def _dry_run(videos: tuple[Path, ...], out: Path, limit: int | None, settings: s
         click.echo(f"{source.source_id}  {found.names[source.source_id]!r}")
     for name, source_id in found.duplicates:
         click.echo(f"duplicate of {source_id}: {name!r}")
+    for name, _, message in found.unusable:
+        click.echo(f"cannot be used: {name!r}: {message}")
+    for name in found.ignored:
+        click.echo(f"ignored, no media by its name: {name!r}")
+    seconds = [_declared_s(source.path) for source in found.sources[:limit]]
+    known = [one for one in seconds if one is not None]
+    click.echo(
+        f"{len(seconds)} sources, {sum(known) / 60:.1f} min of video; {len(seconds) - len(known)} cannot be read"
+    )
     click.echo(f"\n{settings}", nl=False)
+
+
+def _declared_s(path: Path) -> float | None:
+    from madata.errors import MediaError
+    from madata.video import probe
+
+    try:
+        return probe(path).duration_s or 0.0
+    except MediaError:
+        return None
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from madata.config import refuse_differences, to_toml
 from madata.contact_sheet import write_contact_sheet
+from madata.curate.coverage import TIMELINE_COLUMNS, timeline
 from madata.curate.decide import filters_of, measured_columns
 from madata.curate.journal import Entry, Journal
 from madata.curate.report import write_report
@@ -56,6 +57,7 @@ class CurationSummary:
     failed: int
     duplicates: int
     ignored: int
+    ignored_files: tuple[str, ...]
     stages: tuple[dict[str, Any], ...]
     problems: tuple[dict[str, str], ...]
     settings: str
@@ -163,6 +165,10 @@ def _publish(
         }
         for name, source_id in found.duplicates
     ]
+    source_rows += [
+        {"file": name, "status": "failed", "reason": reason, "message": message}
+        for name, reason, message in found.unusable
+    ]
     clips = [row for _, entry in finished for row in entry.clips]
     dropped = [row for _, entry in finished for row in entry.dropped]
     measured = measured_columns(config)
@@ -170,6 +176,8 @@ def _publish(
     write_table(out / "clips.parquet", clips, clip_columns(measured))
     write_table(out / "dropped.parquet", dropped, dropped_columns(measured))
     write_table(out / "shots.parquet", [row for _, entry in finished for row in entry.shots], SHOT_COLUMNS)
+    every_second = [row for source, entry in finished for row in timeline(source.source_id, entry)]
+    write_table(out / "timeline.parquet", every_second, TIMELINE_COLUMNS)
     summary = _summarise(source_rows, clips, dropped, found, config)
     write_json(out / "summary.json", asdict(summary))
     write_contact_sheet(
@@ -208,6 +216,7 @@ def _summarise(
         failed=sum(row["status"] not in ("done", "duplicate") for row in sources),
         duplicates=len(found.duplicates),
         ignored=len(found.ignored),
+        ignored_files=found.ignored,
         stages=tuple(
             {"stage": stage, "reason": reason, "count": count} for (stage, reason), count in in_order
         ),

@@ -28,6 +28,7 @@ class Entry:
     clips: list[dict[str, Any]] = field(default_factory=list)
     dropped: list[dict[str, Any]] = field(default_factory=list)
     shots: list[dict[str, Any]] = field(default_factory=list)
+    transitions: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Journal:
@@ -52,7 +53,12 @@ class Journal:
         if content["settings"] != self._settings:
             return None
         return Entry(
-            content["state"], content["source"], content["clips"], content["dropped"], content["shots"]
+            content["state"],
+            content["source"],
+            content["clips"],
+            content["dropped"],
+            content["shots"],
+            content.get("transitions", []),
         )
 
     def write(self, source_id: str, entry: Entry) -> None:

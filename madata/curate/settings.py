@@ -22,10 +22,12 @@ from pydantic import BaseModel, Field, create_model, field_validator, model_vali
 from madata.config import ClosedModel, merged, parse_override, read_toml, validated
 from madata.curate.filter import Filter
 from madata.curate.filters import FILTERS
-from madata.errors import ConfigError
+from madata.errors import ConfigError, did_you_mean
 from madata.files import sha256_bytes
+from madata.pose import BACKENDS
 
 __all__ = [
+    "PRESETS",
     "ClipConfig",
     "CurationConfig",
     "MotionConfig",
@@ -35,6 +37,9 @@ __all__ = [
     "WindowsConfig",
     "load_config",
 ]
+
+PRESETS = ("ma-data", "any")
+"""Settings that come with the toolkit: whole dancers with music, or one person whatever of him is seen."""
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -64,6 +69,13 @@ class PeopleConfig(ClosedModel):
     min_hips: float = Field(ge=0, le=1)
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
+    @field_validator("backend")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in BACKENDS.names():
+            raise ValueError(f"there is no pose backend {name!r}{did_you_mean(name, BACKENDS.names())}")
+        return name
+
 
 class WindowsConfig(ClosedModel):
     """How windows are drawn, see :mod:`madata.windows`."""
@@ -92,7 +104,18 @@ class ClipConfig(ClosedModel):
     fit: Literal["pad", "crop"]
     codec: Literal["h264"]
     crf: int = Field(ge=0, le=51)
-    preset: str
+    preset: Literal[
+        "ultrafast",
+        "superfast",
+        "veryfast",
+        "faster",
+        "fast",
+        "medium",
+        "slow",
+        "slower",
+        "veryslow",
+        "placebo",
+    ]
     audio_rate_hz: int = Field(ge=8000)
     audio_kbps: int = Field(ge=32)
 
@@ -183,15 +206,26 @@ def _resolve(values: Mapping[str, Any], where: str) -> CurationConfig:
 
 
 @functools.cache
+def _preset(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files("madata").joinpath(f"configs/{name}.toml").read_text("utf-8"))
+
+
 def _defaults() -> dict[str, Any]:
-    return tomllib.loads(resources.files("madata").joinpath("configs/ma-data.toml").read_text("utf-8"))
+    return _preset("ma-data")
 
 
-def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> CurationConfig:
-    """Defaults, overridden by the TOML file ``path``, overridden by ``section.key=value`` strings.
+def load_config(
+    path: Path | None = None, overrides: Sequence[str] = (), *, preset: str = "ma-data"
+) -> CurationConfig:
+    """Defaults, overridden by a preset, by the TOML file ``path``, and by ``section.key=value`` strings.
+
+    Args:
+        path: a settings file.
+        overrides: single settings.
+        preset: one of :data:`PRESETS`.
 
     Raises:
         ConfigError: a key or a filter is unknown (the nearest one is named) or a value is out of range.
     """
-    layers = [_defaults(), read_toml(path) if path else {}, *map(parse_override, overrides)]
+    layers = [_defaults(), _preset(preset), read_toml(path) if path else {}, *map(parse_override, overrides)]
     return _resolve(merged(layers), str(path) if path and not overrides else "")

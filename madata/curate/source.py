@@ -120,7 +120,8 @@ def _analyse(
         | {"single": shot.single, "many_hot": shot.many_hot}
         for shot in observer.shots
     ]
-    return Entry("analysed", row, decisions.clips, decisions.dropped, shots)
+    transitions = [span_row(span) for span in observer.transitions]
+    return Entry("analysed", row, decisions.clips, decisions.dropped, shots, transitions)
 
 
 @functools.cache
@@ -217,7 +218,7 @@ def _cut_clips(source: Source, entry: Entry, *, out: Path, config: CurationConfi
         _uncut(row, *failures[row["clip_id"]]) for row in entry.clips if row["clip_id"] in failures
     ]
     row = {**entry.source, "clips": len(kept), "clips_s": round(sum(clip["duration_s"] for clip in kept), 6)}
-    return Entry("done", row, kept, dropped, entry.shots)
+    return Entry("done", row, kept, dropped, entry.shots, entry.transitions)
 
 
 def _span(row: dict[str, Any]) -> Span:

@@ -15,6 +15,9 @@ from madata.types import Source
 
 __all__ = ["Collection", "collect", "printable"]
 
+_UNFINISHED = (".part", ".ytdl", ".crdownload", ".download", ".aria2", ".partial", ".!qb", ".temp")
+"""What downloaders append to the names of files they have not finished."""
+
 
 @dataclass(frozen=True)
 class Collection:
@@ -25,12 +28,14 @@ class Collection:
         names: the file name shown for each source id.
         duplicates: (name, source id of the file it repeats).
         ignored: names of files that are no media by their suffix.
+        unusable: (name, reason, message) of files that cannot be read, and of downloads that were not finished.
     """
 
     sources: tuple[Source, ...]
     names: dict[str, str]
     duplicates: tuple[tuple[str, str], ...]
     ignored: tuple[str, ...]
+    unusable: tuple[tuple[str, str, str], ...] = ()
 
 
 def printable(name: str | Path) -> str:
@@ -49,21 +54,29 @@ def collect(paths: Sequence[Path], *, out: Path) -> Collection:
     Raises:
         MadanceError: a path does not exist, or nothing was found.
     """
-    files, ignored = _files(paths, out)
-    if not files:
+    files, others = _files(paths, out)
+    unusable = [
+        (name, "unfinished", "a download that was not finished") for name in others if _unfinished(name)
+    ]
+    ignored = [name for name in others if not _unfinished(name)]
+    if not files and not unusable:
         raise MadanceError(f"no video in {', '.join(printable(path) for path in paths) or 'nothing'}")
     sources: dict[str, Source] = {}
     names: dict[str, str] = {}
     duplicates = []
     for path, name in files:
-        digest = remembered_sha256(path)
+        try:
+            digest = remembered_sha256(path)
+        except OSError as error:
+            unusable.append((name, "unreadable", f"{name}: {error.strerror}"))
+            continue
         if digest in sources:
             duplicates.append((name, sources[digest].source_id))
             continue
         source = Source(f"{_slug(stem_of(path))}-{digest[:10]}", path, digest)
         sources[digest] = source
         names[source.source_id] = name
-    return Collection(tuple(sources.values()), names, tuple(duplicates), tuple(ignored))
+    return Collection(tuple(sources.values()), names, tuple(duplicates), tuple(ignored), tuple(unusable))
 
 
 def _files(paths: Iterable[Path], out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
@@ -82,6 +95,10 @@ def _files(paths: Iterable[Path], out: Path) -> tuple[list[tuple[Path, str]], li
         else:
             raise MadanceError(f"{printable(path)}: no such file or folder")
     return list(files.items()), ignored
+
+
+def _unfinished(name: str) -> bool:
+    return name.lower().endswith(_UNFINISHED)
 
 
 def _slug(stem: str) -> str:

@@ -12,6 +12,9 @@ One thread, XNNPACK: the same pictures give the same numbers.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -272,6 +275,24 @@ def _anchors_of(people: Detections) -> FloatArray:
     return np.stack([hip, hip - np.stack([np.zeros_like(radius), radius], axis=1)], axis=1)
 
 
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing reaches the process's error stream, not even from below Python."""
+    sys.stderr.flush()
+    with contextlib.ExitStack() as stack:
+        try:
+            kept = os.dup(2)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+        except OSError:
+            yield
+            return
+        stack.callback(os.close, kept)
+        stack.callback(os.close, nowhere)
+        os.dup2(nowhere, 2)
+        stack.callback(os.dup2, kept, 2)
+        yield
+
+
 class _Network:
     """A TensorFlow Lite network of one input, run with any batch size."""
 
@@ -289,7 +310,8 @@ class _Network:
     def __call__(self, batch: FloatArray) -> list[FloatArray]:
         network = self._by_batch.get(len(batch))
         if network is None:
-            network = self._interpreter(model_path=str(self._path), num_threads=1)
+            with _silent():  # the runtime announces its delegate on the terminal, past every logger
+                network = self._interpreter(model_path=str(self._path), num_threads=1)
             network.resize_tensor_input(
                 network.get_input_details()[0]["index"], list(batch.shape), strict=False
             )

@@ -6,7 +6,7 @@ import pytest
 from madata.config import to_toml
 from madata.curate.decide import filters_of, measured_columns
 from madata.curate.filters import FILTERS
-from madata.curate.settings import load_config
+from madata.curate.settings import PRESETS, load_config
 from madata.errors import ConfigError
 
 
@@ -41,6 +41,8 @@ def test_override_by_file_and_by_flag(tmp_path):
         ('filters=["lenght"]', "unknown filter 'lenght'; did you mean 'length'"),
         ("filters=length", "filters: a list of names"),
         ('filters=["length", "length"]', "named twice"),
+        ("clip.preset=quick", r"clip\.preset"),
+        ("people.backend=blaze", r"people\.backend.*did you mean 'blazepose'"),
         ("seed", r"section\.key=value"),
     ],
 )
@@ -92,3 +94,14 @@ def test_every_filter_says_everything_about_itself():
 def test_the_default_filters_are_asked_in_the_papers_order():
     stages = [one.section for one in filters_of(load_config())]
     assert stages.index("shots") < stages.index("motion") < stages.index("people")
+
+
+def test_a_preset_lies_below_file_and_flags(tmp_path):
+    assert load_config().people.body_share > 0
+    anyone = load_config(preset="any")
+    assert (anyone.people.body_share, anyone.sound.required) == (0.0, False)
+    path = tmp_path / "mine.toml"
+    path.write_text("[people]\nbody_share = 0.3\n")
+    mine = load_config(path, ["sound.required=true"], preset="any")
+    assert (mine.people.body_share, mine.people.min_height, mine.sound.required) == (0.3, 0.0, True)
+    assert set(PRESETS) == {"ma-data", "any"}

@@ -57,3 +57,26 @@ def test_nothing_to_do_is_an_error(tmp_path):
         collected(tmp_path / "in", tmp_path)
     with pytest.raises(MadanceError, match="no such file"):
         collected(tmp_path / "absent", tmp_path)
+
+
+def test_downloads_that_were_not_finished_and_files_that_cannot_be_read_are_named(tmp_path, monkeypatch):
+    import madata.curate.sources as module
+
+    folder = tmp_path / "in"
+    put(folder, "a.mp4", b"one")
+    put(folder, "b.mp4", b"two")
+    put(folder, "c.mp4.part", b"half")
+    read = module.remembered_sha256
+
+    def unreadable(path):
+        if path.name == "b.mp4":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(module, "remembered_sha256", unreadable)
+    found = collected(folder, tmp_path)
+    assert [source.path.name for source in found.sources] == ["a.mp4"]
+    assert [(name, reason) for name, reason, _ in found.unusable] == [
+        ("c.mp4.part", "unfinished"),
+        ("b.mp4", "unreadable"),
+    ]
