@@ -24,7 +24,7 @@ from madata.commands.options import (
     weights_option,
 )
 
-__all__ = ["curate"]
+__all__ = ["curate", "show_summary"]
 
 
 @click.command(short_help="Crawled videos become MA-Data clips.")
@@ -99,7 +99,7 @@ def curate(
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
     else:
-        _show(asdict(summary), out)
+        show_summary(asdict(summary), out)
     ctx.exit(1 if summary.failed else 0)
 
 
@@ -164,7 +164,8 @@ def _declared_s(path: Path) -> float | None:
         return None
 
 
-def _show(summary: dict[str, Any], out: Path) -> None:
+def show_summary(summary: dict[str, Any], out: Path) -> None:
+    """Print what a run made, for people."""
     click.echo(
         f"{summary['clips']} clips, {summary['clips_s'] / 60:.2f} min"
         + (f", mean {summary['mean_clip_s']:.2f} s" if summary["clips"] else "")

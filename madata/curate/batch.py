@@ -35,7 +35,7 @@ from madata.manifest import (
 )
 from madata.types import Source
 
-__all__ = ["CurationSummary", "curate"]
+__all__ = ["CurationSummary", "curate", "publish"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def curate(
             done = sum(one is not None for one in entries.values())
             on_source(f"{done}/{len(sources)}  {found.names[outcome.item.source_id]!r}: {_outcome(entry)}")
         finished = [(source, entry) for source in sources if (entry := entries[source.source_id]) is not None]
-        return _publish(out, finished, found, config)
+        return publish(out, finished, found, config)
 
 
 def _outcome(entry: Entry) -> str:
@@ -144,9 +144,10 @@ def _crashed(source: Source, message: str) -> Entry:
     return Entry("analysed", {"status": "failed", "reason": "crashed", "message": message, "clips": 0})
 
 
-def _publish(
+def publish(
     out: Path, finished: Sequence[tuple[Source, Entry]], found: Collection, config: CurationConfig
 ) -> CurationSummary:
+    """Write the tables, the report and the contact sheet of a data set from what is known of its sources."""
     source_rows = [
         {
             **entry.source,

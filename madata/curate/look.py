@@ -45,6 +45,11 @@ class Looked:
         self._rule = rule
         self.people_known = False
 
+    @property
+    def measured(self) -> frozenset[str]:
+        """Which of ``flow``, ``sound`` and ``performer`` have been asked for."""
+        return frozenset(self.__dict__) & {"flow", "sound", "performer"}
+
     @cached_property
     def flow(self) -> Sequence[FlowSample]:
         """Motion between successive grey pictures."""

@@ -13,9 +13,11 @@ from madata import pose
 from madata.curate.decide import PieceJudge
 from madata.curate.journal import Entry, Journal
 from madata.curate.look import Looked
+from madata.curate.observations import Arrays, recorded, write_pieces
 from madata.curate.observe import SourceObserver, Stretch
 from madata.curate.piece import Piece
 from madata.curate.settings import CurationConfig
+from madata.curate.stills import thumbnail_of
 from madata.errors import MediaError
 from madata.files import sha256_file
 from madata.manifest import span_row
@@ -24,7 +26,7 @@ from madata.pose import PoseBackend
 from madata.types import Source, Span, VideoInfo
 from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, SoundTrack, cut, probe
 
-__all__ = ["curate_source", "encode_settings"]
+__all__ = ["curate_source", "cut_clips", "encode_settings"]
 
 
 def curate_source(
@@ -47,7 +49,7 @@ def curate_source(
         entry = _analyse(source, report, out=out, config=config, weights=weights, device=device)
         journal.write(source.source_id, entry)
     if entry.state != "done":
-        entry = _cut_clips(source, entry, out=out, config=config)
+        entry = cut_clips(source, entry, out=out, config=config)
         journal.write(source.source_id, entry)
     return entry
 
@@ -91,7 +93,8 @@ def _analyse(
                 source.source_id, out=out, config=config, framing=encode_settings(config).framing
             )
             track = stack.enter_context(SoundTrack(source.path)) if info.audio else None
-            look = partial(_judge, judge, config, track, load)
+            stretches: list[Arrays] = []
+            look = partial(_judge, judge, config, track, load, stretches)
             observer = SourceObserver(config, load_transnet(device).stream(), look)
             end_s = info.start_s
             for frame in decoder:
@@ -101,6 +104,7 @@ def _analyse(
                     report(end_s - info.start_s - reported_s)
                     reported_s = end_s - info.start_s
             observer.close()
+            write_pieces(out, source, stretches)
             decoded = decoder.report
     except MediaError as error:
         return Entry("done", {"status": "failed", "reason": error.reason, "message": str(error), "clips": 0})
@@ -137,9 +141,10 @@ def _judge(
     config: CurationConfig,
     track: SoundTrack | None,
     load: Callable[[], PoseBackend],
+    kept: list[Arrays],
     stretch: Stretch,
 ) -> None:
-    """Judge one stretch by its pictures, which are gone afterwards."""
+    """Judge one stretch by its pictures, which are gone afterwards; ``kept`` gets what was measured in them."""
     evidence = Looked(
         stretch,
         track=track,
@@ -149,6 +154,7 @@ def _judge(
     )
     piece = Piece(stretch.size, stretch.span, stretch.frame_times_s, stretch.changes, evidence)
     judge(piece, stretch.pictures)
+    kept.append(recorded(stretch, evidence))
 
 
 def _source_row(info: VideoInfo, decoded: DecodeReport) -> dict[str, Any]:
@@ -198,7 +204,7 @@ def _damaged(source_id: str, span: Span) -> dict[str, Any]:
     }
 
 
-def _cut_clips(source: Source, entry: Entry, *, out: Path, config: CurationConfig) -> Entry:
+def cut_clips(source: Source, entry: Entry, *, out: Path, config: CurationConfig) -> Entry:
     """Cut the clips that are not there yet; describe each from its own file."""
     failures: dict[str, tuple[str, str]] = {}
     missing = [row for row in entry.clips if not (out / row["path"]).exists()]
@@ -213,7 +219,11 @@ def _cut_clips(source: Source, entry: Entry, *, out: Path, config: CurationConfi
             for row, result in zip(missing, results, strict=True)
             if result.reason is not None
         }
-    kept = [{**row, **_describe(out / row["path"])} for row in entry.clips if row["clip_id"] not in failures]
+    kept = [
+        {**row, **_describe(out / row["path"]), "thumbnail": row["thumbnail"] or thumbnail_of(out, row)}
+        for row in entry.clips
+        if row["clip_id"] not in failures
+    ]
     dropped = entry.dropped + [
         _uncut(row, *failures[row["clip_id"]]) for row in entry.clips if row["clip_id"] in failures
     ]

@@ -312,10 +312,10 @@ class _Network:
         if network is None:
             with _silent():  # the runtime announces its delegate on the terminal, past every logger
                 network = self._interpreter(model_path=str(self._path), num_threads=1)
-            network.resize_tensor_input(
-                network.get_input_details()[0]["index"], list(batch.shape), strict=False
-            )
-            network.allocate_tensors()
+                network.resize_tensor_input(
+                    network.get_input_details()[0]["index"], list(batch.shape), strict=False
+                )
+                network.allocate_tensors()
             self._by_batch[len(batch)] = network
         network.set_tensor(network.get_input_details()[0]["index"], np.ascontiguousarray(batch))
         network.invoke()

@@ -148,7 +148,7 @@ def test_a_source_is_decoded_once_before_cutting(two_sources, tmp_path, monkeypa
 
     monkeypatch.setattr(module, "Decoder", Counted)
     monkeypatch.setattr(module, "cut", lambda path, requests, settings: [])
-    monkeypatch.setattr(module, "_cut_clips", lambda source, entry, **options: entry)
+    monkeypatch.setattr(module, "cut_clips", lambda source, entry, **options: entry)
     path = two_sources / "a.mp4"
     curate_source(Source("a", path, "0"), lambda seconds: None, out=tmp_path, config=load_config())
     assert len(passes) <= 2, "one pass, besides the first frame that tells the size"
@@ -316,3 +316,50 @@ def check_decisions(out: Path, truths: list[dict]) -> None:
                 assert within[1]["reason"].tolist()[0] in shot["reasons"]
         for clip in clips[clips["source_id"] == source_id].itertuples():
             assert 5.0 - 1e-6 <= clip.end_s - clip.start_s <= 10.0 + 1e-6
+
+
+def decided(out, madance, *options):
+    run = madance("dataset", "decide", out, "--jobs", "1", "--json", *options)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def comparable(folder):
+    """The clips of a folder without their thumbnails, which come from other pictures."""
+    return read_table(folder / "clips.parquet").drop(columns="thumbnail").to_dict("records")
+
+
+def test_decisions_are_made_again_without_a_decode(curated, tmp_path, madance):
+    import shutil
+
+    out, summary = curated
+    folder = tmp_path / "data"
+    shutil.copytree(out, folder)
+    before = comparable(folder)
+    none = decided(folder, madance, "--set", "motion.static_below=90")
+    assert none["clips"] == 0 and none["source_s"] == summary["source_s"]
+    assert {row["reason"] for row in none["stages"]} == {"static"}
+    assert not list(folder.glob("clips/*.mp4")) and not list(folder.glob("keypoints/*"))
+    assert load_config(folder / "settings.toml").motion.static_below == 90
+    decided(folder, madance, "--set", "motion.static_below=0.35")
+    assert comparable(folder) == before
+    for row in read_table(folder / "clips.parquet").itertuples():
+        assert barcodes(folder / row.path) == list(range(row.start_frame, row.end_frame))
+        assert (folder / row.thumbnail).exists() and (folder / row.keypoints).exists()
+
+
+def test_clips_that_stay_are_taken_over_into_another_folder(curated, tmp_path, madance):
+    out, _ = curated
+    untouched = contents(out)
+    decided(out, madance, "--set", "motion.static_below=0.3", "--out", tmp_path / "again")
+    assert contents(out) == untouched
+    assert comparable(tmp_path / "again") == comparable(out)
+    for row in read_table(out / "clips.parquet").itertuples():
+        assert (tmp_path / "again" / row.path).stat().st_ino == (out / row.path).stat().st_ino
+
+
+def test_what_says_how_to_measure_is_refused(curated, madance):
+    out, _ = curated
+    run = madance("dataset", "decide", out, "--set", "people.samples_per_s=3")
+    assert run.returncode == 2
+    assert "people.samples_per_s" in run.stderr

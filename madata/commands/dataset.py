@@ -1,0 +1,65 @@
+"""``madance dataset``: what is done with a data set folder once it is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from madata.commands.options import PATH, device_option, is_quiet, jobs_option, json_option, set_option
+
+__all__ = ["dataset"]
+
+
+@click.group(short_help="Work on a data set folder.")
+def dataset() -> None:
+    """Work on the folder of a data set."""
+
+
+@dataset.command(short_help="Decide again, without decoding.")
+@click.argument("folder", type=PATH)
+@click.option("--out", type=PATH, help="Data set folder; without it FOLDER itself is changed.")
+@set_option("Another threshold, filter or window, e.g. motion.static_below=0.5.")
+@jobs_option()
+@click.option(
+    "--weights", type=PATH, help="Folder of model weights, for sources that must be looked at again."
+)
+@device_option
+@json_option
+@click.pass_context
+def decide(
+    ctx: click.Context,
+    folder: Path,
+    out: Path | None,
+    overrides: tuple[str, ...],
+    jobs: int,
+    weights: Path | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Decide about every source of FOLDER again, by what was measured in it.
+
+    Clips that come out as before are taken over, only new ones are cut. A source is looked at again only where a filter
+    asks for what was not measured. Exit code 1 means that some sources had problems.
+    """
+    from dataclasses import asdict
+
+    from madata.commands.curate import show_summary
+    from madata.curate.again import decide_again
+    from madata.devices import resolve_device
+
+    summary = decide_again(
+        folder,
+        out or folder,
+        overrides=overrides,
+        jobs=jobs,
+        weights=weights,
+        device=resolve_device(device),
+        on_source=(lambda line: None) if is_quiet() else (lambda line: click.echo(line, err=True)),
+    )
+    if as_json:
+        click.echo(json.dumps(asdict(summary), indent=1))
+    else:
+        show_summary(asdict(summary), out or folder)
+    ctx.exit(1 if summary.failed else 0)

@@ -1,0 +1,201 @@
+"""Decide again, by what was measured: other thresholds, filters or windows without a decode of what is known.
+
+Every source is judged anew from its observations. Clips that come out as before are taken over, only new ones are cut.
+A source is looked at again only where a filter asks for what was not measured in it, as when the threshold of an
+earlier filter lets more through.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Container, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from madata.config import differences, to_toml
+from madata.curate.batch import CurationSummary, publish
+from madata.curate.decide import PieceJudge
+from madata.curate.journal import Entry, Journal
+from madata.curate.observations import NotMeasuredError, observations_path, read_pieces, source_path
+from madata.curate.settings import CurationConfig, load_config
+from madata.curate.source import curate_source, cut_clips, encode_settings
+from madata.curate.sources import Collection
+from madata.engine import run
+from madata.errors import ConfigError, MadanceError
+from madata.files import hold_folder, remove_leftovers, write_text
+from madata.manifest import read_table
+from madata.types import Source
+
+__all__ = ["decide_again"]
+
+_MEASURING = {
+    "shots": ("cut_threshold", "transition_threshold", "jump_above", "max_s"),
+    "motion": ("pairs_per_s", "long_side"),
+    "people": ("backend", "samples_per_s", "long_side", "min_hips", "options"),
+}
+"""Settings that say how something is measured: another value asks for another look at every source."""
+_FILES = ("path", "keypoints", "thumbnail")
+
+
+def decide_again(
+    folder: Path,
+    out: Path,
+    *,
+    overrides: Sequence[str],
+    jobs: int = 1,
+    weights: Path | None = None,
+    device: str = "cpu",
+    on_source: Callable[[str], None] = lambda line: None,
+) -> CurationSummary:
+    """Decide about every source of the data set ``folder`` under other settings; ``out`` may be the same folder.
+
+    Args:
+        overrides: ``section.key=value``, laid over the settings of ``folder``.
+        jobs: worker processes.
+        weights: folder of model weights, for sources that have to be looked at again.
+        on_source: receives a line about each source as it is finished.
+
+    Raises:
+        MadanceError: ``folder`` is no data set, or a setting says how something is measured.
+    """
+    if not (folder / "settings.toml").exists():
+        raise MadanceError(f"{folder}: no data set that madance curate made (it holds no settings.toml)")
+    before = load_config(folder / "settings.toml")
+    config = load_config(folder / "settings.toml", overrides)
+    _refuse_other_measurements(before, config)
+    found, sources = _sources(folder)
+    with hold_folder(out):
+        remove_leftovers(out)
+        journal, old = Journal(out / "journal", config.hash), Journal(folder / "journal", before.hash)
+        entries = {source.source_id: journal.read(source.source_id) for source in sources}
+        pending = [source for source in sources if not _is_done(entries[source.source_id])]
+        work = partial(
+            _decide_source, folder=folder, out=out, old=old, config=config, weights=weights, device=device
+        )
+        for outcome in run(work, pending, jobs=jobs):
+            if outcome.fatal or outcome.value is None:
+                raise MadanceError(outcome.error or "a worker failed")
+            entries[outcome.item.source_id] = outcome.value
+            on_source(f"{found.names[outcome.item.source_id]!r}: {len(outcome.value.clips)} clips")
+        # last of all: until here the folder is one of the old settings, and the same command goes on
+        write_text(out / "settings.toml", to_toml(config))
+        finished = [(source, entry) for source in sources if (entry := entries[source.source_id]) is not None]
+        return publish(out, finished, found, config)
+
+
+def _is_done(entry: Entry | None) -> bool:
+    return entry is not None and entry.state == "done"
+
+
+def _refuse_other_measurements(before: CurationConfig, now: CurationConfig) -> None:
+    old, new = before.model_dump(mode="json"), now.model_dump(mode="json")
+    for section, keys in _MEASURING.items():
+        for key in keys:
+            changed = differences(old[section].get(key), new[section].get(key), f"{section}.{key}")
+            if changed:
+                raise ConfigError(
+                    f"{'; '.join(changed)}: this says how something is measured, and asks for another look at every "
+                    "source: run madance curate with it and another --out"
+                )
+
+
+def _sources(folder: Path) -> tuple[Collection, list[Source]]:
+    """The sources of a data set, and what else its table names."""
+    names: dict[str, str] = {}
+    sources: list[Source] = []
+    duplicates: list[tuple[str, str]] = []
+    unusable: list[tuple[str, str, str]] = []
+    for row in read_table(folder / "sources.parquet").to_dict("records"):
+        if row["source_id"] is None or row["source_id"] != row["source_id"]:
+            unusable.append((row["file"], row["reason"], row["message"]))
+        elif row["status"] == "duplicate":
+            duplicates.append((row["file"], row["source_id"]))
+        else:
+            names[row["source_id"]] = row["file"]
+            path = source_path(folder, row["source_id"]) or Path(row["file"])
+            sources.append(Source(row["source_id"], path, row["sha256"]))
+    return Collection(tuple(sources), names, tuple(duplicates), (), tuple(unusable)), sources
+
+
+def _decide_source(
+    source: Source,
+    report: Callable[[float], None],
+    *,
+    folder: Path,
+    out: Path,
+    old: Journal,
+    config: CurationConfig,
+    weights: Path | None,
+    device: str,
+) -> Entry:
+    known = old.read(source.source_id)
+    try:
+        if known is None:
+            raise NotMeasuredError(f"{source.source_id}: the journal does not hold it")
+        entry = known if known.source["status"] == "failed" else _judge(source, known, folder, out, config)
+    except NotMeasuredError:
+        if known is not None and folder == out:
+            _remove_files(out, known.clips)
+        return curate_source(source, report, out=out, config=config, weights=weights, device=device)
+    if known is not None:
+        _take_over(source, known, entry, folder, out, config)
+    journal = Journal(out / "journal", config.hash)
+    done = cut_clips(source, entry, out=out, config=config)
+    journal.write(source.source_id, done)
+    return done
+
+
+def _judge(source: Source, known: Entry, folder: Path, out: Path, config: CurationConfig) -> Entry:
+    judge = PieceJudge(source.source_id, out=out, config=config, framing=encode_settings(config).framing)
+    for piece in read_pieces(folder, source.source_id):
+        judge(piece)
+    damaged = [row for row in known.dropped if row["stage"] == "decode"]
+    dropped = sorted([*judge.decisions.dropped, *damaged], key=lambda row: row["start_frame"])
+    row = {**known.source, "segments": judge.pieces}
+    return Entry("analysed", row, judge.decisions.clips, dropped, known.shots, known.transitions)
+
+
+def _take_over(
+    source: Source, known: Entry, entry: Entry, folder: Path, out: Path, config: CurationConfig
+) -> None:
+    """Take over the files of clips that are as before, and thumbnails; remove what is no more."""
+    same_look = load_config(folder / "settings.toml").clip == config.clip
+    kept_before = {_frames(row) for row in known.clips} if same_look else set()
+    same = {row["path"] for row in entry.clips if _frames(row) in kept_before}
+    pictures = {_frames(row): row.get("thumbnail") for row in [*known.dropped, *known.clips]}
+    rows = [*entry.clips, *entry.dropped]
+    for row in rows:
+        thumbnail = pictures.get(_frames(row))
+        row["thumbnail"] = thumbnail if thumbnail and (folder / thumbnail).exists() else None
+    files = {row[key] for row in rows for key in ("keypoints", "thumbnail") if row.get(key)}
+    if folder == out:
+        # a clip of the same name that shows other frames goes too, and is cut again
+        _remove_files(out, [*known.clips, *known.dropped], keep=same | files)
+        return
+    for file in sorted(same | files):
+        _copy(folder / file, out / file)
+    _copy(observations_path(folder, source.source_id), observations_path(out, source.source_id))
+
+
+def _frames(row: dict[str, Any]) -> tuple[int, int]:
+    return row["start_frame"], row["end_frame"]
+
+
+def _remove_files(out: Path, rows: Sequence[dict[str, Any]], keep: Container[str] = ()) -> None:
+    for row in rows:
+        for key in _FILES:
+            if row.get(key) and row[key] not in keep:
+                (out / row[key]).unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A hard link where the file system has them: clips are never written in place."""
+    if not source.exists() or target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
