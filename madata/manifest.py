@@ -138,7 +138,10 @@ DROPPED_COLUMNS = dropped_columns({})
 SHOT_COLUMNS: dict[str, Column] = {
     "source_id": Column("string", "the source it lies in"),
     **_SPAN,
-    "begins_with": Column("string", "start (of the source), cut or gradual"),
+    "begins_with": Column(
+        "string",
+        "start (of the source), cut, gradual, jump (inside one scene) or geometry (another shape of the picture)",
+    ),
     "single": Column("float64", "highest probability of TransNet V2's single-frame head at its beginning"),
     "many_hot": Column("float64", "the same of the head that marks every frame of a transition"),
 }

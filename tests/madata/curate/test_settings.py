@@ -1,13 +1,17 @@
 import pickle
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from madata.config import to_toml
+from madata.curate import settings
+from madata.curate.coverage import TIMELINE_COLUMNS
 from madata.curate.decide import filters_of, measured_columns
 from madata.curate.filters import FILTERS
 from madata.curate.settings import PRESETS, load_config
 from madata.errors import ConfigError
+from madata.manifest import DROPPED_COLUMNS, SHOT_COLUMNS, SOURCE_COLUMNS, clip_columns
 
 
 def test_defaults_follow_the_paper():
@@ -105,3 +109,17 @@ def test_a_preset_lies_below_file_and_flags(tmp_path):
     mine = load_config(path, ["sound.required=true"], preset="any")
     assert (mine.people.body_share, mine.people.min_height, mine.sound.required) == (0.3, 0.0, True)
     assert set(PRESETS) == {"ma-data", "any"}
+
+
+def test_the_page_names_every_filter_reason_column_and_setting():
+    page = (Path(__file__).parents[3] / "docs" / "curation.md").read_text("utf-8")
+    config = load_config()
+    defaults = (Path(settings.__file__).parents[1] / "configs" / "ma-data.toml").read_text("utf-8")
+    for name, one in zip(config.filters, filters_of(config), strict=True):
+        assert f"| `{name}` |" in page
+        assert all(f"`{reason}`" in page for reason in one.reasons)
+        assert all(f"{one.section}.{key}" in page for key in one.settings.model_fields)
+        assert all(f"\n{key} = " in defaults for key in one.settings.model_fields)
+    columns = [SOURCE_COLUMNS, clip_columns(measured_columns(config)), DROPPED_COLUMNS, SHOT_COLUMNS]
+    for column, about in (item for table in (*columns, TIMELINE_COLUMNS) for item in table.items()):
+        assert f"| `{column}` | {about.kind} | {about.meaning} |" in page
