@@ -160,7 +160,7 @@ class Protocol(ClosedModel):
         return PAIR_PROTOCOLS.get(self.definition)
 
     @property
-    def watches(self) -> bool:
+    def has_pictures(self) -> bool:
         """Whether pictures are measured, and not only the motion in them."""
         return self.appearance is not None or self.pairs is not None
 

@@ -107,7 +107,7 @@ def _saved_reference(reference: Path | None, protocol: Protocol) -> SavedReferen
         raise MadanceError(
             f"protocol {protocol.name} compares videos with their references: give --reference"
         )
-    if reference is None and not protocol.watches:
+    if reference is None and not protocol.has_pictures:
         raise MadanceError(f"protocol {protocol.name} compares with real clips: give --reference")
     return read_reference(reference, protocol) if reference is not None and saved else None
 
@@ -118,7 +118,7 @@ def _videos(inputs: Inputs, how: Extraction) -> ExtractedVideos:
     A video that is not there at all is refused before anything is decoded; one that cannot be scored costs itself
     alone.
     """
-    if not how.protocol.watches:
+    if not how.protocol.has_pictures:
         return ExtractedVideos()
     absent = [problem for problem in inputs.problems if problem.side != "music"]
     if absent and not how.options.allow_missing:
@@ -133,7 +133,7 @@ def _motion(
     if not metrics_of(how.protocol, "motion"):
         return ExtractedMotion()
     side = saved.side if saved else None
-    if not how.protocol.watches:
+    if not how.protocol.has_pictures:
         return extract_motion(inputs, side, how)
     if inputs.reference is None and saved is None:
         return ExtractedMotion(absent="metrics of motion compare with real clips: give --reference")

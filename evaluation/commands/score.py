@@ -143,7 +143,7 @@ def score(
     if given["music_map"] is not None and music is None:
         raise click.UsageError("--music-map says which files of --music go to which clip: give both")
     protocols = _protocols(names, folder)
-    if reference is None and not all(protocol.watches for protocol in protocols):
+    if reference is None and not all(protocol.has_pictures for protocol in protocols):
         raise click.UsageError("give --reference: these protocols compare with real clips")
     if save_reference is not None and reference is None:
         raise click.UsageError("--save-reference keeps what --reference gives: give both")

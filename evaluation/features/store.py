@@ -114,9 +114,9 @@ def read_run(path: Path) -> RunFeatures:
         raise MediaError(message, reason="no_features") from None
     videos = {side: tables[f"video/{side}"] for side in _SIDES if f"video/{side}" in tables}
     moved = all(side in tables for side in _SIDES)
-    if not protocol.watches and not moved:
+    if not protocol.has_pictures and not moved:
         raise MediaError(f"{path}: holds {', '.join(tables)}, not a scored run", reason="no_features")
-    if not protocol.watches:
+    if not protocol.has_pictures:
         return RunFeatures(protocol, tables["prediction"], tables["reference"])
     if "missing" not in facts or "prediction" not in videos:
         message = f"{path}: holds no videos, but protocol {protocol.name} needs them"

@@ -176,7 +176,7 @@ def find_inputs(
         MadanceError: a folder is absent or empty, or holds nothing of the split.
     """
     folder, run = clips_of_run(predictions)
-    kind = "video" if protocol.watches else protocol.input
+    kind = "video" if protocol.has_pictures else protocol.input
     found = find_clips(folder, kind)
     real = None if saved is not None or reference is None else find_clips(reference, kind, side="reference")
     rule = protocol.clips

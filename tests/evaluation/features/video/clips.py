@@ -10,6 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluation.features.table import concatenate
+from evaluation.features.video.passes import video_row
+from evaluation.metrics.measure import measure
+from evaluation.metrics.tables import Tables
+from evaluation.protocol import load_protocol
+
 Find = Callable[[str], Path]
 
 
@@ -67,3 +73,16 @@ def load_pair(name: str, find: Find) -> tuple[np.ndarray, np.ndarray]:
     files = [row.get(side) or f"pairs/{name}_{side}.mp4" for side in ("ref", "gen")]
     reference, generated = (read_rgb(find(f"appearance/{file}")) for file in files)
     return reference, generated
+
+
+VBENCH = load_protocol("vbench")
+
+
+def over_videos(scores):
+    """The number of a data set, and the mean in which every video counts the same."""
+    name = scores[0].dimension
+    rows = [video_row(f"v{number}", scores={name: score}) for number, score in enumerate(scores)]
+    found = {
+        one.name: one for one in measure(Tables(VBENCH, videos={"prediction": concatenate(rows)})).metrics
+    }
+    return found[name], found.get(f"{name}_video_mean", found[name])

@@ -16,9 +16,8 @@ from evaluation.features.video.imaging_quality import ImagingQuality
 from evaluation.features.video.motion_smoothness import MotionSmoothness
 from evaluation.features.video.networks import amt, clip, dino, musiq
 from evaluation.features.video.preprocess import clip_input, quality_input, subject_input
-from evaluation.features.video.scores import dataset_score
 from evaluation.features.video.temporal_flickering import TemporalFlickering
-from tests.evaluation.features.video.clips import load_case
+from tests.evaluation.features.video.clips import load_case, over_videos
 from tests.evaluation.features.video.formula import check_recipe, formula_state, normal, recipe
 
 pytestmark = [pytest.mark.golden, pytest.mark.slow]
@@ -164,6 +163,6 @@ def test_video_scores(golden_file, golden_companion, golden_deviations, measured
                 scores.append(measured(tags[dimension], case)[0])
             scale = 100 if dimension == "imaging_quality" else 1
             assert scores[-1].value == pytest.approx(value, abs=SCORE * scale), (dimension, case)
-        total = dataset_score(scores)
+        total, _ = over_videos(scores)
         golden_deviations("end to end data set", abs(total.value - row["dataset"]))
         assert total.value == pytest.approx(row["dataset"], abs=SCORE), dimension
