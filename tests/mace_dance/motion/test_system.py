@@ -74,7 +74,9 @@ def ready(*args, **options):
 
 
 def test_it_keeps_the_contract(model):
-    findings = list(check_system(find("motion-expert"), "motion", options={"weights": str(model), "steps": 3}))
+    findings = list(
+        check_system(find("motion-expert"), "motion", options={"weights": str(model), "steps": 3})
+    )
     assert [finding.message for finding in findings if finding.status == "fail"] == []
     assert {"contract", "body", "determinism", "order", "seeds"} <= {finding.rule for finding in findings}
 
