@@ -10,6 +10,7 @@ from evaluation.result import Metric, Result
 from leaderboard.entries import Conditions, Entry, by_conditions
 from leaderboard.layout import SPEED, Column, columns_of, extra_column, in_shown_unit
 from leaderboard.paper import TASK_TITLES, TASKS, Task
+from leaderboard.places import placed
 from leaderboard.reported import reported_section
 from leaderboard.table import Cell, Kind, Row, Section, Table, ranked, sort_rows
 from leaderboard.ties import TieJudge
@@ -162,7 +163,8 @@ def _section(
         pair = [_source(members[row.key], column.metric) for row in (best, other)]
         return pair[0] is not None and pair[1] is not None and judge.tied(pair[0], pair[1], column.metric)
 
-    return sort_rows(ranked(section, columns, tied), columns, sort_by)
+    marked = ranked(section, columns, tied)
+    return sort_rows(placed(marked, members, columns, judge) if official else marked, columns, sort_by)
 
 
 def _turned(

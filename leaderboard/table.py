@@ -31,6 +31,7 @@ class Cell:
         n: clips behind the value.
         floor: value of the metric between two parts of the truth; ``reference``: value of the truth itself.
         group: values of different groups are not ranked against each other (another n, other music).
+        rank, best: 95 % rank interval among the systems that were measured alike, and probability of being the best.
         unranked: why the value takes no part in the ranking.
         reason: why there is no value.
     """
@@ -43,6 +44,8 @@ class Cell:
     floor: float | None = None
     reference: float | None = None
     group: str = ""
+    rank: tuple[int, int] | None = None
+    best: float | None = None
     mark: Mark = ""
     unranked: str | None = None
     reason: str | None = None

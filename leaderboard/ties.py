@@ -81,7 +81,7 @@ class TieJudge:
     def _compared(self, best: Entry, other: Entry) -> dict[str, Difference]:
         key = (best.result.id, other.result.id)
         if key not in self._differences:
-            runs = self._run(best), self._run(other)
+            runs = self.run(best), self.run(other)
             found: list[Difference] = []
             if runs[0] is not None and runs[1] is not None:
                 try:
@@ -91,8 +91,9 @@ class TieJudge:
             self._differences[key] = {one.metric: one for one in found}
         return self._differences[key]
 
-    def _run(self, entry: Entry) -> Run | None:
-        if entry.features is None:
+    def run(self, entry: Entry) -> Run | None:
+        """The features of a result, read once; ``None`` where there are none to be had, or none are asked for."""
+        if entry.features is None or not self.exact:
             return None
         if entry.result.id not in self._runs:
             try:

@@ -96,6 +96,8 @@ def _json_cell(cell: Cell) -> dict[str, object]:
         "n": cell.n,
         "noise_floor": cell.floor,
         "reference": cell.reference,
+        "rank": cell.rank,
+        "best": cell.best,
         "mark": cell.mark or None,
         "unranked": cell.unranked,
         "reason": cell.reason,

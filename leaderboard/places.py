@@ -1,0 +1,70 @@
+"""Ranks in a table, as far as they are resolved: a rank interval for each value, and a line for each column.
+
+Only systems whose features lie beside their results are ranked, on the clips all of them have
+(:func:`evaluation.compare.rank`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from evaluation.compare import rank
+from evaluation.stats.ranks import Ranking
+from leaderboard.entries import Entry
+from leaderboard.layout import Column
+from leaderboard.table import Row, Section
+from leaderboard.ties import TieJudge
+from madata.errors import MadanceError
+
+__all__ = ["placed"]
+
+
+def placed(
+    section: Section, members: Mapping[str, Sequence[Entry]], columns: Sequence[Column], judge: TieJudge
+) -> Section:
+    """The section with rank intervals in its cells and a note for each column of the table that is ranked.
+
+    Args:
+        members: row key -> its results.
+    """
+    rows = {row.key: row for row in section.rows}
+    rankings: dict[str, Ranking] = {}
+    for runs in _comparable(rows, members):
+        loaded = {key: run for key, entry in runs.items() if (run := judge.run(entry)) is not None}
+        if len(loaded) < 2:
+            continue
+        try:
+            rankings |= rank(loaded)
+        except MadanceError:  # features of other kinds, or too few clips in common
+            continue
+    for metric, ranking in rankings.items():
+        for key, place in ranking.standings.items():
+            cell = rows[key].cells.get(metric)
+            if cell is not None:
+                there = replace(cell, rank=(place.first, place.last), best=place.best)
+                rows[key] = replace(rows[key], cells={**rows[key].cells, metric: there})
+    shown = [column for column in columns if column.metric in rankings and not column.extra]
+    notes = tuple(_line(column, rankings[column.metric], rows) for column in shown)
+    return replace(section, rows=tuple(rows[row.key] for row in section.rows), notes=(*section.notes, *notes))
+
+
+def _comparable(rows: Mapping[str, Row], members: Mapping[str, Sequence[Entry]]) -> list[dict[str, Entry]]:
+    """Results of one protocol, by row; only of systems."""
+    found: dict[str, dict[str, Entry]] = {}
+    for key, row in rows.items():
+        for entry in members.get(key, ()) if row.kind == "system" else ():
+            found.setdefault(entry.result.protocol.sha256, {})[key] = entry
+    return list(found.values())
+
+
+def _line(column: Column, ranking: Ranking, rows: Mapping[str, Row]) -> str:
+    places = [
+        f"{rows[key].name} {place.first if place.first == place.last else f'{place.first}-{place.last}'} "
+        f"({place.best:.0%})"
+        for key, place in ranking.standings.items()
+    ]
+    return (
+        f"{column.label}: rank interval (probability of being best) {', '.join(places)}; "
+        f"halves of the songs agree on the best in {ranking.same_best:.0%}"
+    )

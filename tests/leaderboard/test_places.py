@@ -1,0 +1,54 @@
+"""Ranks in a table are intervals, for systems that were measured alike and have their features beside them."""
+
+import json
+
+import pytest
+
+from evaluation.protocol import load_protocol
+from evaluation.score import score, write_scored
+from leaderboard.board import build_board
+from leaderboard.entries import read_entries
+from leaderboard.render.data import to_json
+from leaderboard.ties import TieJudge
+from tests.evaluation.dancers import write_set
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two systems alike, one that hardly moves, and the truth."""
+    root = tmp_path_factory.mktemp("places")
+    protocol = load_protocol("ma-data-motion2d")
+    real = write_set(root / "real", range(8))
+    write_set(root / "one", range(20, 28))
+    write_set(root / "two", range(30, 38))
+    write_set(root / "lazy", range(40, 48), movement=0.05)
+    for name in ("one", "two", "lazy"):
+        write_scored(score(root / name, real, protocol), root / "out" / name)
+    return root / "out"
+
+
+def cells(board, metric):
+    return {row.name: row.cells[metric] for row in board.table.sections[0].rows}
+
+
+def test_ranks_are_intervals_and_the_column_says_so(runs):
+    entries = read_entries([runs / name for name in ("one", "two", "lazy")])
+    board = build_board("video", entries, reported=False)
+    found = cells(board, "fid_k")
+    assert found["lazy"].rank == (3, 3) and found["lazy"].best == 0
+    assert found["one"].rank == found["two"].rank == (1, 2)
+    assert found["one"].best + found["two"].best == pytest.approx(1)
+    assert found["lazy"].mark != "tied" and {found["one"].mark, found["two"].mark} == {"best", "tied"}
+    line = next(note for note in board.table.sections[0].notes if note.startswith("FID_k: rank interval"))
+    assert "lazy 3 (0%)" in line and "halves of the songs" in line
+    document = json.loads(to_json(board.table))
+    stored = {row["name"]: row["cells"]["fid_k"] for row in document["sections"][0]["rows"]}
+    assert stored["lazy"]["rank"] == [3, 3]
+
+
+def test_without_features_there_are_no_ranks(runs):
+    entries = read_entries([runs / name for name in ("one", "two")])
+    board = build_board("video", entries, reported=False, judge=TieJudge(exact=False))
+    assert all(cell.rank is None for cell in cells(board, "fid_k").values())
+    alone = build_board("video", entries[:1], reported=False)
+    assert all(cell.rank is None for cell in cells(alone, "fid_k").values())
