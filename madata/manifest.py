@@ -10,7 +10,8 @@ measure is added to the two in the middle: see :mod:`madata.curate.decide`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,6 +37,9 @@ __all__ = [
     "split_of",
     "write_table",
 ]
+
+
+_ROW_GROUP = 20_000
 
 
 class Column(NamedTuple):
@@ -165,22 +169,26 @@ def split_of(source_id: str, *, val_share: float, test_share: float) -> str:
     return "val" if number < test_share + val_share else "train"
 
 
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: Columns) -> None:
+def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Columns) -> None:
     """Write rows as Parquet, atomically; equal rows give equal bytes.
 
-    A missing key is null; a key that is no column is an error of the caller. What a column means is stored in the
-    file, as metadata of its field.
+    Rows may come one by one: no more of them wait than one row group holds. A missing key is null; a key that is no
+    column is an error of the caller. What a column means is stored in the file, as metadata of its field.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    for row in rows:
-        if unknown := set(row) - set(columns):
-            raise KeyError(f"{path.name} has no column {sorted(unknown)}")
     schema = pa.schema([_field(name, column) for name, column in columns.items()])
-    arrays = [pa.array([row.get(name) for row in rows], type=schema.field(name).type) for name in columns]
-    with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_arrays(arrays, schema=schema), temporary)
+    remaining = iter(rows)
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        while group := list(islice(remaining, _ROW_GROUP)):
+            for row in group:
+                if unknown := set(row) - set(columns):
+                    raise KeyError(f"{path.name} has no column {sorted(unknown)}")
+            arrays = [
+                pa.array([row.get(name) for row in group], type=schema.field(name).type) for name in columns
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
 def _field(name: str, column: str | Column) -> pa.Field:

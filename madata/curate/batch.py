@@ -176,8 +176,8 @@ def publish(
     write_table(out / "sources.parquet", source_rows, SOURCE_COLUMNS)
     write_table(out / "clips.parquet", clips, clip_columns(measured))
     write_table(out / "dropped.parquet", dropped, dropped_columns(measured))
-    write_table(out / "shots.parquet", [row for _, entry in finished for row in entry.shots], SHOT_COLUMNS)
-    every_second = [row for source, entry in finished for row in timeline(source.source_id, entry)]
+    write_table(out / "shots.parquet", (row for _, entry in finished for row in entry.shots), SHOT_COLUMNS)
+    every_second = (row for source, entry in finished for row in timeline(source.source_id, entry))
     write_table(out / "timeline.parquet", every_second, TIMELINE_COLUMNS)
     summary = _summarise(source_rows, clips, dropped, found, config)
     write_json(out / "summary.json", asdict(summary))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,14 +142,21 @@ def _data(sources: pd.DataFrame, clips: pd.DataFrame, dropped: pd.DataFrame, mea
     """The rows of the cards as JSON that may stand in a script element."""
     names = dict(zip(sources["source_id"], sources["file"], strict=True))
     columns = [*_CARD, *_KEPT, *_DROPPED, *dict.fromkeys(measured)]
-    rows = [
-        [_plain(row.get(column)) for column in columns]
-        for frame in (clips, dropped)
-        for row in frame.to_dict("records")
-    ]
-    text = json.dumps(
-        {"names": names, "columns": columns, "rows": rows}, ensure_ascii=False, separators=(",", ":")
-    )
+    rows = ",\n".join(_row(values) for frame in (clips, dropped) for values in _values_of(frame, columns))
+    return f'{{"names":{_text(names)},"columns":{_text(columns)},"rows":[{rows}]}}'
+
+
+def _values_of(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    absent = [None] * len(frame)
+    return zip(*(frame.get(name, absent) for name in columns), strict=True)
+
+
+def _row(values: Sequence[Any]) -> str:
+    return _text([_plain(value) for value in values])
+
+
+def _text(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # "</script>" and "<!--" would end or change the element whatever the type of the script
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
@@ -157,7 +164,9 @@ def _data(sources: pd.DataFrame, clips: pd.DataFrame, dropped: pd.DataFrame, mea
 def _plain(value: Any) -> Any:
     if value is None or value != value:
         return None
-    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}")
+    return value.item() if hasattr(value, "item") else value
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
