@@ -16,11 +16,17 @@ from evaluation.metrics.tables import Column, Tables
 from evaluation.protocol import Protocol
 from evaluation.result import Metric
 from evaluation.stats.jackknife import BlockEstimate, leave_out
-from evaluation.stats.means import mean_estimate
+from evaluation.stats.means import mean_estimate, mean_interval
 
 __all__ = ["block_estimate", "column_of", "estimate_of", "finished", "row_statistic"]
 
 _HIGHER: dict[Direction, bool | None] = {"higher": True, "lower": False, "reference": None, "none": None}
+
+
+_BEYOND_REAL = (
+    "better than the real clips beyond the noise of both: no dance is, so that something else is seen here "
+    "(stillness, smoothness, noise)"
+)
 
 
 def finished(spec: MetricSpec, estimate: Estimate, protocol: Protocol) -> Metric:
@@ -29,6 +35,9 @@ def finished(spec: MetricSpec, estimate: Estimate, protocol: Protocol) -> Metric
     reason = estimate.reason or ("not computed" if estimate.value is None else "the value is not finite")
     # Results have always stated the published direction where there is no value; they must re-score to the same.
     kind = "official" if estimate.value is None else protocol.kind
+    cautions = list(estimate.cautions)
+    if finite and _beyond_real(estimate, spec.direction_in(kind)):
+        cautions.append(_BEYOND_REAL)
     return Metric(
         name=spec.name,
         track=spec.track,
@@ -44,8 +53,18 @@ def finished(spec: MetricSpec, estimate: Estimate, protocol: Protocol) -> Metric
         noise_floor_n=estimate.noise_floor_n,
         reference=estimate.reference,
         reference_ci95=estimate.reference_ci95,
-        caution="; ".join(estimate.cautions) or None,
+        caution="; ".join(cautions) or None,
         version=spec.version,
+    )
+
+
+def _beyond_real(estimate: Estimate, direction: Direction) -> bool:
+    """Whether the whole interval is better than the value of the reference and its interval."""
+    if estimate.ci95 is None or estimate.reference is None:
+        return False
+    low, high = estimate.reference_ci95 or (estimate.reference, estimate.reference)
+    return (direction == "higher" and estimate.ci95[0] > high) or (
+        direction == "lower" and estimate.ci95[1] < low
     )
 
 
@@ -100,7 +119,22 @@ def mean_of_rows(spec: MetricSpec, tables: Tables) -> Estimate:
     beside = column_of(spec, tables, "reference")
     if beside is not None and np.isfinite(beside.values).any():
         estimate.reference = float(np.nanmean(beside.values))
+        estimate.reference_ci95 = _ends_of_reference(tables, beside, spec.bounds)
     return estimate
+
+
+def _ends_of_reference(
+    tables: Tables, column: Column, bounds: tuple[float, float]
+) -> tuple[float, float] | None:
+    """The interval of the mean of the reference; nothing where it has too few songs."""
+    units = tables.shared(clip_sources).reference
+    try:
+        found = mean_interval(
+            column.values, units, weights=column.weights, minimum=bounds[0], maximum=bounds[1]
+        )
+    except ValueError:
+        return None
+    return found.low, found.high
 
 
 def of_sets(spec: MetricSpec, tables: Tables) -> Estimate:

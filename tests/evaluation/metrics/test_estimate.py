@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.motion_sanity import features_of
-from evaluation.metrics.derived import estimate_of, row_statistic
+from evaluation.metrics.derived import estimate_of, finished, row_statistic
 from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.measure import measure
 from evaluation.metrics.registry import own_metrics
@@ -203,3 +203,30 @@ def test_the_limit_of_fid_has_its_interval_and_is_never_negative(tables):
     low, high = found["fid_k_infinity"].ci95
     assert low <= found["fid_k_infinity"].value <= high
     assert low <= found["fid_k"].ci95[0] and found["fid_k"].ci95[1] <= high
+
+
+@pytest.mark.parametrize(
+    ("direction", "made", "said"),
+    [
+        ("lower", 0.1, True),
+        ("lower", 0.9, False),
+        ("higher", 0.9, True),
+        ("higher", 0.1, False),
+        ("none", 0.9, False),
+    ],
+)
+def test_better_than_real_is_said_to_be_something_else(tables, direction, made, said):
+    rng = np.random.default_rng(0)
+    sides = [
+        side.having({"scalars/mine": level + 0.01 * rng.normal(size=12)})
+        for side, level in ((tables.prediction, made), (tables.reference, 0.5))
+    ]
+    mine = MetricSpec("mine", 1, "M", "Mine", frozenset({"keypoints"}), direction, per_clip=lambda clip: 0.0)
+
+    def measured(prediction):
+        held = fresh(tables, prediction=prediction, reference=sides[1])
+        return finished(mine, estimate_of(mine, held), QUICK)
+
+    assert ("better than the real clips" in (measured(sides[0]).caution or "")) == said
+    level = measured(sides[1])
+    assert level.caution is None and level.reference_ci95 == pytest.approx(level.ci95)
