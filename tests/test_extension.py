@@ -22,7 +22,7 @@ from madata.errors import ConfigError
 from madata.video import Decoder
 from tests.evaluation.dancers import write_motion_set, write_set
 from tests.evaluation.plugins import install_example
-from tests.evaluation.videos.makers import frames, write
+from tests.evaluation.score.makers import frames, write
 from tests.plugins import distribution
 
 METRICS = {

@@ -20,8 +20,8 @@ from leaderboard.recheck import check_features, check_numbers, checked_level
 from leaderboard.submission import Expected, pack, verify
 from leaderboard.ties import TieJudge
 from madata.files import read_npz, sha256_file, write_npz
-from tests.evaluation.videos.filmed import film_dancers
-from tests.evaluation.videos.makers import blur, frames, write, write_folder
+from tests.evaluation.score.filmed import film_dancers
+from tests.evaluation.score.makers import blur, frames, write, write_folder
 from tests.leaderboard.runs import change, change_metric
 
 PROTOCOLS = ("vbench", "ma-data-animation", "ma-data-animation-disco")

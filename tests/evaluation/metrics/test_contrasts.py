@@ -15,8 +15,8 @@ from evaluation.protocol import load_protocol
 from evaluation.result import Network
 from evaluation.score import score, write_scored
 from madata.errors import MadanceError
-from tests.evaluation.videos.filmed import film_dancers
-from tests.evaluation.videos.makers import blur, frames, write, write_folder
+from tests.evaluation.score.filmed import film_dancers
+from tests.evaluation.score.makers import blur, frames, write, write_folder
 
 VBENCH, CMVQ = load_protocol("vbench"), load_protocol("ma-data-animation")
 CLIPS = range(10)

@@ -6,7 +6,7 @@ from evaluation.features import music as beat_finder
 from madata import pose
 from madata.pose.base import Poses
 from tests.evaluation.dancers import dance
-from tests.evaluation.videos.makers import write
+from tests.evaluation.score.makers import write
 
 FPS, COUNT = 16, 66
 

@@ -24,7 +24,7 @@ from evaluation.result import read_result
 from evaluation.score import FEATURES_FILE, rescore, score, write_scored
 from madata.manifest import read_table
 from madata.video import Decoder
-from tests.evaluation.videos.makers import frames, write, write_folder
+from tests.evaluation.score.makers import frames, write, write_folder
 from tests.media_builder import Recipe, build
 
 VBENCH = load_protocol("vbench")

@@ -11,8 +11,8 @@ from evaluation.score import FEATURES_FILE, rescore, score, write_scored
 from madata import pose
 from madata.errors import WeightsError
 from madata.manifest import read_table
-from tests.evaluation.videos.filmed import FPS, film, film_dancers
-from tests.evaluation.videos.makers import write
+from tests.evaluation.score.filmed import FPS, film, film_dancers
+from tests.evaluation.score.makers import write
 
 TABLE_ONE, MOTION_ALONE = load_protocol("ma-data-video"), load_protocol("ma-data-motion2d")
 

@@ -14,7 +14,7 @@ from evaluation.score import FEATURES_FILE, rescore, score, write_scored
 from madata.errors import MadanceError
 from madata.video import Decoder
 from madata.weights import store
-from tests.evaluation.videos.makers import blur, frames, toy_i3d, write, write_folder
+from tests.evaluation.score.makers import blur, frames, toy_i3d, write, write_folder
 
 CMVQ, DISCO = load_protocol("ma-data-animation"), load_protocol("ma-data-animation-disco")
 
