@@ -109,7 +109,7 @@ class StatisticsRule(ClosedModel):
     """How sure the numbers are.
 
     Attributes:
-        resamples: draws of whole clips behind every interval.
+        resamples: how thorough random draws are; behind the interval of a FID stands a pair of halves for every 50.
         floor_repeats: random splits of the reference into halves for the noise floor.
         seed: of everything random in the scoring.
         min_n: below this many clips FID and its kin are refused.
