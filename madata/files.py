@@ -6,12 +6,14 @@ under its final name is complete. Pickles are parsed, never run (:mod:`madata.pi
 
 from __future__ import annotations
 
+import bz2
 import contextlib
 import errno
 import fcntl
 import hashlib
 import io
 import json
+import lzma
 import os
 import pickle
 import tempfile
@@ -170,11 +172,14 @@ def read_json(path: Path) -> Any:
         MadanceError: the file is absent or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        # a mark of the byte order is what some editors leave in front
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise MadanceError(f"{path}: no such file") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise MadanceError(f"{path}: not valid JSON ({error})") from error
+    except RecursionError:
+        raise MadanceError(f"{path}: JSON that is nested too deep") from None
+    except (OSError, ValueError) as error:  # undecodable, no JSON, or an integer of thousands of digits
+        raise MadanceError(f"{path}: not valid JSON ({str(error)[:200]})") from error
 
 
 def write_npz(path: Path, **arrays: npt.ArrayLike) -> None:
@@ -200,12 +205,16 @@ def read_npz(path: Path, only: Collection[str] | None = None) -> dict[str, npt.N
         only: names wanted, where they are there; others are not opened, whatever they hold.
 
     Raises:
-        MediaError: the file is absent, damaged, or an array that is wanted holds Python objects.
+        MediaError: the file is absent, damaged, unpacks to more than ``MAX_UNPACKED_BYTES``, or an array that is
+            wanted holds Python objects.
     """
     import numpy as np
 
     try:
         with np.load(path, allow_pickle=False) as archive:
+            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.zip.infolist()}
+            if sum(size for name, size in sizes.items() if only is None or name in only) > MAX_UNPACKED_BYTES:
+                raise ValueError(f"its arrays unpack to more than {MAX_UNPACKED_BYTES >> 20} MiB")
             return {name: archive[name] for name in archive.files if only is None or name in only}
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file", reason="missing") from None
@@ -233,7 +242,7 @@ def npz_names(path: Path) -> list[str]:
 def read_pickle(path: Path) -> Any:
     """Read a pickle of plain containers, numbers, strings and numpy arrays; nothing in it is ever run.
 
-    Files of joblib are read too, compressed or not (:mod:`madata.pickles` says what is taken).
+    Files of joblib are read too, however they are compressed (:mod:`madata.pickles` says what is taken).
 
     Raises:
         MediaError: the file is absent, damaged, names any other class or function, or would cost without bound.
@@ -251,22 +260,33 @@ def read_pickle(path: Path) -> Any:
 
 
 def _inflated(data: bytes) -> bytes:
-    """The pickle in a file that joblib may have compressed (``zlib`` or ``gzip``), within bounds.
+    """The pickle in a file that joblib may have compressed (zlib, gzip, bz2, xz, lzma), within bounds.
 
     Raises:
         NotPlainError: it is damaged, or unpacks to more than ``MAX_UNPACKED_BYTES``.
     """
-    # RFC 1950: a zlib stream begins with 0x78 and a byte that makes both a multiple of 31; no pickle does.
-    if data[:2] != b"\x1f\x8b" and (data[:1] != b"\x78" or int.from_bytes(data[:2], "big") % 31):
+    opened = _decompressor(data)
+    if opened is None:
         return data
     try:
-        opened = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: zlib and gzip by their headers
-        content = opened.decompress(data, MAX_UNPACKED_BYTES)
-    except zlib.error as error:
+        content: bytes = opened.decompress(data, MAX_UNPACKED_BYTES + 1)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise NotPlainError(f"it is damaged ({error})") from None
-    if opened.unconsumed_tail:
+    if len(content) > MAX_UNPACKED_BYTES:
         raise NotPlainError(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 20} MiB")
     return content
+
+
+def _decompressor(data: bytes) -> Any:
+    """What unpacks ``data``, by its first bytes; ``None`` for what is not compressed. No pickle begins so."""
+    # RFC 1950: a zlib stream begins with 0x78 and a byte that makes both a multiple of 31.
+    if data[:2] == b"\x1f\x8b" or (data[:1] == b"\x78" and int.from_bytes(data[:2], "big") % 31 == 0):
+        return zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: zlib and gzip by their headers
+    if data[:3] == b"BZh":
+        return bz2.BZ2Decompressor()
+    if data[:6] == b"\xfd7zXZ\0" or data[:3] == b"\x5d\0\0":
+        return lzma.LZMADecompressor(memlimit=1 << 28)
+    return None
 
 
 def read_torch(path: Path) -> Any:
@@ -287,9 +307,10 @@ def read_torch(path: Path) -> Any:
                 return load_plain(stream, size, lambda key: archive.read(f"{root}data/{key}"))
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file", reason="missing") from None
-    except (NotPlainError, zipfile.BadZipFile, KeyError, OSError, zlib.error) as error:
+    except (NotPlainError, zipfile.BadZipFile, KeyError, OSError, RuntimeError, zlib.error) as error:
+        # RuntimeError: encrypted
         raise MediaError(
-            f"{path}: refused, only plain containers and tensors of a PyTorch archive are read: {error}",
+            f"{path}: refused, only plain containers and tensors of a PyTorch archive (1.6 or newer) are read: {error}",
             reason="unsafe_pickle",
         ) from error
 

@@ -23,10 +23,8 @@ __all__ = ["convert"]
 @click.option(
     "--from", "format", metavar="FORMAT", help="What the motion files are, where they do not show it."
 )
-@click.option(
-    "--fps", type=click.FloatRange(min=0, min_open=True), help="Frame rate of files that do not say it."
-)
-@click.option("--resample", type=click.FloatRange(min=0, min_open=True), help="Frame rate wanted.")
+@click.option("--fps", type=click.FloatRange(1, 1000), help="Frame rate of files that do not say it.")
+@click.option("--resample", type=click.FloatRange(1, 1000), help="Frame rate wanted.")
 @click.option("--skeleton", help="Skeleton wanted, e.g. smpl-24, smplx-22, coco-17, coco-25.")
 @click.option("--mean-body", is_flag=True, help="Give motions the mean bone lengths of their skeleton.")
 @click.option("--up", type=click.Choice(["y", "z"]), help="Up axis wanted.")

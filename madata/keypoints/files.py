@@ -37,13 +37,22 @@ def read_pose_sequence(
         MediaError: the file cannot be used; ``reason`` is one of ``missing``, ``not_json``, ``no_keypoints``,
             ``wrong_shape``, ``not_npz``, ``wrong_skeleton``, ``no_fps``, ``no_person``, ``no_size``.
     """
-    if path.is_dir():
-        found = openpose.read(path)
-    elif suffix_of(path) == ".npz":
-        found = own.read(read_npz(path))
-    else:
-        found = _of_json(_json(path), size)
+    try:
+        found = _read(path, size)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        # a list where an object belongs, a name where a number does: untrusted content fails in a hundred ways
+        raise MediaError(
+            f"is not as its format has it ({type(error).__name__}: {str(error)[:120]})", reason="wrong_shape"
+        ) from error
     return replace(found, fps=fps or found.fps, size=size or found.size)
+
+
+def _read(path: Path, size: tuple[int, int] | None) -> PoseSequence:
+    if path.is_dir():
+        return openpose.read(path)
+    if suffix_of(path) == ".npz":
+        return own.read(read_npz(path))
+    return _of_json(_json(path), size)
 
 
 def _json(path: Path) -> Any:

@@ -2,12 +2,13 @@
 
 | tool | file | a person |
 |---|---|---|
-| mmpose | instance_info: frames of instances | keypoints (J, 2), keypoint_scores (J,) |
+| mmpose | instance_info, or a list: frames of instances | keypoints (J, 2), keypoint_scores (J,) |
 | AlphaPose | a list; image_id is the name of the frame's picture | keypoints (3J,), idx where it tracks |
+| AlphaPose, by picture | picture -> bodies, or people | 18 joints, or pose_keypoints_2d, of OpenPose (54,) |
 | COCO results | a list; image_id is a number | keypoints (3J,) |
 | COCO annotations | images, annotations | keypoints (3J,), visibility 0, 1, 2 in place of a confidence |
 
-J = 17 (COCO), 26 (Halpe) or 133 (whole body, of which the 17 of the body are read).
+J = 17 (COCO), 18 (OpenPose's order of COCO), 26 (Halpe) or 133 (whole body, of which the 17 of the body are read).
 """
 
 from __future__ import annotations
@@ -24,18 +25,23 @@ from madata.keypoints.sequence import PoseSequence, numbers, positive
 
 __all__ = ["holds", "read"]
 
-_BODIES = {17: ("coco-17", 17), 26: ("halpe-26", 26), 133: ("coco-17", 17)}
+_BODIES = {17: ("coco-17", 17), 18: ("openpose-18", 18), 26: ("halpe-26", 26), 133: ("coco-17", 17)}
+_BY_PICTURE = (("bodies", "joints"), ("people", "pose_keypoints_2d"))
+"""AlphaPose's ``--format cmu`` and ``--format open``: where a picture has its people, and a person the joints."""
 
 
 def holds(content: Any) -> bool:
     """Whether ``content`` is of one of these formats."""
     if isinstance(content, Mapping):
-        return "instance_info" in content or {"images", "annotations"} <= set(content)
-    return (
-        bool(content)
-        and isinstance(content, list)
-        and isinstance(content[0], Mapping)
-        and "image_id" in content[0]
+        return "instance_info" in content or {"images", "annotations"} <= set(content) or _by_picture(content)
+    first = content[0] if isinstance(content, list) and content else None
+    return isinstance(first, Mapping) and ("image_id" in first or "instances" in first)
+
+
+def _by_picture(content: Mapping[str, Any]) -> bool:
+    return bool(content) and all(
+        isinstance(picture, Mapping) and any(people in picture for people, _ in _BY_PICTURE)
+        for picture in content.values()
     )
 
 
@@ -46,9 +52,13 @@ def read(content: Any) -> PoseSequence:
         MediaError: a person is not of this shape, or nobody is in the file.
     """
     if isinstance(content, Mapping) and "instance_info" in content:
-        return _mmpose(content)
+        return _mmpose(content["instance_info"])
+    if isinstance(content, Mapping) and _by_picture(content):
+        return _pictures(content)
     if isinstance(content, Mapping):
         return _annotations(content)
+    if "instances" in content[0]:
+        return _mmpose(content)
     rows = [row for row in content if isinstance(row, Mapping)]
     people = [(_frame_number(row.get("image_id")), _triples(row)) for row in rows]
     # Frames without people have no row. They are counted from 0 or from 1; what comes later lacks its beginning.
@@ -57,10 +67,20 @@ def read(content: Any) -> PoseSequence:
     return _followed(people, {first if first <= 1 else 0}, "alphapose" if tracked else "coco")
 
 
-def _mmpose(content: Mapping[str, Any]) -> PoseSequence:
+def _pictures(content: Mapping[str, Any]) -> PoseSequence:
+    frames: dict[int, list[Any]] = {}
+    for name, picture in content.items():
+        people, joints = next(keys for keys in _BY_PICTURE if keys[0] in picture)
+        rows = [{"keypoints": person[joints]} for person in _list(picture[people])]
+        frames.setdefault(_frame_number(name), []).extend(rows)
+    found = [(number, _triples(row)) for number, rows in frames.items() for row in rows]
+    return _followed(found, set(frames), "alphapose")
+
+
+def _mmpose(content: Any) -> PoseSequence:
     people: list[tuple[int, Person]] = []
     frames = set()
-    for row, frame in enumerate(_list(content["instance_info"])):
+    for row, frame in enumerate(_list(content)):
         known = frame if isinstance(frame, Mapping) else {}
         number = _frame_number(known.get("frame_id", row))
         frames.add(number)
@@ -81,6 +101,8 @@ def _annotations(content: Mapping[str, Any]) -> PoseSequence:
     order = {str(image["id"]): row for row, image in enumerate(images)}
     people = []
     for row in _list(content["annotations"]):
+        if isinstance(row, Mapping) and "keypoints" not in row:
+            continue  # a box: a thing of another category
         person = _triples(row)
         person.joints[:, 2] = person.joints[:, 2] > 0
         people.append((order.get(str(row.get("image_id")), 0), person))
@@ -101,7 +123,7 @@ def _followed(
     if len(counts) != 1 or counts.isdisjoint(_BODIES):
         seen = ", ".join(map(str, sorted(counts))) or "no"
         raise MediaError(
-            f"its people have {seen} joints, expected 17 (COCO), 26 (Halpe) or 133 (whole body)",
+            f"its people have {seen} joints, expected 17 (COCO), 18 (OpenPose), 26 (Halpe) or 133 (whole body)",
             reason="wrong_shape" if counts else "no_person",
         )
     name, kept = _BODIES[counts.pop()]

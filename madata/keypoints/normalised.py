@@ -5,7 +5,8 @@
 | DWPose | a list | bodies: candidate (18 N, 2), subset (N, 18) of rows or -1; or bodies (18, 2 or 3) |
 | MediaPipe | a list, or frames / landmarks | 33 landmarks of x, y, z, visibility, as objects or rows |
 
-A size, a rate, stand in ``width``, ``height``, ``fps`` where the file has them.
+A size, a rate, stand in ``width``, ``height``, ``fps`` where the file has them. MediaPipe's world landmarks are metres
+about the hips, not places in the picture, and are refused.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ import numpy as np
 from madata.errors import MediaError
 from madata.keypoints.performer import Person, follow_performer
 from madata.keypoints.sequence import Doubles, PoseSequence, numbers, positive
+from madata.skeletons import skeleton
 
 __all__ = ["holds", "read"]
 
-_FRAMES = ("frames", "landmarks", "pose_landmarks", "poses")
+_LANDMARKS = ("landmarks", "pose_landmarks", "keypoints", "pose_world_landmarks")
+_FRAMES = ("frames", "landmarks", "pose_landmarks", "poses", "pose_world_landmarks")
 _DWPOSE, _MEDIAPIPE = "openpose-18", "blazepose-33"
 # Beyond this a coordinate is no share of the picture: limbs reach past its edges, not past its double.
 _SHARE = 3.0
+_AT_ORIGIN = 1e-3
 
 
 def holds(content: Any) -> bool:
@@ -56,6 +60,11 @@ def read(content: Any, size: tuple[int, int] | None) -> PoseSequence:
         )
     dwpose = counts == {18}
     xy, score = follow_performer(frames, 18 if dwpose else 33)
+    if not dwpose and _about_the_hips(xy, score):
+        raise MediaError(
+            "holds world landmarks, metres about the hips; save pose_landmarks, which are places in the picture",
+            reason="no_keypoints",
+        )
     if np.abs(xy[score > 0]).max(initial=0.0) <= _SHARE:
         if size is None:
             raise MediaError(
@@ -65,6 +74,13 @@ def read(content: Any, size: tuple[int, int] | None) -> PoseSequence:
         xy = xy * np.array(size, np.float64)
     name, origin = (_DWPOSE, "dwpose") if dwpose else (_MEDIAPIPE, "mediapipe")
     return PoseSequence(xy, score, name, positive(facts.get("fps")), size, origin)
+
+
+def _about_the_hips(xy: Doubles, score: Doubles) -> bool:
+    """Whether the middle of the hips is the origin in every frame, as it is in MediaPipe's world landmarks."""
+    hips = [skeleton(_MEDIAPIPE).index(f"{side}_hip") for side in ("left", "right")]
+    there = (score[:, hips] > 0).all(axis=1)
+    return bool(there.any()) and float(np.abs(xy[there][:, hips].mean(axis=1)).max()) < _AT_ORIGIN
 
 
 def _frames(content: Any) -> list[Any]:
@@ -77,9 +93,7 @@ def _people(frame: Any) -> list[Person]:
     if isinstance(frame, Mapping) and "bodies" in frame:
         return _dwpose_people(frame["bodies"])
     if isinstance(frame, Mapping):
-        frame = next(
-            (frame[key] for key in ("landmarks", "pose_landmarks", "keypoints") if key in frame), None
-        )
+        frame = next((frame[key] for key in _LANDMARKS if key in frame), None)
     if not frame:
         return []
     if not isinstance(frame, list):

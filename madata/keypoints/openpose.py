@@ -24,14 +24,27 @@ _MAX_FRAMES = 1_000_000
 
 
 def frame_files(folder: Path) -> dict[int, Path]:
-    """Frame number -> file of a folder that holds one JSON a frame; empty for any other folder."""
+    """Frame number -> file of a folder that holds one JSON a frame; empty for any other folder.
+
+    Clips may be called by numbers too (FineDance): files that are bare numbers are frames where the first one holds
+    ``people``.
+    """
     found: dict[int, Path] = {}
     for path in folder.iterdir():
         match = _FRAME.search(path.name)
         if match is None or not path.is_file():
             return {}
         found[int(match[1] or match[2])] = path
-    return found
+    first = found[min(found)] if found else None
+    return found if first is None or not first.stem.isdecimal() or _holds_people(first) else {}
+
+
+def _holds_people(path: Path) -> bool:
+    try:
+        content = read_json(path)
+    except MadanceError:
+        return True  # a damaged frame among others; reading names it
+    return isinstance(content, Mapping) and "people" in content
 
 
 def read(folder: Path) -> PoseSequence:

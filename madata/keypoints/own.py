@@ -52,7 +52,7 @@ def _backend(stored: Any) -> str:
     text = str(stored)
     try:
         settings = json.loads(text)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return text
     name = settings.get("name", "unknown") if isinstance(settings, dict) else text
     return f"{name}-{sha256_bytes(text.encode())[:12]}"

@@ -48,9 +48,12 @@ def numbers(value: Any, what: str, shape: tuple[int | None, ...]) -> Doubles:
         MediaError: it is none.
     """
     try:
-        found = np.asarray(value, np.float64)
-    except (TypeError, ValueError, OverflowError):
+        found = np.asarray(value)
+    except (TypeError, ValueError, OverflowError, RecursionError):
         raise MediaError(f"{what} is ragged or not numbers", reason="wrong_shape") from None
+    if found.dtype.kind not in "fiub":  # text, times, complex numbers, nothing (null)
+        raise MediaError(f"{what} is ragged or not numbers", reason="wrong_shape")
+    found = found.astype(np.float64)
     if found.ndim != len(shape) or any(
         want not in (None, have) for want, have in zip(shape, found.shape, strict=True)
     ):

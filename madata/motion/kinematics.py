@@ -45,7 +45,7 @@ def check_motion(motion: Motion3D, source: Path | str = "motion") -> Motion3D:
         source: the file it came from, named in the error.
 
     Raises:
-        MediaError: a shape does not fit the skeleton, a number is not finite, the frame rate is not positive.
+        MediaError: a shape does not fit the skeleton, a number is not finite, the frame rate is none of recordings.
         ConfigError: the skeleton or the up axis is unknown.
     """
     body = _tree(motion.skeleton)
@@ -71,9 +71,10 @@ def check_motion(motion: Motion3D, source: Path | str = "motion") -> Motion3D:
             )
     if frames == 0:
         raise MediaError(f"{source}: the motion has no frames", reason="empty_motion")
-    if not (np.isfinite(motion.fps) and motion.fps > 0):
+    if not 1 <= motion.fps <= 1000:  # what lies beyond costs without bound when it is resampled
         raise MediaError(
-            f"{source}: the frame rate must be positive, got {motion.fps}: give it as fps=", reason="bad_fps"
+            f"{source}: the frame rate must be within 1 and 1000, got {motion.fps:g}; say the true one with --fps",
+            reason="bad_fps",
         )
     return motion
 

@@ -268,3 +268,25 @@ def test_one_process_at_a_time_holds_a_folder(tmp_path):
         other.wait()
     with hold_folder(tmp_path / "run"):
         pass
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5000, "\udc80"])
+def test_json_that_cannot_be_read_is_one_line(tmp_path, text):
+    (tmp_path / "a.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(MadanceError, match=r"a\.json: "):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(MadanceError):
+        read_json(tmp_path)
+
+
+def test_json_behind_a_byte_order_mark(tmp_path):
+    (tmp_path / "a.json").write_text('\ufeff{"a": 1}', encoding="utf-8")
+    assert read_json(tmp_path / "a.json") == {"a": 1}
+
+
+def test_an_npz_that_unpacks_without_end(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "a.npz", large=np.zeros(1000), small=np.zeros(10))
+    monkeypatch.setattr("madata.files.MAX_UNPACKED_BYTES", 4000)
+    with pytest.raises(MediaError, match="unpack to more"):
+        read_npz(tmp_path / "a.npz")
+    assert list(read_npz(tmp_path / "a.npz", {"small"})) == ["small"]

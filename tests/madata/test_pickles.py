@@ -1,6 +1,7 @@
 """Pickles as data: what is read, what is refused, and that refusing costs nothing."""
 
 import collections
+import importlib
 import io
 import pickle
 import resource
@@ -51,7 +52,7 @@ def test_shared_values_stay_shared_and_objects_in_arrays_become_lists():
     assert found["labels"] == [{"a": 1}, None]
 
 
-@pytest.mark.parametrize("compress", [0, 3, ("gzip", 3)])
+@pytest.mark.parametrize("compress", [0, 3, ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)])
 def test_files_of_joblib(tmp_path, compress):
     joblib = pytest.importorskip("joblib")
     tracks = collections.defaultdict(dict)
@@ -124,12 +125,11 @@ def test_what_is_not_plain_is_refused_at_once(words, data):
     assert after.ru_maxrss - before.ru_maxrss < 200_000  # KiB
 
 
-def test_a_pickle_that_unpacks_without_end(tmp_path, monkeypatch):
-    import zlib
-
+@pytest.mark.parametrize("module", ["zlib", "gzip", "bz2", "lzma"])
+def test_a_pickle_that_unpacks_without_end(tmp_path, monkeypatch, module):
     monkeypatch.setattr("madata.files.MAX_UNPACKED_BYTES", 1 << 16)
     path = tmp_path / "bomb.pkl"
-    path.write_bytes(zlib.compress(pickle.dumps(b"\0" * (1 << 20))))
+    path.write_bytes(importlib.import_module(module).compress(pickle.dumps(b"\0" * (1 << 20))))
     with pytest.raises(MediaError, match="unpacks to more than"):
         read_pickle(path)
 

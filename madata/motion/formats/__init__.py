@@ -166,7 +166,15 @@ def _read(path: Path, format: str | None, hints: Hints) -> Motion3D | Positions3
             f"{path}: {suffix or 'no suffix'} is no motion file; known: {', '.join(SUFFIXES['motion'])}",
             reason="unknown_format",
         )
-    return _scaled(_of_content(path, content, format, hints), hints.metres_per_unit)
+    try:
+        found = _of_content(path, content, format, hints)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # a list where a table belongs, a name where a number does: untrusted content fails in a hundred ways
+        raise MediaError(
+            f"{path}: is not as its format has it ({type(error).__name__}: {str(error)[:120]})",
+            reason="bad_shape",
+        ) from error
+    return _scaled(found, hints.metres_per_unit)
 
 
 def _of_content(path: Path, content: Any, format: str | None, hints: Hints) -> Motion3D | Positions3D:

@@ -23,6 +23,8 @@ __all__ = ["Hints", "array", "need", "number", "rate", "rotations", "upright_mot
 _RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
 # People in a recording mostly stand: the trunk's mean direction must favour one axis this clearly.
 _CLEAR = 1.5
+# Networks give rotations to three digits; zeros, mirrors and other shapes are far off.
+_DETERMINANT_ERROR = 0.1
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def array(path: Path, value: Any, key: str, shape: tuple[int | None, ...]) -> Fl
             ("any" if axis else "T") if size is None else str(size) for axis, size in enumerate(shape)
         )
         raise MediaError(f"{path}: {key} has shape {found.shape}, expected ({wanted})", reason="bad_shape")
-    return np.ascontiguousarray(found, np.float32)
+    with np.errstate(over="ignore"):  # becomes infinity, which is refused later, with its row
+        return np.ascontiguousarray(found, np.float32)
 
 
 def number(path: Path, value: Any, key: str) -> float:
@@ -77,6 +80,10 @@ def number(path: Path, value: Any, key: str) -> float:
     if found.size != 1 or found.dtype.kind not in "fiu":
         raise MediaError(
             f"{path}: {key} should be one number, found {found.dtype} {found.shape}", reason="bad_type"
+        )
+    if not np.isfinite(found).all():
+        raise MediaError(
+            f"{path}: {key} is {found.reshape(())}, expected a finite number", reason="bad_value"
         )
     return float(found.reshape(()))
 
@@ -124,6 +131,13 @@ def rotations(path: Path, value: Any, key: str, joints: int | None = None) -> Fl
     frames = len(found) if found.ndim else 0
     if found.ndim == 4 or (found.ndim == 3 and found.shape[1:] == (3, 3) and joints == 1):
         matrices = array(path, found.reshape(frames, -1, 3, 3), key, (None, joints, 3, 3))
+        with np.errstate(invalid="ignore"):  # NaN is refused later, with its row
+            wrong = np.abs(np.linalg.det(matrices) - 1) > _DETERMINANT_ERROR
+        if wrong.any():
+            raise MediaError(
+                f"{path}: {key} holds matrices that are no rotations; is it padded, or of another layout?",
+                reason="bad_value",
+            )
         return np.ascontiguousarray(matrix_to_axis_angle(matrices), np.float32)
     if found.ndim == 2 and found.shape[1] % 3 == 0:
         found = found.reshape(frames, -1, 3)

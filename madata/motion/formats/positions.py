@@ -92,6 +92,13 @@ def check_positions(positions: Positions3D, source: Path | str = "positions") ->
         )
     if not np.isfinite(points).all():
         raise MediaError(f"{source}: holds NaN or infinity: drop or mend these rows", reason="not_finite")
-    if not (np.isfinite(positions.fps) and positions.fps > 0):
-        raise MediaError(f"{source}: the frame rate must be positive, got {positions.fps}", reason="bad_fps")
+    if skeleton(positions.skeleton).offsets is None:
+        raise MediaError(
+            f"{source}: {positions.skeleton} is no skeleton of 3D motions", reason="wrong_skeleton"
+        )
+    if not 1 <= positions.fps <= 1000:
+        raise MediaError(
+            f"{source}: the frame rate must be within 1 and 1000, got {positions.fps:g}; say the true one with --fps",
+            reason="bad_fps",
+        )
     return positions

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from madata.errors import MediaError
-from madata.keypoints import PoseSequence, read_pose_sequence, write_keypoints
+from madata.keypoints import PoseSequence, is_keypoint_folder, read_pose_sequence, write_keypoints
 from madata.skeletons import mapping, skeleton
 
 FRAMES = 12
@@ -202,3 +202,76 @@ BAD = {
 def test_bad_files_are_one_error(tmp_path, content):
     with pytest.raises(MediaError):
         read_pose_sequence(write(tmp_path / "a.json", content))
+
+
+@pytest.mark.parametrize(("people", "joints"), [("bodies", "joints"), ("people", "pose_keypoints_2d")])
+def test_alphapose_by_picture(tmp_path, people, joints):
+    rows = triples(*dancer("openpose-18"))
+    content = {f"{row}.jpg": {people: [{joints: rows[row].ravel().tolist()}]} for row in range(FRAMES)}
+    check(read_pose_sequence(write(tmp_path / "a.json", content)), "openpose-18", "alphapose")
+
+
+def test_frames_of_mmpose_without_a_head(tmp_path):
+    xy, score = dancer()
+    frames = [
+        {
+            "frame_id": row,
+            "instances": [{"keypoints": xy[row].tolist(), "keypoint_scores": score[row].tolist()}],
+        }
+        for row in range(FRAMES)
+    ]
+    check(read_pose_sequence(write(tmp_path / "a.json", frames)), "coco-17", "mmpose")
+
+
+def test_boxes_of_other_things_are_no_people(tmp_path):
+    xy, score = dancer()
+    rows = triples(xy, np.ones_like(score))
+    images = [{"id": row, "file_name": f"{row:05d}.jpg"} for row in range(FRAMES)]
+    people = [{"image_id": row, "keypoints": rows[row].ravel().tolist()} for row in range(FRAMES)]
+    content = {"images": images, "annotations": [{"image_id": 0, "bbox": [0, 0, 9, 9]}, *people]}
+    np.testing.assert_allclose(read_pose_sequence(write(tmp_path / "a.json", content)).xy, xy)
+
+
+@pytest.mark.parametrize("key", ["pose_world_landmarks", "landmarks"])
+def test_world_landmarks_are_no_places_in_a_picture(tmp_path, key):
+    xy, _ = dancer("blazepose-33")
+    hips = [skeleton("blazepose-33").index(f"{side}_hip") for side in ("left", "right")]
+    metres = (xy - xy[:, hips].mean(axis=1, keepdims=True)) / 400
+    content = {"frames": [{key: [[*point, 0.0, 0.9] for point in frame]} for frame in metres.tolist()]}
+    with pytest.raises(MediaError, match="world landmarks"):
+        read_pose_sequence(write(tmp_path / "a.json", content), size=(720, 1280))
+
+
+def test_clips_called_by_numbers_are_no_frames_of_one_clip(tmp_path):
+    xy, score = dancer("coco-25")
+    write_keypoints(tmp_path / "001.json", PoseSequence(xy, score, "coco-25", 30.0, None, "made"))
+    assert not is_keypoint_folder(tmp_path)
+    write(tmp_path / "frames" / "001.json", {"people": []})
+    assert is_keypoint_folder(tmp_path / "frames")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        '{"keypoints": ' + "9" * 5000 + "}",
+        "[[1, 2, 3]]",
+        "[[[1, 2], 3]]",
+        '[[{"x": null, "y": null}]]',
+        json.dumps({"instance_info": [{"instances": [{"keypoints": [[1, 2]] * 17, "track_id": [1]}]}]}),
+        json.dumps([{"image_id": 1, "keypoints": [1] * 51, "idx": {"a": 1}}]),
+    ],
+)
+def test_hostile_text_is_one_error(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(MediaError):
+        read_pose_sequence(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("kind", [complex, "M8[s]", str])
+def test_what_is_no_number_is_no_place(tmp_path, kind):
+    xy = np.ones((FRAMES, 17, 2)).astype(kind)
+    np.savez(tmp_path / "a.npz", xy=xy, score=np.ones((FRAMES, 17)), skeleton="coco-17", fps=30.0)
+    with pytest.raises(MediaError, match="not numbers"):
+        read_pose_sequence(tmp_path / "a.npz")

@@ -262,3 +262,34 @@ def test_suffixes_in_capitals(dancer, tmp_path):
     write_motion(tmp_path / "a.pkl", motion)
     (tmp_path / "a.pkl").rename(tmp_path / "A.PKL")
     same(read_motion(tmp_path / "A.PKL"), motion)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"a": {"tid": 3, "smpl": 3}},
+        {"a": {"tid": [1], "smpl": [{}], "camera": 4}},
+        {0: {"pose_world": [[1], [1, 2]], "trans_world": [1]}},
+        {"global_orient": [[1], [2, 3]], "body_pose": [], "transl": [], "fps": 30},
+        {"global_orient": np.zeros((2, 2, 2, 2)), "body_pose": [], "transl": [], "fps": 30},
+        {"smpl_poses": np.zeros((2, 72)), "smpl_trans": np.zeros((2, 3)), "smpl_scaling": float("inf")},
+    ],
+)
+def test_content_of_another_shape_is_one_error(tmp_path, content):
+    with pytest.raises(MediaError, match=r"a\.pkl: "):
+        read_motion(dump(tmp_path / "a.pkl", content))
+
+
+def test_padding_is_no_rotation(dancer, tmp_path):
+    motion = dancer(fps=30.0)
+    content = {"fps": 30, **parts(motion, matrices=True)}
+    content["global_orient"] = content["global_orient"].copy()
+    content["global_orient"][-1] = 0
+    with pytest.raises(MediaError, match="no rotations"):
+        read_motion(dump(tmp_path / "a.pkl", content))
+
+
+def test_positions_of_a_picture_are_no_motion(tmp_path):
+    np.savez(tmp_path / "a.npz", positions=np.zeros((4, 17, 3)), skeleton="coco-17", fps=30, up="y")
+    with pytest.raises(MediaError, match="coco-17 is no skeleton of 3D"):
+        read_motion(tmp_path / "a.npz")

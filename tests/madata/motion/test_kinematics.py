@@ -77,8 +77,10 @@ def test_height_belongs_to_the_bones_not_to_the_pose(dancer):
         ({"translation": np.zeros((39, 3), np.float32)}, r"translation has shape \(39, 3\).*needs \(40, 3\)"),
         ({"offsets": np.zeros((22, 3), np.float32)}, "offsets has shape"),
         ({"translation": np.full((40, 3), np.nan, np.float32)}, "translation holds NaN"),
-        ({"fps": 0.0}, "frame rate must be positive, got 0"),
-        ({"fps": float("nan")}, "frame rate must be positive"),
+        ({"fps": 0.0}, "frame rate must be within 1 and 1000, got 0"),
+        ({"fps": float("nan")}, "frame rate must be within"),
+        ({"fps": 1e-9}, "frame rate must be within"),
+        ({"fps": 1e9}, "frame rate must be within"),
     ],
 )  # fmt: skip
 def test_check_motion_names_what_is_wrong(dancer, change, message):
