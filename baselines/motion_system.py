@@ -72,9 +72,9 @@ class PretrainedSystem(Generic[Network, Config]):
         Raises:
             WeightsError: none are named, and none are installed.
         """
-        from madata.weights import find
+        from madata.weights import find_weights
 
-        return find(self.name) if self._given is None else Path(self._given).expanduser()
+        return find_weights(self.name) if self._given is None else Path(self._given).expanduser()
 
     def found(self) -> Path:
         """The weights, which are there; for ``plan``.

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from evaluation.metrics.spec import Direction
 from evaluation.result import Metric, Result
-from leaderboard.entries import Conditions, Entry, by_conditions
-from leaderboard.layout import SPEED, Column, columns_of, extra_column, in_shown_unit
+from leaderboard.entries import BoardEntry, Conditions, by_conditions
+from leaderboard.layout import SPEED, BoardColumn, columns_of, extra_column, in_shown_unit
 from leaderboard.paper import TASK_TITLES, TASKS, Task
 from leaderboard.places import placed
 from leaderboard.reported import reported_section
@@ -32,8 +32,8 @@ class Board:
     """
 
     table: Table
-    entries: dict[str, tuple[Entry, ...]]
-    left_out: tuple[Entry, ...]
+    entries: dict[str, tuple[BoardEntry, ...]]
+    left_out: tuple[BoardEntry, ...]
 
 
 def task_of(name: str) -> Task:
@@ -50,7 +50,7 @@ def task_of(name: str) -> Task:
 
 def build_board(
     task: Task,
-    entries: Sequence[Entry],
+    entries: Sequence[BoardEntry],
     *,
     reported: bool = True,
     partial: bool = False,
@@ -77,7 +77,7 @@ def build_board(
     if sort_by is not None and sort_by not in {column.metric for column in columns}:
         known = ", ".join(column.metric for column in columns)
         raise MadanceError(f"the table has no column {sort_by!r} to sort by; it has {known}")
-    members: dict[str, tuple[Entry, ...]] = {}
+    members: dict[str, tuple[BoardEntry, ...]] = {}
     judge = judge or TieJudge()
     sections = [
         _section(group, columns, members, judge, sort_by, official=True) for group in _sections(whole)
@@ -93,9 +93,9 @@ def build_board(
     return Board(table, members, () if partial else tuple(rest))
 
 
-def _extra_columns(task: Task, entries: Sequence[Entry]) -> list[Column]:
+def _extra_columns(task: Task, entries: Sequence[BoardEntry]) -> list[BoardColumn]:
     usual = {column.metric for column in columns_of(task)}
-    found: dict[str, Column] = {}
+    found: dict[str, BoardColumn] = {}
     for entry in entries:
         for metric in entry.result.metrics:
             if metric.name not in usual:
@@ -105,9 +105,9 @@ def _extra_columns(task: Task, entries: Sequence[Entry]) -> list[Column]:
     return list(found.values())
 
 
-def _sections(entries: Sequence[Entry]) -> list[list[list[Entry]]]:
+def _sections(entries: Sequence[BoardEntry]) -> list[list[list[BoardEntry]]]:
     """Sections, each a list of condition groups that measure different things on the same clips."""
-    sections: list[list[list[Entry]]] = []
+    sections: list[list[list[BoardEntry]]] = []
     conditions = by_conditions(entries)
     for own in sorted(conditions.values(), key=len, reverse=True):
         home = next((section for section in sections if _joins(section, own)), None)
@@ -118,7 +118,7 @@ def _sections(entries: Sequence[Entry]) -> list[list[list[Entry]]]:
     return sections
 
 
-def _joins(section: list[list[Entry]], own: list[Entry]) -> bool:
+def _joins(section: list[list[BoardEntry]], own: list[BoardEntry]) -> bool:
     theirs = [other[0].conditions for other in section]
     mine = own[0].conditions
     if any(_clips(other) != _clips(mine) or other.mixed or mine.mixed for other in theirs):
@@ -135,9 +135,9 @@ def _clips(conditions: Conditions) -> tuple[str | None, str | None, int, str]:
 
 
 def _section(
-    groups: list[list[Entry]],
-    columns: Sequence[Column],
-    members: dict[str, tuple[Entry, ...]],
+    groups: list[list[BoardEntry]],
+    columns: Sequence[BoardColumn],
+    members: dict[str, tuple[BoardEntry, ...]],
     judge: TieJudge,
     sort_by: str | None,
     *,
@@ -159,7 +159,7 @@ def _section(
         directions=directions,
     )
 
-    def tied(column: Column, best: Row, other: Row) -> bool:
+    def tied(column: BoardColumn, best: Row, other: Row) -> bool:
         pair = [_source(members[row.key], column.metric) for row in (best, other)]
         return pair[0] is not None and pair[1] is not None and judge.tied(pair[0], pair[1], column.metric)
 
@@ -168,7 +168,7 @@ def _section(
 
 
 def _turned(
-    groups: list[list[Entry]], columns: Sequence[Column]
+    groups: list[list[BoardEntry]], columns: Sequence[BoardColumn]
 ) -> tuple[dict[str, Direction], tuple[str, ...]]:
     """Directions of a section that are not those of the paper's tables, and the line that says so.
 
@@ -187,9 +187,9 @@ def _turned(
     return turned, (f"{names}: ranked by how near they are to the value of the real clips",) if turned else ()
 
 
-def _row_entries(groups: list[list[Entry]]) -> list[tuple[Entry, ...]]:
+def _row_entries(groups: list[list[BoardEntry]]) -> list[tuple[BoardEntry, ...]]:
     """Entries of one row: one system's results under each condition, unless one condition has several."""
-    rows: dict[tuple[str, ...], list[Entry]] = {}
+    rows: dict[tuple[str, ...], list[BoardEntry]] = {}
     for group in groups:
         keys = [entry.system for entry in group]
         for entry in group:
@@ -198,17 +198,19 @@ def _row_entries(groups: list[list[Entry]]) -> list[tuple[Entry, ...]]:
     return [tuple(entries) for entries in rows.values()]
 
 
-def _is_repeated(entries: tuple[Entry, ...], groups: list[list[Entry]]) -> bool:
+def _is_repeated(entries: tuple[BoardEntry, ...], groups: list[list[BoardEntry]]) -> bool:
     names = [entry.result.system.name for group in groups for entry in group if entry not in entries]
     return entries[0].result.system.name in names
 
 
-def _source(entries: Sequence[Entry], metric: str) -> Entry | None:
+def _source(entries: Sequence[BoardEntry], metric: str) -> BoardEntry | None:
     """The entry a column's value is from, if it is one of its metrics."""
     return next((entry for entry in entries if any(own.name == metric for own in entry.result.metrics)), None)
 
 
-def _row(entries: tuple[Entry, ...], columns: Sequence[Column], *, label_id: bool, official: bool) -> Row:
+def _row(
+    entries: tuple[BoardEntry, ...], columns: Sequence[BoardColumn], *, label_id: bool, official: bool
+) -> Row:
     first = entries[0].result
     cells = {}
     for column in columns:
@@ -228,7 +230,7 @@ def _row(entries: tuple[Entry, ...], columns: Sequence[Column], *, label_id: boo
     )
 
 
-def _cell(entries: Sequence[Entry], column: Column, *, official: bool) -> Cell | None:
+def _cell(entries: Sequence[BoardEntry], column: BoardColumn, *, official: bool) -> Cell | None:
     source = _source(entries, column.metric)
     if source is None:
         return _fps(entries, official=official) if column.metric == SPEED.metric else None
@@ -258,7 +260,7 @@ def _cell(entries: Sequence[Entry], column: Column, *, official: bool) -> Cell |
     )
 
 
-def _ranking_group(metric: Metric, result: Result, column: Column) -> str:
+def _ranking_group(metric: Metric, result: Result, column: BoardColumn) -> str:
     parts = [f"n = {metric.n}"]
     if metric.n_reference is not None:
         parts.append(f"{metric.n_reference} real clips")
@@ -268,7 +270,7 @@ def _ranking_group(metric: Metric, result: Result, column: Column) -> str:
     return ", ".join(parts)
 
 
-def _fps(entries: Sequence[Entry], *, official: bool) -> Cell | None:
+def _fps(entries: Sequence[BoardEntry], *, official: bool) -> Cell | None:
     """Frames per second are ranked on one kind of device only."""
     for entry in entries:
         made = entry.result.generation

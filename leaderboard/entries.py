@@ -19,7 +19,7 @@ from leaderboard.paper import Task
 from madata.errors import MadanceError
 from madata.files import sha256_bytes, sha256_file
 
-__all__ = ["Conditions", "Entry", "SystemKey", "by_conditions", "find_results", "read_entries"]
+__all__ = ["BoardEntry", "Conditions", "SystemKey", "by_conditions", "find_results", "read_entries"]
 
 _RESULT_FILE = "result.json"
 _PROTOCOL_FILE = "protocol.json"
@@ -65,7 +65,7 @@ class Conditions:
 
 
 @dataclass(frozen=True)
-class Entry:
+class BoardEntry:
     """One result and the files beside it.
 
     Attributes:
@@ -152,14 +152,14 @@ def find_results(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read_entries(paths: Iterable[Path]) -> list[Entry]:
+def read_entries(paths: Iterable[Path]) -> list[BoardEntry]:
     """Read results.
 
     Raises:
         MadanceError: a result cannot be read, or the same one comes twice.
     """
     entries = [_read(path) for path in find_results(paths)]
-    by_id: dict[str, Entry] = {}
+    by_id: dict[str, BoardEntry] = {}
     for entry in entries:
         if (other := by_id.get(entry.result.id)) is not None:
             raise MadanceError(f"{entry.file} and {other.file} are the same result ({entry.result.id[:12]})")
@@ -167,7 +167,7 @@ def read_entries(paths: Iterable[Path]) -> list[Entry]:
     return entries
 
 
-def _read(path: Path) -> Entry:
+def _read(path: Path) -> BoardEntry:
     result = read_result(path)
     there: dict[str, Path] = {}
     stale = []
@@ -179,7 +179,7 @@ def _read(path: Path) -> Entry:
             there[kind] = file
         else:
             stale.append(kind)
-    return Entry(
+    return BoardEntry(
         result, path, there.get("features"), there.get("samples"), tuple(stale), _protocol_text(path, result)
     )
 
@@ -198,9 +198,9 @@ def _protocol_text(path: Path, result: Result) -> Protocol | None:
     return protocol if protocol.sha256 == result.protocol.sha256 else None
 
 
-def by_conditions(entries: Sequence[Entry]) -> Mapping[Conditions, list[Entry]]:
+def by_conditions(entries: Sequence[BoardEntry]) -> Mapping[Conditions, list[BoardEntry]]:
     """Entries of equal conditions together, in order of first appearance."""
-    groups: dict[Conditions, list[Entry]] = {}
+    groups: dict[Conditions, list[BoardEntry]] = {}
     for entry in entries:
         groups.setdefault(entry.conditions, []).append(entry)
     return groups

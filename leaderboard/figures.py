@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from leaderboard.layout import Column
+from leaderboard.layout import BoardColumn
 from leaderboard.render.web import macros
 from leaderboard.table import Row, Section
 
@@ -113,7 +113,7 @@ def _ticks(scale: Axis, span: tuple[float, float]) -> list[Tick]:
     return [Tick(scale.at(value, *span), f"{value:.6g}") for value in scale.ticks]
 
 
-def interval_plot(section: Section, column: Column) -> str:
+def interval_plot(section: Section, column: BoardColumn) -> str:
     """Values of one metric with their intervals, best on top, with the noise floor and the value of the truth.
 
     The scale is that of the systems; a sanity row beyond it is drawn at its end. Nothing where there is no value.
@@ -159,7 +159,7 @@ def _whisker(
     return None if low is None or high is None else (scale.at(low, *span), scale.at(high, *span))
 
 
-def _value(row: Row, column: Column) -> float | None:
+def _value(row: Row, column: BoardColumn) -> float | None:
     cell = row.cells.get(column.metric)
     return None if cell is None else cell.value
 
@@ -173,7 +173,7 @@ class Point:
     y: tuple[float, float | None, float | None]
 
 
-def points_of(section: Section, across: Column, up: Column) -> list[Point]:
+def points_of(section: Section, across: BoardColumn, up: BoardColumn) -> list[Point]:
     """Rows that have both metrics; truth and sanity rows only where they are near the systems."""
     points = []
     for row in section.rows:
@@ -200,7 +200,7 @@ def _near(value: float, others: Sequence[float]) -> bool:
     return min(others) - room <= value <= max(others) + room
 
 
-def pareto_front(points: Sequence[Point], across: Column, up: Column) -> list[Point]:
+def pareto_front(points: Sequence[Point], across: BoardColumn, up: BoardColumn) -> list[Point]:
     """Systems no other system beats in one metric without losing in the other, from left to right."""
     signs = [-1.0 if column.direction == "lower" else 1.0 for column in (across, up)]
 
@@ -217,8 +217,8 @@ def pareto_front(points: Sequence[Point], across: Column, up: Column) -> list[Po
 class Plane:
     """Everything :func:`pareto_plot` draws, in px."""
 
-    across: Column
-    up: Column
+    across: BoardColumn
+    up: BoardColumn
     ticks_across: list[Tick]
     ticks_up: list[Tick]
     front: list[tuple[float, float]]
@@ -231,7 +231,7 @@ class Plane:
     bottom: int = 332
 
 
-def pareto_plot(section: Section, across: Column, up: Column) -> str:
+def pareto_plot(section: Section, across: BoardColumn, up: BoardColumn) -> str:
     """Two metrics against each other, with intervals and the Pareto front; better is up and to the right."""
     points = points_of(section, across, up)
     scale_x = axis([end for point in points for end in point.x if end is not None], count=5)

@@ -14,13 +14,21 @@ from evaluation.result import Metric
 from leaderboard.paper import Task, paper_table
 from madata.errors import ConfigError
 
-__all__ = ["SPEED", "Column", "column_of", "columns_of", "extra_column", "in_shown_unit", "known_column"]
+__all__ = [
+    "SPEED",
+    "BoardColumn",
+    "board_column",
+    "columns_of",
+    "extra_column",
+    "in_shown_unit",
+    "known_column",
+]
 
 _HIGHER: dict[Direction, bool | None] = {"higher": True, "lower": False, "reference": None, "none": None}
 
 
 @dataclass(frozen=True)
-class Column:
+class BoardColumn:
     """One metric of a table.
 
     Attributes:
@@ -80,13 +88,13 @@ class Column:
         return not (self.extra and self.label == self.metric)
 
 
-SPEED = Column("fps", "FPS", "Frames generated per second", "higher", 0, "Efficiency")
+SPEED = BoardColumn("fps", "FPS", "Frames generated per second", "higher", 0, "Efficiency")
 """No metric of what was made but of how: it is in a result's ``generation``, not among its metrics."""
 
 
-def column_of(spec: MetricSpec) -> Column:
+def board_column(spec: MetricSpec) -> BoardColumn:
     """The column of a metric, in the direction the paper's tables print."""
-    return Column(
+    return BoardColumn(
         metric=spec.name,
         label=spec.label,
         title=spec.title,
@@ -100,16 +108,16 @@ def column_of(spec: MetricSpec) -> Column:
     )
 
 
-def known_column(name: str) -> Column | None:
+def known_column(name: str) -> BoardColumn | None:
     """The column of the metric called ``name``; ``None`` where this installation has no such metric."""
     try:
         spec = find_metric(name)
     except ConfigError:  # a metric of others that cannot be imported here: its numbers are shown all the same
         return None
-    return None if spec is None else column_of(spec)
+    return None if spec is None else board_column(spec)
 
 
-def columns_of(task: Task) -> tuple[Column, ...]:
+def columns_of(task: Task) -> tuple[BoardColumn, ...]:
     """The columns of the paper's table for ``task``, in its order.
 
     Raises:
@@ -118,24 +126,24 @@ def columns_of(task: Task) -> tuple[Column, ...]:
     return tuple(_paper_column(name) for name in paper_table(task)["metrics"])
 
 
-def _paper_column(name: str) -> Column:
+def _paper_column(name: str) -> BoardColumn:
     if name == SPEED.metric:
         return SPEED
     spec = find_metric(name)
     if spec is None:
         raise ValueError(f"the paper's tables name {name!r}, which is no metric")
-    return column_of(spec)
+    return board_column(spec)
 
 
-def extra_column(metric: Metric) -> Column:
+def extra_column(metric: Metric) -> BoardColumn:
     """A column for a metric that is not in the paper's table of a task; one of another task keeps its unit."""
     known = known_column(metric.name)
     if known is None:
         stated: dict[bool | None, Direction] = {True: "higher", False: "lower", None: "none"}
-        known = Column(metric.name, metric.name, metric.name, stated[metric.higher_is_better])
+        known = BoardColumn(metric.name, metric.name, metric.name, stated[metric.higher_is_better])
     return replace(known, group=f"More {metric.track}", extra=True)
 
 
-def in_shown_unit(value: float, column: Column, unit: str) -> float:
+def in_shown_unit(value: float, column: BoardColumn, unit: str) -> float:
     """``value`` of a result in the unit its column shows; percentages stay what they are."""
     return value if unit in {"%", "0..100"} else value * column.scale

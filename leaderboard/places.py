@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from evaluation.compare import rank
 from evaluation.stats.ranks import Ranking
-from leaderboard.entries import Entry
-from leaderboard.layout import Column
+from leaderboard.entries import BoardEntry
+from leaderboard.layout import BoardColumn
 from leaderboard.table import Row, Section
 from leaderboard.ties import TieJudge
 from madata.errors import MadanceError
@@ -21,7 +21,10 @@ __all__ = ["placed"]
 
 
 def placed(
-    section: Section, members: Mapping[str, Sequence[Entry]], columns: Sequence[Column], judge: TieJudge
+    section: Section,
+    members: Mapping[str, Sequence[BoardEntry]],
+    columns: Sequence[BoardColumn],
+    judge: TieJudge,
 ) -> Section:
     """The section with rank intervals in its cells and a note for each column of the table that is ranked.
 
@@ -49,16 +52,18 @@ def placed(
     return replace(section, rows=tuple(rows[row.key] for row in section.rows), notes=(*section.notes, *notes))
 
 
-def _comparable(rows: Mapping[str, Row], members: Mapping[str, Sequence[Entry]]) -> list[dict[str, Entry]]:
+def _comparable(
+    rows: Mapping[str, Row], members: Mapping[str, Sequence[BoardEntry]]
+) -> list[dict[str, BoardEntry]]:
     """Results of one protocol, by row; only of systems."""
-    found: dict[str, dict[str, Entry]] = {}
+    found: dict[str, dict[str, BoardEntry]] = {}
     for key, row in rows.items():
         for entry in members.get(key, ()) if row.kind == "system" else ():
             found.setdefault(entry.result.protocol.sha256, {})[key] = entry
     return list(found.values())
 
 
-def _line(column: Column, ranking: Ranking, rows: Mapping[str, Row]) -> str:
+def _line(column: BoardColumn, ranking: Ranking, rows: Mapping[str, Row]) -> str:
     places = [
         f"{rows[key].name} {place.first if place.first == place.last else f'{place.first}-{place.last}'} "
         f"({place.best:.0%})"

@@ -20,7 +20,7 @@ from evaluation.features.table import FeatureTable, RunFeatures
 from evaluation.protocol import load_protocol, protocol_names
 from evaluation.result import Metric, Result, Side, as_far_as_comparable, older_intervals
 from evaluation.score import rescore
-from leaderboard.entries import Entry
+from leaderboard.entries import BoardEntry
 from madata.errors import MadanceError
 
 __all__ = [
@@ -248,7 +248,7 @@ def _clip_means(clips: Collection[str], values: npt.NDArray[np.float64]) -> dict
     return {clip: sum(own) / len(own) for clip, own in found.items()}
 
 
-def checked_level(entry: Entry) -> tuple[int, list[Fault]]:
+def checked_level(entry: BoardEntry) -> tuple[int, list[Fault]]:
     """1 when every number comes out of the features again, else 0, with the reasons.
 
     Intervals of an earlier version's methods are not among them; a reader is told.

@@ -21,9 +21,9 @@ from urllib.parse import urlsplit
 from evaluation.protocol import Protocol
 from evaluation.result import Result
 from leaderboard.board import Board, build_board
-from leaderboard.entries import Entry
+from leaderboard.entries import BoardEntry
 from leaderboard.figures import interval_plot, pareto_plot, points_of
-from leaderboard.layout import Column
+from leaderboard.layout import BoardColumn
 from leaderboard.paper import TASKS, paper_table
 from leaderboard.recheck import Fault, checked_level
 from leaderboard.render import LEGEND, to_json
@@ -69,7 +69,7 @@ class _Checked:
     files: Mapping[str, str]
 
 
-def build_site(entries: Sequence[Entry], out: Path, options: SiteOptions | None = None) -> Path:
+def build_site(entries: Sequence[BoardEntry], out: Path, options: SiteOptions | None = None) -> Path:
     """Write the page into ``out`` and return its path.
 
     Partial results are shown in sections of their own and never ranked.
@@ -96,7 +96,7 @@ def build_site(entries: Sequence[Entry], out: Path, options: SiteOptions | None 
     return path
 
 
-def _check(entry: Entry, out: Path, options: SiteOptions) -> _Checked:
+def _check(entry: BoardEntry, out: Path, options: SiteOptions) -> _Checked:
     """Compute the entry's numbers again and copy its files under its id."""
     result = entry.result
     folder = f"results/{result.id[:16]}"
@@ -154,7 +154,7 @@ def safe_link(text: object) -> str | None:
 
 def _render(
     boards: Sequence[Board],
-    entries: Sequence[Entry],
+    entries: Sequence[BoardEntry],
     checked: Mapping[str, _Checked],
     clips: Mapping[str, Any],
     options: SiteOptions,
@@ -198,7 +198,7 @@ def _policy(**texts: str) -> str:
 
 
 def _tiles(
-    entries: Sequence[Entry], checked: Mapping[str, _Checked], clips: Mapping[str, Any]
+    entries: Sequence[BoardEntry], checked: Mapping[str, _Checked], clips: Mapping[str, Any]
 ) -> list[tuple[str, str]]:
     again = sum(1 for entry in entries if checked[entry.result.id].level >= 1)
     return [
@@ -277,7 +277,7 @@ def _plane(section: Section, table: Table) -> dict[str, Any] | None:
     }
 
 
-def _pair(table: Table, usable: list[Column]) -> tuple[Column, Column]:
+def _pair(table: Table, usable: list[BoardColumn]) -> tuple[BoardColumn, BoardColumn]:
     """The first two of the task's own axes that are measured, else the first two of different kinds."""
     by_name = {column.metric: column for column in usable}
     wanted = [by_name[name] for name in paper_table(table.task)["plane"] if name in by_name]
@@ -287,7 +287,7 @@ def _pair(table: Table, usable: list[Column]) -> tuple[Column, Column]:
     return across, others[0]
 
 
-def _card(entry: Entry, checked: _Checked, boards: Sequence[Board]) -> dict[str, Any]:
+def _card(entry: BoardEntry, checked: _Checked, boards: Sequence[Board]) -> dict[str, Any]:
     """What the page says of one result."""
     result = entry.result
     key = next(
@@ -348,7 +348,7 @@ def _training(result: Result) -> str:
     return ", ".join(str(name) for name in data) if isinstance(data, (list, tuple)) else str(data)
 
 
-def _protocols(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+def _protocols(entries: Sequence[BoardEntry]) -> list[dict[str, Any]]:
     """Every protocol in use, with its text where it is known."""
     found: dict[str, dict[str, Any]] = {}
     for entry in entries:

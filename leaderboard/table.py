@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from evaluation.metrics.spec import Direction
-from leaderboard.layout import Column
+from leaderboard.layout import BoardColumn
 from leaderboard.paper import Task
 
 __all__ = ["Cell", "Kind", "Mark", "Row", "Section", "Table", "Tied", "ranked", "sort_rows"]
@@ -51,13 +51,13 @@ class Cell:
     reason: str | None = None
     notes: tuple[str, ...] = ()
 
-    def text(self, column: Column) -> str:
+    def text(self, column: BoardColumn) -> str:
         """The value as it is printed, or a dash."""
         if self.printed is not None:
             return self.printed
         return "–" if self.value is None else _fixed(self.value, column)
 
-    def goodness(self, column: Column) -> float | None:
+    def goodness(self, column: BoardColumn) -> float | None:
         """A number that is the larger the better; ``None`` where the value, or what it is judged by, is absent."""
         if self.value is None or column.direction == "none":
             return None
@@ -71,14 +71,14 @@ class Cell:
         reason = None if self.reason == "not given" else self.reason
         return (*self.notes, *(text for text in (self.unranked, reason) if text))
 
-    def interval(self, column: Column) -> str:
+    def interval(self, column: BoardColumn) -> str:
         """``low, high``, or nothing."""
         if self.low is None or self.high is None:
             return ""
         return f"{_fixed(self.low, column)}, {_fixed(self.high, column)}"
 
 
-def _fixed(value: float, column: Column) -> str:
+def _fixed(value: float, column: BoardColumn) -> str:
     """``value`` with the digits of its column, and no minus before zeros."""
     text = f"{value:.{column.digits}f}"
     return text.removeprefix("-") if not text.strip("-0.") else text
@@ -125,7 +125,7 @@ class Section:
     notes: tuple[str, ...] = ()
     directions: Mapping[str, Direction] = field(default_factory=dict)
 
-    def here(self, column: Column) -> Column:
+    def here(self, column: BoardColumn) -> BoardColumn:
         """``column`` in the direction it has in this section."""
         return replace(column, direction=self.directions.get(column.metric, column.direction))
 
@@ -136,20 +136,20 @@ class Table:
 
     task: Task
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[BoardColumn, ...]
     sections: tuple[Section, ...]
     notes: tuple[str, ...] = field(default=())
 
-    def column(self, metric: str) -> Column | None:
+    def column(self, metric: str) -> BoardColumn | None:
         """The column of ``metric``, if there is one."""
         return next((column for column in self.columns if column.metric == metric), None)
 
 
-Tied = Callable[[Column, Row, Row], bool]
+Tied = Callable[[BoardColumn, Row, Row], bool]
 """``tied(column, best, other)``: whether chance alone may have put ``other`` behind ``best``."""
 
 
-def ranked(section: Section, columns: Sequence[Column], tied: Tied) -> Section:
+def ranked(section: Section, columns: Sequence[BoardColumn], tied: Tied) -> Section:
     """The section with its best, tied and second values marked.
 
     Only systems are ranked, only columns with a direction, and only the largest group of comparable values;
@@ -170,7 +170,7 @@ def ranked(section: Section, columns: Sequence[Column], tied: Tied) -> Section:
 
 
 def _marked(
-    rivals: Mapping[str, Cell], column: Column, rows: Mapping[str, Row], tied: Tied
+    rivals: Mapping[str, Cell], column: BoardColumn, rows: Mapping[str, Row], tied: Tied
 ) -> dict[str, Cell]:
     worth = {key: cell.goodness(column) for key, cell in rivals.items()}
     there = {key: cell for key, cell in rivals.items() if worth[key] is not None and cell.unranked is None}
@@ -201,7 +201,7 @@ def _marked(
 _ORDER: dict[Kind, int] = {"ground-truth": 0, "sanity": 1, "system": 2, "ablation": 3}
 
 
-def sort_rows(section: Section, columns: Sequence[Column], by: str | None = None) -> Section:
+def sort_rows(section: Section, columns: Sequence[BoardColumn], by: str | None = None) -> Section:
     """Truth and sanity rows first, then systems from best to worst by a metric.
 
     Args:
@@ -226,7 +226,7 @@ def sort_rows(section: Section, columns: Sequence[Column], by: str | None = None
     return replace(section, rows=tuple(sorted(section.rows, key=place)))
 
 
-def _measured(section: Section, column: Column) -> bool:
+def _measured(section: Section, column: BoardColumn) -> bool:
     return any(
         row.kind == "system" and row.cells.get(column.metric, Cell()).value is not None
         for row in section.rows

@@ -18,7 +18,7 @@ from evaluation.compare import Difference, Run, compare, load_run
 from evaluation.inputs.sources import rows_of_sources
 from evaluation.result import Metric
 from evaluation.stats.means import mean_interval
-from leaderboard.entries import Entry
+from leaderboard.entries import BoardEntry
 from madata.errors import MadanceError
 
 __all__ = ["TieJudge", "clip_scores", "intervals_meet"]
@@ -66,7 +66,7 @@ class TieJudge:
     _differences: dict[tuple[str, str], dict[str, Difference]] = field(default_factory=dict)
     _scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
-    def tied(self, best: Entry, other: Entry, name: str) -> bool:
+    def tied(self, best: BoardEntry, other: BoardEntry, name: str) -> bool:
         """Whether ``other`` may be as good as ``best`` in the metric called ``name``."""
         first, second = best.result.metric(name), other.result.metric(name)
         apart = intervals_meet(first, second)
@@ -78,7 +78,7 @@ class TieJudge:
         paired = self._paired(best, other, first, second)
         return paired if paired is not None else bool(apart)
 
-    def _compared(self, best: Entry, other: Entry) -> dict[str, Difference]:
+    def _compared(self, best: BoardEntry, other: BoardEntry) -> dict[str, Difference]:
         key = (best.result.id, other.result.id)
         if key not in self._differences:
             runs = self.run(best), self.run(other)
@@ -91,7 +91,7 @@ class TieJudge:
             self._differences[key] = {one.metric: one for one in found}
         return self._differences[key]
 
-    def run(self, entry: Entry) -> Run | None:
+    def run(self, entry: BoardEntry) -> Run | None:
         """The features of a result, read once; ``None`` where there are none to be had, or none are asked for."""
         if entry.features is None or not self.exact:
             return None
@@ -102,7 +102,7 @@ class TieJudge:
                 self._runs[entry.result.id] = None
         return self._runs[entry.result.id]
 
-    def _paired(self, best: Entry, other: Entry, first: Metric, second: Metric) -> bool | None:
+    def _paired(self, best: BoardEntry, other: BoardEntry, first: Metric, second: Metric) -> bool | None:
         values = self._per_clip(best, first), self._per_clip(other, second)
         if values[0] is None or values[1] is None:
             return None
@@ -116,7 +116,7 @@ class TieJudge:
         except ValueError:  # too few songs, or the same gap in every clip
             return bool(gap.min() <= 0.0 <= gap.max())
 
-    def _per_clip(self, entry: Entry, metric: Metric) -> dict[str, float] | None:
+    def _per_clip(self, entry: BoardEntry, metric: Metric) -> dict[str, float] | None:
         """Scores of single clips, if their mean is the metric."""
         if entry.samples is None or metric.value is None:
             return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from evaluation.result import Metric
 from leaderboard.board import Board
-from leaderboard.layout import Column, columns_of, extra_column, in_shown_unit
+from leaderboard.layout import BoardColumn, columns_of, extra_column, in_shown_unit
 from leaderboard.paper import TASKS
 from leaderboard.table import Row
 from leaderboard.ties import clip_scores
@@ -139,7 +139,7 @@ def _scores(board: Board, key: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def _shown(values: Mapping[str, float], column: Column) -> dict[str, float]:
+def _shown(values: Mapping[str, float], column: BoardColumn) -> dict[str, float]:
     """Per-clip scores in the unit of the column; some are 0..100 per clip and 0..1 in the mean."""
     unit = "0..100" if max(map(abs, values.values()), default=0.0) > 1.5 else ""
     return {clip: in_shown_unit(value, column, unit) for clip, value in values.items()}
@@ -203,7 +203,7 @@ def viewer_data(lanes: Sequence[Lane]) -> dict[str, Any]:
     }
 
 
-def _column(task: str, metric: str) -> Column:
+def _column(task: str, metric: str) -> BoardColumn:
     usual = [column for name in TASKS if name == task for column in columns_of(name)]
     for column in usual:
         if column.metric == metric:

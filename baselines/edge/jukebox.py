@@ -41,11 +41,11 @@ def load_jukebox() -> Callable[[Path], FloatArray]:
         MissingDependencyError: ``jukemirlib`` is not installed.
         WeightsError: the weights of Jukebox are not here.
     """
-    from madata.weights import find
+    from madata.weights import find_weights
 
     if importlib.util.find_spec("jukemirlib") is None:
         raise MissingDependencyError(f"Jukebox features need jukemirlib: {_HOW}")
-    files = [find(name) for name in ("jukebox-vqvae", "jukebox-prior")]
+    files = [find_weights(name) for name in ("jukebox-vqvae", "jukebox-prior")]
     if files[0].parent != files[1].parent:
         raise WeightsError(
             f"{files[0]} and {files[1]} must lie in one folder; run: madance weights fetch jukebox"

@@ -64,7 +64,7 @@ class _Finder:
         self._found: dict[str, Path] = {}
 
     def __call__(self, name: str) -> Path:
-        from madata.weights import find, known, locate
+        from madata.weights import find_weights, known, locate
 
         (entry,) = known([name])
         path = locate(entry, self._folder)
@@ -72,7 +72,7 @@ class _Finder:
             digest = f", SHA-256 {entry.sha256}" if entry.sha256 else ""
             raise WeightsError(f"the weights {name} ({entry.file}{digest}) are missing; run: {entry.command}")
         self._found[name] = path
-        return find(name, self._folder)
+        return find_weights(name, self._folder)
 
     def plain(self, message: str) -> str:
         """``message`` with names of files instead of their paths."""

@@ -12,7 +12,7 @@ from madata.commands.options import PATH, device_option, json_option, out_option
 
 if TYPE_CHECKING:
     from evaluation.result import Result
-    from leaderboard.submission import Expected, Verdict
+    from leaderboard.submission import ArchiveVerdict, Expected
 
 __all__ = ["submission"]
 
@@ -152,7 +152,7 @@ class _Scorer:
         return score(predictions, self._reference, protocol, music=self._music, options=options).result
 
 
-def _plain(verdict: Verdict) -> dict[str, Any]:
+def _plain(verdict: ArchiveVerdict) -> dict[str, Any]:
     return {
         "archive": verdict.archive,
         "system": verdict.system,
@@ -165,7 +165,7 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _show(verdict: Verdict) -> None:
+def _show(verdict: ArchiveVerdict) -> None:
     names = ("reported", "re-scored", "re-measured", "re-generated")
     if verdict.level is None:
         click.echo(f"{verdict.archive}: REJECTED")

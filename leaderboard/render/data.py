@@ -6,7 +6,7 @@ import csv
 import io
 import json
 
-from leaderboard.layout import Column
+from leaderboard.layout import BoardColumn
 from leaderboard.table import Cell, Row, Table
 
 __all__ = ["to_csv", "to_json"]
@@ -66,7 +66,7 @@ def to_json(table: Table) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _json_column(column: Column) -> dict[str, object]:
+def _json_column(column: BoardColumn) -> dict[str, object]:
     return {
         "metric": column.metric,
         "label": column.label,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaderboard.layout import Column
+from leaderboard.layout import BoardColumn
 from leaderboard.render.notes import LEGEND, Footnotes, conditions
 from leaderboard.table import Row, Table
 
@@ -90,7 +90,7 @@ def _latex_groups(table: Table) -> list[str]:
     return [" & ".join(["", *heads]) + r" \\", "".join(rules)]
 
 
-def _latex_head(column: Column) -> str:
+def _latex_head(column: BoardColumn) -> str:
     if column.latex:
         return f"{column.latex}{escape_latex(column.arrow)}"
     subscript = f"$_{{{_latex_math(column.subscript)}}}$" if column.subscript else ""
@@ -101,7 +101,7 @@ def _latex_math(text: str) -> str:
     return rf"\mathrm{{{text}}}".replace("∞", r"\infty")
 
 
-def _latex_cell(row: Row, column: Column, notes: Footnotes, intervals: bool) -> str:
+def _latex_cell(row: Row, column: BoardColumn, notes: Footnotes, intervals: bool) -> str:
     cell = row.cells.get(column.metric)
     if cell is None:
         return ""

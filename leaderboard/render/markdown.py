@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 
-from leaderboard.layout import Column
+from leaderboard.layout import BoardColumn
 from leaderboard.render.notes import LEGEND, Footnotes, conditions
 from leaderboard.table import Row, Section, Table
 
@@ -41,7 +41,7 @@ def _markdown_name(row: Row, section: Section) -> str:
     return f"*{name}*" if section.reported or row.kind != "system" else name
 
 
-def _markdown_cell(row: Row, column: Column, notes: Footnotes, intervals: bool) -> str:
+def _markdown_cell(row: Row, column: BoardColumn, notes: Footnotes, intervals: bool) -> str:
     cell = row.cells.get(column.metric)
     if cell is None:
         return ""

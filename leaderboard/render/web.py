@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evaluation.metrics.spec import Direction
-from leaderboard.layout import Column
+from leaderboard.layout import BoardColumn
 from leaderboard.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _shortened(name: str, letters: int) -> str:
     return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
-def _groups(table: Table) -> list[tuple[str, list[Column]]]:
+def _groups(table: Table) -> list[tuple[str, list[BoardColumn]]]:
     """Neighbouring columns under one heading."""
     return [
         (name, list(columns))
@@ -88,7 +88,7 @@ class IntervalMark:
     value: float
 
 
-def interval_mark(cell: Cell, column: Column, table: Table) -> IntervalMark | None:
+def interval_mark(cell: Cell, column: BoardColumn, table: Table) -> IntervalMark | None:
     """The interval on the scale of all measured systems of the column; what lies beyond is drawn at its end."""
     low, high = _extent(column, table)
     width = high - low
@@ -100,7 +100,7 @@ def interval_mark(cell: Cell, column: Column, table: Table) -> IntervalMark | No
     return IntervalMark(left, max(right, left + 0.5), dot)
 
 
-def _extent(column: Column, table: Table) -> tuple[float, float]:
+def _extent(column: BoardColumn, table: Table) -> tuple[float, float]:
     cells = [
         row.cells[column.metric]
         for section in table.sections

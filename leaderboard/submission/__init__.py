@@ -13,6 +13,6 @@ Four levels of verification:
 
 from leaderboard.submission.contents import SystemCard
 from leaderboard.submission.pack import pack
-from leaderboard.submission.verify import Expected, Verdict, verify, verify_all
+from leaderboard.submission.verify import ArchiveVerdict, Expected, verify, verify_all
 
-__all__ = ["Expected", "SystemCard", "Verdict", "pack", "verify", "verify_all"]
+__all__ = ["ArchiveVerdict", "Expected", "SystemCard", "pack", "verify", "verify_all"]

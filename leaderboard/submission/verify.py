@@ -12,7 +12,7 @@ import numpy as np
 
 from evaluation.result import Result, content_id, read_result
 from leaderboard.archive import LIMITS, ArchiveError, Limits, check_npz, unpack
-from leaderboard.entries import Entry, read_entries
+from leaderboard.entries import BoardEntry, read_entries
 from leaderboard.recheck import Fault, check_features, check_numbers, check_protocol, check_samples
 from leaderboard.submission.contents import (
     CARD,
@@ -32,7 +32,7 @@ from madata.config import validated
 from madata.errors import ConfigError, MadanceError
 from madata.files import read_json, read_npz, sha256_bytes, sha256_file
 
-__all__ = ["Expected", "Verdict", "verify", "verify_all"]
+__all__ = ["ArchiveVerdict", "Expected", "verify", "verify_all"]
 
 _ROWS_PER_CLIP = 10_000
 
@@ -51,12 +51,12 @@ class Expected:
 
     split: str | None = None
     clips: frozenset[str] | None = None
-    against: Entry | None = None
-    board: tuple[Entry, ...] = ()
+    against: BoardEntry | None = None
+    board: tuple[BoardEntry, ...] = ()
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ArchiveVerdict:
     """What became of one submission.
 
     Attributes:
@@ -87,7 +87,7 @@ def verify(
     remeasure: Remeasure | None = None,
     regenerated: Path | None = None,
     limits: Limits = LIMITS,
-) -> Verdict:
+) -> ArchiveVerdict:
     """Look at an archive of a stranger and say which level holds, or why it is rejected.
 
     Args:
@@ -102,19 +102,19 @@ def verify(
             faults = _check_files(folder, names, manifest)
             entry = None if faults else _entry(folder, manifest)
         except ArchiveError as error:
-            return Verdict(archive.name, None, None, None, (Fault(error.code, str(error)),))
+            return ArchiveVerdict(archive.name, None, None, None, (Fault(error.code, str(error)),))
         except _Rejected as rejected:
-            return Verdict(archive.name, None, None, None, (rejected.fault,))
+            return ArchiveVerdict(archive.name, None, None, None, (rejected.fault,))
         if entry is None:
-            return Verdict(archive.name, None, manifest.result, None, tuple(faults))
+            return ArchiveVerdict(archive.name, None, manifest.result, None, tuple(faults))
         found = _check_content(entry, expected or Expected(), limits)
         system = entry.result.system.name
         if found:
-            return Verdict(archive.name, system, entry.result.id, None, tuple(found))
+            return ArchiveVerdict(archive.name, system, entry.result.id, None, tuple(found))
         levels = reached(entry.result, folder / PREDICTIONS, remeasure, regenerated)
         if levels.faults:
-            return Verdict(archive.name, system, entry.result.id, None, levels.faults)
-        return Verdict(
+            return ArchiveVerdict(archive.name, system, entry.result.id, None, levels.faults)
+        return ArchiveVerdict(
             archive.name,
             system,
             entry.result.id,
@@ -175,7 +175,7 @@ def _check_files(folder: Path, names: list[str], manifest: Manifest) -> list[Fau
     ]
 
 
-def _entry(folder: Path, manifest: Manifest) -> Entry:
+def _entry(folder: Path, manifest: Manifest) -> BoardEntry:
     _json(folder / RESULT)
     try:
         read_result(folder / RESULT)
@@ -206,7 +206,7 @@ def _code_of(message: str) -> str:
     return "not_finite" if " nan" in message or " inf" in message or "finite" in message else "bad_result"
 
 
-def _check_content(entry: Entry, expected: Expected, limits: Limits) -> list[Fault]:
+def _check_content(entry: BoardEntry, expected: Expected, limits: Limits) -> list[Fault]:
     result = entry.result
     if entry.features is None or entry.samples is None:
         return [Fault("missing_file", "features or samples are missing")]
@@ -256,7 +256,7 @@ def _check_dataset(result: Result) -> list[Fault]:
     return faults
 
 
-def _check_expected(entry: Entry, expected: Expected) -> list[Fault]:
+def _check_expected(entry: BoardEntry, expected: Expected) -> list[Fault]:
     result, faults = entry.result, []
     if expected.split is not None and result.dataset.split != expected.split:
         faults.append(
@@ -280,7 +280,7 @@ def _check_expected(entry: Entry, expected: Expected) -> list[Fault]:
     return faults
 
 
-def _check_against(entry: Entry, trusted: Entry) -> list[Fault]:
+def _check_against(entry: BoardEntry, trusted: BoardEntry) -> list[Fault]:
     ours, theirs = trusted.result, entry.result
     faults = []
     if theirs.protocol.sha256 != ours.protocol.sha256:
@@ -320,15 +320,15 @@ def _reference_hash(features: Path) -> str:
     return sha256_bytes("\n".join(parts).encode())
 
 
-def verify_all(archives: Iterable[Path], expected: Expected, **how: Any) -> list[Verdict]:
+def verify_all(archives: Iterable[Path], expected: Expected, **how: Any) -> list[ArchiveVerdict]:
     """Verify several archives; the same result twice among them is a duplicate."""
-    verdicts: list[Verdict] = []
+    verdicts: list[ArchiveVerdict] = []
     seen: dict[str, str] = {}
     for archive in archives:
         verdict = verify(archive, expected, **how)
         if verdict.accepted and verdict.result_id in seen:
             fault = Fault("duplicate", f"the same result as {seen[verdict.result_id]}")
-            verdict = Verdict(verdict.archive, verdict.system, verdict.result_id, None, (fault,))
+            verdict = ArchiveVerdict(verdict.archive, verdict.system, verdict.result_id, None, (fault,))
         elif verdict.accepted and verdict.result_id:
             seen[verdict.result_id] = archive.name
         verdicts.append(verdict)

@@ -230,10 +230,10 @@ class WanAnimator:
             WeightsError: one is not on this machine, or damaged; the message holds the command that gets it.
         """
         from mace_dance.appearance.load import check_folder, is_hub_id
-        from madata.weights import find
+        from madata.weights import find_weights
 
         weights, adapter, lora = self._given
-        base: Path | str = find(_BASE) if weights is None else weights
+        base: Path | str = find_weights(_BASE) if weights is None else weights
         if Path(base).expanduser().is_dir():
             base = Path(base).expanduser()
         if not is_hub_id(base):
@@ -248,11 +248,11 @@ class WanAnimator:
     def _on_top(self, given: str | None, name: str, *, is_tiny: bool) -> Path | None:
         """A file on top of the backbone. Released files fit the published backbone alone, never a tiny one."""
         from mace_dance.appearance.tensors import check_safetensors
-        from madata.weights import find
+        from madata.weights import find_weights
 
         if given == _NONE or (given is None and (is_tiny or not self.tuned)):
             return None
-        path = find(name) if given is None else Path(given).expanduser()
+        path = find_weights(name) if given is None else Path(given).expanduser()
         if not path.is_file():
             raise WeightsError(f"{path}: no such file; madance weights fetch {name} gets the released one")
         if suffix_of(path) == ".safetensors":

@@ -48,7 +48,7 @@ from madata.people.tracks import (
     pose_change,
     sightings,
 )
-from madata.people.verdict import Verdict, decide, examine, judge, mirror_error
+from madata.people.verdict import Verdict, decide, examine, judge_people, mirror_error
 
 __all__ = [
     "PeopleRule",
@@ -60,7 +60,7 @@ __all__ = [
     "examine",
     "follow_people",
     "joint_change",
-    "judge",
+    "judge_people",
     "mirror_error",
     "pose_change",
     "sightings",

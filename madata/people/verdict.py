@@ -20,7 +20,7 @@ from madata.pose.base import Detections, Image, PoseBackend, Poses
 from madata.skeletons import skeleton
 from madata.types import FloatArray
 
-__all__ = ["Role", "Verdict", "decide", "examine", "judge", "mirror_error"]
+__all__ = ["Role", "Verdict", "decide", "examine", "judge_people", "mirror_error"]
 
 Role = Literal["performer", "second", "passer-by", "small", "poster", "mirror", "unsure"]
 _COUNTED = ("performer", "second", "passer-by")
@@ -108,10 +108,10 @@ def decide(
     """
     seen = [sightings(people, poses, skeleton_name, rule) for people, poses in found]
     tracks = follow_people(seen, times_s, skeleton_name, rule)
-    return judge(tracks, times_s, skeleton_name, rule, settings={"backend": identity})
+    return judge_people(tracks, times_s, skeleton_name, rule, settings={"backend": identity})
 
 
-def judge(
+def judge_people(
     tracks: Sequence[Track],
     times_s: npt.NDArray[np.float64],
     skeleton_name: str,

@@ -19,9 +19,9 @@ from typing import Any
 from madata.errors import ConfigError
 from madata.plugins import Room
 from madata.pose.base import Detections, Image, PoseBackend, Poses
-from madata.pose.joints import convert
+from madata.pose.joints import convert_poses
 
-__all__ = ["BACKENDS", "Detections", "Image", "PoseBackend", "Poses", "convert", "follow", "load"]
+__all__ = ["BACKENDS", "Detections", "Image", "PoseBackend", "Poses", "convert_poses", "follow", "load"]
 
 BACKENDS = Room("pose backend", "madata.pose.backends", "BACKEND", "madance.pose")
 """Every backend there is: a module of :mod:`madata.pose.backends`, or an entry point of ``madance.pose``."""

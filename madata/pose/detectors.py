@@ -11,7 +11,7 @@ import numpy as np
 from madata.cache import remembered_sha256
 from madata.errors import MissingDependencyError, WeightsError
 from madata.pose.base import Detections, Image, check_images
-from madata.weights import find, known
+from madata.weights import find_weights, known
 
 __all__ = ["Detector", "TransformersDetector", "load_detector", "local_model"]
 
@@ -46,7 +46,7 @@ def local_model(name: str, weights: Path | None) -> Path:
     if Path(name).expanduser().exists():
         return Path(name).expanduser()
     if any(entry.name == name for entry in known()):
-        return find(name, weights)
+        return find_weights(name, weights)
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:

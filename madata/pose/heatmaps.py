@@ -13,14 +13,14 @@ import numpy.typing as npt
 from madata.pose.crops import Affine, apply, invert
 from madata.types import FloatArray
 
-__all__ = ["Method", "decode", "peaks", "to_picture"]
+__all__ = ["Method", "decode_heatmaps", "peaks", "to_picture"]
 
 Method = Literal["dark", "shift"]
 _Cells = npt.NDArray[np.intp]
 _BLUR = 11
 
 
-def decode(heatmaps: FloatArray, method: Method = "dark") -> tuple[FloatArray, FloatArray]:
+def decode_heatmaps(heatmaps: FloatArray, method: Method = "dark") -> tuple[FloatArray, FloatArray]:
     """Sub-cell positions (N, J, 2) and peak values (N, J) of heat maps (N, J, rows, columns).
 
     ``"dark"`` fits a Gaussian round the peak: a Newton step on the logarithm of the blurred map (Zhang et

@@ -7,10 +7,10 @@ import numpy as np
 from madata.pose.base import Poses
 from madata.skeletons import mapping
 
-__all__ = ["convert"]
+__all__ = ["convert_poses"]
 
 
-def convert(poses: Poses, source: str, target: str) -> Poses:
+def convert_poses(poses: Poses, source: str, target: str) -> Poses:
     """The same people in the joints of ``target``, by the names both skeletons share.
 
     A midpoint (neck, hip) takes the lower of its two scores. A joint that ``source`` cannot give, such as

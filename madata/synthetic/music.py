@@ -14,7 +14,7 @@ import numpy.typing as npt
 from madata.errors import ConfigError
 from madata.types import FloatArray, Music
 
-__all__ = ["Track", "beat_times", "make_music"]
+__all__ = ["MadeTrack", "beat_times", "make_music"]
 
 Array = npt.NDArray[np.float64]
 
@@ -28,7 +28,7 @@ _BASSES = ((0, 3, 6, 8, 11, 14), (0, 6, 8, 14), (0, 2, 6, 8, 10, 14))
 
 
 @dataclass(frozen=True)
-class Track:
+class MadeTrack:
     """Made-up music and its beats (K,) in seconds."""
 
     music: Music
@@ -51,7 +51,7 @@ def make_music(
     seed: int = 0,
     rate_hz: int = 44100,
     first_beat_s: float = 0.0,
-) -> Track:
+) -> MadeTrack:
     """Make up a piece; the same arguments give the same samples.
 
     Args:
@@ -95,7 +95,7 @@ def make_music(
             note = _pitch(key_hz * 8, root + 2 * int(arpeggio[step]))
             mix.add(_pluck(note, 0.6 * period, rate_hz), at + step * period / 4, 0.07)
     waveform = np.tanh(1.1 * mix.samples).astype(np.float32)
-    return Track(Music(waveform, rate_hz), beat_times(duration_s, tempo_bpm, first_beat_s), tempo_bpm)
+    return MadeTrack(Music(waveform, rate_hz), beat_times(duration_s, tempo_bpm, first_beat_s), tempo_bpm)
 
 
 class _Mix:

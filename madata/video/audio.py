@@ -27,7 +27,7 @@ from madata.video.packets import read_packets
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
-__all__ = ["Sound", "SoundTrack", "mix_down", "read_audio", "resample"]
+__all__ = ["Sound", "SoundTrack", "mix_down", "read_audio", "resample_sound"]
 
 _AAC_PRIMING = 1024
 _SEEKABLE = ("mov", "matroska")
@@ -87,7 +87,7 @@ def read_audio(
         raise MediaError(f"{path}: none of its sound can be decoded", reason="unreadable")
     waveform = sound.waveform.mean(axis=0, dtype=np.float32) if mono else sound.waveform
     rate = rate_hz or sound.rate_hz
-    return Music(np.ascontiguousarray(resample(waveform, sound.rate_hz, rate)), rate)
+    return Music(np.ascontiguousarray(resample_sound(waveform, sound.rate_hz, rate)), rate)
 
 
 class SoundTrack:
@@ -223,7 +223,7 @@ class SoundTrack:
                     _samples(frame), [channel.name for channel in frame.layout.channels], self.channels
                 )
                 if frame.sample_rate != self.rate_hz:
-                    waveform = resample(waveform, frame.sample_rate, self.rate_hz)
+                    waveform = resample_sound(waveform, frame.sample_rate, self.rate_hz)
                 held.append((None if frame.pts is None else self._position(frame.pts), waveform))
             while held and (frame is None or len(held) > _STAMPS_COMPARED):
                 start = self._start_of_next(position, held)
@@ -327,7 +327,7 @@ def _stereo_weights(names: Sequence[str]) -> FloatArray:
     return weights
 
 
-def resample(waveform: FloatArray, rate_hz: int, to_hz: int) -> FloatArray:
+def resample_sound(waveform: FloatArray, rate_hz: int, to_hz: int) -> FloatArray:
     """Change the sample rate along the last axis without moving anything in time (linear-phase filter)."""
     if rate_hz == to_hz or waveform.shape[-1] == 0:
         return waveform

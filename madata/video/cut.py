@@ -18,7 +18,7 @@ import numpy as np
 from madata.errors import MediaError
 from madata.files import atomic_path, sha256_file
 from madata.types import FloatArray, Span
-from madata.video.audio import SoundTrack, resample
+from madata.video.audio import SoundTrack, resample_sound
 from madata.video.container import open_media, video_stream
 from madata.video.decode import Decoder, Frame
 from madata.video.encode import ColourTags, EncodeSettings, MovieWriter, Painter
@@ -182,7 +182,7 @@ class _Job:
         duration_s = float(len(self._looks) / self._rate)
         part = sound.read(start_s, start_s + duration_s)
         rate_hz = self._settings.rate_for(part.rate_hz)
-        waveform = resample(part.waveform, part.rate_hz, rate_hz)
+        waveform = resample_sound(part.waveform, part.rate_hz, rate_hz)
         return (waveform, rate_hz), ClipSound(rate_hz, waveform.shape[0], part.missing_s)
 
     def show(self, frame: Frame) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from madata.errors import MediaError
 from madata.files import atomic_path
 from madata.types import Music
-from madata.video.audio import resample
+from madata.video.audio import resample_sound
 from madata.video.encode import BT709, EncodeSettings, MovieWriter, Painter
 from madata.video.geometry import Orientation
 from madata.video.timeline import as_rate
@@ -75,7 +75,7 @@ def _sound(audio: Music | None, settings: EncodeSettings) -> tuple[npt.NDArray[n
     if audio is None:
         return None
     rate_hz = settings.rate_for(audio.rate_hz)
-    return resample(np.atleast_2d(audio.waveform), audio.rate_hz, rate_hz), rate_hz
+    return resample_sound(np.atleast_2d(audio.waveform), audio.rate_hz, rate_hz), rate_hz
 
 
 def _picture(frame: npt.NDArray[np.uint8], shape: tuple[int, ...], index: int) -> VideoFrame:

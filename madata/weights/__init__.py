@@ -1,6 +1,6 @@
 """Weights files: which networks the toolkit knows, where they lie, and how they get there.
 
-Finding never downloads (:func:`find`); fetching is an explicit command (:func:`fetch`, ``madance weights
+Finding never downloads (:func:`find_weights`); fetching is an explicit command (:func:`fetch`, ``madance weights
 fetch``). The list of networks is ``madata/weights.toml``.
 """
 
@@ -15,7 +15,7 @@ from madata.weights.store import (
     WheelSource,
     check,
     default_folder,
-    find,
+    find_weights,
     folders,
     known,
     locate,
@@ -32,7 +32,7 @@ __all__ = [
     "check",
     "default_folder",
     "fetch",
-    "find",
+    "find_weights",
     "folders",
     "known",
     "locate",

@@ -33,7 +33,7 @@ __all__ = [
     "WheelSource",
     "check",
     "default_folder",
-    "find",
+    "find_weights",
     "folders",
     "known",
     "locate",
@@ -213,7 +213,7 @@ def folders(weights_dir: Path | None = None) -> list[Path]:
     return list(dict.fromkeys(order))
 
 
-def find(name: str, weights_dir: Path | None = None) -> Path:
+def find_weights(name: str, weights_dir: Path | None = None) -> Path:
     """Path of a network's file (or folder); nothing is downloaded.
 
     Files of up to 256 MiB are compared with the recorded SHA-256, larger ones by size alone (``madance

@@ -139,7 +139,9 @@ def test_an_unknown_metric_to_sort_by_is_named(runs):
 def test_diversity_is_ranked_by_nearness_where_the_protocol_is_corrected(runs):
     corrected, official = measured(board(runs / "good", runs / "stiff", runs / "official"))
     assert set(corrected.directions) == {"div_k", "div_g"} and official.directions == {}
-    assert corrected.notes[:1] == ("DIV_k, DIV_g: ranked by how near they are to the value of the real clips",)
+    assert corrected.notes[:1] == (
+        "DIV_k, DIV_g: ranked by how near they are to the value of the real clips",
+    )
     cells = {row.name: row.cells["div_k"] for row in corrected.rows}
     nearest = min(cells, key=lambda name: abs(cells[name].value - cells[name].reference))
     assert cells[nearest].mark == "best"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from leaderboard.layout import Column, columns_of
+from leaderboard.layout import BoardColumn, columns_of
 from leaderboard.reported import reported_section
 from leaderboard.table import Cell, Row, Section, ranked, sort_rows
 
@@ -115,7 +115,7 @@ def test_what_is_odd_in_the_paper_is_noted_on_the_cell():
 
 
 def test_nearer_to_the_reference_is_better_on_either_side():
-    column = Column("div_k", "DIV_k", "", "reference")
+    column = BoardColumn("div_k", "DIV_k", "", "reference")
     cells = {
         "far": Cell(2.0, reference=9.0),
         "above": Cell(9.5, reference=9.0),
@@ -134,7 +134,7 @@ def test_nearer_to_the_reference_is_better_on_either_side():
 
 
 def test_a_section_may_turn_a_direction_around():
-    column = Column("div_k", "DIV_k", "", "higher")
+    column = BoardColumn("div_k", "DIV_k", "", "higher")
     rows = [
         Row(key, key, "system", {"div_k": Cell(value, reference=9.0)})
         for key, value in (("wild", 20.0), ("near", 8.5), ("still", 1.0))

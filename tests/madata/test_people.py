@@ -8,7 +8,7 @@ from madata.people import (
     PeopleRule,
     examine,
     follow_people,
-    judge,
+    judge_people,
     mirror_error,
     pose_change,
     sightings,
@@ -299,7 +299,7 @@ def test_pose_change_and_mirror_error_say_nothing_of_two_sightings():
 
 
 def test_judge_of_no_tracks_keeps_the_settings():
-    verdict = judge([], np.arange(3.0), COCO, PeopleRule(), settings={"backend": "x"})
+    verdict = judge_people([], np.arange(3.0), COCO, PeopleRule(), settings={"backend": "x"})
     assert verdict.reason == "no_person" and verdict.settings["backend"] == "x"
 
 

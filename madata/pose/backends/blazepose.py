@@ -27,7 +27,7 @@ from madata.errors import ConfigError, MissingDependencyError
 from madata.pose import crops, ssd
 from madata.pose.base import Detections, Image, Poses, check_images, empty_poses
 from madata.types import FloatArray
-from madata.weights import find
+from madata.weights import find_weights
 
 __all__ = ["BACKEND", "BlazePose", "BlazePoseSettings", "decode_landmarks", "hip_agreement"]
 
@@ -95,7 +95,11 @@ class BlazePose:
             options: of :class:`BlazePoseSettings`.
         """
         settings = BlazePoseSettings(**options)
-        return cls(find("blazepose-detector", weights), find("blazepose-landmarks", weights), settings)
+        return cls(
+            find_weights("blazepose-detector", weights),
+            find_weights("blazepose-landmarks", weights),
+            settings,
+        )
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """The people of each picture, best first, merged over all squares."""
@@ -153,7 +157,7 @@ class BlazePose:
         )
         points, scores = [], []
         for square, values, logit in zip(squares, raw, logits, strict=True):
-            found, score = ssd.suppress(*ssd.decode(values, logit, self.settings.min_score))
+            found, score = ssd.suppress(*ssd.decode_boxes(values, logit, self.settings.min_score))
             points.append(square.to_picture(found))
             scores.append(score)
         return _people(np.concatenate(points), np.concatenate(scores), self.settings.merge_reach)

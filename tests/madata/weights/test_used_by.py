@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from madata.commands.weights import weights
 from madata.errors import WeightsError
-from madata.weights import check, fetch, find, known, store
+from madata.weights import check, fetch, find_weights, known, store
 
 TEXT = """
 [weights.base-14b]
@@ -73,7 +73,7 @@ def test_a_folder_that_lacks_a_part_is_wrong_until_it_is_fetched(folder, monkeyp
     (state,) = [check(entry) for entry in known(["base"])]
     assert (state.status, state.detail) == ("wrong", "net/p-2.safetensors is missing")
     with pytest.raises(WeightsError, match=r"p-2\.safetensors is missing"):
-        find("base-14b")
+        find_weights("base-14b")
 
     def snapshot_download(repo, *, revision, allow_patterns, local_dir):
         assert (local_dir / "net" / "p-1.safetensors").is_file()
@@ -81,7 +81,7 @@ def test_a_folder_that_lacks_a_part_is_wrong_until_it_is_fetched(folder, monkeyp
 
     monkeypatch.setattr(pytest.importorskip("huggingface_hub"), "snapshot_download", snapshot_download)
     assert fetch(known(["base"]))[0].status == "unverified"
-    assert find("base-14b") == folder / "base"
+    assert find_weights("base-14b") == folder / "base"
 
 
 def test_a_download_that_broke_off_goes_on_with_what_it_has(folder, monkeypatch):

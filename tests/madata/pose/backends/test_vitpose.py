@@ -122,7 +122,7 @@ def test_decoding_agrees_with_the_networks_own_processor():
     reference = transformers.VitPoseImageProcessor().post_process_pose_estimation(
         Outputs, boxes=[[coco_box]]
     )[0][0]
-    cells, score = heatmaps.decode(maps[None])
+    cells, score = heatmaps.decode_heatmaps(maps[None])
     ours = heatmaps.to_picture(cells[0], (48, 64), (192, 256), crops.box_crop(box, (192, 256), 1.25))
     assert ours - 0.5 == pytest.approx(reference["keypoints"].numpy(), abs=0.15)
     assert score[0] == pytest.approx(reference["scores"].numpy(), abs=1e-5)
