@@ -37,6 +37,7 @@ golden: install
 
 benchmark: install
 	$(BIN)/python benchmarks/curation.py
+	$(BIN)/python -m benchmarks.certainty
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info

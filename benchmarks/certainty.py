@@ -1,6 +1,6 @@
 """What certainty costs: every interval of two sets of dances, against the resampling loop written plainly.
 
-`python benchmarks/certainty.py [--clips 300 750 3000]`, in CPU seconds of one thread (set OMP_NUM_THREADS=1), both in
+`python -m benchmarks.certainty [--clips 300 750 3000]`, in CPU seconds of one thread (set OMP_NUM_THREADS=1), both in
 one run. The plain loop computes each metric again in 400 random halves of both sides, as intervals are usually made; it
 is timed on 20 of them. Its interval is printed beside ours: it has the bias of few clips in it.
 """

@@ -1,6 +1,6 @@
 """Do 95 % intervals hold their truth? Populations whose truth is known, drawn over and over.
 
-`python benchmarks/coverage.py [--runs 100]` prints the table of docs/statistics.md. The tests run a small part of it,
+`python -m benchmarks.coverage [--runs 100]` prints the table of docs/statistics.md. The tests run a small part of it,
 and with `-m nightly` all of it.
 
 Legend: n songs, m windows of each, D features.
