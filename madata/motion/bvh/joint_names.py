@@ -20,6 +20,7 @@ from madata.skeletons import skeleton
 __all__ = ["SPINE", "find_slots"]
 
 _SMPL = skeleton("smpl-24")
+_NAMES_SHOWN = 80  # a body with all its fingers
 
 # Part of the body (sides and punctuation removed, lower case) -> SMPL joint without its side.
 _PARTS = {
@@ -86,7 +87,8 @@ def find_slots(
     lacking = [slot for slot in _REQUIRED if slot not in slots]
     if lacking:
         raise MediaError(
-            f"no node found for {', '.join(lacking)} among {', '.join(names)}: "
+            f"no node found for {', '.join(lacking)} among {', '.join(names[:_NAMES_SHOWN])}"
+            f"{' ...' if len(names) > _NAMES_SHOWN else ''}: "
             "give them by name: madance convert IN.bvh OUT.npz --joint left_hip=MyThighL",
             reason="unknown_joints",
         )
@@ -134,6 +136,7 @@ def _carries(parents: Sequence[int], ancestor: int, node: int) -> bool:
 def _side_and_part(name: str) -> tuple[str, str]:
     """("left", "upleg") of ``mixamorig:LeftUpLeg``; side "" where the name has none."""
     bare = _RIG_PREFIX.sub("", unicodedata.normalize("NFKC", name).rsplit(":", 1)[-1])
+    bare = _RIG_SUFFIX.sub("", bare)
     patterns = (
         (r"^(left|right|左|右)(.+)$", re.IGNORECASE),
         (r"^(l|r)([A-Z_ .-].*)$", 0),
@@ -152,6 +155,7 @@ def _side_and_part(name: str) -> tuple[str, str]:
 _RIG_PREFIX = re.compile(
     r"^(?:(?:mixamorig|bip|character|rig|def|org|j_bip|j_sec|[mf]_avg)\d*[_ .-]+(?:c_)?)+", re.IGNORECASE
 )
+_RIG_SUFFIX = re.compile(r"[_ .-]+(?:jnt|joint|bone)$", re.IGNORECASE)
 _SIDES = {"left": "left", "l": "left", "左": "left", "right": "right", "r": "right", "右": "right"}
 
 

@@ -61,6 +61,8 @@ class Bvh:
     def fps(self) -> float:
         """Frames per second: the whole or NTSC rate a rounded frame time stands for, else its inverse."""
         rate = 1 / self.frame_time_s
+        if not np.isfinite(rate):
+            return rate
         for candidate in (round(rate), round(rate * 1.001) / 1.001):
             if candidate and abs(rate / candidate - 1) < 2e-4:
                 return float(candidate)
@@ -95,7 +97,10 @@ def _text(path: Path) -> str:
         raise MediaError(
             f"{path}: more than {_MAX_BYTES >> 20} MiB of text, cut it first", reason="too_large"
         )
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    if b"\0" in data[:2]:  # HIERARCHY in UTF-16 without a mark of the byte order
+        encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+    else:
+        encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     return data.decode(encoding, "replace").replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -384,6 +384,17 @@ def test_the_command_shows_protocols_side_by_side(folders, tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == set(names)
 
 
+def test_the_folder_of_another_run_is_left_alone(folders, tmp_path):
+    out = tmp_path / "out"
+    arguments = [folders[0], "--reference", folders[1], "--out", out]
+    assert run(*arguments).exit_code == run(*arguments).exit_code == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for other in (["--system", "another"], ["--protocol", "mace2d-official"]):
+        with pytest.raises(MadanceError, match="holds another run"):
+            run(*arguments, *other)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
 def test_re_scoring_finds_a_changed_feature(folders, tmp_path):
     out = tmp_path / "out"
     run(folders[0], "--reference", folders[1], "--out", out)

@@ -202,3 +202,13 @@ def test_blank_lines_between_the_lines_of_the_header(bvh_file):
     assert len(read_bvh(bvh_file(text)).values) == 2
     with pytest.raises(MediaError, match="line 25: the frame time must be"):
         read_bvh(bvh_file(text.replace("0.0333333", "x")))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark(tmp_path, encoding):
+    (tmp_path / "take.bvh").write_bytes(TEXT.encode(encoding))
+    assert read_bvh(tmp_path / "take.bvh").values.shape == (2, 13)
+
+
+def test_a_frame_time_of_almost_nothing_gives_no_finite_rate(bvh_file):
+    assert read_bvh(bvh_file(TEXT.replace("0.0333333", "1e-320"))).fps == float("inf")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from madata.errors import MediaError
 from madata.motion.bvh.joint_names import find_slots
 
 
@@ -283,3 +284,16 @@ def test_every_joint_of_a_rig_is_known_by_its_name(rig):
     for slot, name in slots.items():
         if slot.startswith("left_"):
             assert "right_" + slot.removeprefix("left_") in slots, name
+
+
+@pytest.mark.parametrize("rig", RIGS)
+@pytest.mark.parametrize("suffix", ["_jnt", "_JNT", ".joint", " Bone"])
+def test_what_a_rig_appends_to_every_name_says_nothing(rig, suffix):
+    names, parents = tree(RIGS[rig])
+    assert find_slots([name + suffix for name in names], parents) == find_slots(names, parents)
+
+
+def test_a_rig_of_unknown_names_is_one_short_error():
+    with pytest.raises(MediaError, match="no node found") as caught:
+        find_slots([f"node{number}" for number in range(9999)], [-1] * 9999)
+    assert len(str(caught.value)) < 2000
