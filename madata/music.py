@@ -35,7 +35,7 @@ import numpy.typing as npt
 
 from madata.errors import MediaError, MissingDependencyError
 from madata.files import atomic_path
-from madata.types import FloatArray, Music, MusicFeatures
+from madata.types import LEAST_SOUND_RATE_HZ, FloatArray, Music, MusicFeatures
 
 __all__ = [
     "Beats",
@@ -97,6 +97,11 @@ def load_audio(path: Path, rate_hz: int | None = None) -> Music:
     samples, native_hz = _read(path)
     if not samples.size:
         raise MediaError(f"{path}: the sound track is empty", reason="no_audio")
+    if native_hz < LEAST_SOUND_RATE_HZ:
+        raise MediaError(
+            f"{path}: says it has {native_hz} samples a second, which is no sound; mend its header",
+            reason="bad_audio",
+        )
     if not np.isfinite(samples).all():
         raise MediaError(f"{path}: the sound track holds samples that are not numbers", reason="bad_audio")
     mono = librosa.to_mono(samples)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "LEAST_SOUND_RATE_HZ",
     "AudioInfo",
     "Clip",
     "FloatArray",
@@ -163,6 +164,10 @@ class Positions3D:
     fps: float
     up: str
     skeleton: str
+
+
+LEAST_SOUND_RATE_HZ = 2000
+"""No recorder writes less; a header that says 1 Hz makes hours of a second, which cost without bound."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.errors import MediaError
-from madata.types import FloatArray, Music
+from madata.types import LEAST_SOUND_RATE_HZ, FloatArray, Music
 from madata.video.container import audio_stream, open_media, time_zero_s
 from madata.video.packets import read_packets
 
@@ -107,6 +107,12 @@ class SoundTrack:
             self._container.close()
             raise
         self.rate_hz = self._stream.codec_context.sample_rate
+        if self.rate_hz < LEAST_SOUND_RATE_HZ:
+            self._container.close()
+            raise MediaError(
+                f"{path}: says it has {self.rate_hz} samples a second, which is no sound; mend its header",
+                reason="unreadable",
+            )
         self.channels = min(2, self._stream.codec_context.channels)
         self._seekable = self._container.format.name.split(",")[0] in _SEEKABLE
         self._zero_s = time_zero_s(self._container)

@@ -1,5 +1,6 @@
 """Sound on the clock of the picture: where a click is heard, whatever the container does to it."""
 
+import wave as wave_files
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import av
 import numpy as np
 import pytest
 
+from madata.errors import MediaError
 from madata.music import load_audio, load_on_clock
+from madata.video import read_audio
 
 RATE = 44100
 CLICKS_S = np.arange(0.25, 3.0, 0.5)
@@ -84,3 +87,14 @@ def test_sound_that_starts_late_in_a_file_people_had():
         pytest.skip("the cases are not here")
     late, sync = (heard_s(load_on_clock(folder / name, 22050)) for name in ("audio_late_0.2.mkv", "sync.mp4"))
     np.testing.assert_allclose(late - 0.2, sync[: len(late)], atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "read", [load_audio, load_on_clock, lambda path, rate_hz: read_audio(path, rate_hz=rate_hz)]
+)
+def test_a_header_of_one_hertz_is_refused_before_it_costs_anything(tmp_path, read):
+    with wave_files.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setparams((1, 2, 1, 0, "NONE", ""))
+        file.writeframes(bytes(2000))
+    with pytest.raises(MediaError, match="1 samples a second"):
+        read(tmp_path / "a.wav", 22050)
