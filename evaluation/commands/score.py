@@ -209,14 +209,14 @@ def _run(
     out: Path | None,
 ) -> Result:
     from evaluation.inputs.run_folder import clips_of_run
-    from evaluation.report.artifacts import refuse_other_run, write_scored
+    from evaluation.report.artifacts import refuse_other_result, write_scored
     from evaluation.report.assembly import maker_of
     from evaluation.score import score as score_folders
     from madata.files import write_json
 
     if out is not None:  # before any work: hours of it must not end at a folder that cannot be written
         maker, _ = maker_of(*clips_of_run(predictions), protocol, options)
-        refuse_other_run(out, maker.name, protocol.sha256)
+        refuse_other_result(out, maker.name, protocol.sha256)
         write_json(out / "protocol.json", protocol.model_dump(mode="json"))
     scored = score_folders(predictions, reference, protocol, music=music, options=options)
     return scored.result if out is None else write_scored(scored, out)

@@ -22,7 +22,7 @@ __all__ = [
     "RESULT_FILE",
     "SAMPLES_FILE",
     "Scored",
-    "refuse_other_run",
+    "refuse_other_result",
     "write_beside",
     "write_samples",
     "write_scored",
@@ -50,7 +50,7 @@ class Scored:
     measurement: Measurement
 
 
-def refuse_other_run(out: Path, system: str, protocol: str) -> None:
+def refuse_other_result(out: Path, system: str, protocol: str) -> None:
     """Refuse a folder that holds the result of another system or protocol; the same one may be made again.
 
     Args:
