@@ -164,6 +164,8 @@ def _changed_motion(path: Path, settings: ConvertSettings) -> Motion3D:
 
 def _changed_keypoints(path: Path, settings: ConvertSettings) -> PoseSequence:
     poses = read_pose_sequence(path, fps=settings.hints.fps, size=settings.size)
+    if not (np.isfinite(poses.xy).all() and np.isfinite(poses.score).all()):
+        raise MediaError("holds NaN or infinity: drop or mend these frames", reason="not_finite")
     if settings.skeleton is not None and settings.skeleton != poses.skeleton:
         columns = mapping(poses.skeleton, settings.skeleton)
         found = columns[:, 0] != MISSING

@@ -14,6 +14,7 @@ Example:
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ def _read_record(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and content.get("schema") == CLIP_SCHEMA else None
 
 
+_FRAME_OF_OPENPOSE = re.compile(r"_\d{12}_keypoints\.json$", re.IGNORECASE)
 _KINDS: dict[InputKind | Literal["music"], tuple[Kind, ...]] = {
     "keypoints2d": ("keypoints", "video"),
     "motion3d": ("motion",),
@@ -114,12 +116,24 @@ def find_clips(folder: Path, kind: InputKind | Literal["music"], *, side: Side =
             found.setdefault(stem_of(path), []).append(path)
         else:
             unused.append(path.relative_to(folder).as_posix())
+    if kind == "keypoints2d":
+        _refuse_frames(found)
     if not found:
         expected = ", ".join(suffix for one in _KINDS[kind] for suffix in SUFFIXES[one])
         other = f"; it holds {', '.join(unused[:3])}" if unused else ""
         raise MadanceError(f"{folder}: no file of {side} in it (expected {expected}){other}")
     problems = [_twice(stem, paths, folder, side) for stem, paths in found.items() if len(paths) > 1]
     return Folder(folder, {stem: found[stem][0] for stem in sorted(found)}, problems, unused)
+
+
+def _refuse_frames(found: Mapping[str, Sequence[Path]]) -> None:
+    """OpenPose writes one file a frame and no frame rate: such a folder is no set of clips yet."""
+    for paths in found.values():
+        if _FRAME_OF_OPENPOSE.search(paths[0].name):
+            raise MadanceError(
+                f"{paths[0].parent}: holds one file a frame, as OpenPose writes them, and no frame rate; "
+                f"make a file of each clip first: madance convert {paths[0].parent} OUT/CLIP.npz --fps 30"
+            )
 
 
 def _twice(stem: str, paths: Sequence[Path], folder: Path, side: Side) -> Problem:

@@ -61,3 +61,10 @@ def test_folders_of_other_origin_have_their_own_name(tmp_path):
     np.savez(tmp_path / "a.npz", xy=np.zeros(1))
     system, generation = maker_of(tmp_path, None, load_protocol("vbench"), Options())
     assert (system.name, generation) == (tmp_path.name, None)
+
+
+def test_a_folder_of_one_file_a_frame_says_what_to_do_first(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "a_000000000000_keypoints.json").write_text("{}")
+    with pytest.raises(MadanceError, match=r"madance convert .*a OUT/CLIP\.npz --fps"):
+        find_clips(tmp_path, "keypoints2d")

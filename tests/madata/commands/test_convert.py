@@ -92,3 +92,10 @@ def test_options_are_checked_first(run, tmp_path, options, words):
 def test_a_folder_needs_to_know_what_to_write(run, tmp_path):
     with pytest.raises(Exception, match="say what to write: --to npz"):
         raise run(tmp_path, tmp_path / "out").exception
+
+
+def test_keypoints_that_are_no_numbers_are_named(run, tmp_path):
+    xy = np.full((4, 25, 2), np.nan)
+    write_keypoints(tmp_path / "a.npz", PoseSequence(xy, np.ones((4, 25)), "coco-25", 30.0, None, "made"))
+    done = run(tmp_path / "a.npz", tmp_path / "a.json")
+    assert done.exit_code == 2 and "holds NaN" in done.stderr and not (tmp_path / "a.json").exists()
