@@ -120,7 +120,7 @@ def test_backdrops_are_repeatable_and_differ_from_each_other(name, scene):
 
 def test_an_unknown_backdrop_names_the_known_ones(scene):
     _, figure, stage = scene
-    with pytest.raises(ConfigError, match="studio"):
+    with pytest.raises(ConfigError, match="unknown backdrop"):
         make_stage("moon", stage.camera, [figure.joints], 0.0)
 
 

@@ -78,7 +78,7 @@ def test_the_beginning_does_not_depend_on_the_length():
 
 
 def test_wrong_arguments_are_refused():
-    with pytest.raises(ConfigError, match="groove"):
+    with pytest.raises(ConfigError, match="unknown style"):
         make_dance(1, style="waltz")
     with pytest.raises(ConfigError, match="positive"):
         make_dance(0)
