@@ -338,7 +338,11 @@ def test_a_system_a_protocol_and_a_metric_of_others_go_together_from_music_to_th
     assert [metric["name"] for metric in result["metrics"]] == ["fsr", "travel", "pose_gap"]
     assert all(metric["value"] is not None for metric in result["metrics"][1:])
     table = run("table", tmp_path / "scores", "--task", "motion", "--extra")
-    assert f"their-steps v{result['protocol']['version']}" in table and "Travel" in table and "stepdance" in table
+    assert (
+        f"their-steps v{result['protocol']['version']}" in table
+        and "Travel" in table
+        and "stepdance" in table
+    )
 
 
 def test_a_metric_of_others_that_fails_says_so_and_the_others_are_measured(site, protocol, tmp_path):
