@@ -14,7 +14,14 @@ import numpy as np
 
 from madata.errors import ConfigError, MadanceError, MediaError
 from madata.formats import is_a, kind_of, stem_of, suffix_of
-from madata.keypoints import PoseSequence, is_keypoint_folder, read_pose_sequence, write_keypoints
+from madata.keypoints import (
+    PoseSequence,
+    between_frames,
+    frame_places,
+    is_keypoint_folder,
+    read_pose_sequence,
+    write_keypoints,
+)
 from madata.motion import (
     WRITTEN_SUFFIXES,
     Hints,
@@ -184,11 +191,5 @@ def _changed_keypoints(path: Path, settings: ConvertSettings) -> PoseSequence:
 
 def _resampled(poses: PoseSequence, fps: float) -> PoseSequence:
     """Keypoints at k / fps on a line between the frames around each, as sure as the less sure one."""
-    rate = poses.fps or fps
-    last = len(poses.xy) - 1
-    place = np.clip(np.arange(int(np.floor(last * fps / rate + 1e-6)) + 1) * rate / fps, 0, last)
-    before, after = np.floor(place).astype(np.intp), np.ceil(place).astype(np.intp)
-    share = (place - before)[:, None, None]
-    xy = poses.xy[before] * (1 - share) + poses.xy[after] * share
-    score = np.minimum(poses.score[before], poses.score[after])
+    xy, score = between_frames(poses.xy, poses.score, frame_places(len(poses.xy), poses.fps or fps, fps))
     return replace(poses, xy=xy * (score > 0)[..., None], score=score, fps=fps)

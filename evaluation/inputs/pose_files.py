@@ -179,18 +179,18 @@ def resampled_track(track: JointTrack, fps: float) -> JointTrack:
     """
     if track.fps is None:
         raise MediaError("gives no frame rate to resample from", reason="no_fps")
-    last = track.frames - 1
-    place = np.clip(np.arange(int(np.floor(last * fps / track.fps + 1e-6)) + 1) * track.fps / fps, 0, last)
+    from madata.keypoints import between_frames, frame_places
+
+    place = frame_places(track.frames, track.fps, fps)
     if track.score is None and track.frames > 3:
         from scipy.interpolate import CubicSpline
 
         points = CubicSpline(np.arange(track.frames), track.points.astype(np.float64), axis=0)(place)
         return replace(track, points=points.astype(track.points.dtype), fps=fps)
-    before, after = np.floor(place).astype(np.intp), np.ceil(place).astype(np.intp)
-    share = (place - before)[:, None, None]
-    points = track.points[before] * (1 - share) + track.points[after] * share
-    score = None if track.score is None else np.minimum(track.score[before], track.score[after])
-    return replace(track, points=points.astype(track.points.dtype), score=score, fps=fps)
+    sure = np.ones(track.points.shape[:2]) if track.score is None else track.score
+    points, score = between_frames(track.points, sure, place)
+    points = points.astype(track.points.dtype)
+    return replace(track, points=points, score=None if track.score is None else score, fps=fps)
 
 
 def without_joints_at_origin(track: JointTrack) -> JointTrack:

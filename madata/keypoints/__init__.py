@@ -14,11 +14,13 @@ find by (0, 0) mean "missing", and so it is read.
 
 from madata.keypoints.at_times import read_keypoints
 from madata.keypoints.files import KEYPOINT_FORMATS, is_keypoint_folder, read_pose_sequence, write_keypoints
-from madata.keypoints.sequence import PoseSequence
+from madata.keypoints.sequence import PoseSequence, between_frames, frame_places
 
 __all__ = [
     "KEYPOINT_FORMATS",
     "PoseSequence",
+    "between_frames",
+    "frame_places",
     "is_keypoint_folder",
     "read_keypoints",
     "read_pose_sequence",

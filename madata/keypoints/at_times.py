@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from madata.errors import MediaError
 from madata.files import read_npz
+from madata.keypoints.sequence import between_frames
 from madata.types import Keypoints2D
 
 __all__ = ["read_keypoints"]
@@ -42,13 +43,12 @@ def read_keypoints(
         )
     known_s = arrays[clock] if clock == "times_s" else np.arange(rows) / float(arrays[clock])
     place = np.interp(times_s, known_s, np.arange(rows))
-    before, after = np.floor(place).astype(np.intp), np.ceil(place).astype(np.intp)
-    share = (place - before)[:, None, None]
+    points, sureness = between_frames(xy, score, place)
     own = (int(arrays["size"][0]), int(arrays["size"][1]))
     scale = np.array(size or own) / arrays["size"]
     return Keypoints2D(
-        np.ascontiguousarray((xy[before] * (1 - share) + xy[after] * share) * scale, np.float32),
-        np.ascontiguousarray(np.minimum(score[before], score[after]), np.float32),
+        np.ascontiguousarray(points * scale, np.float32),
+        np.ascontiguousarray(sureness, np.float32),
         str(arrays["skeleton"]),
         float(1 / np.diff(times_s).mean()) if len(times_s) > 1 else 1.0,
         size or own,

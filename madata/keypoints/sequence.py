@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from madata.errors import MediaError
 
-__all__ = ["Doubles", "PoseSequence", "numbers", "positive"]
+__all__ = ["Doubles", "PoseSequence", "between_frames", "frame_places", "numbers", "positive"]
 
 Doubles = npt.NDArray[np.float64]
 
@@ -39,6 +39,31 @@ class PoseSequence:
     size: tuple[int, int] | None
     origin: str
     oddities: tuple[tuple[str, str], ...] = ()
+
+
+def between_frames(
+    xy: npt.NDArray[Any], score: npt.NDArray[Any], place: Doubles
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Keypoints on a line between the frames around each place; as sure as the less sure frame.
+
+    Args:
+        xy: (T, J, 2).
+        score: (T, J).
+        place: (K,) frames, 0..T - 1, whole or not.
+
+    Returns:
+        (K, J, 2) and (K, J).
+    """
+    before, after = np.floor(place).astype(np.intp), np.ceil(place).astype(np.intp)
+    share = (place - before)[:, None, None]
+    return xy[before] * (1 - share) + xy[after] * share, np.minimum(score[before], score[after])
+
+
+def frame_places(frames: int, fps: float, wanted_fps: float) -> Doubles:
+    """(K,) where frames at k / ``wanted_fps`` lie among ``frames`` at ``fps``, none beyond the last."""
+    last = frames - 1
+    count = int(np.floor(last * wanted_fps / fps + 1e-6)) + 1  # a rounding error does not cost the last frame
+    return np.clip(np.arange(count) * fps / wanted_fps, 0, last)
 
 
 def numbers(value: Any, what: str, shape: tuple[int | None, ...]) -> Doubles:
