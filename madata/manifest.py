@@ -2,9 +2,12 @@
 
 ``sources.parquet`` has a row for every file given, ``clips.parquet`` for every clip kept, ``dropped.parquet`` for
 every rejected segment with the stage, the reason, the measured value and the threshold it met, ``shots.parquet`` for
-every shot with the probabilities of the boundary it begins with. Spans are frame
+every shot with the probabilities of the boundary it begins with, ``signatures.parquet`` what a clip is recognised by,
+``duplicates.parquet`` every pair of clips that show the same. Spans are frame
 indices of the source in presentation order, [start, end), and seconds of the source's own timeline. What the filters
-measure is added to the two in the middle: see :mod:`madata.curate.decide`.
+measure is added to the clips and the dropped: see :mod:`madata.curate.decide`. ``docs/dataset.md`` shows the folder.
+
+Columns that are about where a source comes from are null where nothing says it. None holds a name of a person.
 """
 
 from __future__ import annotations
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CLIP_COLUMNS",
     "DROPPED_COLUMNS",
+    "DUPLICATE_COLUMNS",
+    "PROVENANCE_COLUMNS",
     "SHOT_COLUMNS",
+    "SIGNATURE_COLUMNS",
     "SOURCE_COLUMNS",
+    "SPLITS",
     "Column",
     "clip_columns",
     "dropped_columns",
@@ -51,11 +58,31 @@ class Column(NamedTuple):
 
 Columns = Mapping[str, str | Column]
 
+SPLITS = ("train", "val", "test", "held")
+"""``held``: clips of the groups that the test clips come from; they are neither trained on nor scored."""
+
+PROVENANCE_COLUMNS: dict[str, Column] = {
+    "platform": Column("string", "where it was published, e.g. youtube"),
+    "url": Column("string", "where it can be downloaded"),
+    "title": Column("string", "as published"),
+    "uploader_hash": Column("string", "salted hash of the account that published it; never its name"),
+    "upload_date": Column("string", "day of publication, YYYY-MM-DD"),
+    "retrieved_at": Column("string", "day of the download, YYYY-MM-DD"),
+    "likes": Column("int64", "when it was retrieved"),
+    "views": Column("int64", "when it was retrieved"),
+    "licence": Column("string", "as the platform or the list states it"),
+    "performance_id": Column("string", "the captured performance it shows; two recordings of one share it"),
+    "song": Column("string", "the music, as the list names it"),
+    "genre": Column("string", "of the dance"),
+    "genre_source": Column("string", "who says so: list, label file or the name of a labeller"),
+}
+"""What crawl lists, sidecars of downloaders and label files say about a source."""
+
 SOURCE_COLUMNS: dict[str, Column] = {
     "source_id": Column("string", "name and content of the file, unique in the data set"),
     "file": Column("string", "name of the file as found, relative to the folder given"),
     "sha256": Column("string", "of the file"),
-    "status": Column("string", "done, partial (only a part could be used), failed or duplicate"),
+    "status": Column("string", "done, partial (only a part could be used), failed, duplicate or removed"),
     "reason": Column("string", "why it is not done"),
     "message": Column("string", "the reason in words"),
     "codec": Column("string", "of the video"),
@@ -73,6 +100,9 @@ SOURCE_COLUMNS: dict[str, Column] = {
     "segments": Column("int32", "number of stretches judged"),
     "clips": Column("int32", "number of clips kept"),
     "clips_s": Column("float64", "seconds of clips kept"),
+    "group_id": Column("string", "split unit: the smallest id of the sources it is joined with"),
+    "removed_at": Column("string", "day of its removal, YYYY-MM-DD"),
+    **PROVENANCE_COLUMNS,
 }
 
 _SPAN: dict[str, Column] = {
@@ -106,14 +136,22 @@ def clip_columns(measured: Mapping[str, Column]) -> dict[str, Column]:
         "width": Column("int32", "px"),
         "height": Column("int32", "px"),
         "has_audio": Column("bool", "whether the clip has a sound track"),
-        "split": Column("string", "train, val or test; clips of one source never part"),
+        "split": Column("string", "train, val, test or held; clips of one group never part"),
+        "group_id": Column("string", "split unit, as in the table of sources"),
         "subset": Column("string", "wild or rendered"),
         "genre": Column("string", "of the dance, where it is known"),
+        "genre_source": Column("string", "who says so: list, label file or the name of a labeller"),
+        "caption": Column("string", "the dance in words, where a labeller gave them"),
+        "music_id": Column("string", "smallest id of the clips with the same music, by their sound"),
+        "tempo_bpm": Column("float64", "of the music; null without a beat"),
+        "num_beats": Column("int32", "beats of the music inside the clip"),
         **_SEGMENT,
         **measured,
         "path": Column("string", "the clip, relative to the folder"),
         "keypoints": Column("string", "the performer's keypoints, relative to the folder"),
         "thumbnail": Column("string", "three of its frames side by side, relative to the folder"),
+        "music": Column("string", "music features, 35 a frame at 30 fps, and beats, relative to the folder"),
+        "bytes": Column("int64", "size of the clip's file"),
         "sha256": Column("string", "of the clip"),
     }
 
@@ -148,6 +186,27 @@ SHOT_COLUMNS: dict[str, Column] = {
     ),
     "single": Column("float64", "highest probability of TransNet V2's single-frame head at its beginning"),
     "many_hot": Column("float64", "the same of the head that marks every frame of a transition"),
+}
+
+SIGNATURE_COLUMNS: dict[str, Column] = {
+    "clip_id": Column("string", "the clip"),
+    "rate_hz": Column("float64", "rows of the sequences per second"),
+    "motion": Column("binary", "float16 (T, 9), little-endian: where and how much the picture moves"),
+    "sound": Column("binary", "float16 (T, 12), little-endian: level of 12 bands, dB; empty without sound"),
+    "look": Column("binary", "uint8 (9, 16): mean grey picture of the clip"),
+}
+"""What a clip is recognised by when it comes again: see :mod:`madata.dataset.signatures`."""
+
+DUPLICATE_COLUMNS: dict[str, Column] = {
+    "clip_a": Column("string", "the clip whose id is smaller"),
+    "clip_b": Column("string", "the clip that shows the same"),
+    "source_a": Column("string", "source of clip_a"),
+    "source_b": Column("string", "source of clip_b"),
+    "score": Column("float64", "how sure that is, standard deviations above chance"),
+    "shift_s": Column("float64", "time in clip_a of the beginning of clip_b"),
+    "rate": Column("float64", "seconds of clip_a that a second of clip_b shows"),
+    "mirrored": Column("bool", "whether left and right are exchanged"),
+    "same_sound": Column("bool", "whether they sound the same there; null where one is mute"),
 }
 
 
@@ -208,6 +267,7 @@ def _arrow_type(kind: str) -> pa.DataType:
         "int64": pa.int64(),
         "float64": pa.float64(),
         "bool": pa.bool_(),
+        "binary": pa.binary(),
     }[kind]
 
 
