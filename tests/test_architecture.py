@@ -246,12 +246,7 @@ def public_names() -> dict[str, set[str]]:
 
 
 def test_no_two_public_things_have_one_name():
-    twice = {name: sorted(where) for name, where in public_names().items() if len(where) > 1}
-    assert not {name: where for name, where in twice.items() if name not in NAMESAKES}
-
-
-NAMESAKES = {"Column", "describe", "noise_floor"}
-"""Names that still stand for two things."""
+    assert not {name: sorted(where) for name, where in public_names().items() if len(where) > 1}
 
 
 def test_no_module_is_named_after_nothing():

@@ -272,14 +272,14 @@ def _plain(problem: Problem) -> dict[str, Any]:
 
 
 def _print(results: list[Result], *, as_json: bool) -> None:
-    from evaluation.report.text import describe, side_by_side
+    from evaluation.report.text import side_by_side, text_of_result
 
     if as_json:
         documents = [result.model_dump(mode="json", by_alias=True) for result in results]
         click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=1))
         return
     for result in results:
-        click.echo(describe(result))
+        click.echo(text_of_result(result))
         click.echo()
     if len(results) > 1:
         click.echo(side_by_side(results))

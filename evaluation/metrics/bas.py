@@ -25,7 +25,7 @@ from evaluation.metrics.beats import (
 )
 from evaluation.metrics.estimate import Estimate, clip_sources
 from evaluation.metrics.spec import MetricSpec, Side
-from evaluation.metrics.tables import Column, Tables
+from evaluation.metrics.tables import RowValues, Tables
 
 __all__ = ["METRICS"]
 
@@ -73,14 +73,14 @@ def _official_alignment(tables: Tables, side: Side) -> tuple[Floats, list[str]]:
     return values, stops
 
 
-def _values(tables: Tables, side: Side) -> Column:
+def _values(tables: Tables, side: Side) -> RowValues:
     """Beat alignment of every row."""
     features, rule = tables.motion(side), tables.protocol.beats
     if not features.heard.any():
         raise ValueError(_NO_MUSIC)
     if rule is None:
-        return Column(tables.shared(_official_alignment, side)[0])
-    return Column(clip_alignment(features.motion_beats, features.music_beats, sigma_ms=rule.sigma_ms))
+        return RowValues(tables.shared(_official_alignment, side)[0])
+    return RowValues(clip_alignment(features.motion_beats, features.music_beats, sigma_ms=rule.sigma_ms))
 
 
 def _bas(tables: Tables) -> Estimate:
@@ -93,7 +93,7 @@ def _corrected(tables: Tables) -> Estimate:
     if found.excluded:
         count = f"{len(found.excluded)} of {len(tables.motion('prediction'))} rows"
         tables.note(f"{count} have no sure music beats or no motion beats and are left out of BAS")
-    tables.shared(clip_sources).mean(estimate, Column(found.clips), _BOUNDS)
+    tables.shared(clip_sources).mean(estimate, RowValues(found.clips), _BOUNDS)
     if np.isfinite(found.chance) and found.chance_deviation > _LEAST_DEVIATION:
         estimate.noise_floor = found.chance
         estimate.cautions.append(
@@ -108,7 +108,7 @@ def _corrected(tables: Tables) -> Estimate:
 def _official(tables: Tables) -> Estimate:
     prediction, estimate = tables.motion("prediction"), Estimate()
     values, stops = tables.shared(_official_alignment, "prediction")
-    tables.shared(clip_sources).mean(estimate, Column(values), _BOUNDS)
+    tables.shared(clip_sources).mean(estimate, RowValues(values), _BOUNDS)
     if stops:
         more = f" (and {len(stops) - 1} more)" if len(stops) > 1 else ""
         estimate.value, estimate.reason = None, f"upstream stops at {stops[0]}{more}"
@@ -158,7 +158,7 @@ def _one_way(tables: Tables, way: Way) -> Estimate:
         _nearness(own, other, rule.sigma_ms / 1000.0)
         for own, other in zip(*(sides if way == "music_to_motion" else sides[::-1]), strict=True)
     ]
-    tables.shared(clip_sources).mean(estimate, Column(np.array(near)), _BOUNDS)
+    tables.shared(clip_sources).mean(estimate, RowValues(np.array(near)), _BOUNDS)
     return estimate
 
 

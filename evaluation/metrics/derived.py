@@ -12,7 +12,7 @@ import numpy as np
 
 from evaluation.metrics.estimate import ClipSources, Estimate, Rows, RowStatistic, clip_sources, sized
 from evaluation.metrics.spec import Direction, MetricSpec, Side
-from evaluation.metrics.tables import Column, Tables
+from evaluation.metrics.tables import RowValues, Tables
 from evaluation.protocol import Protocol
 from evaluation.result import Metric
 from evaluation.stats.jackknife import BlockEstimate, leave_out
@@ -68,7 +68,7 @@ def _beyond_real(estimate: Estimate, direction: Direction) -> bool:
     )
 
 
-def column_of(spec: MetricSpec, tables: Tables, side: Side) -> Column | None:
+def column_of(spec: MetricSpec, tables: Tables, side: Side) -> RowValues | None:
     """The metric of single clips of one side; ``None`` where they have none.
 
     Raises:
@@ -81,7 +81,7 @@ def column_of(spec: MetricSpec, tables: Tables, side: Side) -> Column | None:
     scalars = tables.motion(side).scalars
     if spec.name not in scalars:
         raise ValueError(f"the features hold no column {spec.name}: they were measured without it")
-    return Column(scalars[spec.name])
+    return RowValues(scalars[spec.name])
 
 
 def estimate_of(spec: MetricSpec, tables: Tables) -> Estimate:
@@ -124,7 +124,7 @@ def mean_of_rows(spec: MetricSpec, tables: Tables) -> Estimate:
 
 
 def _ends_of_reference(
-    tables: Tables, column: Column, bounds: tuple[float, float]
+    tables: Tables, column: RowValues, bounds: tuple[float, float]
 ) -> tuple[float, float] | None:
     """The interval of the mean of the reference; nothing where it has too few songs."""
     units = tables.shared(clip_sources).reference

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.inputs.sources import rows_of_sources
-from evaluation.metrics.tables import Column, Tables
+from evaluation.metrics.tables import RowValues, Tables
 from evaluation.protocol import Protocol
-from evaluation.stats.estimate import noise_floor
+from evaluation.stats.estimate import estimate_noise_floor
 from evaluation.stats.intervals import Interval
 from evaluation.stats.jackknife import BLOCKS, Blocks, Design, Units, too_few
 from evaluation.stats.means import mean_interval, units_with_value
@@ -171,7 +171,7 @@ class ClipSources:
     def floor(self, estimate: Estimate, statistic: RowStatistic) -> None:
         """Give ``estimate`` the value of a statistic of reference rows between two parts of the reference."""
         try:
-            found = noise_floor(
+            found = estimate_noise_floor(
                 on_units(statistic, self.reference, self.reference),
                 np.arange(len(self.reference), dtype=np.float64),
                 len(self.prediction),
@@ -187,7 +187,7 @@ class ClipSources:
         if not found.size == len(self.prediction) == len(self.reference):
             estimate.cautions.append(f"the noise floor is that of two parts of {found.size} reference clips")
 
-    def mean(self, estimate: Estimate, column: Column, bounds: tuple[float, float]) -> None:
+    def mean(self, estimate: Estimate, column: RowValues, bounds: tuple[float, float]) -> None:
         """Give ``estimate`` the mean over the rows that have a value, with its interval within ``bounds``."""
         there = np.isfinite(column.values)
         estimate.n = int(there.sum())

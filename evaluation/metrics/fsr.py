@@ -9,7 +9,7 @@ from __future__ import annotations
 from evaluation.features.motion.feet import foot_sliding, lodge_skating
 from evaluation.inputs.pose_files import JointTrack
 from evaluation.metrics.spec import MetricSpec, Side
-from evaluation.metrics.tables import Column, Tables
+from evaluation.metrics.tables import RowValues, Tables
 
 __all__ = ["METRICS"]
 
@@ -25,13 +25,13 @@ def _published(clip: JointTrack, definition: str) -> float:
     return (left + right) / 2
 
 
-def _values(tables: Tables, side: Side) -> Column:
+def _values(tables: Tables, side: Side) -> RowValues:
     scalars = tables.motion(side).scalars
     if "fsr_left" in scalars:  # features files written before feet were averaged on reading
-        return Column((scalars["fsr_left"] + scalars["fsr_right"]) / 2)
+        return RowValues((scalars["fsr_left"] + scalars["fsr_right"]) / 2)
     if "fsr" not in scalars:
         raise ValueError("the features hold no column fsr: they were measured without it")
-    return Column(scalars["fsr"])
+    return RowValues(scalars["fsr"])
 
 
 METRICS = (

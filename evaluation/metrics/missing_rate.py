@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from evaluation.metrics.spec import MetricSpec, Side
-from evaluation.metrics.tables import Column, Tables
+from evaluation.metrics.tables import RowValues, Tables
 
 __all__ = ["METRICS"]
 
 
-def _values(tables: Tables, side: Side) -> Column:
-    return Column(tables.motion(side).scalars["missing_rate"])  # found with every body, whoever asks for it
+def _values(tables: Tables, side: Side) -> RowValues:
+    return RowValues(
+        tables.motion(side).scalars["missing_rate"]
+    )  # found with every body, whoever asks for it
 
 
 METRICS = (

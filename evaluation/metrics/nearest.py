@@ -14,7 +14,7 @@ from evaluation.metrics.distances import nearest_distance
 from evaluation.metrics.estimate import sized
 from evaluation.metrics.feature_space import joint_space
 from evaluation.metrics.spec import MetricSpec, Side
-from evaluation.metrics.tables import Column, Tables
+from evaluation.metrics.tables import RowValues, Tables
 
 __all__ = ["METRICS", "nearest_real"]
 
@@ -27,14 +27,14 @@ def nearest_real(tables: Tables) -> dict[str, npt.NDArray[np.float64]]:
         return {}
 
 
-def _values(tables: Tables, side: Side) -> Column:
+def _values(tables: Tables, side: Side) -> RowValues:
     if (reason := sized(tables).reason) is not None:
         raise ValueError(reason)
     prediction, real = tables.shared(joint_space)
     if side == "prediction":
-        return Column(nearest_distance(prediction, real))
+        return RowValues(nearest_distance(prediction, real))
     others = [nearest_distance(real[[row]], np.delete(real, row, axis=0))[0] for row in range(len(real))]
-    return Column(np.array(others, np.float64))
+    return RowValues(np.array(others, np.float64))
 
 
 METRICS = (

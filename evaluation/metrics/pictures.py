@@ -17,7 +17,7 @@ import numpy.typing as npt
 from evaluation.features.table import FeatureTable
 from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.spec import MetricSpec, Side
-from evaluation.metrics.tables import Column, Tables
+from evaluation.metrics.tables import RowValues, Tables
 
 __all__ = ["Reading", "completed", "mean_of_videos", "video_column"]
 
@@ -60,14 +60,14 @@ def completed(spec: MetricSpec) -> MetricSpec:
     )
 
 
-def video_column(tables: Tables, side: Side, reading: Reading) -> Column:
+def video_column(tables: Tables, side: Side, reading: Reading) -> RowValues:
     """The metric of every video of a side."""
     table = tables.videos.get(side)
     if table is None:
-        return Column(np.empty(0))
+        return RowValues(np.empty(0))
     pooled = tables.protocol.pairs is not None and tables.protocol.pairs.pooled
     weights = table.samples(reading.source).astype(np.float64) if pooled or reading.weighted else None
-    return Column(reading.convert(table.score(reading.source)), weights)
+    return RowValues(reading.convert(table.score(reading.source)), weights)
 
 
 def mean_of_videos(tables: Tables, reading: Reading) -> Estimate:
@@ -90,7 +90,7 @@ def mean_of_videos(tables: Tables, reading: Reading) -> Estimate:
     return estimate
 
 
-def _mean(column: Column, reading: Reading, tables: Tables, table: FeatureTable | None) -> Estimate:
+def _mean(column: RowValues, reading: Reading, tables: Tables, table: FeatureTable | None) -> Estimate:
     estimate = Estimate()
     if table is None:
         return estimate

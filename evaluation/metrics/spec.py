@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from evaluation.features.wanted import FrameByFrame
     from evaluation.inputs.pose_files import JointTrack
     from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic
-    from evaluation.metrics.tables import Column, Tables
+    from evaluation.metrics.tables import RowValues, Tables
     from evaluation.stats.jackknife import BlockEstimate
 
 __all__ = ["ARROWS", "Direction", "MetricSpec", "Need", "Side"]
@@ -109,7 +109,7 @@ class MetricSpec:
     per_video: Callable[[], FrameByFrame] | None = None
     absent: str = "no value"
     of_sets: Callable[[FeatureTable, FeatureTable], float] | None = None
-    values: Callable[[Tables, Side], Column] | None = None
+    values: Callable[[Tables, Side], RowValues] | None = None
     estimate: Callable[[Tables], Estimate] | None = None
     statistic: Callable[[Tables], RowStatistic] | None = None
     blocks: Callable[[Tables, ClipSources], BlockEstimate] | None = None

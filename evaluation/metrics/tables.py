@@ -15,7 +15,7 @@ import numpy.typing as npt
 from evaluation.features.table import FeatureTable, RunFeatures
 from evaluation.result import Side
 
-__all__ = ["Column", "Tables"]
+__all__ = ["RowValues", "Tables"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Column:
+class RowValues:
     """One metric of every row of a side.
 
     Attributes:
@@ -39,7 +39,7 @@ class Column:
         """The weighted mean over those of ``rows`` that have a value; NaN where none has.
 
         Example:
-            >>> Column(np.array([1.0, np.nan, 4.0]), np.array([2.0, 1.0, 1.0])).mean()
+            >>> RowValues(np.array([1.0, np.nan, 4.0]), np.array([2.0, 1.0, 1.0])).mean()
             2.0
         """
         values = self.values[rows]

@@ -9,7 +9,7 @@ from evaluation.metrics.spec import Direction
 from evaluation.result import Metric, Problem, Result
 from madata.errors import ConfigError
 
-__all__ = ["columns", "describe", "interval", "number", "side_by_side"]
+__all__ = ["columns", "interval", "number", "side_by_side", "text_of_result"]
 
 _WORDS: dict[Direction, str] = {"higher": "higher", "lower": "lower", "reference": "nearer", "none": "-"}
 
@@ -34,7 +34,7 @@ def interval(ends: tuple[float, float] | None) -> str:
     return "-" if ends is None else f"{number(ends[0])} .. {number(ends[1])}"
 
 
-def describe(result: Result) -> str:
+def text_of_result(result: Result) -> str:
     """Every metric with its interval, noise floor, reference value and n; then whatever speaks against it."""
     dataset = result.dataset
     head = (

@@ -12,7 +12,7 @@ import numpy as np
 
 from evaluation.stats.jackknife import Array
 
-__all__ = ["NoiseFloor", "noise_floor"]
+__all__ = ["NoiseFloor", "estimate_noise_floor"]
 
 Statistic = Callable[[Array, Array], float]
 
@@ -31,7 +31,7 @@ class NoiseFloor:
     size: int
 
 
-def noise_floor(
+def estimate_noise_floor(
     statistic: Statistic, reference: Array, size: int, rng: np.random.Generator, *, repeats: int = 20
 ) -> NoiseFloor:
     """Value of ``statistic`` between two disjoint random parts of the reference of ``size`` clips each.
@@ -45,7 +45,7 @@ def noise_floor(
     Example:
         >>> from evaluation.metrics.distances import frechet_distance
         >>> rng = np.random.default_rng(0)
-        >>> noise_floor(frechet_distance, rng.normal(size=(100, 3)), 80, rng).size
+        >>> estimate_noise_floor(frechet_distance, rng.normal(size=(100, 3)), 80, rng).size
         50
     """
     size = min(size, len(reference) // 2)

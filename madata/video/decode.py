@@ -25,7 +25,7 @@ from madata.video.deinterlace import deinterlaced
 from madata.video.geometry import Orientation, shown_size
 from madata.video.packets import read_packets
 from madata.video.pictures import Picture, PictureReader
-from madata.video.probe import declared_rate, describe, display_orientation
+from madata.video.probe import declared_rate, display_orientation, stream_info
 from madata.video.timeline import KeyFrame, Shown, StampRepair
 
 if TYPE_CHECKING:
@@ -227,7 +227,9 @@ class Decoder:
         last: Picture | None = None
         for picture in deinterlaced(self._reader.read(packets), self._tick):
             if last is None:
-                self._info = self._info or describe(self.path, self._container, self._stream, picture.image)
+                self._info = self._info or stream_info(
+                    self.path, self._container, self._stream, picture.image
+                )
             last = picture
             waiting.append(picture)
             for shown in repair.push(picture.stamp):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["declared_end_s", "declared_rate", "describe", "display_orientation", "probe"]
+__all__ = ["declared_end_s", "declared_rate", "display_orientation", "probe", "stream_info"]
 
 _PACKETS_TO_FIRST_FRAME = 300
 
@@ -38,7 +38,7 @@ def probe(path: Path) -> VideoInfo:
     with open_media(path) as container:
         stream = video_stream(container, path)
         stream.codec_context.thread_count = 1
-        return describe(path, container, stream, _first_picture(container, stream, path))
+        return stream_info(path, container, stream, _first_picture(container, stream, path))
 
 
 def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -> VideoFrame:
@@ -58,7 +58,7 @@ def _first_picture(container: InputContainer, stream: VideoStream, path: Path) -
     raise MediaError(f"{path}: no frame of its video can be decoded ({problem})", reason="unreadable")
 
 
-def describe(path: Path, container: InputContainer, stream: VideoStream, picture: VideoFrame) -> VideoInfo:
+def stream_info(path: Path, container: InputContainer, stream: VideoStream, picture: VideoFrame) -> VideoInfo:
     """Describe an open file, given the first picture of its video."""
     orientation = display_orientation(picture)
     tick = stream.time_base or Fraction(0)

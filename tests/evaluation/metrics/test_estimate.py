@@ -11,7 +11,7 @@ from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.measure import measure
 from evaluation.metrics.registry import own_metrics
 from evaluation.metrics.spec import MetricSpec
-from evaluation.metrics.tables import Column, Tables
+from evaluation.metrics.tables import RowValues, Tables
 from evaluation.protocol import load_protocol
 from tests.evaluation.dancers import dance
 
@@ -46,7 +46,7 @@ def singles(values, protocol=QUICK):
 
 
 def test_a_mean_ends_at_its_bounds_on_both_sides():
-    column = Column(np.array([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]))
+    column = RowValues(np.array([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]))
     wide, narrow, low = Estimate(), Estimate(), Estimate()
     singles(column.values).mean(wide, column, (-np.inf, np.inf))
     singles(column.values).mean(narrow, column, (0.2, 0.8))
@@ -66,7 +66,7 @@ def test_the_seed_decides_intervals_and_floors_of_sets(tables):
 
 
 def test_below_six_songs_there_is_no_interval_and_the_reason():
-    column = Column(np.linspace(0, 1, 10))
+    column = RowValues(np.linspace(0, 1, 10))
     few = ClipSources.of(
         [f"a_slice{row}" for row in range(5)] + [f"b{row}" for row in range(4)] + ["c"], ["x"], QUICK
     )
@@ -154,11 +154,11 @@ def test_a_clip_without_a_value_is_left_out_and_counted_and_upstream_prints_nan(
 
 
 def test_a_weighted_column_counts_what_has_a_value():
-    column = Column(np.array([1.0, np.nan, 4.0, 4.0]), np.array([2.0, 9.0, 1.0, 1.0]))
+    column = RowValues(np.array([1.0, np.nan, 4.0, 4.0]), np.array([2.0, 9.0, 1.0, 1.0]))
     assert column.mean() == 2.5
     assert column.mean(np.array([0, 0, 2])) == pytest.approx(8 / 5)
     assert np.isnan(column.mean(np.array([1])))
-    assert Column(column.values).mean() == 3.0
+    assert RowValues(column.values).mean() == 3.0
 
 
 def test_what_is_shared_is_computed_once_and_fails_every_time(tables):

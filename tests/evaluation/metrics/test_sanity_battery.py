@@ -14,7 +14,7 @@ from evaluation.features.motion.kinetic import log_energies
 from evaluation.features.motion.published import official_features
 from evaluation.metrics.distances import diversity, frechet_distance
 from evaluation.metrics.scaling import fit_scale, scale_officially
-from evaluation.stats.estimate import noise_floor
+from evaluation.stats.estimate import estimate_noise_floor
 from madata.files import read_npz
 from madata.skeletons import skeleton
 
@@ -66,7 +66,9 @@ def judge_of(clips: np.ndarray) -> Judge:
     floors = []
     for features in (kinetic, pose):
         scaled = fit_scale(features).apply(features)
-        floors.append(noise_floor(frechet_distance, scaled, len(clips), np.random.default_rng(0)).value)
+        floors.append(
+            estimate_noise_floor(frechet_distance, scaled, len(clips), np.random.default_rng(0)).value
+        )
     return Judge(clips, kinetic, pose, *floors, div_k=diversity(fit_scale(kinetic).apply(kinetic)))
 
 

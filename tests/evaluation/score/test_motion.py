@@ -16,7 +16,7 @@ from evaluation.features import music as beat_finder
 from evaluation.features.saved_reference import save_reference
 from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.registry import wanted_by
-from evaluation.metrics.tables import Column
+from evaluation.metrics.tables import RowValues
 from evaluation.options import Options
 from evaluation.problems import Refused
 from evaluation.protocol import load_protocol
@@ -305,8 +305,8 @@ def test_copies_of_a_clip_do_not_make_a_mean_surer(folders):
     names = [f"v{row}" for row in range(30)]
     single, copied = (ClipSources.of(ids, ids, CORRECTED) for ids in (names, np.repeat(names, 3).tolist()))
     drafts = Estimate(), Estimate()
-    single.mean(drafts[0], Column(values), (0.0, 1.0))
-    copied.mean(drafts[1], Column(np.repeat(values, 3)), (0.0, 1.0))
+    single.mean(drafts[0], RowValues(values), (0.0, 1.0))
+    copied.mean(drafts[1], RowValues(np.repeat(values, 3)), (0.0, 1.0))
     assert drafts[1].value == pytest.approx(drafts[0].value)
     assert drafts[1].ci95 == pytest.approx(drafts[0].ci95)
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from evaluation.metrics.distances import frechet_distance
-from evaluation.stats.estimate import noise_floor
+from evaluation.stats.estimate import estimate_noise_floor
 from evaluation.stats.ranks import holm
 
 
 def test_noise_floor_uses_the_same_number_of_clips():
     reference = np.random.default_rng(0).normal(size=(200, 6))
-    small = noise_floor(frechet_distance, reference, 20, np.random.default_rng(0))
-    large = noise_floor(frechet_distance, reference, 500, np.random.default_rng(0))
+    small = estimate_noise_floor(frechet_distance, reference, 20, np.random.default_rng(0))
+    large = estimate_noise_floor(frechet_distance, reference, 500, np.random.default_rng(0))
     assert (small.size, large.size) == (20, 100)
     assert small.value > 2 * large.value > 0 and large.deviation > 0
 
@@ -24,4 +24,4 @@ def test_holm_by_hand():
 
 def test_a_reference_of_three_clips_has_no_floor():
     with pytest.raises(ValueError, match="four reference"):
-        noise_floor(frechet_distance, np.zeros((3, 2)), 5, np.random.default_rng(0))
+        estimate_noise_floor(frechet_distance, np.zeros((3, 2)), 5, np.random.default_rng(0))
