@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from madata.errors import MadanceError
 
-__all__ = ["Outcome", "run"]
+__all__ = ["SILENT", "Outcome", "Watch", "run"]
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -39,6 +39,25 @@ class Outcome(Generic[Item, Value]):
     value: Value | None = None
     error: str | None = None
     fatal: bool = False
+
+
+class Watch:
+    """Told how far a long run is; this one keeps it to itself."""
+
+    def files(self, what: str, done: int, total: int) -> None:
+        """How many of the files found are hashed, probed, ...: ``what``."""
+
+    def start(self, seconds: float) -> None:
+        """There are so many seconds of video to do, as far as files declare them."""
+
+    def advance(self, seconds: float) -> None:
+        """So many more of them are done."""
+
+    def say(self, line: str) -> None:
+        """A line about something that is finished."""
+
+
+SILENT = Watch()
 
 
 @dataclass

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +22,10 @@ from madata.commands.options import (
     set_option,
     weights_option,
 )
+from madata.commands.progress import Progress
+
+if TYPE_CHECKING:
+    from madata.curate.settings import CurationConfig
 
 __all__ = ["curate", "show_summary"]
 
@@ -70,7 +73,6 @@ def curate(
     """
     from dataclasses import asdict
 
-    from madata.config import to_toml
     from madata.curate import curate as run_curation
     from madata.curate.settings import load_config
     from madata.devices import resolve_device
@@ -78,10 +80,9 @@ def curate(
     changes = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
     settings = load_config(config, changes, preset=preset)
     if dry_run:
-        _dry_run(videos, out, limit, to_toml(settings))
+        _dry_run(videos, out, limit, jobs, settings)
         return
-    progress = Progress(quiet=is_quiet())
-    try:
+    with Progress(quiet=is_quiet()) as progress:
         summary = run_curation(
             videos,
             out,
@@ -90,12 +91,8 @@ def curate(
             limit=limit,
             weights=weights,
             device=resolve_device(device),
-            on_start=progress.start,
-            on_progress=progress.advance,
-            on_source=progress.say,
+            watch=progress,
         )
-    finally:
-        progress.close()
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
     else:
@@ -103,65 +100,34 @@ def curate(
     ctx.exit(1 if summary.failed else 0)
 
 
-class Progress:
-    """Seconds of video as a bar where stderr is a terminal, and a line for each source; nothing with ``--quiet``."""
+def _dry_run(
+    videos: tuple[Path, ...], out: Path, limit: int | None, jobs: int, settings: CurationConfig
+) -> None:
+    from madata.config import to_toml
+    from madata.curate.sources import collect, probe_all
+    from madata.errors import MediaError
 
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
-        self._bar: Any = None
-
-    def start(self, seconds: float) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(
-            total=round(seconds, 1),
-            unit="s",
-            desc="video",
-            disable=True if self._quiet else None,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}, {rate_fmt}]",
-        )
-
-    def advance(self, seconds: float) -> None:
-        if self._bar is not None:
-            self._bar.update(seconds)
-
-    def say(self, line: str) -> None:
-        if not self._quiet:
-            self._bar.write(line, file=sys.stderr)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _dry_run(videos: tuple[Path, ...], out: Path, limit: int | None, settings: str) -> None:
-    from madata.curate.sources import collect
-
-    found = collect(videos, out=out)
-    for source in found.sources[:limit]:
+    with Progress(quiet=is_quiet()) as progress:
+        found = collect(videos, out=out, jobs=jobs, watch=progress)
+        sources = found.sources[:limit]
+        described = probe_all(sources, jobs=jobs, watch=progress)
+    paths = {source.source_id: source.path for source in sources}
+    for source in sources:
         click.echo(f"{source.source_id}  {found.names[source.source_id]!r}")
     for name, source_id in found.duplicates:
         click.echo(f"duplicate of {source_id}: {name!r}")
+    for name, why in found.ignored:
+        click.echo(f"ignored: {name!r}: {why}")
     for name, _, message in found.unusable:
         click.echo(f"cannot be used: {name!r}: {message}")
-    for name in found.ignored:
-        click.echo(f"ignored, no media by its name: {name!r}")
-    seconds = [_declared_s(source.path) for source in found.sources[:limit]]
-    known = [one for one in seconds if one is not None]
-    click.echo(
-        f"{len(seconds)} sources, {sum(known) / 60:.1f} min of video; {len(seconds) - len(known)} cannot be read"
-    )
-    click.echo(f"\n{settings}", nl=False)
-
-
-def _declared_s(path: Path) -> float | None:
-    from madata.errors import MediaError
-    from madata.video import probe
-
-    try:
-        return probe(path).duration_s or 0.0
-    except MediaError:
-        return None
+    for source_id, info in described.items():
+        if isinstance(info, MediaError):
+            message = str(info).removeprefix(f"{paths[source_id]}: ")
+            click.echo(f"cannot be used: {found.names[source_id]!r}: {message}")
+    seconds = [info.duration_s or 0.0 for info in described.values() if not isinstance(info, MediaError)]
+    unusable = len(described) - len(seconds) + len(found.unusable)
+    click.echo(f"{len(seconds)} sources, {sum(seconds) / 60:.1f} min of video; {unusable} cannot be used")
+    click.echo(f"\n{to_toml(settings)}", nl=False)
 
 
 def show_summary(summary: dict[str, Any], out: Path) -> None:
@@ -176,5 +142,5 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
     for problem in summary["problems"]:
         click.echo(f"  problem  {problem['file']!r}: {problem['message']}")
     if summary["ignored"]:
-        click.echo(f"  ignored {summary['ignored']} files that are no media by their names")
+        click.echo(f"  ignored {summary['ignored']} files: summary.json and --json name them")
     click.echo(f"report: {out / 'report.html'}")

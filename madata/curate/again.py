@@ -25,7 +25,7 @@ from madata.curate.sources import Collection
 from madata.engine import run
 from madata.errors import ConfigError, MadanceError
 from madata.files import hold_folder, remove_leftovers, write_text
-from madata.manifest import read_table
+from madata.manifest import PROVENANCE_COLUMNS, read_table
 from madata.types import Source
 
 __all__ = ["decide_again"]
@@ -107,6 +107,7 @@ def _sources(folder: Path) -> tuple[Collection, list[Source]]:
     sources: list[Source] = []
     duplicates: list[tuple[str, str]] = []
     unusable: list[tuple[str, str, str]] = []
+    provenance: dict[str, dict[str, Any]] = {}
     for row in read_table(folder / "sources.parquet").to_dict("records"):
         if row["source_id"] is None or row["source_id"] != row["source_id"]:
             unusable.append((row["file"], row["reason"], row["message"]))
@@ -116,7 +117,10 @@ def _sources(folder: Path) -> tuple[Collection, list[Source]]:
             names[row["source_id"]] = row["file"]
             path = source_path(folder, row["source_id"]) or Path(row["file"])
             sources.append(Source(row["source_id"], path, row["sha256"]))
-    return Collection(tuple(sources), names, tuple(duplicates), (), tuple(unusable)), sources
+            provenance[row["source_id"]] = {
+                name: row[name] for name in PROVENANCE_COLUMNS if name in row and row[name] == row[name]
+            }
+    return Collection(tuple(sources), names, tuple(duplicates), (), tuple(unusable), provenance), sources
 
 
 def _decide_source(

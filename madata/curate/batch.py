@@ -7,7 +7,7 @@ processes, nor the order in which they finish, nor a kill in between changes a b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,8 +21,8 @@ from madata.curate.journal import Entry, Journal
 from madata.curate.report import write_report
 from madata.curate.settings import CurationConfig, load_config
 from madata.curate.source import curate_source
-from madata.curate.sources import Collection, collect
-from madata.engine import run
+from madata.curate.sources import Collection, collect, probe_all
+from madata.engine import SILENT, Watch, run
 from madata.errors import MadanceError, MediaError
 from madata.files import hold_folder, remove_leftovers, write_json, write_text
 from madata.manifest import (
@@ -57,7 +57,7 @@ class CurationSummary:
     failed: int
     duplicates: int
     ignored: int
-    ignored_files: tuple[str, ...]
+    ignored_files: tuple[dict[str, str], ...]
     stages: tuple[dict[str, Any], ...]
     problems: tuple[dict[str, str], ...]
     settings: str
@@ -72,9 +72,7 @@ def curate(
     limit: int | None = None,
     weights: Path | None = None,
     device: str = "cpu",
-    on_start: Callable[[float], None] = lambda seconds: None,
-    on_progress: Callable[[float], None] = lambda seconds: None,
-    on_source: Callable[[str], None] = lambda line: None,
+    watch: Watch = SILENT,
 ) -> CurationSummary:
     """Curate every video of ``paths`` into the data set folder ``out``; finished work is never done twice.
 
@@ -82,17 +80,16 @@ def curate(
         jobs: worker processes.
         limit: take only the first sources.
         weights: folder of model weights, searched first.
-        on_start: receives the seconds of video there are to do, where the files declare them.
-        on_progress: receives seconds of video as they are decoded.
-        on_source: receives a line about each source as it is finished.
+        watch: is told how far it is: files, seconds of video as they are decoded, a line for each source.
 
     Raises:
         MadanceError: nothing to do, other settings than those ``out`` was made with, a full disk, missing weights.
     """
     with hold_folder(out):
         remove_leftovers(out)
-        _settle_settings(out, config)
-        found = collect(paths, out=out)
+        _refuse_other_settings(out, config)
+        found = collect(paths, out=out, jobs=jobs, watch=watch)
+        write_text(out / "settings.toml", to_toml(config))
         sources = found.sources[:limit]
         journal = Journal(out / "journal", config.hash)
         entries = {source.source_id: journal.read(source.source_id) for source in sources}
@@ -101,15 +98,16 @@ def curate(
             for source in sources
             if (entry := entries[source.source_id]) is None or entry.state != "done"
         ]
-        on_start(sum(_declared_seconds(source) for source in pending))
+        described = probe_all(pending, jobs=jobs, watch=watch).values()
+        watch.start(sum(info.duration_s or 0.0 for info in described if not isinstance(info, MediaError)))
         work = partial(curate_source, out=out, config=config, weights=weights, device=device)
-        for outcome in run(work, pending, jobs=jobs, on_progress=on_progress):
+        for outcome in run(work, pending, jobs=jobs, on_progress=watch.advance):
             if outcome.fatal:
                 raise MadanceError(outcome.error or "a worker failed")
             entry = outcome.value or _crashed(outcome.item, outcome.error or "no result")
             entries[outcome.item.source_id] = entry
             done = sum(one is not None for one in entries.values())
-            on_source(f"{done}/{len(sources)}  {found.names[outcome.item.source_id]!r}: {_outcome(entry)}")
+            watch.say(f"{done}/{len(sources)}  {found.names[outcome.item.source_id]!r}: {_outcome(entry)}")
         finished = [(source, entry) for source in sources if (entry := entries[source.source_id]) is not None]
         return publish(out, finished, found, config)
 
@@ -121,22 +119,11 @@ def _outcome(entry: Entry) -> str:
     return f"{len(entry.clips)} clips, {len(entry.dropped)} dropped{problem}"
 
 
-def _settle_settings(out: Path, config: CurationConfig) -> None:
+def _refuse_other_settings(out: Path, config: CurationConfig) -> None:
     """A folder is made under one set of settings: mixing two would make its numbers mean nothing."""
     path = out / "settings.toml"
-    if not path.exists():
-        write_text(path, to_toml(config))
-        return
-    refuse_differences(out, load_config(path).model_dump(mode="json"), config.model_dump(mode="json"))
-
-
-def _declared_seconds(source: Source) -> float:
-    from madata.video import probe
-
-    try:
-        return probe(source.path).duration_s or 0.0
-    except MediaError:
-        return 0.0
+    if path.exists():
+        refuse_differences(out, load_config(path).model_dump(mode="json"), config.model_dump(mode="json"))
 
 
 def _crashed(source: Source, message: str) -> Entry:
@@ -151,6 +138,7 @@ def publish(
     source_rows = [
         {
             **entry.source,
+            **found.provenance.get(source.source_id, {}),
             "source_id": source.source_id,
             "file": found.names[source.source_id],
             "sha256": source.sha256,
@@ -217,7 +205,7 @@ def _summarise(
         failed=sum(row["status"] not in ("done", "duplicate") for row in sources),
         duplicates=len(found.duplicates),
         ignored=len(found.ignored),
-        ignored_files=found.ignored,
+        ignored_files=tuple({"file": name, "why": why} for name, why in found.ignored),
         stages=tuple(
             {"stage": stage, "reason": reason, "count": count} for (stage, reason), count in in_order
         ),

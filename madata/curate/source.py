@@ -107,7 +107,8 @@ def _analyse(
             write_pieces(out, source, stretches)
             decoded = decoder.report
     except MediaError as error:
-        return Entry("done", {"status": "failed", "reason": error.reason, "message": str(error), "clips": 0})
+        message = _without(source.path, error)
+        return Entry("done", {"status": "failed", "reason": error.reason, "message": message, "clips": 0})
     row = {
         **_source_row(info, decoded),
         "duration_s": round(end_s - info.start_s, 6),
@@ -126,6 +127,11 @@ def _analyse(
     ]
     transitions = [span_row(span) for span in observer.transitions]
     return Entry("analysed", row, decisions.clips, decisions.dropped, shots, transitions)
+
+
+def _without(path: Path, error: Exception) -> str:
+    """What an error says, without the place of the file on this machine: the row names the file."""
+    return str(error).removeprefix(f"{path}: ")
 
 
 @functools.cache
@@ -212,7 +218,7 @@ def cut_clips(source: Source, entry: Entry, *, out: Path, config: CurationConfig
     try:
         results = cut(source.path, requests, encode_settings(config))
     except MediaError as error:
-        failures = {row["clip_id"]: (error.reason, str(error)) for row in missing}
+        failures = {row["clip_id"]: (error.reason, _without(source.path, error)) for row in missing}
     else:
         failures = {
             row["clip_id"]: (result.reason, result.error or "")

@@ -1,22 +1,26 @@
-"""Find the files to curate and give each an id made of its name and its content."""
+"""The sources of a run: each distinct content once, under an id made of its name and its content."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from madata.cache import remembered_sha256
-from madata.errors import MadanceError
-from madata.formats import files_in, is_a, stem_of
-from madata.types import Source
+from madata.curate.find import crawl_files, printable
+from madata.curate.provenance import read_notes
+from madata.engine import SILENT, Watch
+from madata.errors import MadanceError, MediaError
+from madata.formats import stem_of
+from madata.types import Source, VideoInfo
 
-__all__ = ["Collection", "collect", "printable"]
+__all__ = ["Collection", "collect", "probe_all"]
 
-_UNFINISHED = (".part", ".ytdl", ".crdownload", ".download", ".aria2", ".partial", ".!qb", ".temp")
-"""What downloaders append to the names of files they have not finished."""
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -27,78 +31,102 @@ class Collection:
         sources: one for each distinct content, in path order.
         names: the file name shown for each source id.
         duplicates: (name, source id of the file it repeats).
-        ignored: names of files that are no media by their suffix.
-        unusable: (name, reason, message) of files that cannot be read, and of downloads that were not finished.
+        ignored: (name, why) of files that are no sources.
+        unusable: (name, reason, message) of files and folders that cannot be read, and of unfinished downloads.
+        provenance: what downloaders' notes say about a source, by its id: columns of
+            :data:`madata.manifest.PROVENANCE_COLUMNS`.
     """
 
     sources: tuple[Source, ...]
     names: dict[str, str]
     duplicates: tuple[tuple[str, str], ...]
-    ignored: tuple[str, ...]
+    ignored: tuple[tuple[str, str], ...]
     unusable: tuple[tuple[str, str, str], ...] = ()
+    provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-def printable(name: str | Path) -> str:
-    r"""A file name as text that any table can hold: undecodable bytes become ``\xNN``."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def collect(paths: Sequence[Path], *, out: Path) -> Collection:
-    """Files given, and media files in folders given (recursively; hidden ones are passed over).
-
-    Audio files count as media, so that they are named as having no picture and are not lost in silence.
+def collect(
+    paths: Sequence[Path],
+    *,
+    out: Path,
+    jobs: int = 1,
+    watch: Watch = SILENT,
+) -> Collection:
+    """Find the files (:mod:`madata.curate.find`), hash them, and read the notes of downloaders.
 
     Args:
         out: the output folder; what lies in it is never a source.
+        jobs: files read at a time.
 
     Raises:
         MadanceError: a path does not exist, or nothing was found.
     """
-    files, others = _files(paths, out)
-    unusable = [
-        (name, "unfinished", "a download that was not finished") for name in others if _unfinished(name)
-    ]
-    ignored = [name for name in others if not _unfinished(name)]
-    if not files and not unusable:
+    found = crawl_files(paths, outside=out)
+    if not found.files and not found.unusable:
         raise MadanceError(f"no video in {', '.join(printable(path) for path in paths) or 'nothing'}")
+    about, silent = read_notes(found.notes, found.files)
     sources: dict[str, Source] = {}
     names: dict[str, str] = {}
+    provenance: dict[str, Mapping[str, Any]] = {}
     duplicates = []
-    for path, name in files:
-        try:
-            digest = remembered_sha256(path)
-        except OSError as error:
-            unusable.append((name, "unreadable", f"{name}: {error.strerror}"))
+    for path, digest in _in_parallel(_digest, found.files, jobs, watch, "hashing"):
+        name = found.files[path]
+        if isinstance(digest, OSError):
+            found.unreadable(name, digest)
             continue
         if digest in sources:
-            duplicates.append((name, sources[digest].source_id))
-            continue
-        source = Source(f"{_slug(stem_of(path))}-{digest[:10]}", path, digest)
-        sources[digest] = source
-        names[source.source_id] = name
-    return Collection(tuple(sources.values()), names, tuple(duplicates), tuple(ignored), tuple(unusable))
-
-
-def _files(paths: Iterable[Path], out: Path) -> tuple[list[tuple[Path, str]], list[str]]:
-    files: dict[Path, str] = {}
-    ignored: list[str] = []
-    for path in paths:
-        if path.is_dir():
-            for file in files_in(path, outside=out):
-                relative = file.relative_to(path)
-                if is_a(file, "video", "sound"):
-                    files.setdefault(file.resolve(), printable(relative))
-                else:
-                    ignored.append(printable(relative))
-        elif path.is_file():
-            files.setdefault(path.resolve(), printable(path.name))
+            source_id = sources[digest].source_id
+            duplicates.append((name, source_id))
         else:
-            raise MadanceError(f"{printable(path)}: no such file or folder")
-    return list(files.items()), ignored
+            source_id = f"{_slug(stem_of(path))}-{digest[:10]}"
+            sources[digest] = Source(source_id, path, digest)
+            names[source_id] = name
+        if path in about:
+            provenance.setdefault(source_id, about[path])
+    return Collection(
+        tuple(sources.values()),
+        names,
+        tuple(duplicates),
+        tuple(sorted([*found.ignored, *silent])),
+        tuple(found.unusable),
+        provenance,
+    )
 
 
-def _unfinished(name: str) -> bool:
-    return name.lower().endswith(_UNFINISHED)
+def probe_all(
+    sources: Iterable[Source], *, jobs: int = 1, watch: Watch = SILENT
+) -> dict[str, VideoInfo | MediaError]:
+    """What each source declares about itself, or why it cannot be opened, by source id."""
+    return {
+        source.source_id: info for source, info in _in_parallel(_describe, sources, jobs, watch, "probing")
+    }
+
+
+def _digest(path: Path) -> str | OSError:
+    try:
+        return remembered_sha256(path)
+    except OSError as error:
+        return error
+
+
+def _describe(source: Source) -> VideoInfo | MediaError:
+    from madata.video import probe
+
+    try:
+        return probe(source.path)
+    except MediaError as error:
+        return error
+
+
+def _in_parallel(
+    function: Callable[[Item], Value], items: Iterable[Item], jobs: int, watch: Watch, what: str
+) -> Iterator[tuple[Item, Value]]:
+    """Threads do: reading, hashing and decoding give way to one another."""
+    every = list(items)
+    with ThreadPoolExecutor(jobs) as pool:
+        for done, pair in enumerate(zip(every, pool.map(function, every), strict=True), start=1):
+            watch.files(what, done, len(every))
+            yield pair
 
 
 def _slug(stem: str) -> str:

@@ -2,8 +2,9 @@ import os
 
 import pytest
 
-from madata.curate.sources import collect
-from madata.errors import MadanceError
+from madata.curate.sources import collect, probe_all
+from madata.engine import Watch
+from madata.errors import MadanceError, MediaError
 
 
 def put(folder, name, content=b"x"):
@@ -43,12 +44,13 @@ def test_any_name_gives_a_safe_id_and_a_printable_name(tmp_path, name):
 def test_what_is_passed_over_is_said(tmp_path):
     folder = tmp_path / "in"
     put(folder, "a.mp4")
-    put(folder, "a.info.json")
+    put(folder, "a.info.json", b'{"title": "t"}')
     put(folder, ".hidden.mp4")
     put(folder, "out/clips/b.mp4", b"clip")
     found = collected(folder, tmp_path, out=folder / "out")
     assert [source.path.name for source in found.sources] == ["a.mp4"]
-    assert found.ignored == ("a.info.json",)
+    assert found.ignored == ((".hidden.mp4", "hidden"),)
+    assert found.provenance == {found.sources[0].source_id: {"title": "t"}}
 
 
 def test_nothing_to_do_is_an_error(tmp_path):
@@ -80,3 +82,19 @@ def test_downloads_that_were_not_finished_and_files_that_cannot_be_read_are_name
         ("c.mp4.part", "unfinished"),
         ("b.mp4", "unreadable"),
     ]
+
+
+def test_hashing_and_probing_say_how_far_they_are(tmp_path):
+    folder = tmp_path / "in"
+    for number in range(5):
+        put(folder, f"{number}.mp4", f"no video {number}".encode())
+    said = []
+
+    class Listener(Watch):
+        def files(self, what, done, total):
+            said.append((what, done, total))
+
+    found = collect([folder], out=tmp_path / "out", jobs=3, watch=Listener())
+    described = probe_all(found.sources, jobs=3, watch=Listener())
+    assert said == [(what, done, 5) for what in ("hashing", "probing") for done in (1, 2, 3, 4, 5)]
+    assert all(isinstance(info, MediaError) for info in described.values())
