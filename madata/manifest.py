@@ -13,7 +13,7 @@ Columns that are about where a source comes from are null where nothing says it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,6 +38,7 @@ __all__ = [
     "Column",
     "clip_columns",
     "dropped_columns",
+    "read_columns",
     "read_table",
     "span_columns",
     "span_row",
@@ -284,4 +285,24 @@ def read_table(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise MadanceError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
+        raise MadanceError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> pa.Table:
+    """Read some columns of a table of this module; of ``optional`` those that are there.
+
+    Raises:
+        MadanceError: the file is absent, is no Parquet file, or lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        there = set(pq.read_schema(path).names)
+        if absent := [name for name in needed if name not in there]:
+            raise MadanceError(f"{path}: has no column {absent[0]}; it is no table of this version")
+        return pq.read_table(path, columns=[name for name in (*needed, *optional) if name in there])
+    except FileNotFoundError:
+        raise MadanceError(f"{path}: no such file") from None
+    except (OSError, pa.ArrowException) as error:
         raise MadanceError(f"{path}: not a readable Parquet file ({error})") from error

@@ -94,7 +94,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Clip:
-    """One clip of the data set. Times are seconds of the source; ``num_frames`` counts frames of the clip."""
+    """One clip of the data set.
+
+    Attributes:
+        start_s, end_s: seconds of the source.
+        fps, num_frames, duration_s, size: of the clip itself; ``size`` is (width, height) px.
+        genre: ``None`` where nobody has said it.
+        path: the video; ``None`` where the data set comes without media.
+        keypoints, music: files of what was measured, ``None`` where nothing was.
+        sha256: of the video.
+    """
 
     clip_id: str
     source_id: str
@@ -102,11 +111,16 @@ class Clip:
     end_s: float
     fps: float
     num_frames: int
+    duration_s: float
     size: tuple[int, int]
     split: str
     subset: str
     genre: str | None = None
+    has_sound: bool = False
     path: Path | None = None
+    keypoints: Path | None = None
+    music: Path | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

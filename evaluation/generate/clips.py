@@ -21,9 +21,11 @@ from evaluation.inputs.discovery import clip_files
 from evaluation.inputs.names import clip_name, match_music
 from evaluation.inputs.splits import OfficialSplit, is_official, official_split
 from evaluation.systems import RealClip, Task
+from madata.dataset import ClipTable
 from madata.errors import MadanceError, MediaError
 from madata.files import sha256_bytes, sha256_file
 from madata.formats import Kind, kind_of, stem_of, suffix_of
+from madata.types import Clip
 
 __all__ = ["SPLITS", "ClipSet", "DataClip", "lacking", "read_clips"]
 
@@ -136,19 +138,17 @@ def _in_short(lacks: Mapping[str, str]) -> str:
 
 
 def _of_manifest(folder: Path, split: str | None) -> ClipSet:
-    from madata.manifest import read_table
-
-    rows = read_table(folder / "clips.parquet").to_dict("records")
     chosen = split or "test"
-    if not any(row["split"] == chosen for row in rows):
-        there = ", ".join(sorted({row["split"] for row in rows})) or "no clip at all"
-        raise MadanceError(f"{folder}: has no clip in the split {chosen!r}; there is {there}")
-    clips = [
-        (row["split"], _row_clip(row, folder)) for row in sorted(rows, key=lambda row: str(row["clip_id"]))
-    ]
-    own = tuple(clip for name, clip in clips if name == chosen)
-    others = tuple(clip for name, clip in clips if name != chosen)
-    return _clip_set(folder, chosen, own, others, sha256_file(folder / "clips.parquet"))
+    own: list[DataClip] = []
+    others: list[DataClip] = []
+    there = set()
+    for clip in ClipTable.read(folder):
+        there.add(clip.split)
+        (own if clip.split == chosen else others).append(_table_clip(clip))
+    if not own:
+        known = ", ".join(sorted(there)) or "no clip at all"
+        raise MadanceError(f"{folder}: has no clip in the split {chosen!r}; there is {known}")
+    return _clip_set(folder, chosen, tuple(own), tuple(others), sha256_file(folder / "clips.parquet"))
 
 
 def _clip_set(
@@ -159,18 +159,16 @@ def _clip_set(
     return ClipSet(name, split, own, others, identity={"data": data})
 
 
-def _row_clip(row: Mapping[Any, Any], folder: Path) -> DataClip:
-    video, points = folder / str(row["path"]), row.get("keypoints")
-    fps, frames = float(row["fps"]), int(row["num_frames"])
+def _table_clip(clip: Clip) -> DataClip:
     return DataClip(
-        clip_id=str(row["clip_id"]),
-        source_id=str(row["source_id"]),
-        duration_s=frames / fps,
-        fps=fps,
-        size=(int(row["width"]), int(row["height"])),
-        video=video,
-        music=video if row["has_audio"] else None,
-        pose=folder / points if isinstance(points, str) else None,
+        clip_id=clip.clip_id,
+        source_id=clip.source_id,
+        duration_s=clip.num_frames / clip.fps,
+        fps=clip.fps,
+        size=clip.size,
+        video=clip.path,
+        music=clip.path if clip.has_sound else None,
+        pose=clip.keypoints,
     )
 
 

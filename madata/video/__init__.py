@@ -4,6 +4,7 @@ from madata.video.audio import Sound, SoundTrack, read_audio
 from madata.video.cut import ClipSound, CutRequest, CutResult, cut
 from madata.video.decode import Decoder, DecodeReport, Frame
 from madata.video.encode import EncodeSettings
+from madata.video.frames import read_frames
 from madata.video.probe import probe
 from madata.video.thumbnails import encode_jpeg, encode_png
 from madata.video.write import write_video
@@ -23,5 +24,6 @@ __all__ = [
     "encode_png",
     "probe",
     "read_audio",
+    "read_frames",
     "write_video",
 ]

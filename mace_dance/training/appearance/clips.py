@@ -17,16 +17,16 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mace_dance.training.appearance.settings import AppearanceTraining
+from madata.dataset import ClipTable
 from madata.errors import ConfigError, MadanceError, MediaError
+from madata.video.frames import HELD_FRAMES
 
 __all__ = ["DroppedSample", "TrainingClip", "TrainingWindow", "find_training_clips", "training_windows"]
 
 _COLUMNS = ("video", "prompt", "animate_pose_video", "animate_face_video")
 _VIDEO, _POSE, _FACE = "video.mp4", "pose_video.mp4", "face_video.mp4"
-_HELD_FRAMES = 1
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def training_windows(
     drops: list[DroppedSample] = []
     for clip in clips:
         held = int(clip.duration_s * fps + 1e-6)
-        count = max(held // frames, int(held >= frames - _HELD_FRAMES))
+        count = max(held // frames, int(held >= frames - HELD_FRAMES))
         if not count:
             drops.append(
                 DroppedSample(
@@ -120,24 +120,18 @@ def training_windows(
 
 
 def _ma_data(folder: Path, settings: AppearanceTraining) -> tuple[list[TrainingClip], list[DroppedSample]]:
-    from madata.manifest import read_table
-
     clips: list[TrainingClip] = []
     drops: list[DroppedSample] = []
-    rows: list[dict[Any, Any]] = read_table(folder / "clips.parquet").to_dict("records")
-    for row in sorted(rows, key=lambda row: str(row["clip_id"])):
-        if row["split"] != settings.data.split:
+    for clip in ClipTable.read(folder).of_split(settings.data.split):
+        files = {"video": clip.path, "keypoints": clip.keypoints}
+        absent = next((what for what, path in files.items() if path is None or not path.is_file()), None)
+        if clip.path is None or absent is not None:
+            message = f"{files[absent or 'video'] or clip.clip_id}: the data set does not hold its {absent}"
+            drops.append(DroppedSample(clip.clip_id, "missing", message))
             continue
-        name, video = str(row["clip_id"]), folder / str(row["path"])
-        keypoints = folder / str(row["keypoints"])
-        absent = next((path for path in (video, keypoints) if not path.is_file()), None)
-        if absent is not None:
-            drops.append(DroppedSample(name, "missing", f"{absent}: the table names it and it is not there"))
-            continue
-        digest = row["sha256"] if isinstance(row["sha256"], str) else None
-        duration_s = float(row["duration_s"])
+        prompt, seconds = settings.data.prompt, clip.duration_s
         clips.append(
-            TrainingClip(name, video, keypoints, None, None, settings.data.prompt, duration_s, digest)
+            TrainingClip(clip.clip_id, clip.path, clip.keypoints, None, None, prompt, seconds, clip.sha256)
         )
     return clips, drops
 

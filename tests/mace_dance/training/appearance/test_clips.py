@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from mace_dance.training.appearance.clips import find_training_clips, training_windows
-from mace_dance.training.appearance.footage import read_footage, read_frames
+from mace_dance.training.appearance.footage import read_footage
 from mace_dance.training.appearance.settings import training_settings
 from madata.errors import ConfigError, MediaError
 from madata.files import read_npz, write_npz
-from tests.mace_dance.training.appearance.footage_made import SIZE, TINY, ma_data, release, video
+from tests.mace_dance.training.appearance.footage_made import TINY, ma_data, release
 
 
 def settings(*overrides, **flags):
@@ -71,32 +71,6 @@ def test_windows_follow_each_other_and_short_clips_are_named(tmp_path):
     assert [window.name for window in windows] == ["clip-0", "clip-1"]
     windows, _ = training_windows(clips, settings(layout="diffsynth"))
     assert [window.name for window in windows] == ["clip-0"]
-
-
-def grey(frames):
-    """Number of the source frame that each frame shows, from the grey of its square."""
-    return [round((np.median(frame[frame > 90]) - 120) / 3) for frame in frames]
-
-
-def test_frames_are_taken_by_time(tmp_path):
-    path = video(tmp_path / "v.mp4", 30)
-    own = settings(f"data.width={SIZE[0]}", f"data.height={SIZE[1]}")
-    assert grey(read_frames(path, 0, 9, own.data)) == [0, 2, 4, 6, 8, 10, 12, 14, 16]
-    assert grey(read_frames(path, 3, 4, own.data)) == [6, 8, 10, 12]
-    fast = own.data.model_copy(update={"fps": 60.0})
-    assert grey(read_frames(path, 0, 6, fast)) == [0, 0, 1, 1, 2, 2]
-    assert grey(read_frames(path, 12, 4, own.data)) == [24, 26, 28, 28]
-    with pytest.raises(MediaError, match=r"lasts 1\.00 s, 1\.13 s are needed"):
-        read_frames(path, 12, 5, own.data)
-
-
-def test_crop_fills_and_pad_keeps(tmp_path):
-    path = video(tmp_path / "v.mp4", 2)
-    wide = ("data.width=96", "data.height=64")
-    assert (read_frames(path, 0, 1, settings(*wide).data)[0][:, 0] > 20).all()
-    padded = read_frames(path, 0, 1, settings(*wide, "data.fit=pad").data)[0]
-    assert not padded[:, :24].any()
-    assert (padded[:, 26:70] > 20).all()
 
 
 def test_poses_lie_where_the_person_is(tmp_path):
