@@ -20,6 +20,7 @@ from madata.commands.options import (
     out_option,
     seed_option,
     set_option,
+    shard_option,
     size_option,
 )
 
@@ -52,7 +53,7 @@ __all__ = ["generate"]
     "--split", help="A split: its name, or aist++:crossmodal-test [default: test where there are splits]."
 )
 @limit_option("A split: only the first clips.")
-@click.option("--shard", metavar="I/N", help="A split: only every N-th clip, from the I-th.")
+@shard_option("A split: only every N-th clip, from the I-th.")
 @click.option("--retries", type=click.IntRange(min=0), help="A split: for clips that fail [default: 1].")
 @click.option("--keep-parts", is_flag=True, default=None, help="A split: keep the pieces, in OUT/parts.")
 @click.pass_context
@@ -110,8 +111,9 @@ def _one_mode(given: Mapping[str, Any]) -> None:
 
 
 def _settings(given: Mapping[str, Any]) -> Settings:
-    from evaluation.generate import Settings, Shard
+    from evaluation.generate import Settings
     from evaluation.generate.settings import parse_options
+    from madata.shard import Shard
 
     return Settings(
         task=given["task"],
@@ -123,7 +125,7 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         size=given["size"],
         options=parse_options(given["overrides"]),
         limit=given["limit"],
-        shard=Shard.parse(given["shard"] or "1/1"),
+        shard=given["shard"] or Shard(),
         retries=1 if given["retries"] is None else given["retries"],
         keep_parts=bool(given["keep_parts"]),
     )

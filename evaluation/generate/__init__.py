@@ -9,7 +9,7 @@ from evaluation.generate.clips import ClipSet, DataClip, read_clips
 from evaluation.generate.output import BrokenContractError
 from evaluation.generate.own_clip import ClipInputs
 from evaluation.generate.run import Progress
-from evaluation.generate.settings import Settings, Shard
+from evaluation.generate.settings import Settings
 from evaluation.generate.single import generate_clip, plan_clip
 from evaluation.generate.split import generate, plan_split
 from evaluation.generate.summary import Summary, describe_run
@@ -21,7 +21,6 @@ __all__ = [
     "DataClip",
     "Progress",
     "Settings",
-    "Shard",
     "Summary",
     "describe_run",
     "generate",

@@ -4,59 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from evaluation.systems import Task
 from madata.config import parse_value
 from madata.errors import ConfigError
+from madata.shard import WHOLE, Shard
 
-__all__ = ["Settings", "Shard", "parse_options"]
-
-Item = TypeVar("Item")
+__all__ = ["Settings", "parse_options"]
 
 _LARGEST_SEED = 2**32 - 1
 _SMALLEST_SIDE_PX = 16  # one macroblock of H.264; sides are even because its chroma is halved
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Part ``index`` of ``count``, from 1.
-
-    Raises:
-        ConfigError: there is no such part.
-    """
-
-    index: int = 1
-    count: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse a part that is none."""
-        if not 1 <= self.index <= self.count:
-            raise ConfigError(
-                f"--shard {self.index}/{self.count}: expected 1/{self.count} to {self.count}/{self.count}"
-            )
-
-    @classmethod
-    def parse(cls, text: str) -> Shard:
-        """Read ``i/n``.
-
-        Example:
-            >>> Shard.parse("2/4")
-            Shard(index=2, count=4)
-        """
-        index, slash, count = text.partition("/")
-        if not (slash and index.isdecimal() and count.isdecimal()):
-            raise ConfigError(f"--shard {text}: expected I/N, for example 1/4")
-        return cls(int(index), int(count))
-
-    def of(self, items: Sequence[Item]) -> list[Item]:
-        """Every ``count``-th item.
-
-        Example:
-            >>> Shard(2, 3).of("abcdefg")
-            ['b', 'e']
-        """
-        return list(items[self.index - 1 :: self.count])
 
 
 @dataclass(frozen=True)
@@ -88,7 +46,7 @@ class Settings:
     size: tuple[int, int] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     limit: int | None = None
-    shard: Shard = Shard()
+    shard: Shard = WHOLE
     retries: int = 1
     keep_parts: bool = False
 

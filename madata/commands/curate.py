@@ -20,12 +20,14 @@ from madata.commands.options import (
     out_option,
     seed_option,
     set_option,
+    shard_option,
     weights_option,
 )
 from madata.commands.progress import Progress
 
 if TYPE_CHECKING:
     from madata.curate.settings import CurationConfig
+    from madata.shard import Shard
 
 __all__ = ["curate", "show_summary"]
 
@@ -45,6 +47,7 @@ __all__ = ["curate", "show_summary"]
 @seed_option("Seed of the window offsets (setting: seed).", default=None)
 @jobs_option()
 @limit_option("Take only the first sources.")
+@shard_option("Only a part of the sources; madance dataset merge joins the folders of all parts.")
 @weights_option
 @device_option
 @dry_run_option("Show the sources and the settings; do nothing.")
@@ -60,6 +63,7 @@ def curate(
     seed: int | None,
     jobs: int,
     limit: int | None,
+    shard: Shard | None,
     weights: Path | None,
     device: str,
     dry_run: bool,
@@ -76,11 +80,13 @@ def curate(
     from madata.curate import curate as run_curation
     from madata.curate.settings import load_config
     from madata.devices import resolve_device
+    from madata.shard import Shard
 
+    part = shard or Shard()
     changes = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
     settings = load_config(config, changes, preset=preset)
     if dry_run:
-        _dry_run(videos, out, limit, jobs, settings)
+        _dry_run(videos, out, limit, part, jobs, settings)
         return
     with Progress(quiet=is_quiet()) as progress:
         summary = run_curation(
@@ -89,6 +95,7 @@ def curate(
             config=settings,
             jobs=jobs,
             limit=limit,
+            shard=part,
             weights=weights,
             device=resolve_device(device),
             watch=progress,
@@ -101,14 +108,19 @@ def curate(
 
 
 def _dry_run(
-    videos: tuple[Path, ...], out: Path, limit: int | None, jobs: int, settings: CurationConfig
+    videos: tuple[Path, ...],
+    out: Path,
+    limit: int | None,
+    shard: Shard,
+    jobs: int,
+    settings: CurationConfig,
 ) -> None:
     from madata.config import to_toml
     from madata.curate.sources import collect, probe_all
     from madata.errors import MediaError
 
     with Progress(quiet=is_quiet()) as progress:
-        found = collect(videos, out=out, jobs=jobs, watch=progress)
+        found = collect(videos, out=out, jobs=jobs, shard=shard, watch=progress)
         sources = found.sources[:limit]
         described = probe_all(sources, jobs=jobs, watch=progress)
     paths = {source.source_id: source.path for source in sources}

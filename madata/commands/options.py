@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import click
 
+from madata.shard import Shard
+
 __all__ = [
     "PATH",
     "config_option",
@@ -26,6 +28,7 @@ __all__ = [
     "out_option",
     "seed_option",
     "set_option",
+    "shard_option",
     "size_option",
     "visible",
     "weights_option",
@@ -79,6 +82,21 @@ def jobs_option(what: str = "Worker processes.") -> _Option[Any]:
     return click.option(
         "--jobs", type=click.IntRange(min=1), default=cores, show_default="one for each core", help=what
     )
+
+
+class _Shard(click.ParamType):  # type: ignore[type-arg]
+    """``2/4``: the second of four parts."""
+
+    name = "shard"
+
+    def convert(self, value: str | Shard, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        """Read the part."""
+        return Shard.parse(value) if isinstance(value, str) else value
+
+
+def shard_option(what: str) -> _Option[Any]:
+    """``--shard I/N``: one of N parts of a job, which need not know of each other."""
+    return click.option("--shard", type=_Shard(), metavar="I/N", help=what)
 
 
 class _Size(click.ParamType):  # type: ignore[type-arg]

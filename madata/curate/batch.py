@@ -24,7 +24,7 @@ from madata.curate.source import curate_source
 from madata.curate.sources import Collection, collect, probe_all
 from madata.engine import SILENT, Watch, run
 from madata.errors import MadanceError, MediaError
-from madata.files import hold_folder, remove_leftovers, write_json, write_text
+from madata.files import hold_folder, read_json, remove_leftovers, write_json, write_text
 from madata.manifest import (
     SHOT_COLUMNS,
     SOURCE_COLUMNS,
@@ -33,6 +33,7 @@ from madata.manifest import (
     read_table,
     write_table,
 )
+from madata.shard import WHOLE, Shard
 from madata.types import Source
 
 __all__ = ["CurationSummary", "curate", "publish"]
@@ -70,6 +71,7 @@ def curate(
     config: CurationConfig,
     jobs: int = 1,
     limit: int | None = None,
+    shard: Shard = WHOLE,
     weights: Path | None = None,
     device: str = "cpu",
     watch: Watch = SILENT,
@@ -79,6 +81,7 @@ def curate(
     Args:
         jobs: worker processes.
         limit: take only the first sources.
+        shard: take only this part of them; its folder is joined with the others by ``madance dataset merge``.
         weights: folder of model weights, searched first.
         watch: is told how far it is: files, seconds of video as they are decoded, a line for each source.
 
@@ -88,7 +91,8 @@ def curate(
     with hold_folder(out):
         remove_leftovers(out)
         _refuse_other_settings(out, config)
-        found = collect(paths, out=out, jobs=jobs, watch=watch)
+        _refuse_another_part(out, shard)
+        found = collect(paths, out=out, jobs=jobs, shard=shard, watch=watch)
         write_text(out / "settings.toml", to_toml(config))
         sources = found.sources[:limit]
         journal = Journal(out / "journal", config.hash)
@@ -124,6 +128,15 @@ def _refuse_other_settings(out: Path, config: CurationConfig) -> None:
     path = out / "settings.toml"
     if path.exists():
         refuse_differences(out, load_config(path).model_dump(mode="json"), config.model_dump(mode="json"))
+
+
+def _refuse_another_part(out: Path, shard: Shard) -> None:
+    """A part has a folder of its own: the tables of another would not hold what is here."""
+    path, now = out / "journal" / "shard.json", {"shard": f"{shard.index}/{shard.count}"}
+    if path.exists():
+        refuse_differences(out, read_json(path), now)
+    else:
+        write_json(path, now)
 
 
 def _crashed(source: Source, message: str) -> Entry:

@@ -15,6 +15,7 @@ from madata.curate.provenance import read_notes
 from madata.engine import SILENT, Watch
 from madata.errors import MadanceError, MediaError
 from madata.formats import stem_of
+from madata.shard import WHOLE, Shard
 from madata.types import Source, VideoInfo
 
 __all__ = ["Collection", "collect", "probe_all"]
@@ -50,6 +51,7 @@ def collect(
     *,
     out: Path,
     jobs: int = 1,
+    shard: Shard = WHOLE,
     watch: Watch = SILENT,
 ) -> Collection:
     """Find the files (:mod:`madata.curate.find`), hash them, and read the notes of downloaders.
@@ -57,6 +59,8 @@ def collect(
     Args:
         out: the output folder; what lies in it is never a source.
         jobs: files read at a time.
+        shard: only the files of one part. Files of one size are in one part, so that copies of one content meet
+            there, and no other file need be read. What cannot be used is named by the first part.
 
     Raises:
         MadanceError: a path does not exist, or nothing was found.
@@ -65,11 +69,12 @@ def collect(
     if not found.files and not found.unusable:
         raise MadanceError(f"no video in {', '.join(printable(path) for path in paths) or 'nothing'}")
     about, silent = read_notes(found.notes, found.files)
+    mine = [path for path in found.files if shard.count == 1 or shard.has(_size_of(path))]
     sources: dict[str, Source] = {}
     names: dict[str, str] = {}
     provenance: dict[str, Mapping[str, Any]] = {}
     duplicates = []
-    for path, digest in _in_parallel(_digest, found.files, jobs, watch, "hashing"):
+    for path, digest in _in_parallel(_digest, mine, jobs, watch, "hashing"):
         name = found.files[path]
         if isinstance(digest, OSError):
             found.unreadable(name, digest)
@@ -83,12 +88,13 @@ def collect(
             names[source_id] = name
         if path in about:
             provenance.setdefault(source_id, about[path])
+    first = shard.index == 1
     return Collection(
         tuple(sources.values()),
         names,
         tuple(duplicates),
-        tuple(sorted([*found.ignored, *silent])),
-        tuple(found.unusable),
+        tuple(sorted([*found.ignored, *silent])) if first else (),
+        tuple(found.unusable) if first else (),
         provenance,
     )
 
@@ -100,6 +106,13 @@ def probe_all(
     return {
         source.source_id: info for source, info in _in_parallel(_describe, sources, jobs, watch, "probing")
     }
+
+
+def _size_of(path: Path) -> str:
+    try:
+        return str(path.stat().st_size)
+    except OSError:
+        return ""
 
 
 def _digest(path: Path) -> str | OSError:

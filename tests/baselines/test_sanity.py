@@ -15,13 +15,14 @@ from evaluation.features.motion.geometric import limb_angles
 from evaluation.features.motion.kinetic import log_energies
 from evaluation.features.video.frames import FrameChunk
 from evaluation.features.video.temporal_flickering import TemporalFlickering
-from evaluation.generate import Settings, Shard, generate
+from evaluation.generate import Settings, generate
 from evaluation.metrics.beats import beat_alignment
 from evaluation.metrics.distances import diversity, frechet_distance
 from evaluation.metrics.scaling import fit_scale
 from evaluation.systems import RealClip, find
 from madata.errors import MadanceError
 from madata.motion import body_height_m, joint_positions, read_motion, with_up, write_motion
+from madata.shard import Shard
 from madata.skeletons import skeleton
 from madata.synthetic.dance import STYLES, make_dance
 from madata.types import Music

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from evaluation.generate import Settings, Shard, describe_run, generate, read_clips
+from evaluation.generate import Settings, describe_run, generate, read_clips
 from evaluation.generate.output import Frames
 from evaluation.generate.records import Records
 from evaluation.generate.requests import RequestMaker
@@ -29,6 +29,7 @@ from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import read_json, write_npz
 from madata.manifest import CLIP_COLUMNS, write_table
 from madata.motion import read_motion, write_motion
+from madata.shard import Shard
 from madata.synthetic.dance import make_dance
 from madata.video import Decoder, read_audio, write_video
 

@@ -5,6 +5,7 @@ import pytest
 from madata.curate.sources import collect, probe_all
 from madata.engine import Watch
 from madata.errors import MadanceError, MediaError
+from madata.shard import Shard
 
 
 def put(folder, name, content=b"x"):
@@ -98,3 +99,17 @@ def test_hashing_and_probing_say_how_far_they_are(tmp_path):
     described = probe_all(found.sources, jobs=3, watch=Listener())
     assert said == [(what, done, 5) for what in ("hashing", "probing") for done in (1, 2, 3, 4, 5)]
     assert all(isinstance(info, MediaError) for info in described.values())
+
+
+def test_parts_share_the_files_and_copies_meet(tmp_path):
+    """Three machines find every content once, and every copy of it, whatever it is called."""
+    for number in range(30):
+        (tmp_path / f"{number:02d}.mp4").write_bytes(b"x" * (number + 1))
+        (tmp_path / f"copy-of-{number:02d}.mp4").write_bytes(b"x" * (number + 1))
+    (tmp_path / "notes.txt").touch()
+    whole = collect([tmp_path], out=tmp_path / "out")
+    parts = [collect([tmp_path], out=tmp_path / "out", shard=Shard(index, 3)) for index in (1, 2, 3)]
+    assert {source for part in parts for source in part.sources} == set(whole.sources)
+    assert sorted(pair for part in parts for pair in part.duplicates) == sorted(whole.duplicates)
+    assert all(len(part.sources) > 4 for part in parts)
+    assert [len(part.ignored) for part in parts] == [1, 0, 0]
