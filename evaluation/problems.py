@@ -10,22 +10,65 @@ from evaluation.protocol import Protocol
 from evaluation.result import Problem
 from madata.errors import MadanceError
 
-__all__ = ["Refused", "merge_problems", "nothing_left", "plain_message", "refuse"]
+__all__ = ["Refused", "grouped", "merge_problems", "nothing_left", "plain_message", "refuse"]
+
+_SHOWN = 3
+"""Names of files in a line about many."""
 
 
 class Refused(MadanceError):
-    """Files are not as the protocol needs them; ``problems`` names every one."""
+    """Files are not as the protocol needs them; ``problems`` names every one.
 
-    def __init__(self, problems: list[Problem]) -> None:
-        lines = [
-            f"  {problem.side} {problem.file or problem.clip_id}: {problem.message} [{problem.reason}]"
-            for problem in problems
-        ]
+    Args:
+        every: the message names every one too, and not the first of each kind.
+    """
+
+    def __init__(self, problems: list[Problem], *, every: bool = False) -> None:
+        lines = grouped(problems, every=every, fates=False)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        hint = "" if every or len(lines) == len(problems) else "; --all names every one"
         super().__init__(
-            f"{len(problems)} problems, nothing was scored (--allow-missing scores the rest and marks the "
-            "result partial):\n" + "\n".join(lines)
+            f"{count}, nothing was scored (--allow-missing scores the rest and marks the result partial{hint}):\n"
+            + "\n".join(f"  {line}" for line in lines)
         )
         self.problems = problems
+
+
+def grouped(problems: Sequence[Problem], *, every: bool = False, fates: bool = True) -> list[str]:
+    """A line for each reason: how many files, the first three by name, what is wrong with the first.
+
+    Args:
+        every: a line for each file instead.
+        fates: say whether the clips are left out.
+
+    Example:
+        >>> one = Problem(
+        ...     clip_id="a", side="music", file="a.wav", reason="no_music", message="is empty", dropped=False
+        ... )
+        >>> four = [one.model_copy(update={"file": f"{name}.wav"}) for name in "abcd"]
+        >>> grouped([one])
+        ['music a.wav: is empty [no_music], kept']
+        >>> grouped(four)
+        ['4 x music [no_music], kept: a.wav, b.wav, c.wav, 1 more: is empty']
+    """
+    groups: dict[object, list[Problem]] = {}
+    for number, problem in enumerate(problems):
+        kind = number if every else (problem.side, problem.reason, problem.dropped)
+        groups.setdefault(kind, []).append(problem)
+    return [_line(alike, fates) for alike in groups.values()]
+
+
+def _line(alike: Sequence[Problem], fates: bool) -> str:
+    """One line about files of one side with one reason."""
+    first = alike[0]
+    fate = "" if not fates else ", left out" if first.dropped else ", kept"
+    names = [problem.file or problem.clip_id for problem in alike]
+    if len(alike) == 1:
+        return f"{first.side} {names[0]}: {first.message} [{first.reason}]{fate}"
+    shown = ", ".join(names[:_SHOWN]) + (f", {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    same = all(problem.message == first.message for problem in alike)
+    message = first.message if same else f"the first: {first.message}"
+    return f"{len(alike)} x {first.side} [{first.reason}]{fate}: {shown}: {message}"
 
 
 def refuse(problems: list[Problem], protocol: Protocol, options: Options) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -130,6 +131,7 @@ class Protocol(ClosedModel):
             way to compare pairs of :mod:`evaluation.definitions`, or ``vbench``.
         beats: of the corrected definition; a published one brings its own.
         appearance: where appearance dimensions are measured.
+        headline: the metrics that are printed first, the others on demand; all where one of these is not measured.
         metrics: version of every metric, in the order of the report; a version changes when a number would.
     """
 
@@ -144,6 +146,7 @@ class Protocol(ClosedModel):
     beats: BeatAlignmentRule | None = None
     appearance: AppearanceRule | None = None
     statistics: StatisticsRule
+    headline: tuple[str, ...] = ()
     metrics: dict[str, int]
 
     @model_validator(mode="after")
@@ -173,12 +176,30 @@ class Protocol(ClosedModel):
 
     @property
     def sha256(self) -> str:
-        """Hex SHA-256 of the protocol in canonical JSON, without the two texts meant for readers."""
-        content = self.model_dump(mode="json", exclude={"summary", "source"})
+        """Hex SHA-256 of the protocol in canonical JSON, without what only concerns its readers."""
+        content = self.model_dump(mode="json", exclude={"summary", "source", "headline"})
         content["metrics"] = list(self.metrics.items())
         if self.appearance is None:  # protocols of motion are older than this section
             del content["appearance"]
         return sha256_bytes(json.dumps(content, sort_keys=True).encode())
+
+    def only(self, names: Sequence[str]) -> Protocol:
+        """The protocol with these of its metrics alone: another protocol, with a hash of its own.
+
+        Raises:
+            ConfigError: it has no such metric; the nearest is named.
+
+        Example:
+            >>> list(load_protocol("lodge").only(["fsr", "bas"]).metrics)
+            ['bas', 'fsr']
+        """
+        for name in names:
+            if name not in self.metrics:
+                raise ConfigError(
+                    f"protocol {self.name} has no metric {name!r}{did_you_mean(name, self.metrics)}"
+                )
+        kept = {name: version for name, version in self.metrics.items() if name in names}
+        return self.model_copy(update={"metrics": kept, "headline": ()})
 
 
 def protocol_names() -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,17 +84,19 @@ def _names(runs: list[Run], paths: tuple[Path, ...]) -> list[str]:
 
 
 def _compared(differences: list[Difference]) -> str:
+    from evaluation.metrics.printed import printed_unit
     from evaluation.report.text import columns, interval, number
 
     rows: list[tuple[str, ...]] = [
-        ("metric", "first", "second", "difference", "95 % interval", "p", "n", "the first is")
+        ("metric", "first", "second", "difference", "95 % interval", "unit", "p", "n", "the first is")
     ]
-    for one in differences:
+    for one in map(_printed, differences):
         ends = None if one.low is None or one.high is None else (one.low, one.high)
         p = "-" if one.p is None else f"{one.p:.3f}"
         values = (number(value) for value in (one.first, one.second, one.difference))
         mark = "*" if one.to_reference else ""
-        rows.append((one.metric + mark, *values, interval(ends), p, _count(one), _verdict(one)))
+        unit = printed_unit(one.metric, "")
+        rows.append((one.metric + mark, *values, interval(ends), unit, p, _count(one), _verdict(one)))
     lines = columns(rows)
     lines.append(
         "difference: without the bias of few clips, first minus second; p: corrected for all the metrics"
@@ -106,6 +108,25 @@ def _compared(differences: list[Difference]) -> str:
         )
     lines += [f"{one.metric}: {one.reason}" for one in differences if one.reason]
     return "\n".join(lines + _beside(differences))
+
+
+def _printed(one: Difference) -> Difference:
+    """The difference in the unit in which its metric is printed."""
+    from evaluation.metrics.printed import scale_of
+
+    scale = scale_of(one.metric, "")
+
+    def scaled(value: float | None) -> float | None:
+        return None if value is None else scale * value
+
+    return replace(
+        one,
+        first=scale * one.first,
+        second=scale * one.second,
+        difference=scaled(one.difference),
+        low=scaled(one.low),
+        high=scaled(one.high),
+    )
 
 
 def _count(one: Difference) -> str:
@@ -135,13 +156,18 @@ def _beside(differences: list[Difference]) -> list[str]:
 
 
 def _planned(differences: list[Difference]) -> str:
+    from evaluation.metrics.printed import printed_unit
     from evaluation.report.text import columns, interval, number
 
-    rows: list[tuple[str, ...]] = [("metric", "difference", "95 % interval", "n", "clips needed", "now")]
-    for one in differences:
+    rows: list[tuple[str, ...]] = [
+        ("metric", "difference", "95 % interval", "unit", "n", "clips needed", "now")
+    ]
+    for one in map(_printed, differences):
         ends = None if one.low is None or one.high is None else (one.low, one.high)
         needed = "more than a million" if one.needed is None else f"about {_clips(one)}"
-        rows.append((one.metric, number(one.difference), interval(ends), _count(one), needed, one.verdict))
+        unit = printed_unit(one.metric, "")
+        found = (number(one.difference), interval(ends), unit, _count(one), needed, one.verdict)
+        rows.append((one.metric, *found))
     lines = columns(rows)
     lines.append("clips needed: to show a difference of this size in four of five studies like this one")
     return "\n".join(lines)

@@ -36,17 +36,21 @@ def metrics(as_json: bool) -> None:
 
 
 def _row(entry: InstalledMetric) -> tuple[str, ...]:
+    from evaluation.metrics.printed import unit_of
+
     if entry.spec is None:
         return (visible(entry.name), "-", "-", "", "", visible(f"broken: {entry.error}"))
     spec = entry.spec
     better = {"reference": "nearer", "none": "-"}.get(spec.direction, spec.direction)
     needs = ", ".join(sorted(spec.needs))
     return tuple(
-        visible(text) for text in (spec.name, str(spec.version), better, spec.unit, needs, spec.title)
+        visible(text) for text in (spec.name, str(spec.version), better, unit_of(spec), needs, spec.title)
     )
 
 
 def _plain(entry: InstalledMetric) -> dict[str, object]:
+    from evaluation.metrics.printed import unit_of
+
     spec = entry.spec
     known: dict[str, object] = {"name": entry.name, "from": entry.origin, "error": entry.error}
     if spec is not None:
@@ -56,6 +60,7 @@ def _plain(entry: InstalledMetric) -> dict[str, object]:
             "title": spec.title,
             "direction": spec.direction,
             "unit": spec.unit,
+            "printed_unit": unit_of(spec),
             "needs": sorted(spec.needs),
             "track": spec.track,
         }

@@ -86,6 +86,13 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
     metavar="FILE",
     help="Make a result of a file VBench wrote; nothing is measured.",
 )
+@click.option(
+    "--metrics",
+    "chosen",
+    metavar="NAMES",
+    help="Measure and print only these metrics of the protocol: fid_k,bas.",
+)
+@click.option("--all", "everything", is_flag=True, help="Print every metric, and name every file at fault.")
 @json_option
 @click.option(
     "--schema",
@@ -114,6 +121,8 @@ def score(
     out: Path | None,
     save_reference: Path | None,
     vbench: Path | None,
+    chosen: str | None,
+    everything: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -127,7 +136,10 @@ def score(
     both of videos; --protocol vbench looks at the pictures alone and needs no reference. A run that was
     stopped goes on where it stopped when the same command is given again.
 
-    Exit codes: 0 done, 1 done with clips missing, 2 refused (every problem is named), 3 numbers differ on
+    What is printed first are the numbers the protocol is about, and files at fault by what is wrong with them;
+    --all prints every number and every name. Shares are printed in %, as in papers; files hold them as 0..1.
+
+    Exit codes: 0 done, 1 done with clips missing, 2 refused (what is wrong is said), 3 numbers differ on
     re-scoring.
     """
     from evaluation.problems import Refused
@@ -135,18 +147,10 @@ def score(
     if predictions is not None and predictions.is_file():
         raise SystemExit(_rescore(predictions, as_json=as_json))
     if vbench is not None:
-        _print([_import(vbench, given["system"], out)], as_json=as_json)
+        (by,) = _protocols(("vbench",), vbench, chosen)
+        _print([_import(vbench, by, given["system"], out)], [by], as_json=as_json, everything=everything)
         return
-    folder = predictions or reference
-    if folder is None or (predictions is None and save_reference is None):
-        raise click.UsageError("give PREDICTIONS and --reference, or --reference and --save-reference")
-    if given["music_map"] is not None and music is None:
-        raise click.UsageError("--music-map says which files of --music go to which clip: give both")
-    protocols = _protocols(names, folder)
-    if reference is None and not all(protocol.has_pictures for protocol in protocols):
-        raise click.UsageError("give --reference: these protocols compare with real clips")
-    if save_reference is not None and reference is None:
-        raise click.UsageError("--save-reference keeps what --reference gives: give both")
+    protocols = _checked(predictions, reference, music, given["music_map"], save_reference, names, chosen)
     try:
         with _progress(ctx) as (on_clip, on_total):
             options = _options(given, on_clip, on_total)
@@ -161,9 +165,32 @@ def score(
     except Refused as refused:
         if as_json:
             click.echo(json.dumps({"errors": [_plain(problem) for problem in refused.problems]}, indent=1))
-        raise
-    _print(results, as_json=as_json)
+        raise Refused(refused.problems, every=everything) from None
+    _print(results, protocols, as_json=as_json, everything=everything)
     raise SystemExit(max(0 if result.status == "complete" else 1 for result in results))
+
+
+def _checked(
+    predictions: Path | None,
+    reference: Path | None,
+    music: Path | None,
+    music_map: Path | None,
+    save_reference: Path | None,
+    names: tuple[str, ...],
+    chosen: str | None,
+) -> list[Protocol]:
+    """The protocols, after what was given was found to go together."""
+    folder = predictions or reference
+    if folder is None or (predictions is None and save_reference is None):
+        raise click.UsageError("give PREDICTIONS and --reference, or --reference and --save-reference")
+    if music_map is not None and music is None:
+        raise click.UsageError("--music-map says which files of --music go to which clip: give both")
+    protocols = _protocols(names, folder, chosen)
+    if reference is None and not all(protocol.has_pictures for protocol in protocols):
+        raise click.UsageError("give --reference: these protocols compare with real clips")
+    if save_reference is not None and reference is None:
+        raise click.UsageError("--save-reference keeps what --reference gives: give both")
+    return protocols
 
 
 def _options(
@@ -189,11 +216,15 @@ def _options(
     )
 
 
-def _protocols(names: tuple[str, ...], folder: Path) -> list[Protocol]:
+def _protocols(names: tuple[str, ...], folder: Path, chosen: str | None) -> list[Protocol]:
+    """The protocols asked for, or that of what the folder holds, with the metrics that were chosen."""
     from evaluation.inputs.discovery import guess_kind
     from evaluation.protocol import DEFAULTS, load_protocol
 
-    return [load_protocol(name) for name in names or (DEFAULTS[guess_kind(folder)],)]
+    found = [load_protocol(name) for name in names or (DEFAULTS[guess_kind(folder)],)]
+    if chosen is None:
+        return found
+    return [protocol.only([name.strip() for name in chosen.split(",")]) for protocol in found]
 
 
 def _folder(out: Path | None, protocol: Protocol, protocols: list[Protocol]) -> Path | None:
@@ -227,21 +258,23 @@ def _save(
 ) -> Path:
     from evaluation.features.saved_reference import save_reference
     from evaluation.metrics.registry import wanted_by
+    from evaluation.problems import grouped
 
     if len(protocols) != 1:
         raise click.UsageError("--save-reference takes one --protocol")
     if protocols[0].input == "video":
         raise click.UsageError(f"--save-reference keeps motion, and {protocols[0].name} has none")
     wanted = wanted_by(protocols[0])
-    for problem in save_reference(reference, protocols[0], file, wanted=wanted, music=music, options=options):
-        click.echo(f"reference {problem.file}: {problem.message} [{problem.reason}]", err=True)
+    problems = save_reference(reference, protocols[0], file, wanted=wanted, music=music, options=options)
+    for line in grouped(problems):
+        click.echo(line, err=True)
     return file
 
 
-def _import(file: Path, system: str | None, out: Path | None) -> Result:
+def _import(file: Path, protocol: Protocol, system: str | None, out: Path | None) -> Result:
     from evaluation.report.vbench_import import import_vbench, write_imported
 
-    imported = import_vbench(file, system)
+    imported = import_vbench(file, system, protocol=protocol)
     return imported.result if out is None else write_imported(imported, out)
 
 
@@ -271,23 +304,25 @@ def _plain(problem: Problem) -> dict[str, Any]:
     return problem.model_dump(mode="json")
 
 
-def _print(results: list[Result], *, as_json: bool) -> None:
+def _print(results: list[Result], protocols: list[Protocol], *, as_json: bool, everything: bool) -> None:
     from evaluation.report.text import side_by_side, text_of_result
 
     if as_json:
         documents = [result.model_dump(mode="json", by_alias=True) for result in results]
         click.echo(json.dumps(documents[0] if len(documents) == 1 else documents, indent=1))
         return
-    for result in results:
-        click.echo(text_of_result(result))
+    for result, protocol in zip(results, protocols, strict=True):
+        click.echo(text_of_result(result, protocol.headline, everything=everything))
         click.echo()
     if len(results) > 1:
-        click.echo(side_by_side(results))
+        first = {name for protocol in protocols for name in protocol.headline or protocol.metrics}
+        click.echo(side_by_side(results, () if everything else first))
 
 
 def _rescore(features: Path, *, as_json: bool) -> int:
     """Compute the numbers of a features file again and hold them against the result beside it."""
-    from evaluation.report.text import number
+    from evaluation.metrics.printed import printed_unit, scale_of
+    from evaluation.report.text import columns, number
     from evaluation.result import older_intervals, read_result
     from evaluation.score import RESULT_FILE, rescore
 
@@ -306,8 +341,11 @@ def _rescore(features: Path, *, as_json: bool) -> int:
         click.echo(json.dumps(document, indent=1))
     else:
         click.echo(f"{features.name}, protocol {protocol.name} {protocol.sha256[:12]}")
-        for metric in measurement.metrics:
-            click.echo(f"  {metric.name:22s} {number(metric.value)}")
+        rows = [("metric", "value", "unit")]
+        for one in measurement.metrics:
+            value = None if one.value is None else scale_of(one.name, one.unit) * one.value
+            rows.append((one.name, number(value), printed_unit(one.name, one.unit)))
+        click.echo("\n".join(columns(rows)))
         if stated is not None:
             click.echo(
                 f"differs from {RESULT_FILE}: {', '.join(different)}"

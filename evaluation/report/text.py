@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
+from evaluation.metrics.printed import printed_unit, scale_of
 from evaluation.metrics.registry import find_metric
 from evaluation.metrics.spec import Direction
-from evaluation.result import Metric, Problem, Result
+from evaluation.problems import grouped
+from evaluation.result import Metric, Result
 from madata.errors import ConfigError
 
 __all__ = ["columns", "interval", "number", "side_by_side", "text_of_result"]
@@ -34,35 +36,45 @@ def interval(ends: tuple[float, float] | None) -> str:
     return "-" if ends is None else f"{number(ends[0])} .. {number(ends[1])}"
 
 
-def text_of_result(result: Result) -> str:
-    """Every metric with its interval, noise floor, reference value and n; then whatever speaks against it."""
+def text_of_result(result: Result, headline: Collection[str] = (), *, everything: bool = False) -> str:
+    """The metrics with interval, noise floor, reference value and n; then whatever speaks against them.
+
+    Args:
+        headline: the metrics that are shown; all where one of them is not there.
+        everything: show all metrics, and name every file that is not as it must be.
+    """
     dataset = result.dataset
     head = (
         f"{result.system.name} against {dataset.name}, protocol {result.protocol.name} "
         f"{result.protocol.sha256[:12]}: {dataset.n_scored} of {dataset.n_expected} clips, {result.status}"
     )
-    rows = [("metric", "value", "95 % interval", "noise floor", "reference", "n", "better")]
-    rows += [
-        (
-            metric.name,
-            number(metric.value),
-            interval(metric.ci95),
-            number(metric.noise_floor),
-            number(metric.reference),
-            str(metric.n) if metric.n_reference is None else f"{metric.n}/{metric.n_reference}",
-            _better(metric),
-        )
-        for metric in result.metrics
-    ]
-    lines = [head, *columns(rows)]
-    lines += _grouped((metric.name, metric.reason) for metric in result.metrics)
-    lines += _grouped((metric.name, metric.caution) for metric in result.metrics if metric.value is not None)
-    lines += [f"  {_problem(problem)}" for problem in result.errors]
-    lines += [f"  note: {warning}" for warning in result.warnings]
+    named = [one for one in result.metrics if one.name in headline]
+    shown = result.metrics if everything or len(named) < max(1, len(headline)) else named
+    rows = [("metric", "value", "95 % interval", "noise floor", "reference", "n", "better", "unit")]
+    lines = [head, *columns([*rows, *map(_row, shown)])]
+    if more := len(result.metrics) - len(shown):
+        lines.append(f"{more} more with --all")
+    lines += _remarks((metric.name, [metric.reason]) for metric in shown)
+    cautions = ((one.name, (one.caution or "").split("; ")) for one in shown if one.value is not None)
+    lines += _remarks(cautions)
+    lines += [f"  {line}" for line in grouped(result.errors, every=everything)]
+    lines += [f"  note: {warning}" for warning in dict.fromkeys(result.warnings)]
     lines += _viewing(result)
     if result.pose is not None and result.pose.mixed:
         lines.append(f"  MIXED POSE BACKENDS: {result.pose.prediction} against {result.pose.reference}")
     return "\n".join(lines)
+
+
+def _row(metric: Metric) -> tuple[str, ...]:
+    scale = scale_of(metric.name, metric.unit)
+    ends = None if metric.ci95 is None else (scale * metric.ci95[0], scale * metric.ci95[1])
+    value, floor, real = (
+        number(None if found is None else scale * found)
+        for found in (metric.value, metric.noise_floor, metric.reference)
+    )
+    count = str(metric.n) if metric.n_reference is None else f"{metric.n}/{metric.n_reference}"
+    unit = printed_unit(metric.name, metric.unit)
+    return metric.name, value, interval(ends), floor, real, count, _better(metric), unit
 
 
 def _better(metric: Metric) -> str:
@@ -93,47 +105,48 @@ def _viewing(result: Result) -> list[str]:
     return lines
 
 
-def _grouped(remarks: Iterable[tuple[str, str | None]]) -> list[str]:
+def _remarks(remarks: Iterable[tuple[str, Iterable[str | None]]]) -> list[str]:
     """One line for each text, with all the metrics it belongs to."""
     found: dict[str, list[str]] = {}
-    for name, text in remarks:
-        if text:
-            found.setdefault(text, []).append(name)
+    for name, texts in remarks:
+        for text in texts:
+            if text:
+                found.setdefault(text, []).append(name)
     return [f"  {', '.join(names)}: {text}" for text, names in found.items()]
 
 
-def _problem(problem: Problem) -> str:
-    kept = "left out" if problem.dropped else "kept"
-    return f"{problem.side} {problem.file or problem.clip_id}: {problem.message} [{problem.reason}], {kept}"
+def side_by_side(results: Sequence[Result], headline: Collection[str] = ()) -> str:
+    """The same predictions under several protocols: a row for each metric, a column for each protocol.
 
-
-def side_by_side(results: Sequence[Result]) -> str:
-    """The same predictions under several protocols: a row for each metric, a column for each protocol."""
+    Args:
+        headline: the metrics that are shown; all where it is empty.
+    """
     names = list(dict.fromkeys(metric.name for result in results for metric in result.metrics))
     rows = [("metric", *(result.protocol.name for result in results))]
     for name in names:
-        cells = []
-        for result in results:
-            metric = next((metric for metric in result.metrics if metric.name == name), None)
-            cells.append("" if metric is None else _cell(metric))
-        rows.append((name, *cells))
+        if headline and name not in headline:
+            continue
+        found = [next((one for one in result.metrics if one.name == name), None) for result in results]
+        rows.append((name, *("" if metric is None else _cell(metric) for metric in found)))
     return "\n".join(columns(rows))
 
 
 def _cell(metric: Metric) -> str:
-    if metric.value is None:
-        return "-"
-    return number(metric.value) + (f" [{interval(metric.ci95)}]" if metric.ci95 else "")
+    _, value, ends, *_, unit = _row(metric)
+    return (
+        value
+        + (f" {unit}" if unit and metric.value is not None else "")
+        + (f" [{ends}]" if metric.ci95 else "")
+    )
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table whose columns stand under each other.
+    """Lines of a table whose columns stand under each other; a column without any entry is left out.
 
     Example:
-        >>> columns([("metric", "n"), ("bas", "5")])
+        >>> columns([("metric", "n", "unit"), ("bas", "5", "")])
         ['metric  n', 'bas     5']
     """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    ]
+    filled = [at for at in range(len(rows[0])) if any(row[at] for row in rows[1:]) or len(rows) == 1]
+    widths = {at: max(len(row[at]) for row in rows) for at in filled}
+    return ["  ".join(row[at].ljust(widths[at]) for at in filled).rstrip() for row in rows]

@@ -45,16 +45,17 @@ class Imported:
     samples: list[dict[str, Any]]
 
 
-def import_vbench(file: Path, system: str | None = None) -> Imported:
+def import_vbench(file: Path, system: str | None = None, *, protocol: Protocol | None = None) -> Imported:
     """Make a result of ``*_eval_results.json``, by protocol ``vbench``.
 
     Args:
         system: what made the videos; the name of the file by default.
+        protocol: ``vbench`` with fewer metrics, where not all are asked for.
 
     Raises:
         MadanceError: the file is not of that form, or of VBench 0.1.2 or older.
     """
-    protocol = load_protocol("vbench")
+    protocol = protocol or load_protocol("vbench")
     found = read_vbench(file)
     table = _table(found)
     missing = {name: "not in the file" for name in DIMENSIONS if name not in found}
