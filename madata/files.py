@@ -16,6 +16,7 @@ import json
 import lzma
 import os
 import pickle
+import shutil
 import tempfile
 import zipfile
 import zlib
@@ -33,6 +34,8 @@ __all__ = [
     "atomic_path",
     "hold_file",
     "hold_folder",
+    "link_or_copy",
+    "npz_bytes",
     "npz_names",
     "read_json",
     "read_npz",
@@ -112,6 +115,25 @@ def hold_folder(folder: Path) -> Iterator[None]:
         yield
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file in another place: a hard link where the file system has them, for files never written in place.
+
+    A file that is there already stays.
+
+    Raises:
+        MadanceError: the disk is full or the folder cannot be written.
+    """
+    if target.exists():
+        return
+    with _storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(source, target)
+        except OSError:
+            with atomic_path(target) as temporary:
+                shutil.copyfile(source, temporary)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that killed processes left below ``folder``."""
     for path in folder.rglob(f"{_TEMPORARY}*"):
@@ -188,14 +210,21 @@ def write_npz(path: Path, **arrays: npt.ArrayLike) -> None:
     Raises:
         ValueError: an array holds Python objects.
     """
+    write_bytes(path, npz_bytes(**arrays))
+
+
+def npz_bytes(**arrays: npt.ArrayLike) -> bytes:
+    """What :func:`write_npz` writes."""
     import numpy as np
 
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in sorted(arrays.items()):
             entry = zipfile.ZipInfo(f"{name}.npy", _ZIP_EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(entry, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.asarray(array), allow_pickle=False)
+    return content.getvalue()
 
 
 def read_npz(path: Path, only: Collection[str] | None = None) -> dict[str, npt.NDArray[Any]]:

@@ -13,7 +13,7 @@ Columns that are about where a source comes from are null where nothing says it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,6 +38,7 @@ __all__ = [
     "Column",
     "clip_columns",
     "dropped_columns",
+    "iterate_rows",
     "read_columns",
     "read_table",
     "span_columns",
@@ -288,8 +289,30 @@ def read_table(path: Path) -> pd.DataFrame:
         raise MadanceError(f"{path}: not a readable Parquet file ({error})") from error
 
 
-def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> pa.Table:
-    """Read some columns of a table of this module; of ``optional`` those that are there.
+def iterate_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a table of this module, a few thousand of them in memory at a time.
+
+    Raises:
+        MadanceError: the file is absent or is no Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(4096):
+            yield from batch.to_pylist()
+    except FileNotFoundError:
+        raise MadanceError(f"{path}: no such file") from None
+    except (OSError, pa.ArrowException) as error:
+        raise MadanceError(f"{path}: not a readable Parquet file ({error})") from error
+
+
+def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] | None = ()) -> pa.Table:
+    """Read some columns of a table of this module.
+
+    Args:
+        needed: must be there.
+        optional: read where they are there; ``None`` is all there are.
 
     Raises:
         MadanceError: the file is absent, is no Parquet file, or lacks a column.
@@ -301,7 +324,8 @@ def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] = ()
         there = set(pq.read_schema(path).names)
         if absent := [name for name in needed if name not in there]:
             raise MadanceError(f"{path}: has no column {absent[0]}; it is no table of this version")
-        return pq.read_table(path, columns=[name for name in (*needed, *optional) if name in there])
+        wanted = None if optional is None else [name for name in (*needed, *optional) if name in there]
+        return pq.read_table(path, columns=wanted)
     except FileNotFoundError:
         raise MadanceError(f"{path}: no such file") from None
     except (OSError, pa.ArrowException) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from madata.commands.dataset_use import export
 from madata.commands.options import PATH, device_option, is_quiet, jobs_option, json_option, set_option
 
 __all__ = ["dataset"]
@@ -15,6 +16,9 @@ __all__ = ["dataset"]
 @click.group(short_help="Work on a data set folder.")
 def dataset() -> None:
     """Work on the folder of a data set."""
+
+
+dataset.add_command(export)
 
 
 @dataset.command(short_help="Decide again, without decoding.")

@@ -7,8 +7,6 @@ earlier filter lets more through.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Container, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +22,7 @@ from madata.curate.source import curate_source, cut_clips, encode_settings
 from madata.curate.sources import Collection
 from madata.engine import run
 from madata.errors import ConfigError, MadanceError
-from madata.files import hold_folder, remove_leftovers, write_text
+from madata.files import hold_folder, link_or_copy, remove_leftovers, write_text
 from madata.manifest import PROVENANCE_COLUMNS, read_table
 from madata.types import Source
 
@@ -195,11 +193,5 @@ def _remove_files(out: Path, rows: Sequence[dict[str, Any]], keep: Container[str
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A hard link where the file system has them: clips are never written in place."""
-    if not source.exists() or target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+    if source.exists():
+        link_or_copy(source, target)

@@ -103,6 +103,25 @@ class ClipTable:
         for batch in self._table.to_batches(max_chunksize=1000):
             yield from map(self._clip, batch.to_pylist())
 
+    def schema(self, without: Collection[str] = ()) -> pa.Schema:
+        """Types of the columns of the folder's table, but for some."""
+        import pyarrow as pa
+
+        return pa.schema([field for field in self._whole().schema if field.name not in without])
+
+    def rows(self) -> Iterator[tuple[Clip, dict[str, Any]]]:
+        """Every clip with all columns of its row."""
+        import pyarrow.compute as pc
+
+        whole = self._whole()
+        mine = whole.filter(pc.is_in(whole["clip_id"], self._table["clip_id"].combine_chunks()))
+        for batch in mine.sort_by("clip_id").to_batches(max_chunksize=1000):
+            for row in batch.to_pylist():
+                yield self._clip(row), row
+
+    def _whole(self) -> pa.Table:
+        return read_columns(self.folder / "clips.parquet", _NEEDED, None)
+
     def _clip(self, row: dict[str, Any]) -> Clip:
         """One row; files that the table does not name are ``None``, whether the others are there is not asked."""
 

@@ -21,9 +21,20 @@ from madata.motion.formats.fields import Hints, array, need, number, rate
 from madata.motion.kinematics import check_motion, joint_positions, with_up
 from madata.types import FloatArray, Motion3D
 
-__all__ = ["holds_aist", "holds_edge", "holds_slice", "read_aist", "read_edge", "read_slice", "write_edge"]
+__all__ = [
+    "AIST_FPS",
+    "holds_aist",
+    "holds_edge",
+    "holds_slice",
+    "read_aist",
+    "read_edge",
+    "read_slice",
+    "write_aist",
+    "write_edge",
+]
 
-_AIST_FPS, _EDGE_FPS = 60.0, 30.0
+AIST_FPS, _EDGE_FPS = 60.0, 30.0
+"""Frames per second of AIST++ and of EDGE."""
 
 
 def holds_aist(content: Mapping[Any, Any]) -> bool:
@@ -44,7 +55,7 @@ def holds_slice(content: Mapping[Any, Any]) -> bool:
 def read_aist(path: Path, content: Mapping[Any, Any], hints: Hints) -> Motion3D:
     """A motion of AIST++: its translation is in units of the scanned body, ``smpl_scaling`` to the metre."""
     need(path, content, "smpl_poses", "smpl_trans", "smpl_scaling")
-    return _motion(path, content, ("smpl_poses", "smpl_trans", "smpl_scaling"), hints, _AIST_FPS, "y")
+    return _motion(path, content, ("smpl_poses", "smpl_trans", "smpl_scaling"), hints, AIST_FPS, "y")
 
 
 def read_edge(path: Path, content: Mapping[Any, Any], hints: Hints) -> Motion3D:
@@ -57,7 +68,7 @@ def read_slice(path: Path, content: Mapping[Any, Any], hints: Hints) -> Motion3D
     """A slice of AIST++ as EDGE trains on it."""
     need(path, content, "pos", "q")
     scale = "scale" if "scale" in content else None
-    return _motion(path, content, ("q", "pos", scale), hints, _AIST_FPS, "y")
+    return _motion(path, content, ("q", "pos", scale), hints, AIST_FPS, "y")
 
 
 def _motion(
@@ -104,5 +115,28 @@ def write_edge(path: Path, motion: Motion3D) -> None:
             "smpl_poses": np.asarray(motion.rotation, np.float32).reshape(-1, 72),
             "smpl_trans": np.asarray(motion.translation, np.float32),
             "full_pose": np.asarray(joint_positions(motion, up="z"), np.float32),
+        },
+    )
+
+
+def write_aist(path: Path, motion: Motion3D) -> None:
+    """Write ``motion`` as AIST++ does; the body is SMPL's own, so that its scale is 1.
+
+    Raises:
+        ConfigError: the format cannot say it: it holds SMPL's mean body at 60 frames per second.
+    """
+    if motion.skeleton != "smpl-24" or motion.offsets is not None or motion.fps != AIST_FPS:
+        raise ConfigError(
+            f"{path}: AIST++ holds SMPL's mean body at {AIST_FPS:g} frames per second, not {motion.skeleton} at "
+            f"{motion.fps:g}"
+        )
+    motion = with_up(motion, "y")
+    write_pickle(
+        path,
+        {
+            "smpl_poses": np.asarray(motion.rotation, np.float32).reshape(-1, 72),
+            "smpl_trans": np.asarray(motion.translation, np.float32),
+            "smpl_scaling": np.ones(1, np.float32),
+            "smpl_loss": np.zeros(1, np.float32),
         },
     )
