@@ -90,7 +90,7 @@ def frechet_estimate(
         real = _distance(_gap(second, first), first.trace[:1], second.trace, *seen.of_reference())
         value, shifts, others = mine[0], mine[1:] - mine[0], real[1:] - real[0]
     kappa, hidden = seen.hidden(first.trace[0], second.trace[0])
-    return Frechet(float(value), shifts, others, 2.0 * (1.0 - kappa) * hidden, kappa)
+    return Frechet(float(value), shifts, others, 2.0 * (1.0 - kappa) * hidden, attenuation=kappa)
 
 
 @dataclass(frozen=True)

@@ -61,12 +61,14 @@ class BlockEstimate:
         reference_shifts: (H,) the same for blocks of the reference that are independent of those of the prediction;
             empty where the reference takes no part, or is left out together with the prediction (paired).
         bias: bound of the bias that may be left in ``value``, in either direction.
+        stretch: what intervals are widened by, 1 or more, where so few units cannot show the tails of the metric.
     """
 
     value: float
     shifts: Floats
     reference_shifts: Floats
     bias: float = 0.0
+    stretch: float = 1.0
 
     @property
     def deviation(self) -> float:
@@ -105,6 +107,7 @@ class BlockEstimate:
             self.shifts - other.shifts,
             self.reference_shifts - other.reference_shifts,
             0.0 if same else self.bias + other.bias,
+            max(self.stretch, other.stretch),
         )
 
     @property
@@ -133,7 +136,7 @@ class BlockEstimate:
         """
         quantile = float(stats.t.ppf((1 + level) / 2, self.freedom))
         below, above = (
-            max(abs(_unbent(end, self.skewness)), quantile) * self.deviation + self.bias
+            max(abs(_unbent(end, self.skewness)), quantile) * self.stretch * self.deviation + self.bias
             for end in (quantile, -quantile)
         )
         value = min(max(self.value, minimum), maximum)
@@ -154,7 +157,7 @@ class BlockEstimate:
             return 1.0
         if self.deviation == 0:
             return 0.0
-        ratio = math.copysign(clear / self.deviation, self.value)
+        ratio = math.copysign(clear / (self.stretch * self.deviation), self.value)
         furthest = min(abs(ratio), math.copysign(1.0, ratio) * _bent(ratio, self.skewness))
         return min(1.0, float(2 * stats.t.sf(furthest, self.freedom)))
 

@@ -5,6 +5,10 @@
 one clip, clips of one song, and a dance beside the real dance to the same music are no independent draws; the printed
 values hold such pairs, these estimates leave them out, and are then without bias at every n.
 
+The cubic kernel has long tails where a few directions hold most of the variance (one factor drives all features): the
+pairs that make the truth are not in 20 clips, and nothing in these says how far they reach. Then the interval is
+stretched, by a measure that was found by simulation (``benchmarks/coverage.py``, "all as one") and goes away as 1/n.
+
 A kernel matrix is made once, in slices, and summed by blocks: what is left is (G, G), from which the value without each
 block follows exactly. Nothing is resampled.
 
@@ -23,6 +27,8 @@ from evaluation.stats.jackknife import Array, BlockEstimate, Blocks, Design, Flo
 __all__ = ["diversity_estimate", "kernel_estimate"]
 
 _SLICE = 256
+_DIRECTIONS, _LONGEST, _UNITS = 8.0, 1.5, 20
+"""With so many units a variance in fewer directions stretches an interval, by as much of its length at most."""
 
 _Kernel = Callable[[Floats, Floats], Floats]
 
@@ -35,7 +41,7 @@ def kernel_estimate(generated: Array, reference: Array, design: Design) -> Block
 
     Example:
         >>> rng = np.random.default_rng(0)
-        >>> real, made = rng.normal(size=(2, 40, 3))
+        >>> real, made = rng.normal(size=(2, 40, 20))
         >>> units = [np.array([row]) for row in range(40)]
         >>> kernel_estimate(made + 1, real, Design.of(units, units, rng)).interval().low > 0
         True
@@ -45,12 +51,13 @@ def kernel_estimate(generated: Array, reference: Array, design: Design) -> Block
     within = _Pairs.of(first, first, mine, mine, _cubic, apart=True)
     beside = _Pairs.of(second, second, real, real, _cubic, apart=True)
     across = _Pairs.of(first, second, mine, real, _cubic, apart=design.paired)
+    stretch = _stretch(_unit_means(first, mine), _unit_means(second, real))
     if design.paired:
         both = within.without_both() + beside.without_both() - 2 * across.without_both()
-        return BlockEstimate(float(both[0]), both[1:] - both[0], np.zeros(0))
+        return BlockEstimate(float(both[0]), both[1:] - both[0], np.zeros(0), stretch=stretch)
     left = within.without_both() + beside.whole() - 2 * across.without_first()
     right = within.whole() + beside.without_both() - 2 * across.without_second()
-    return BlockEstimate(float(left[0]), left[1:] - left[0], right[1:] - right[0])
+    return BlockEstimate(float(left[0]), left[1:] - left[0], right[1:] - right[0], stretch=stretch)
 
 
 def diversity_estimate(features: Array, blocks: Blocks) -> BlockEstimate:
@@ -68,6 +75,28 @@ def diversity_estimate(features: Array, blocks: Blocks) -> BlockEstimate:
     values = np.asarray(features, np.float64)
     found = _Pairs.of(values, values, blocks, blocks, cdist, apart=True).without_both()
     return BlockEstimate(float(found[0]), found[1:] - found[0], np.zeros(0))
+
+
+def _unit_means(features: Floats, blocks: Blocks) -> Floats:
+    return np.stack([features[rows].mean(axis=0) for rows in blocks.units])
+
+
+def _stretch(*sides: Floats) -> float:
+    """What a kernel distance of (U, D) units is stretched by: the more, the fewer directions and units there are.
+
+    The number of directions is ``(tr S)^2 / tr S^2`` of both sides, the latter from pairs of different units alone: few
+    clips do not make it smaller.
+    """
+    spread = together = 0.0
+    for units in sides:
+        away, count = units - units.mean(axis=0), len(units)
+        squares = np.square(away).sum(axis=1)
+        spread += (squares.sum() / count) ** 2
+        together += (np.square(away.T @ away).sum() - np.square(squares).sum()) / (count * (count - 1))
+    if together <= 0:
+        return 1.0
+    fewest = min(map(len, sides))
+    return 1.0 + _UNITS / fewest * min(_LONGEST, float(_DIRECTIONS * together / spread) ** 2)
 
 
 def _cubic(first: Floats, second: Floats) -> Floats:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from evaluation.stats.jackknife import BlockEstimate, Floats
 
@@ -128,7 +127,7 @@ def _best(ordered: Sequence[BlockEstimate], sign: float, rng: np.random.Generato
     """(K,) probability of being the best: values drawn with the shifts of common blocks."""
     drawn = np.tile([one.value for one in ordered], (_DRAWS, 1))
     for parts in ([one.shifts for one in ordered], [one.reference_shifts for one in ordered]):
-        shifts = np.nan_to_num(np.array(parts))
+        shifts = np.nan_to_num(np.array(parts)) * np.array([[one.stretch] for one in ordered])
         count = shifts.shape[1]
         if count > 1:
             centred = (shifts - shifts.mean(axis=1, keepdims=True)) * np.sqrt((count - 1) / count)
@@ -140,22 +139,20 @@ def _best(ordered: Sequence[BlockEstimate], sign: float, rng: np.random.Generato
 
 
 def _halves(ordered: Sequence[BlockEstimate], sign: float, rng: np.random.Generator) -> tuple[float, float]:
-    """How often both halves of the blocks have one best system, and the mean agreement of their orders."""
+    """How often both halves of the blocks have one best system, and the mean agreement (tau-b) of their orders."""
     shifts = np.nan_to_num(np.array([one.shifts for one in ordered]))
     count = shifts.shape[1]
     influence = -(count - 1) * (shifts - shifts.mean(axis=1, keepdims=True))
     values = np.array([one.value for one in ordered])
-    same, agreement = [], []
-    for _ in range(_HALVES):
-        order = rng.permutation(count)
-        halves = [
-            sign * (values + influence[:, part].mean(axis=1))
-            for part in (order[: count // 2], order[count // 2 :])
-        ]
-        same.append(halves[0].argmax() == halves[1].argmax())
-        tau = float(stats.kendalltau(*halves).statistic)
-        agreement.append(1.0 if np.isnan(tau) else tau)
-    return float(np.mean(same)), float(np.mean(agreement))
+    first = np.array([rng.permutation(count) < count // 2 for _ in range(_HALVES)])
+    halves = [
+        sign * (values + (part @ influence.T) / part.sum(axis=1, keepdims=True)) for part in (first, ~first)
+    ]
+    same = halves[0].argmax(axis=1) == halves[1].argmax(axis=1)
+    one, two = (np.sign(half[:, :, None] - half[:, None]).reshape(_HALVES, -1) for half in halves)
+    resolved = np.sqrt(np.square(one).sum(axis=1) * np.square(two).sum(axis=1))
+    tau = np.where(resolved > 0, (one * two).sum(axis=1) / np.maximum(resolved, 1.0), 1.0)
+    return float(same.mean()), float(tau.mean())
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

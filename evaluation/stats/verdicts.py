@@ -29,9 +29,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import optimize, stats
 
-from evaluation.stats.jackknife import MIN_UNITS, BlockEstimate, Floats
+from evaluation.stats.jackknife import BLOCKS, MIN_UNITS, BlockEstimate, Floats
 
 __all__ = ["Judgement", "Question", "Verdict", "clips_needed", "judge"]
 
@@ -120,22 +120,27 @@ def _judged(question: Question, swapped: float) -> Judgement:
 def clips_needed(difference: BlockEstimate, units: int) -> int | None:
     """Units that would show ``difference`` with a power of 80 %, to two digits; ``None`` beyond a million.
 
-    The deviation falls as ``1 / sqrt n``, the bias that may be left as ``1 / n``.
+    The deviation falls as ``1 / sqrt n``, the bias that may be left and what the interval is stretched by as ``1 / n``;
+    Student's t has the freedom of the blocks there would be.
 
     Example:
         >>> shifts = np.array([0.2, -0.2, 0.1, -0.1, 0.3, -0.3])
         >>> clips_needed(BlockEstimate(0.5, shifts, np.zeros(0)), 6)
-        44
+        49
     """
     size = abs(difference.value)
     if size == 0:
         return None
-    reach = float(stats.norm.ppf((1 + _LEVEL) / 2) + stats.norm.ppf(_POWER)) * difference.deviation
-    bias = difference.bias
-    root = 2 * size / (reach + math.sqrt(reach**2 + 4 * bias * size)) if reach > 0 or bias > 0 else np.inf
-    wanted = max(float(MIN_UNITS), units / root**2)
-    if wanted > _NEVER:
+
+    def missing(clips: float) -> float:
+        share = units / clips
+        student = stats.t.ppf((1 + _LEVEL) / 2, min(clips, BLOCKS) - 1)
+        reach = float(student + stats.norm.ppf(_POWER)) * difference.deviation * math.sqrt(share)
+        return reach * (1 + (difference.stretch - 1) * share) + difference.bias * share - size
+
+    if missing(_NEVER) > 0:
         return None
+    wanted = MIN_UNITS if missing(MIN_UNITS) <= 0 else float(optimize.brentq(missing, MIN_UNITS, _NEVER))
     digits = max(0, math.floor(math.log10(wanted)) - 1)
     return int(math.ceil(wanted / 10**digits - 1e-9) * 10**digits)
 

@@ -1,10 +1,13 @@
 """Verdicts: never the wrong way round, never without what they rest on."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from benchmarks.coverage import POPULATIONS, SIZES, WIDTHS, wrong_verdicts
-from evaluation.stats.jackknife import BlockEstimate
+from benchmarks.coverage import POPULATIONS, wrong_verdicts
+from evaluation.stats.jackknife import BlockEstimate, Blocks
+from evaluation.stats.means import mean_estimate
 from evaluation.stats.verdicts import Question, clips_needed, judge
 
 NONE = np.zeros(0)
@@ -78,18 +81,15 @@ def test_clips_needed():
 
 
 def test_the_advice_is_right_about_as_often_as_it_says():
-    rng = np.random.default_rng(5)
-    pilot = rng.normal(0.4, 1.0, 40)
-    needed = clips_needed(BlockEstimate(0.4, -(pilot - pilot.mean()) / 39, NONE), 40)
+    """A gap of 0.4 deviations, and as many clips as are advised: it is found in four of five studies."""
+    rng, pilot = np.random.default_rng(5), np.resize([1.0, -1.0], 40)
+    needed = clips_needed(BlockEstimate(0.4, pilot / 39, NONE), 40)
     decided = []
     for _ in range(200):
-        values = rng.normal(0.4, pilot.std(), needed)
-        blocks = values.reshape(-1, needed)[0]
-        shifts = -(blocks - blocks.mean()) / (needed - 1)
-        decided.append(
-            judged(Question(BlockEstimate(float(values.mean()), shifts, NONE), needed, True)).verdict
-        )
-    assert 0.7 < np.mean([one == "better" for one in decided]) < 0.92
+        blocks = Blocks.dealt(list(np.arange(needed)[:, None]), rng.permutation(needed), 20)
+        found = judged(Question(mean_estimate(rng.normal(0.4, 1.0, needed), blocks), needed, True))
+        decided.append(found.verdict == "better")
+    assert 0.72 < np.mean(decided) < 0.88
 
 
 def test_blocks_without_a_value_count_for_nothing():
@@ -98,25 +98,49 @@ def test_blocks_without_a_value_count_for_nothing():
     assert found.p == pytest.approx(2 / 2**6) and np.isfinite([found.low, found.high]).all()
 
 
-PAIRS = [("collapsed", "same"), ("shift", "collapsed"), ("wider", "same"), ("half frozen", "wider")]
+def test_word_interval_and_p_are_of_one_mind():
+    """Whatever the numbers are: direction, end of the interval, p, margin and advice say the same."""
+    rng, words = np.random.default_rng(0), Counter()
+    for _ in range(150):
+        blocks, spread = int(rng.integers(6, 24)), 10 ** rng.uniform(-3, 1)
+        shifts = rng.standard_t(3, blocks) * spread / blocks
+        shifts[rng.random(blocks) < 0.1 * rng.integers(2)] = np.nan
+        question = Question(
+            BlockEstimate(
+                float(rng.choice([0.0, 1.0, -1.0])) * rng.gamma(0.5),
+                shifts * rng.integers(2),
+                rng.normal(size=blocks) * spread * rng.integers(2) / blocks,
+                float(rng.choice([0.0, 0.3])),
+                float(rng.choice([1.0, 2.0])),
+            ),
+            blocks,
+            [True, False, None][rng.integers(3)],
+            [None, 1.0][rng.integers(2)],
+        )
+        one = judged(question)
+        words[one.verdict] += 1
+        assert np.isfinite([one.difference, one.low, one.high, one.p]).all() and 0 <= one.p <= 1
+        assert one.low <= one.difference <= one.high
+        decided = one.p < 0.05
+        assert decided == (not one.low <= 0 <= one.high) == (one.verdict in ("better", "worse", "differ"))
+        if one.verdict in ("better", "worse"):
+            assert (one.verdict == "better") == ((one.low > 0) == question.higher_is_better)
+        within = question.margin is not None and max(-one.low, one.high) <= question.margin
+        assert decided or (one.verdict == "tie") == (within or one.low == one.high == 0)
+        if one.verdict == "undecided":
+            assert one.needed is None or one.needed > question.units
+    assert min(words[word] for word in ("better", "worse", "differ", "tie", "undecided")) >= 5
+
+
+PAIRS = [("shift", "collapsed"), ("half frozen", "wider")]
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=" against ".join)
 def test_no_wrong_direction_at_twenty_clips(pair):
-    wrong, _ = wrong_verdicts(*(POPULATIONS[name] for name in pair), 20, 66, 40)
+    wrong, _ = wrong_verdicts(*(POPULATIONS[name] for name in pair), 20, 66, 24)
     assert wrong == 0
 
 
 def test_a_collapsed_system_is_found_out_at_forty_clips():
-    _, right = wrong_verdicts(POPULATIONS["collapsed"], POPULATIONS["same"], 40, 66, 20)
+    _, right = wrong_verdicts(POPULATIONS["collapsed"], POPULATIONS["same"], 40, 66, 12)
     assert right > 0.7
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("songs", SIZES)
-@pytest.mark.parametrize("first", POPULATIONS)
-def test_no_wrong_direction_at_any_size(first, songs, width):
-    second = POPULATIONS["same"] if first != "same" else POPULATIONS["collapsed"]
-    wrong, _ = wrong_verdicts(POPULATIONS[first], second, songs, width, 80)
-    assert wrong <= 0.025
