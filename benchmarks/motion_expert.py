@@ -17,7 +17,8 @@ import torch
 from selective_scan import by_path, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
-from baselines.edge.network import EDGE, Edge, guided
+from baselines.dance_decoder import guided
+from baselines.edge.network import EDGE, Edge
 from mace_dance.motion.config import ABLATIONS, OFFICIAL, MotionExpertConfig
 from mace_dance.motion.diffusion import cosine_schedule
 from mace_dance.motion.guidance import conditioned, draw_training, training_prediction
@@ -58,13 +59,13 @@ def edge_parts():
     music = torch.randn(windows, WINDOW, EDGE.music_features)
     times, none = torch.full((windows,), 500), torch.zeros(windows, dtype=torch.bool)
     with torch.no_grad():
-        condition = network.encode_music(music)
+        memory, empty = network.encode_music(music), network.without_music(windows)
 
     def published():
         without = network(noisy, music, times, none)
         return without + (network(noisy, music, times) - without) * 2.0
 
-    return published, lambda: guided(network, noisy, condition, times)
+    return published, lambda: guided(network, noisy, memory, times, empty=empty)
 
 
 def multiplications(work) -> float:

@@ -126,7 +126,7 @@ def ddim(
     schedule: Schedule,
     times: Sequence[int] | None = None,
     eta: float = 1.0,
-    after_step: Callable[[Tensor], Tensor] | None = None,
+    after_step: Callable[[Tensor, int], Tensor] | None = None,
 ) -> Tensor:
     """Sample.
 
@@ -137,7 +137,7 @@ def ddim(
         schedule: as in training.
         times: strictly falling times (default: :func:`ddim_times`).
         eta: 0 for the deterministic sampler, 1 for as much noise as ancestral sampling adds.
-        after_step: changes the noisy motion after every step but the last.
+        after_step: changes the noisy motion after every step but the last; told the time the step began at.
 
     Returns:
         (B, T, F) in -1..1.
@@ -169,7 +169,7 @@ def ddim(
             if eta > 0:
                 noisy = noisy + sigma * draw()
             if after_step is not None:
-                noisy = after_step(noisy)
+                noisy = after_step(noisy, time)
     raise AssertionError("the last time leads to the clean sample")
 
 

@@ -5,14 +5,13 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.dance_decoder import guided, rising_weights
 from baselines.edge.network import (
     EDGE,
     EDGE_JUKEBOX,
     Edge,
     EdgeConfig,
     ancestral_step,
-    guided,
-    rising_weights,
     sample_edge,
     sample_edge_long,
     stitch,
