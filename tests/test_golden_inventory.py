@@ -34,11 +34,9 @@ COMPANIONS = {
 """Read by a test as part of another case."""
 
 NOT_BUILT = {
-    "models_motion/lodge_*": "Lodge, both stages",
     "models_motion/finenet*": "FineNet",
     "models_motion/bailando_reward*": "Bailando's reinforcement learning",
     "models_motion/mega_*": "MEGADance",
-    "models_motion/mnet*": "MNET",
     "models_appearance/animate_anyone_*": "Animate-Anyone",
     "models_appearance/magic_animate_*": "Magic-Animate",
     "models_appearance/hallo2_*": "Hallo2",

@@ -1,10 +1,10 @@
-"""Official checkpoints of EDGE and of the Motion Expert, read strictly and without running anything in them.
+"""Official checkpoints of the EDGE family, read strictly and without running anything in them.
 
-Both are ``torch.save`` files of a dictionary: ``model_state_dict``, ``ema_state_dict``, ``optimizer_state_dict``
-and ``normalizer``, a pickled object of the class ``dataset.preprocess.Normalizer`` around a
-``dataset.scaler.MinMaxScaler``. The restricted reader of torch builds tensors and plain containers, and these two
-classes as inert boxes whose contents become a :class:`Normaliser`; any other class is refused. Names may have the
-prefix ``module.`` of training with several processes.
+Those of EDGE and of the Motion Expert are ``torch.save`` files of a dictionary: ``model_state_dict``,
+``ema_state_dict``, ``optimizer_state_dict`` and ``normalizer``, a pickled object of the class
+``dataset.preprocess.Normalizer`` around a ``dataset.scaler.MinMaxScaler``. The restricted reader of torch builds
+tensors and plain containers, and these two classes as inert boxes whose contents become a :class:`Normaliser`; any
+other class is refused. Names may have the prefix ``module.`` of training with several processes.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = [
     "load_motion_expert",
     "load_strictly",
     "read_checkpoint",
+    "read_normaliser",
     "read_parts",
     "state_of",
 ]
@@ -68,6 +69,11 @@ _BOXES: list[Any] = [
     (_ScalerBox, "dataset.scaler.MinMaxScaler"),
 ]
 
+_LODGE_BOXES: list[Any] = [
+    (_NormalizerBox, "dld.data.utils.preprocess.Normalizer"),
+    (_ScalerBox, "dld.data.utils.preprocess.MinMaxScaler"),
+]
+
 
 def read_checkpoint(path: Path, which: Which) -> OfficialCheckpoint:
     """Read a checkpoint of the EDGE family.
@@ -96,6 +102,26 @@ def read_parts(path: Path, parts: Sequence[str], boxes: Sequence[Any] = ()) -> M
     Raises:
         WeightsError: the file is absent, damaged, holds other classes, or lacks a part.
     """
+    content = _content(path, boxes)
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{path}: a checkpoint holds a dictionary, this one a {type(content).__name__}")
+    lacking = [name for name in parts if name not in content]
+    if lacking:
+        held = ", ".join(map(str, content)) or "nothing"
+        raise WeightsError(f"{path}: the checkpoint has no {' and no '.join(lacking)}; it holds {held}")
+    return content
+
+
+def read_normaliser(path: Path) -> Normaliser:
+    """The normaliser that Lodge keeps in a file of its own, ``Normalizer.pth``.
+
+    Raises:
+        WeightsError: the file is absent, damaged, or holds something else.
+    """
+    return _normaliser(path, _content(path, _LODGE_BOXES))
+
+
+def _content(path: Path, boxes: Sequence[Any]) -> Any:
     if not path.is_file():
         raise WeightsError(f"{path}: no such checkpoint")
     try:
@@ -106,12 +132,6 @@ def read_parts(path: Path, parts: Sequence[str], boxes: Sequence[Any] = ()) -> M
         raise WeightsError(
             f"{path}: refused or not readable as a checkpoint of tensors ({reason})"
         ) from error
-    if not isinstance(content, Mapping):
-        raise WeightsError(f"{path}: a checkpoint holds a dictionary, this one a {type(content).__name__}")
-    lacking = [name for name in parts if name not in content]
-    if lacking:
-        held = ", ".join(map(str, content)) or "nothing"
-        raise WeightsError(f"{path}: the checkpoint has no {' and no '.join(lacking)}; it holds {held}")
     return content
 
 
@@ -130,7 +150,7 @@ def state_of(path: Path, content: Mapping[str, Any], key: str) -> dict[str, Tens
 def _normaliser(path: Path, box: Any) -> Normaliser:
     scaler = box.scaler if isinstance(box, _NormalizerBox) else None
     if not isinstance(scaler, _ScalerBox):
-        raise WeightsError(f"{path}: normalizer is not a dataset.preprocess.Normalizer around a MinMaxScaler")
+        raise WeightsError(f"{path}: the normaliser is no Normalizer around a MinMaxScaler")
     parts = (scaler.scale_, scaler.min_)
     if not all(isinstance(part, Tensor | np.ndarray) for part in parts):
         raise WeightsError(f"{path}: the normaliser has no scale_ and min_")

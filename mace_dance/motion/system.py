@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mace_dance.motion.model import MotionExpert
     from mace_dance.motion.pretrained import ModelInfo, Pretrained
     from mace_dance.motion.sample import Song
+    from madata.music import Layout
     from madata.types import FloatArray, Motion3D
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "BiMambaToTransformer",
     "GftToCfg",
     "MotionExpertSystem",
+    "genre_label",
     "loaded_from",
     "music_for",
 ]
@@ -276,18 +278,33 @@ def loaded_from(
 def _genre_label(
     wanted: str | int | None, names: Sequence[str], config: MotionExpertConfig, seed: int
 ) -> int | None:
-    """The label a network takes.
+    """The label a Motion Expert takes.
 
     Raises:
         ConfigError: it knows no such genre, or none at all.
     """
-    import numpy as np
-
-    count = len(names) or config.genres
     if config.choices.genre == "off":
         if wanted is not None:
             raise ConfigError(f"this model knows no genres; leave genre={wanted!r} out")
         return None
+    return genre_label(wanted, names, config.genres, seed)
+
+
+def genre_label(wanted: str | int | None, names: Sequence[str], count: int, seed: int) -> int:
+    """The label of a genre; one drawn from the seed where none is wanted.
+
+    Args:
+        wanted: name or label.
+        names: of the labels, in their order; empty where they have none.
+        count: how many labels there are, where they have no names.
+        seed: of the clip.
+
+    Raises:
+        ConfigError: there is no such genre.
+    """
+    import numpy as np
+
+    count = len(names) or count
     if wanted is None:
         return int(np.random.default_rng(seed).integers(count))
     if isinstance(wanted, int):
@@ -300,8 +317,8 @@ def _genre_label(
     raise ConfigError(f"this model knows no genre {wanted!r}{did_you_mean(wanted, names)}")
 
 
-def music_for(request: Request, fps: float) -> FloatArray:
-    """(T, 35) features of the music under a clip, at ``fps``; kept as ``music_features.npz``, beats beside them.
+def music_for(request: Request, fps: float, layout: Layout = "edge") -> FloatArray:
+    """(T, K) features of the music under a clip, at ``fps``; kept as ``music_features.npz``, beats beside them.
 
     Raises:
         MadanceError: the request has no music.
@@ -313,7 +330,7 @@ def music_for(request: Request, fps: float) -> FloatArray:
 
     if request.music is None:
         raise MadanceError(f"{request.clip_id}: a dance needs music")
-    features = music_features(request.music, fps=round(fps))
+    features = music_features(request.music, layout, fps)
     values = features.values
     if request.keep is not None:
         write_npz(

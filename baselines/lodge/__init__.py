@@ -1,0 +1,1 @@
+"""Lodge: both networks, coarse-to-fine sampling, both as one model, the ``motion`` system."""

@@ -1,0 +1,1 @@
+"""MNET: generator and critic, their training losses, the ``motion`` system."""

@@ -1,0 +1,98 @@
+"""MNET as a system, on a tiny random network, and its official file."""
+
+import numpy as np
+import pytest
+import torch
+
+from baselines.mnet.network import load_mnet, make_tiny_mnet
+from baselines.mnet.system import MnetSystem
+from evaluation.systems import Request, find
+from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
+from madata.motion import joint_positions, write_motion
+from madata.music import write_wav
+from madata.synthetic.dance import make_dance
+from madata.types import Music
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mnet") / "tiny"
+    make_tiny_mnet(folder)
+    return folder
+
+
+@pytest.fixture
+def request_(tmp_path):
+    beat = np.sin(np.arange(22050) * 0.1) * (np.arange(22050) % 5512 < 800)
+    write_wav(tmp_path / "song.wav", Music(beat.astype(np.float32), 22050))
+    write_wav(tmp_path / "silence.wav", Music(np.zeros(22050, np.float32), 22050))
+
+    def ask(duration_s=1.0, fps=30.0, seed=0, name="song", clip="clip"):
+        path = tmp_path / f"{name}.wav"
+        return Request(clip, "motion", path, None, None, None, duration_s, fps, (0, 0), seed, tmp_path)
+
+    return ask
+
+
+def ready(weights, **options):
+    made = MnetSystem(str(weights), **options)
+    made.setup("cpu")
+    return made
+
+
+def test_a_dance_is_as_long_as_asked_and_marked(weights, request_, tmp_path):
+    made = ready(weights)
+    for name in ("song", "silence"):
+        motion = made.generate(request_(name=name))
+        assert (len(motion.rotation), motion.fps, motion.up) == (30, 30.0, "y")
+    assert (joint_positions(motion)[:, 15, 1] > joint_positions(motion)[:, 0, 1]).all()
+    assert made.loaded.label == "tiny-random" and not list(tmp_path.glob("*padded*"))
+    assert find("mnet").declaration.fps == 60
+    assert made.plan(request_(), "cpu")[1] == "2 windows, 30 frames each"
+
+
+def test_genre_seed_and_what_was_danced_before_matter(weights, request_, tmp_path):
+    write_motion(tmp_path / "before.npz", make_dance(1.5, fps=30, seed=2).motion)
+    plain = ready(weights, genre="house").generate(request_())
+    named = ready(weights).generate(request_(clip="gHO_sBM_cAll"))
+    np.testing.assert_array_equal(plain.rotation, named.rotation)
+    for other in (
+        ready(weights, genre="krump").generate(request_()),
+        ready(weights, genre=5).generate(request_(seed=3)),
+        ready(weights, genre=5, seed_motion=str(tmp_path / "before.npz")).generate(request_()),
+    ):
+        assert np.abs(plain.rotation - other.rotation).max() > 1e-7
+    write_motion(tmp_path / "short.npz", make_dance(0.5, fps=60, seed=2).motion)
+    with pytest.raises(MediaError, match=r"short\.npz: lasts 0\.50 s, a seed motion 1\.00 s"):
+        ready(weights, seed_motion=str(tmp_path / "short.npz"))
+
+
+def test_the_checkpoint_of_the_authors_and_a_folder_are_one(weights, tmp_path):
+    model = load_mnet(weights)
+    state = {f"gen.{name}": value for name, value in model.network.state_dict().items()}
+    beside = {"dis.mlp_a.bias": torch.zeros(1), "compute_loss.vet_loss.smpl.betas": torch.zeros(1)}
+    torch.save({"state_dict": {**state, **beside}, "epoch": 1}, tmp_path / "last.ckpt")
+    loaded = load_mnet(tmp_path / "last.ckpt", model.config)
+    for name, value in model.network.state_dict().items():
+        assert torch.equal(value, loaded.network.state_dict()[name])
+    assert loaded.info.genres[9] == "ballet jazz"
+    with pytest.raises(WeightsError, match="another shape"):
+        load_mnet(tmp_path / "last.ckpt", model.config.model_copy(update={"feed_forward": 4}))
+    torch.save({"state_dict": {"DanceDecoder.x": torch.zeros(1)}}, tmp_path / "lodge.ckpt")
+    with pytest.raises(WeightsError, match=r"not a checkpoint of this method.*DanceDecoder\.x"):
+        load_mnet(tmp_path / "lodge.ckpt")
+
+
+def test_refusals(weights, request_, tmp_path, monkeypatch):
+    monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "none"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
+    with pytest.raises(WeightsError, match="mnet"):
+        MnetSystem().setup("cpu")
+    with pytest.raises(WeightsError, match="no such checkpoint"):
+        MnetSystem(str(tmp_path / "last.ckpt")).plan(request_(), "cpu")
+    with pytest.raises(MadanceError, match="setup"):
+        MnetSystem(str(weights)).generate(request_())
+    with pytest.raises(ConfigError, match="no genre 'crump'"):
+        ready(weights, genre="crump")
+    with pytest.raises(MediaError, match=r"3\.00 s are asked for"):
+        ready(weights).generate(request_(3.0))
