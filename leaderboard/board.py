@@ -89,8 +89,15 @@ def build_board(
     if reported:
         paper = ranked(reported_section(task), columns, lambda *_: False)
         sections = [paper, *sections]
-    table = Table(task, TASK_TITLES[task], tuple(columns), tuple(sections))
+    shown = tuple(_agreed(column, sections) for column in columns)
+    table = Table(task, TASK_TITLES[task], shown, tuple(sections))
     return Board(table, members, () if partial else tuple(rest))
+
+
+def _agreed(column: BoardColumn, sections: Sequence[Section]) -> BoardColumn:
+    """The column in the direction of all the sections that have values of it, if they have one."""
+    directions = {section.here(column).direction for section in sections if section.has(column)}
+    return replace(column, direction=directions.pop()) if len(directions) == 1 else column
 
 
 def _extra_columns(task: Task, entries: Sequence[BoardEntry]) -> list[BoardColumn]:

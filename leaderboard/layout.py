@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from evaluation.metrics.printed import scale_of, unit_of
 from evaluation.metrics.registry import find_metric
 from evaluation.metrics.spec import ARROWS, Direction, MetricSpec
 from evaluation.result import Metric
@@ -21,6 +22,7 @@ __all__ = [
     "columns_of",
     "extra_column",
     "in_shown_unit",
+    "in_stored_unit",
     "known_column",
 ]
 
@@ -40,6 +42,7 @@ class BoardColumn:
         digits: decimals shown.
         group: heading the paper puts above it, or "".
         scale: what a result's value is multiplied with to be shown.
+        unit: of what is shown; "" for a number without one.
         latex: the label in LaTeX, where it is not made of ``label``.
         by_music: whether values on other music are other values.
         corrected: the direction in corrected protocols, where the paper's tables print another one.
@@ -53,6 +56,7 @@ class BoardColumn:
     digits: int = 3
     group: str = ""
     scale: float = 1.0
+    unit: str = ""
     latex: str = ""
     by_music: bool = False
     corrected: Direction | None = None
@@ -102,6 +106,7 @@ def board_column(spec: MetricSpec) -> BoardColumn:
         digits=spec.decimals,
         group=spec.group,
         scale=spec.scale,
+        unit=unit_of(spec),
         latex=spec.latex,
         by_music="music" in spec.needs,
         corrected=spec.direction if spec.published_direction else None,
@@ -140,10 +145,16 @@ def extra_column(metric: Metric) -> BoardColumn:
     known = known_column(metric.name)
     if known is None:
         stated: dict[bool | None, Direction] = {True: "higher", False: "lower", None: "none"}
-        known = BoardColumn(metric.name, metric.name, metric.name, stated[metric.higher_is_better])
+        direction = stated[metric.higher_is_better]
+        known = BoardColumn(metric.name, metric.name, metric.name, direction, unit=metric.unit)
     return replace(known, group=f"More {metric.track}", extra=True)
 
 
 def in_shown_unit(value: float, column: BoardColumn, unit: str) -> float:
-    """``value`` of a result in the unit its column shows; percentages stay what they are."""
-    return value if unit in {"%", "0..100"} else value * column.scale
+    """``value`` of a result, stated in ``unit``, in the unit its column shows."""
+    return value * scale_of(column.metric, unit)
+
+
+def in_stored_unit(value: float, column: BoardColumn) -> float:
+    """A shown value in the unit in which results hold it; the last bits of a product are not kept."""
+    return value if column.scale == 1.0 else float(f"{value / column.scale:.14g}")

@@ -14,6 +14,7 @@ from typing import Literal
 from evaluation.metrics.spec import Direction
 from leaderboard.layout import BoardColumn
 from leaderboard.paper import Task
+from madata.errors import MadanceError, did_you_mean
 
 __all__ = ["Cell", "Kind", "Mark", "Row", "Section", "Table", "Tied", "ranked", "sort_rows"]
 
@@ -129,6 +130,10 @@ class Section:
         """``column`` in the direction it has in this section."""
         return replace(column, direction=self.directions.get(column.metric, column.direction))
 
+    def has(self, column: BoardColumn) -> bool:
+        """Whether a row has a value in ``column``."""
+        return any(row.cells.get(column.metric, Cell()).value is not None for row in self.rows)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -143,6 +148,23 @@ class Table:
     def column(self, metric: str) -> BoardColumn | None:
         """The column of ``metric``, if there is one."""
         return next((column for column in self.columns if column.metric == metric), None)
+
+    def showing(self, metrics: Sequence[str]) -> Table:
+        """The table with these columns alone, in this order; they are named by metric or by label.
+
+        Raises:
+            MadanceError: there is no such column; the nearest is named.
+        """
+        by_name = {name: column for column in self.columns for name in (column.label, column.metric)}
+        for name in metrics:
+            if name not in by_name:
+                raise MadanceError(f"the table has no column {name!r}{did_you_mean(name, by_name)}")
+        return replace(self, columns=tuple(by_name[name] for name in metrics))
+
+    def filled(self) -> Table:
+        """The table without the columns in which no row has a value."""
+        there = (column for column in self.columns if any(section.has(column) for section in self.sections))
+        return replace(self, columns=tuple(there))
 
 
 Tied = Callable[[BoardColumn, Row, Row], bool]

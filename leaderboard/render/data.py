@@ -1,4 +1,4 @@
-"""CSV and JSON: numbers unrounded, marks and reasons as words."""
+"""CSV and JSON: numbers unrounded, in the unit in which results hold them, marks and reasons as words."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 import json
 
-from leaderboard.layout import BoardColumn
+from leaderboard.layout import BoardColumn, in_stored_unit
 from leaderboard.table import Cell, Row, Table
 
 __all__ = ["to_csv", "to_json"]
@@ -34,7 +34,8 @@ def to_csv(table: Table) -> str:
             for column in table.columns:
                 cell = row.cells.get(column.metric, Cell())
                 unranked = _csv_text(cell.unranked or "")
-                line += [cell.value, cell.low, cell.high, cell.n, cell.mark, unranked]
+                value, low, high = (_stored(own, column) for own in (cell.value, cell.low, cell.high))
+                line += [value, low, high, cell.n, cell.mark, unranked]
             writer.writerow(line)
     return stream.getvalue()
 
@@ -58,7 +59,8 @@ def to_json(table: Table) -> str:
                 "reported": section.reported,
                 "official": section.official,
                 "notes": list(section.notes),
-                "rows": [_json_row(row) for row in section.rows],
+                "directions": dict(section.directions),
+                "rows": [_json_row(row, table) for row in section.rows],
             }
             for section in table.sections
         ],
@@ -74,28 +76,39 @@ def _json_column(column: BoardColumn) -> dict[str, object]:
         "higher_is_better": column.higher_is_better,
         "direction": column.direction,
         "group": column.group,
+        "printed_scale": column.scale,
+        "printed_unit": column.unit,
     }
 
 
-def _json_row(row: Row) -> dict[str, object]:
+def _json_row(row: Row, table: Table) -> dict[str, object]:
+    columns = {column.metric: column for column in table.columns}
     return {
         "name": row.name,
         "kind": row.kind,
         "venue": row.venue,
         "level": row.level,
         "results": list(row.results),
-        "cells": {metric: _json_cell(cell) for metric, cell in row.cells.items()},
+        "cells": {
+            name: _json_cell(row.cells[name], column) for name, column in columns.items() if name in row.cells
+        },
     }
 
 
-def _json_cell(cell: Cell) -> dict[str, object]:
+def _stored(value: float | None, column: BoardColumn) -> float | None:
+    return None if value is None else in_stored_unit(value, column)
+
+
+def _json_cell(cell: Cell, column: BoardColumn) -> dict[str, object]:
+    value, low, high, floor, real = (
+        _stored(own, column) for own in (cell.value, cell.low, cell.high, cell.floor, cell.reference)
+    )
     found = {
-        "value": cell.value,
         "printed": cell.printed,
-        "ci95": None if cell.low is None else [cell.low, cell.high],
+        "ci95": None if low is None else [low, high],
         "n": cell.n,
-        "noise_floor": cell.floor,
-        "reference": cell.reference,
+        "noise_floor": floor,
+        "reference": real,
         "rank": cell.rank,
         "best": cell.best,
         "mark": cell.mark or None,
@@ -103,4 +116,4 @@ def _json_cell(cell: Cell) -> dict[str, object]:
         "reason": cell.reason,
         "notes": list(cell.notes) or None,
     }
-    return {"value": cell.value, **{key: value for key, value in found.items() if value is not None}}
+    return {"value": value, **{key: value for key, value in found.items() if value is not None}}

@@ -18,9 +18,14 @@ def escape_markdown(text: str) -> str:
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+!|~" else letter for letter in safe)
 
 
-def to_markdown(table: Table, *, intervals: bool = True) -> str:
-    """GitHub Markdown."""
-    notes = Footnotes()
+def to_markdown(table: Table, *, intervals: bool = True, notes: bool = True) -> str:
+    """GitHub Markdown, without columns in which no row has a value.
+
+    Args:
+        intervals: show 95 % intervals.
+        notes: say below the table how it was measured, and what is to be known of single numbers.
+    """
+    table, numbered = table.filled(), Footnotes()
     lines = [f"### {escape_markdown(table.title)}", ""]
     heads = [f"{escape_markdown(column.label)} {column.arrow}".strip() for column in table.columns]
     lines.append("| System | " + " | ".join(heads) + " |")
@@ -28,11 +33,15 @@ def to_markdown(table: Table, *, intervals: bool = True) -> str:
     for section in table.sections:
         lines.append(f"| **{escape_markdown(section.title)}** |" + " |" * len(table.columns))
         for row in section.rows:
-            cells = [_markdown_cell(row, column, notes, intervals) for column in table.columns]
+            cells = [
+                _markdown_cell(row, column, numbered if notes else None, intervals)
+                for column in table.columns
+            ]
             lines.append(f"| {_markdown_name(row, section)} | " + " | ".join(cells) + " |")
-    lines += ["", LEGEND, ""]
-    lines += [f"- {escape_markdown(line)}" for line in conditions(table)]
-    lines += [f"{number}. {escape_markdown(text)}" for text, number in notes.texts.items()]
+    lines += ["", LEGEND]
+    if notes:
+        lines += ["", *(f"- {escape_markdown(line)}" for line in conditions(table))]
+        lines += [f"{number}. {escape_markdown(text)}" for text, number in numbered.texts.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -41,7 +50,7 @@ def _markdown_name(row: Row, section: Section) -> str:
     return f"*{name}*" if section.reported or row.kind != "system" else name
 
 
-def _markdown_cell(row: Row, column: BoardColumn, notes: Footnotes, intervals: bool) -> str:
+def _markdown_cell(row: Row, column: BoardColumn, notes: Footnotes | None, intervals: bool) -> str:
     cell = row.cells.get(column.metric)
     if cell is None:
         return ""
@@ -54,5 +63,5 @@ def _markdown_cell(row: Row, column: BoardColumn, notes: Footnotes, intervals: b
     }[cell.mark]
     if intervals and (ends := cell.interval(column)):
         marked += f" \\[{ends}\\]"
-    numbers = ",".join(str(number) for number in notes.of(cell))
+    numbers = ",".join(str(number) for number in notes.of(cell)) if notes else ""
     return marked + (f" <sup>{numbers}</sup>" if numbers else "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from leaderboard.table import Cell, Section, Table
 
-__all__ = ["LEGEND", "Footnotes", "conditions"]
+__all__ = ["LEGEND", "Footnotes", "conditions", "lines_of"]
 
 LEGEND = (
     "bold: best; bold with ≈: cannot be told from the best; underlined: second; brackets: 95 % interval. "
@@ -33,8 +33,9 @@ class Footnotes:
 
 def conditions(table: Table) -> list[str]:
     """What stands below a table: how each section was measured."""
-    return [f"{section.title}: {line}" for section in table.sections for line in _lines_of(section)]
+    return [f"{section.title}: {line}" for section in table.sections for line in lines_of(section)]
 
 
-def _lines_of(section: Section) -> tuple[str, ...]:
+def lines_of(section: Section) -> tuple[str, ...]:
+    """What stands below one section: how it was measured, and what is known of its ranks."""
     return (*section.conditions, *section.notes)

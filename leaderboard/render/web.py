@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.metrics.spec import Direction
 from leaderboard.layout import BoardColumn
-from leaderboard.table import Cell, Table
+from leaderboard.table import Cell, Section, Table
 
 if TYPE_CHECKING:
     import jinja2
@@ -88,25 +88,24 @@ class IntervalMark:
     value: float
 
 
-def interval_mark(cell: Cell, column: BoardColumn, table: Table) -> IntervalMark | None:
-    """The interval on the scale of all measured systems of the column; what lies beyond is drawn at its end."""
-    low, high = _extent(column, table)
+def interval_mark(cell: Cell, column: BoardColumn, section: Section) -> IntervalMark | None:
+    """The interval on the scale of the section's systems; what lies beyond is drawn at its end.
+
+    Where only sanity rows are measured, the scale is theirs.
+    """
+    low, high = _extent(column, section)
     width = high - low
     if cell.low is None or cell.high is None or cell.value is None or not math.isfinite(width) or width <= 0:
         return None
     left, right, dot = (
-        2 + 56 * min(1.0, max(0.0, (end - low) / width)) for end in (cell.low, cell.high, cell.value)
+        3 + 54 * min(1.0, max(0.0, (end - low) / width)) for end in (cell.low, cell.high, cell.value)
     )
     return IntervalMark(left, max(right, left + 0.5), dot)
 
 
-def _extent(column: BoardColumn, table: Table) -> tuple[float, float]:
-    cells = [
-        row.cells[column.metric]
-        for section in table.sections
-        if not section.reported
-        for row in section.rows
-        if column.metric in row.cells and row.kind == "system"
-    ]
+def _extent(column: BoardColumn, section: Section) -> tuple[float, float]:
+    measured = [(row.kind, row.cells[column.metric]) for row in section.rows if column.metric in row.cells]
+    cells = [cell for kind, cell in measured if kind == "system" and cell.value is not None]
+    cells = cells or [cell for _, cell in measured]
     ends = [end for cell in cells for end in (cell.low, cell.high, cell.value) if end is not None]
     return (min(ends), max(ends)) if ends else (0.0, 1.0)

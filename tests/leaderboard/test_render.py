@@ -1,4 +1,4 @@
-"""The same table in five formats; whatever a result says stays text."""
+"""The same table in six formats; whatever a result says stays text."""
 
 import csv
 import html.parser
@@ -17,6 +17,7 @@ from evaluation.result import read_result
 from leaderboard.board import build_board
 from leaderboard.commands.table import table as command
 from leaderboard.entries import read_entries
+from leaderboard.layout import columns_of
 from leaderboard.render import (
     FORMATS,
     escape_latex,
@@ -26,7 +27,10 @@ from leaderboard.render import (
     to_json,
     to_latex,
     to_markdown,
+    to_text,
 )
+from leaderboard.render.web import interval_mark
+from leaderboard.table import Cell, Row, Section
 from tests.leaderboard.runs import change, change_metric
 
 HOSTILE = "=cmd|' /C calc'!A0 <script>alert(1)</script> | **x** \\input{/etc/passwd} $x$ \"'> 王"
@@ -171,7 +175,7 @@ def test_the_verb_writes_each_format_by_its_suffix(runs):
         out = runs / f"t{suffix}"
         assert invoke(runs / "good", "--task", "video", "--out", out).exit_code == 0
         assert out.read_text().startswith(start)
-    assert set(FORMATS) == {"md", "latex", "csv", "json", "html"}
+    assert set(FORMATS) == {"text", "md", "latex", "csv", "json", "html"}
 
 
 def test_the_verb_says_what_it_leaves_out(runs):
@@ -191,3 +195,89 @@ def test_markup_stands_in_templates_alone():
     modules.pop("markdown.py")  # Markdown itself knows no other way to say these two
     markup = re.compile(r"</[a-z]+>|<svg|<t[dhr]\b")
     assert not [name for name, path in modules.items() if markup.search(path.read_text("utf-8"))]
+
+
+def text_rows(text):
+    """System -> its cells, by the columns of the last header."""
+    rows, heads = {}, []
+    for line in text.splitlines():
+        parts = re.split(r"  +", line.strip())
+        heads = parts if parts[0] == "system" else heads
+        rows[parts[0]] = dict(zip(heads, parts, strict=False))
+    return rows
+
+
+def test_text_stands_in_columns_with_marks_and_units(plain):
+    text = to_text(plain)
+    rows = text_rows(text)
+    assert rows["MACE-Dance"]["TF ↑ %"] == "97.10*" and rows["MACE-Dance"]["FID_k ↓"] == "16.46* (3)"
+    assert rows["alike"]["FID_k ↓"].split()[0][-1] in "*≈" and "[" in rows["alike"]["FID_k ↓"]
+    measured = text.split("\nMeasured\n")[1].split("\n\n")[0]
+    assert "DIV_k →" in measured and "TF" not in measured.splitlines()[0]
+    assert (
+        len({line.index(parts[3]) for line in measured.splitlines()[:4] if (parts := re.split(r"  +", line))})
+        == 1
+    )
+    narrow = text_rows(to_text(plain, width=100))
+    assert "[" not in "".join(narrow["alike"].values())
+    assert "(3)" not in to_text(plain, notes=False) and "protocol" not in to_text(plain, notes=False)
+
+
+def test_a_direction_all_sections_share_stands_in_the_head(runs):
+    entries = read_entries([runs / "good", runs / "stiff"])
+    alone = build_board("video", entries, reported=False).table
+    assert alone.column("div_k").arrow == "→" and alone.column("fid_k").arrow == "↓"
+    assert build_board("video", entries).table.column("div_k").arrow == "↑"
+
+
+def test_a_column_without_a_value_is_not_printed(runs):
+    table = build_board("video", read_entries([runs / "good", runs / "stiff"]), reported=False).table
+    for text in (to_latex(table), to_markdown(table), to_text(table)):
+        assert "TF" not in text and "FID" in text
+    assert r"\begin{tabular}{lccccc}" in to_latex(table) and r"\begin{table}[t]" in to_latex(table)
+
+
+def test_latex_for_a_paper(runs):
+    out = runs / "t.tex"
+    how = ("--columns", "BAS,fid_k", "--no-notes", "--caption", "Ours, $n=16$.", "--label", "tab:ours")
+    assert invoke(runs / "good", "--task", "video", "--out", out, *how).exit_code == 0
+    text = out.read_text()
+    assert r"\caption{Ours, $n=16$.}\label{tab:ours}" in text
+    heads = next(line for line in text.splitlines() if line.startswith(" & BAS"))
+    assert heads == r" & BAS$\uparrow$ & FID$_{\mathrm{k}}$$\downarrow$ \\"
+    assert "textsuperscript" not in text and "protocol" not in text
+    assert "did you mean 'fid_k'" in str(
+        invoke(runs / "good", "--task", "video", "--columns", "fid_kk").exception
+    )
+    assert "label" in str(
+        invoke(runs / "good", "--task", "video", "--format", "latex", "--label", "a}b").exception
+    )
+    assert invoke(runs / "good", "--task", "video", "--format", "md", "--label", "x").exit_code == 2
+
+
+def test_data_formats_hold_numbers_as_results_do(plain):
+    rows = {row["system"]: row for row in csv.DictReader(io.StringIO(to_csv(plain)))}
+    assert float(rows["MACE-Dance"]["temporal_flickering"]) == 0.971
+    document = json.loads(to_json(plain))
+    column = next(one for one in document["columns"] if one["metric"] == "temporal_flickering")
+    assert (column["printed_scale"], column["printed_unit"]) == (100.0, "%")
+    cells = next(row for row in document["sections"][0]["rows"] if row["name"] == "MACE-Dance")["cells"]
+    assert (cells["temporal_flickering"]["value"], cells["temporal_flickering"]["printed"]) == (
+        0.971,
+        "97.10",
+    )
+    assert document["sections"][1]["directions"]["div_k"] == "reference"
+
+
+def test_interval_marks_are_on_the_scale_of_the_rows_shown():
+    column = next(column for column in columns_of("video") if column.metric == "fid_k")
+    cells = {"a": Cell(700.0, low=600.0, high=800.0), "b": Cell(1000.0, low=900.0, high=1100.0)}
+
+    def drawn(kind):
+        rows = tuple(Row(key, key, kind, {"fid_k": cell}) for key, cell in cells.items())
+        section = Section("s", (), rows)
+        return [interval_mark(cell, column, section) for cell in cells.values()]
+
+    for marks in (drawn("sanity"), drawn("system")):
+        assert [round(mark.value) for mark in marks] == [14, 46]
+        assert marks[0].low == 3 and marks[1].high == 57
