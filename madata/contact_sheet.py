@@ -59,4 +59,8 @@ def _read_image(path: Path) -> Any:
     import cv2
     import numpy as np
 
-    return cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    try:
+        data = path.read_bytes()
+    except OSError:  # a sheet lacks what was moved away
+        return None
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None

@@ -11,6 +11,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -164,9 +165,24 @@ def _leave(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
+def _leave_at_once(unraisable: sys.UnraisableHookArgs) -> None:
+    """Asked to leave inside a finaliser, where an exception goes no further and would be printed instead."""
+    if isinstance(unraisable.exc_value, SystemExit):
+        os._exit(128 + signal.SIGTERM)
+    sys.__unraisablehook__(unraisable)
+
+
 def _work(function: Callable[..., Any], connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
+    sys.unraisablehook = _leave_at_once
+    try:
+        _answer(function, connection)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # while the interpreter ends, nothing is half written
+
+
+def _answer(function: Callable[..., Any], connection: Connection) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             item = connection.recv()

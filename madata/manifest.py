@@ -12,9 +12,9 @@ Columns that are about where a source comes from are null where nothing says it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,6 +36,7 @@ __all__ = [
     "SOURCE_COLUMNS",
     "SPLITS",
     "Column",
+    "TableWriter",
     "clip_columns",
     "dropped_columns",
     "iterate_rows",
@@ -49,6 +50,7 @@ __all__ = [
 
 
 _ROW_GROUP = 20_000
+_ROWS_AT_A_TIME = 1_000
 
 
 class Column(NamedTuple):
@@ -230,26 +232,60 @@ def split_of(source_id: str, *, val_share: float, test_share: float) -> str:
     return "val" if number < test_share + val_share else "train"
 
 
-def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Columns) -> None:
-    """Write rows as Parquet, atomically; equal rows give equal bytes.
+class TableWriter:
+    """Writes a table as Parquet while its rows come; no more of them wait than one row group holds.
 
-    Rows may come one by one: no more of them wait than one row group holds. A missing key is null; a key that is no
-    column is an error of the caller. What a column means is stored in the file, as metadata of its field.
+    The file appears when the block ends without an error; equal rows give equal bytes. A missing key is null; a key
+    that is no column is an error of the caller. What a column means is stored in the file, as metadata of its field.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    schema = pa.schema([_field(name, column) for name, column in columns.items()])
-    remaining = iter(rows)
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        while group := list(islice(remaining, _ROW_GROUP)):
-            for row in group:
-                if unknown := set(row) - set(columns):
-                    raise KeyError(f"{path.name} has no column {sorted(unknown)}")
-            arrays = [
-                pa.array([row.get(name) for row in group], type=schema.field(name).type) for name in columns
-            ]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+    def __init__(self, path: Path, columns: Columns) -> None:
+        self._path = path
+        self._columns = columns
+        self._stack = contextlib.ExitStack()
+        self._waiting: dict[str, list[Any]] = {name: [] for name in columns}
+        self._count = 0
+
+    def __enter__(self) -> TableWriter:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._schema = pa.schema([_field(name, column) for name, column in self._columns.items()])
+        temporary = self._stack.enter_context(atomic_path(self._path))
+        self._writer = self._stack.enter_context(pq.ParquetWriter(temporary, self._schema))
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        if failure[0] is None and self._count:
+            self._flush()
+        self._stack.__exit__(*failure)
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append rows."""
+        for row in rows:
+            if unknown := set(row) - set(self._columns):
+                raise KeyError(f"{self._path.name} has no column {sorted(unknown)}")
+            for name, values in self._waiting.items():
+                values.append(row.get(name))
+            self._count += 1
+            if self._count == _ROW_GROUP:
+                self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        arrays = [
+            pa.array(values, type=self._schema.field(name).type) for name, values in self._waiting.items()
+        ]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        self._waiting = {name: [] for name in self._columns}
+        self._count = 0
+
+
+def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Columns) -> None:
+    """Write rows as Parquet, atomically: see :class:`TableWriter`."""
+    with TableWriter(path, columns) as table:
+        table.write(rows)
 
 
 def _field(name: str, column: str | Column) -> pa.Field:
@@ -289,8 +325,11 @@ def read_table(path: Path) -> pd.DataFrame:
         raise MadanceError(f"{path}: not a readable Parquet file ({error})") from error
 
 
-def iterate_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a table of this module, a few thousand of them in memory at a time.
+def iterate_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a table of this module, a thousand of them in memory at a time.
+
+    Args:
+        columns: those wanted, where the table has them.
 
     Raises:
         MadanceError: the file is absent or is no Parquet file.
@@ -299,8 +338,12 @@ def iterate_rows(path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        for batch in pq.ParquetFile(path).iter_batches(4096):
-            yield from batch.to_pylist()
+        with pq.ParquetFile(path) as file:
+            wanted = (
+                None if columns is None else [name for name in columns if name in file.schema_arrow.names]
+            )
+            for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=wanted):
+                yield from batch.to_pylist()
     except FileNotFoundError:
         raise MadanceError(f"{path}: no such file") from None
     except (OSError, pa.ArrowException) as error:

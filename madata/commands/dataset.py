@@ -9,6 +9,7 @@ import click
 
 from madata.commands.dataset_use import export
 from madata.commands.options import PATH, device_option, is_quiet, jobs_option, json_option, set_option
+from madata.commands.progress import Progress
 
 __all__ = ["dataset"]
 
@@ -53,15 +54,16 @@ def decide(
     from madata.curate.again import decide_again
     from madata.devices import resolve_device
 
-    summary = decide_again(
-        folder,
-        out or folder,
-        overrides=overrides,
-        jobs=jobs,
-        weights=weights,
-        device=resolve_device(device),
-        on_source=(lambda line: None) if is_quiet() else (lambda line: click.echo(line, err=True)),
-    )
+    with Progress(quiet=is_quiet()) as progress:
+        summary = decide_again(
+            folder,
+            out or folder,
+            overrides=overrides,
+            jobs=jobs,
+            weights=weights,
+            device=resolve_device(device),
+            watch=progress,
+        )
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
     else:

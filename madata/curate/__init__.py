@@ -1,7 +1,8 @@
 """The curation pipeline: crawled videos become MA-Data clips (paper section 4.1).
 
-``batch`` finds the sources and runs them in worker processes, ``source`` takes one source from decode to clips,
-``segments`` feeds every filter from the one decode, ``journal`` remembers what is finished.
+``sources`` finds them, ``batch`` runs them in worker processes, ``source`` takes one from decode to clips,
+``observe`` feeds every filter from the one decode, ``journal`` remembers what is finished, ``publish`` makes tables and
+the report of it.
 """
 
 from madata.curate.batch import CurationSummary, curate

@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from madata.config import differences, to_toml
-from madata.curate.batch import CurationSummary, publish
+from madata.curate.batch import CurationSummary, work_through
 from madata.curate.decide import PieceJudge
 from madata.curate.journal import Entry, Journal
 from madata.curate.observations import NotMeasuredError, observations_path, read_pieces, source_path
+from madata.curate.publish import Publisher
 from madata.curate.settings import CurationConfig, load_config
 from madata.curate.source import curate_source, cut_clips, encode_settings
 from madata.curate.sources import Collection
-from madata.engine import run
+from madata.engine import SILENT, Watch
 from madata.errors import ConfigError, MadanceError
 from madata.files import hold_folder, link_or_copy, remove_leftovers, write_text
-from madata.manifest import PROVENANCE_COLUMNS, read_table
+from madata.manifest import PROVENANCE_COLUMNS, iterate_rows
 from madata.types import Source
 
 __all__ = ["decide_again"]
@@ -45,7 +46,7 @@ def decide_again(
     jobs: int = 1,
     weights: Path | None = None,
     device: str = "cpu",
-    on_source: Callable[[str], None] = lambda line: None,
+    watch: Watch = SILENT,
 ) -> CurationSummary:
     """Decide about every source of the data set ``folder`` under other settings; ``out`` may be the same folder.
 
@@ -53,7 +54,7 @@ def decide_again(
         overrides: ``section.key=value``, laid over the settings of ``folder``.
         jobs: worker processes.
         weights: folder of model weights, for sources that have to be looked at again.
-        on_source: receives a line about each source as it is finished.
+        watch: is told how far it is.
 
     Raises:
         MadanceError: ``folder`` is no data set, or a setting says how something is measured.
@@ -63,28 +64,23 @@ def decide_again(
     before = load_config(folder / "settings.toml")
     config = load_config(folder / "settings.toml", overrides)
     _refuse_other_measurements(before, config)
-    found, sources = _sources(folder)
+    found, sources, seconds = _sources(folder)
     with hold_folder(out):
         remove_leftovers(out)
-        journal, old = Journal(out / "journal", config.hash), Journal(folder / "journal", before.hash)
-        entries = {source.source_id: journal.read(source.source_id) for source in sources}
-        pending = [source for source in sources if not _is_done(entries[source.source_id])]
+        old, journal = Journal(folder, before.hash), Journal(out, config.hash)
+        done = journal.done()
+        pending = [source for source in sources if source.source_id not in done]
+        watch.start(sum(seconds[source.source_id] for source in pending))
         work = partial(
             _decide_source, folder=folder, out=out, old=old, config=config, weights=weights, device=device
         )
-        for outcome in run(work, pending, jobs=jobs):
-            if outcome.fatal or outcome.value is None:
-                raise MadanceError(outcome.error or "a worker failed")
-            entries[outcome.item.source_id] = outcome.value
-            on_source(f"{found.names[outcome.item.source_id]!r}: {len(outcome.value.clips)} clips")
+        publisher = Publisher(out, sources, found, config)
+        work_through(work, pending, found, publisher, jobs=jobs, watch=watch)
         # last of all: until here the folder is one of the old settings, and the same command goes on
         write_text(out / "settings.toml", to_toml(config))
-        finished = [(source, entry) for source in sources if (entry := entries[source.source_id]) is not None]
-        return publish(out, finished, found, config)
-
-
-def _is_done(entry: Entry | None) -> bool:
-    return entry is not None and entry.state == "done"
+        summary = publisher.publish()
+        journal.remove_others()
+        return summary
 
 
 def _refuse_other_measurements(before: CurationConfig, now: CurationConfig) -> None:
@@ -99,26 +95,29 @@ def _refuse_other_measurements(before: CurationConfig, now: CurationConfig) -> N
                 )
 
 
-def _sources(folder: Path) -> tuple[Collection, list[Source]]:
-    """The sources of a data set, and what else its table names."""
+def _sources(folder: Path) -> tuple[Collection, list[Source], dict[str, float]]:
+    """The sources of a data set, what else its table names, and how long each is, s."""
     names: dict[str, str] = {}
     sources: list[Source] = []
     duplicates: list[tuple[str, str]] = []
     unusable: list[tuple[str, str, str]] = []
     provenance: dict[str, dict[str, Any]] = {}
-    for row in read_table(folder / "sources.parquet").to_dict("records"):
-        if row["source_id"] is None or row["source_id"] != row["source_id"]:
-            unusable.append((row["file"], row["reason"], row["message"]))
+    seconds: dict[str, float] = {}
+    for row in iterate_rows(folder / "sources.parquet"):
+        source_id, name = row["source_id"], row["file"]
+        if source_id is None:
+            unusable.append((name, row["reason"], row["message"]))
         elif row["status"] == "duplicate":
-            duplicates.append((row["file"], row["source_id"]))
+            duplicates.append((name, source_id))
         else:
-            names[row["source_id"]] = row["file"]
-            path = source_path(folder, row["source_id"]) or Path(row["file"])
-            sources.append(Source(row["source_id"], path, row["sha256"]))
-            provenance[row["source_id"]] = {
-                name: row[name] for name in PROVENANCE_COLUMNS if name in row and row[name] == row[name]
-            }
-    return Collection(tuple(sources), names, tuple(duplicates), (), tuple(unusable), provenance), sources
+            names[source_id] = name
+            seconds[source_id] = row["duration_s"] or 0.0
+            path = source_path(folder, source_id) or Path(name)
+            sources.append(Source(source_id, path, row["sha256"]))
+            about = {key: row[key] for key in PROVENANCE_COLUMNS if row.get(key) is not None}
+            provenance[source_id] = about
+    found = Collection(tuple(sources), names, tuple(duplicates), (), tuple(unusable), provenance)
+    return found, sources, seconds
 
 
 def _decide_source(
@@ -143,7 +142,8 @@ def _decide_source(
         return curate_source(source, report, out=out, config=config, weights=weights, device=device)
     if known is not None:
         _take_over(source, known, entry, folder, out, config)
-    journal = Journal(out / "journal", config.hash)
+    report(entry.source.get("duration_s") or 0.0)
+    journal = Journal(out, config.hash)
     done = cut_clips(source, entry, out=out, config=config)
     journal.write(source.source_id, done)
     return done

@@ -13,15 +13,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from madata.curate.decide import filters_of
 from madata.curate.filter import Chart
 from madata.curate.settings import CurationConfig
-from madata.files import write_text
-
-if TYPE_CHECKING:
-    import pandas as pd
+from madata.files import atomic_path
+from madata.manifest import iterate_rows
 
 __all__ = ["Histogram", "histogram", "write_report"]
 
@@ -65,14 +63,14 @@ def histogram(title: str, unit: str, values: Sequence[float], *, threshold: floa
     return Histogram(title, unit, keeps, threshold, edges, tuple(counts))
 
 
-def _histograms(clips: pd.DataFrame, dropped: pd.DataFrame, config: CurationConfig) -> list[Histogram]:
+def _histograms(out: Path, config: CurationConfig) -> list[Histogram]:
     """One for each chart of each filter, in the order of the filters."""
     return [
         replace(
             histogram(
                 chart.title,
                 chart.unit,
-                _values(clips, dropped, chart),
+                _values(out, chart),
                 threshold=float(getattr(config.of(one), chart.setting)),
                 keeps=chart.keeps,
             ),
@@ -85,42 +83,50 @@ def _histograms(clips: pd.DataFrame, dropped: pd.DataFrame, config: CurationConf
     ]
 
 
-def _values(clips: pd.DataFrame, dropped: pd.DataFrame, chart: Chart) -> list[float]:
-    import pandas as pd
+def _values(out: Path, chart: Chart) -> list[float]:
+    """The values of a column in both tables; of all windows of one stretch once, where that is asked for."""
+    place = ("source_id", "segment_start_frame")
+    values = []
+    seen: set[tuple[str, int]] = set()
+    for row in _rows_of_both(out, (*place, chart.column)):
+        value, stretch = row.get(chart.column), (row[place[0]], row[place[1]])
+        if value is None or (chart.per == "segment" and (stretch[1] is None or stretch in seen)):
+            continue
+        if chart.per == "segment":
+            seen.add(stretch)
+        values.append(float(value))
+    return values
 
-    rows = pd.concat(
-        [frame[["source_id", "segment_start_frame", chart.column]] for frame in (clips, dropped)]
-    )
-    if chart.per == "segment":
-        rows = rows.dropna().drop_duplicates(["source_id", "segment_start_frame"])
-    return [float(value) for value in rows[chart.column].dropna()]
+
+def _rows_of_both(out: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    yield from iterate_rows(out / "clips.parquet", columns)
+    yield from iterate_rows(out / "dropped.parquet", columns)
 
 
-def write_report(
-    out: Path,
-    *,
-    sources: pd.DataFrame,
-    clips: pd.DataFrame,
-    dropped: pd.DataFrame,
-    summary: Mapping[str, Any],
-    config: CurationConfig,
-) -> Path:
-    """Write ``report.html`` into ``out`` from the three tables and the summary; return its path."""
+def write_report(out: Path, *, summary: Mapping[str, Any], config: CurationConfig) -> Path:
+    """Write ``report.html`` into ``out`` from its tables and the summary; return its path.
+
+    The page is written while the rows are read: memory does not grow with their number.
+    """
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("madata"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    charts = _histograms(clips, dropped, config)
-    page = environment.get_template("report.html").render(
+    charts = _histograms(out, config)
+    columns = [*_CARD, *_KEPT, *_DROPPED, *dict.fromkeys(chart.column for chart in charts)]
+    page = environment.get_template("report.html").stream(
         summary=summary,
         histograms=charts,
-        data=_data(sources, clips, dropped, [chart.column for chart in charts]),
-        sources=_records(sources),
+        columns=_text(columns),
+        rows=(_row(row, columns) for row in _rows_of_both(out, columns)),
+        source_columns=_text(_SOURCE),
+        sources=(_row(row, _SOURCE) for row in iterate_rows(out / "sources.parquet", _SOURCE)),
         settings=config.model_dump(mode="json"),
     )
     path = out / "report.html"
-    write_text(path, page)
+    with atomic_path(path) as temporary:
+        page.dump(str(temporary), encoding="utf-8", errors="surrogateescape")
     return path
 
 
@@ -136,23 +142,13 @@ _CARD = (
 )
 _KEPT = ("split", "path", "fps", "width", "height")
 _DROPPED = ("stage", "reason", "message")
+_SOURCE = (
+    "source_id", "file", "status", "width", "height", "fps", "duration_s", "frames", "shots", "clips", "message", "url",
+)  # fmt: skip
 
 
-def _data(sources: pd.DataFrame, clips: pd.DataFrame, dropped: pd.DataFrame, measured: Sequence[str]) -> str:
-    """The rows of the cards as JSON that may stand in a script element."""
-    names = dict(zip(sources["source_id"], sources["file"], strict=True))
-    columns = [*_CARD, *_KEPT, *_DROPPED, *dict.fromkeys(measured)]
-    rows = ",\n".join(_row(values) for frame in (clips, dropped) for values in _values_of(frame, columns))
-    return f'{{"names":{_text(names)},"columns":{_text(columns)},"rows":[{rows}]}}'
-
-
-def _values_of(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    absent = [None] * len(frame)
-    return zip(*(frame.get(name, absent) for name in columns), strict=True)
-
-
-def _row(values: Sequence[Any]) -> str:
-    return _text([_plain(value) for value in values])
+def _row(row: Mapping[str, Any], columns: Sequence[str]) -> str:
+    return _text([_plain(row.get(name)) for name in columns])
 
 
 def _text(value: Any) -> str:
@@ -162,15 +158,6 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if value is None or value != value:
-        return None
     if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}")
-    return value.item() if hasattr(value, "item") else value
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {str(key): None if value != value else value for key, value in row.items()}
-        for row in frame.to_dict("records")
-    ]
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    return value

@@ -24,7 +24,7 @@ from madata.curate.filter import Filter
 from madata.curate.filters import FILTERS
 from madata.errors import ConfigError, did_you_mean
 from madata.files import sha256_bytes
-from madata.pose import BACKENDS
+from madata.pose import BACKENDS, check_options
 
 __all__ = [
     "PRESETS",
@@ -75,6 +75,15 @@ class PeopleConfig(ClosedModel):
         if name not in BACKENDS.names():
             raise ValueError(f"there is no pose backend {name!r}{did_you_mean(name, BACKENDS.names())}")
         return name
+
+    @model_validator(mode="after")
+    def _taken(self) -> PeopleConfig:
+        if self.options:
+            try:
+                check_options(self.backend, self.options)
+            except ConfigError as error:
+                raise ValueError(f"options: {error}") from None
+        return self
 
 
 class WindowsConfig(ClosedModel):

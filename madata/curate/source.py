@@ -43,7 +43,7 @@ def curate_source(
     Args:
         report: receives seconds of video as they are decoded.
     """
-    journal = Journal(out / "journal", config.hash)
+    journal = Journal(out, config.hash)
     entry = journal.read(source.source_id)
     if entry is None:
         entry = _analyse(source, report, out=out, config=config, weights=weights, device=device)

@@ -12,16 +12,29 @@ names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from madata.errors import ConfigError
+from pydantic import TypeAdapter, ValidationError
+
+from madata.errors import ConfigError, did_you_mean
 from madata.plugins import Room
 from madata.pose.base import Detections, Image, PoseBackend, Poses
 from madata.pose.joints import convert_poses
 
-__all__ = ["BACKENDS", "Detections", "Image", "PoseBackend", "Poses", "convert_poses", "follow", "load"]
+__all__ = [
+    "BACKENDS",
+    "Detections",
+    "Image",
+    "PoseBackend",
+    "Poses",
+    "check_options",
+    "convert_poses",
+    "follow",
+    "load",
+]
 
 BACKENDS = Room("pose backend", "madata.pose.backends", "BACKEND", "madance.pose")
 """Every backend there is: a module of :mod:`madata.pose.backends`, or an entry point of ``madance.pose``."""
@@ -40,13 +53,33 @@ def load(name: str, *, weights: Path | None = None, device: str = "cpu", **optio
         MissingDependencyError: a package is not installed; the message holds the command.
         WeightsError: a network is not on this machine; the message holds the command.
     """
+    check_options(name, options)
     make: Callable[..., PoseBackend] = BACKENDS.load(name)
-    try:
-        return make(weights=weights, device=device, **options)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        raise ConfigError(f"{name}: unknown option ({error})") from error
+    return make(weights=weights, device=device, **options)
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Hold options against the signature of the backend called ``name``; nothing is loaded.
+
+    Raises:
+        ConfigError: the backend has no such option, or the value is none of its type.
+    """
+    make: Callable[..., PoseBackend] = BACKENDS.load(name)
+    parameters = inspect.signature(make).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return  # it takes whatever it is given, and judges when it is made
+    known = [option for option in parameters if option not in ("weights", "device")]
+    hints = get_type_hints(make.__init__ if inspect.isclass(make) else make, include_extras=True)
+    for option, value in options.items():
+        if option not in known:
+            raise ConfigError(f"{name} has no option {option!r}{did_you_mean(option, known)}")
+        if option in hints:
+            try:
+                TypeAdapter(hints[option]).validate_python(value)
+            except ValidationError as error:
+                raise ConfigError(
+                    f"option {option} of {name}: {error.errors()[0]['msg']} (got {value!r})"
+                ) from None
 
 
 def follow(backend: PoseBackend, images: Iterable[Image]) -> Iterator[Poses]:

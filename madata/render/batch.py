@@ -122,7 +122,7 @@ def render_motions(
         remove_leftovers(out)
         # A folder is made under one set of settings: its clips are told apart by motion and frame alone.
         settle(out / "settings.json", settings.to_json())
-        journal = Journal(out / "journal", settings.hash)
+        journal = Journal(out, settings.hash)
         entries = {source.source_id: journal.read(source.source_id) for source in sources}
         pending = [source for source in sources if entries[source.source_id] is None]
         on_start(len(pending))

@@ -2,12 +2,21 @@
 
 import os
 import signal
+import time
 
 from madata.errors import MadanceError
 
 
+class Slow:
+    def __del__(self):
+        while True:
+            time.sleep(0.1)
+
+
 def work(item, report):
     report(1.0)
+    if item == "finaliser":
+        Slow()
     if item == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     if item == "leave":

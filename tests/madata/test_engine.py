@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 from madata.engine import run
 from tests.madata.engine_work import work
 
@@ -22,3 +25,16 @@ def test_workers_compute_with_one_thread():
 
 def test_nothing_to_do():
     assert list(run(work, [], jobs=2)) == []
+
+
+def test_a_run_that_is_left_leaves_no_word_and_no_worker():
+    code = (
+        "from madata.engine import run; from tests.madata.engine_work import work\n"
+        "if __name__ == '__main__':\n"
+        "    said = []\n"
+        "    outcomes = run(work, ['finaliser', 'a', 'b'], jobs=2, on_progress=said.append)\n"
+        "    while len(said) < 2: next(outcomes)\n"
+        "    outcomes.close()"
+    )
+    left = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (left.returncode, left.stdout, left.stderr) == (0, "", "")

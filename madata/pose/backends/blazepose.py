@@ -18,9 +18,10 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from madata.cache import remembered_sha256
 from madata.errors import ConfigError, MissingDependencyError
@@ -40,6 +41,9 @@ _HIP_SPREAD = 0.15
 _CROP_SIDE = 2.5
 _REFINE_KERNEL = 7
 _REFINE_MIN = 0.5
+
+
+_Share = Annotated[float, Field(gt=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -86,19 +90,27 @@ class BlazePose:
         self._landmarks = _Network(landmarks)
 
     @classmethod
-    def load(cls, weights: Path | None = None, *, device: str = "cpu", **options: Any) -> BlazePose:
+    def load(
+        cls,
+        weights: Path | None = None,
+        *,
+        device: str = "cpu",
+        min_score: _Share = 0.3,
+        tile_side: _Share = 0.6,
+        merge_reach: _Share = 0.4,
+        min_presence: _Share = 0.5,
+    ) -> BlazePose:
         """Find the two files (see :mod:`madata.weights`) and load them.
 
         Args:
             weights: folder searched first.
             device: not used, the networks run on the CPU.
-            options: of :class:`BlazePoseSettings`.
+            min_score, tile_side, merge_reach, min_presence: see :class:`BlazePoseSettings`.
         """
-        settings = BlazePoseSettings(**options)
         return cls(
             find_weights("blazepose-detector", weights),
             find_weights("blazepose-landmarks", weights),
-            settings,
+            BlazePoseSettings(min_score, tile_side, merge_reach, min_presence),
         )
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:

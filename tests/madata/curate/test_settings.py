@@ -29,6 +29,14 @@ def test_override_by_file_and_by_flag(tmp_path):
     assert config.people.options == {"model": "/models/a"}
 
 
+def test_options_are_those_of_the_backend_that_is_named():
+    backend = "people.backend=vitpose"
+    assert load_config(overrides=[backend, "people.options.model=/m"]).people.options == {"model": "/m"}
+    for wrong in ("people.options.tile_side=0.5", "people.options.decoding=guess"):
+        with pytest.raises(ConfigError, match=r"of vitpose|vitpose has no option"):
+            load_config(overrides=[backend, wrong])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -47,6 +55,9 @@ def test_override_by_file_and_by_flag(tmp_path):
         ('filters=["length", "length"]', "named twice"),
         ("clip.preset=quick", r"clip\.preset"),
         ("people.backend=blaze", r"people\.backend.*did you mean 'blazepose'"),
+        ("people.options.modle=x", r"people.*options.*blazepose has no option 'modle'"),
+        ("people.options.min_score=3", r"people.*options.*min_score.*less than or equal to 1"),
+        ("people.options.min_score=high", r"people.*options.*min_score.*number"),
         ("seed", r"section\.key=value"),
     ],
 )
@@ -63,7 +74,12 @@ def test_hash_changes_with_any_setting():
 
 def test_settings_written_are_the_settings_read(tmp_path):
     config = load_config(
-        overrides=["clip.size=[512, 768]", 'people.options.model="a \\"b\\" c"', "clip.fps=29.97"]
+        overrides=[
+            "clip.size=[512, 768]",
+            "people.backend=vitpose",
+            'people.options.model="a \\"b\\" c"',
+            "clip.fps=29.97",
+        ]
     )
     path = tmp_path / "settings.toml"
     path.write_text(to_toml(config))
