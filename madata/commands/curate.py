@@ -26,6 +26,7 @@ from madata.commands.options import (
 from madata.commands.progress import Progress
 
 if TYPE_CHECKING:
+    from madata.curate.plan import Plan
     from madata.curate.settings import CurationConfig
     from madata.shard import Shard
 
@@ -50,7 +51,7 @@ __all__ = ["curate", "show_summary"]
 @shard_option("Only a part of the sources; madance dataset merge joins the folders of all parts.")
 @weights_option
 @device_option
-@dry_run_option("Show the sources and the settings; do nothing.")
+@dry_run_option("Show the sources, what cannot be read, how long it takes and the settings; do nothing.")
 @json_option
 @click.pass_context
 def curate(
@@ -78,28 +79,33 @@ def curate(
     from dataclasses import asdict
 
     from madata.curate import curate as run_curation
+    from madata.curate.plan import plan
     from madata.curate.settings import load_config
     from madata.devices import resolve_device
     from madata.shard import Shard
 
-    part = shard or Shard()
     changes = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
     settings = load_config(config, changes, preset=preset)
-    if dry_run:
-        _dry_run(videos, out, limit, part, jobs, settings)
-        return
     with Progress(quiet=is_quiet()) as progress:
-        summary = run_curation(
-            videos,
-            out,
-            config=settings,
-            jobs=jobs,
-            limit=limit,
-            shard=part,
-            weights=weights,
-            device=resolve_device(device),
-            watch=progress,
-        )
+        options: dict[str, Any] = {
+            "config": settings,
+            "jobs": jobs,
+            "limit": limit,
+            "shard": shard or Shard(),
+            "weights": weights,
+            "device": resolve_device(device),
+            "watch": progress,
+        }
+        if dry_run:
+            planned = plan(videos, out, **options)
+        else:
+            summary = run_curation(videos, out, **options)
+    if dry_run:
+        if as_json:
+            click.echo(json.dumps(_plan_json(planned, jobs, settings), indent=1))
+        else:
+            _show_plan(planned, jobs, settings)
+        return
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
     else:
@@ -107,39 +113,49 @@ def curate(
     ctx.exit(1 if summary.failed else 0)
 
 
-def _dry_run(
-    videos: tuple[Path, ...],
-    out: Path,
-    limit: int | None,
-    shard: Shard,
-    jobs: int,
-    settings: CurationConfig,
-) -> None:
+def _show_plan(found: Plan, jobs: int, settings: CurationConfig) -> None:
     from madata.config import to_toml
-    from madata.curate.sources import collect, probe_all
-    from madata.errors import MediaError
 
-    with Progress(quiet=is_quiet()) as progress:
-        found = collect(videos, out=out, jobs=jobs, shard=shard, watch=progress)
-        sources = found.sources[:limit]
-        described = probe_all(sources, jobs=jobs, watch=progress)
-    paths = {source.source_id: source.path for source in sources}
-    for source in sources:
-        click.echo(f"{source.source_id}  {found.names[source.source_id]!r}")
-    for name, source_id in found.duplicates:
+    names = found.found.names
+    for source in found.sources:
+        click.echo(f"{source.source_id}  {names[source.source_id]!r}")
+    for name, source_id in found.found.duplicates:
         click.echo(f"duplicate of {source_id}: {name!r}")
-    for name, why in found.ignored:
+    for name, why in found.found.ignored:
         click.echo(f"ignored: {name!r}: {why}")
-    for name, _, message in found.unusable:
+    unusable = [*((name, message) for name, _, message in found.found.unusable), *found.unreadable]
+    for name, message in unusable:
         click.echo(f"cannot be used: {name!r}: {message}")
-    for source_id, info in described.items():
-        if isinstance(info, MediaError):
-            message = str(info).removeprefix(f"{paths[source_id]}: ")
-            click.echo(f"cannot be used: {found.names[source_id]!r}: {message}")
-    seconds = [info.duration_s or 0.0 for info in described.values() if not isinstance(info, MediaError)]
-    unusable = len(described) - len(seconds) + len(found.unusable)
-    click.echo(f"{len(seconds)} sources, {sum(seconds) / 60:.1f} min of video; {unusable} cannot be used")
+    readable = len(found.sources) - len(found.unreadable)
+    click.echo(
+        f"{readable} sources, {found.done} of them done already; {found.seconds / 60:.1f} min of video to do; "
+        f"{len(unusable)} files cannot be used"
+    )
+    if found.cost:
+        click.echo(
+            f"{found.cost.cpu_s_per_s:.2f} CPU s per second of video, measured on {found.cost.measured_s:.0f} s of "
+            f"{found.cost.sources} sources: about {found.cost.hours(found.seconds, jobs):.1f} h with --jobs {jobs}"
+        )
     click.echo(f"\n{to_toml(settings)}", nl=False)
+
+
+def _plan_json(found: Plan, jobs: int, settings: CurationConfig) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "sources": {source.source_id: found.found.names[source.source_id] for source in found.sources},
+        "done": found.done,
+        "seconds": found.seconds,
+        "duplicates": [{"file": name, "of": source_id} for name, source_id in found.found.duplicates],
+        "ignored_files": [{"file": name, "why": why} for name, why in found.found.ignored],
+        "problems": [
+            *({"file": name, "message": message} for name, _, message in found.found.unusable),
+            *({"file": name, "message": message} for name, message in found.unreadable),
+        ],
+        "cost": found.cost and asdict(found.cost),
+        "hours": found.cost and found.cost.hours(found.seconds, jobs),
+        "settings": settings.model_dump(mode="json"),
+    }
 
 
 def show_summary(summary: dict[str, Any], out: Path) -> None:

@@ -26,6 +26,17 @@ dataset.add_command(export)
 @click.argument("folder", type=PATH)
 @click.option("--out", type=PATH, help="Data set folder; without it FOLDER itself is changed.")
 @set_option("Another threshold, filter or window, e.g. motion.static_below=0.5.")
+@click.option(
+    "--keep", metavar="AMOUNT", help="Choose a threshold by what it leaves: 50h, 30min, 900s or 90%."
+)
+@click.option("--drop", metavar="SHARE", help="The same, by the share of the seconds that goes: 10%.")
+@click.option(
+    "--by",
+    metavar="SETTING",
+    default="motion.static_below",
+    show_default=True,
+    help="The threshold that moves.",
+)
 @jobs_option()
 @click.option(
     "--weights", type=PATH, help="Folder of model weights, for sources that must be looked at again."
@@ -38,6 +49,9 @@ def decide(
     folder: Path,
     out: Path | None,
     overrides: tuple[str, ...],
+    keep: str | None,
+    drop: str | None,
+    by: str,
     jobs: int,
     weights: Path | None,
     device: str,
@@ -52,13 +66,19 @@ def decide(
 
     from madata.commands.curate import show_summary
     from madata.curate.again import decide_again
+    from madata.curate.target import Target
     from madata.devices import resolve_device
 
+    if keep and drop:
+        raise click.UsageError("--keep and --drop say the same thing in two ways: give one of them")
+    amount = keep or drop
+    target = Target.parse(amount, by, drop=bool(drop)) if amount else None
     with Progress(quiet=is_quiet()) as progress:
         summary = decide_again(
             folder,
             out or folder,
             overrides=overrides,
+            target=target,
             jobs=jobs,
             weights=weights,
             device=resolve_device(device),

@@ -18,9 +18,10 @@ from madata.curate.decide import PieceJudge
 from madata.curate.journal import Entry, Journal
 from madata.curate.observations import NotMeasuredError, observations_path, read_pieces, source_path
 from madata.curate.publish import Publisher
-from madata.curate.settings import CurationConfig, load_config
+from madata.curate.settings import CurationConfig, load_config, override
 from madata.curate.source import curate_source, cut_clips, encode_settings
 from madata.curate.sources import Collection
+from madata.curate.target import Target, threshold_for
 from madata.engine import SILENT, Watch
 from madata.errors import ConfigError, MadanceError
 from madata.files import hold_folder, link_or_copy, remove_leftovers, write_text
@@ -43,6 +44,7 @@ def decide_again(
     out: Path,
     *,
     overrides: Sequence[str],
+    target: Target | None = None,
     jobs: int = 1,
     weights: Path | None = None,
     device: str = "cpu",
@@ -52,6 +54,7 @@ def decide_again(
 
     Args:
         overrides: ``section.key=value``, laid over the settings of ``folder``.
+        target: what is to be left when one threshold has moved besides.
         jobs: worker processes.
         weights: folder of model weights, for sources that have to be looked at again.
         watch: is told how far it is.
@@ -62,10 +65,13 @@ def decide_again(
     if not (folder / "settings.toml").exists():
         raise MadanceError(f"{folder}: no data set that madance curate made (it holds no settings.toml)")
     before = load_config(folder / "settings.toml")
-    config = load_config(folder / "settings.toml", overrides)
+    config = override(before, overrides)
     _refuse_other_measurements(before, config)
     found, sources, seconds = _sources(folder)
     with hold_folder(out):
+        if target is not None:
+            chosen = threshold_for(target, folder, sources, config, jobs=jobs, say=watch.say)
+            config = override(config, [chosen])
         remove_leftovers(out)
         old, journal = Journal(folder, before.hash), Journal(out, config.hash)
         done = journal.done()
@@ -137,8 +143,9 @@ def _decide_source(
             raise NotMeasuredError(f"{source.source_id}: the journal does not hold it")
         entry = known if known.source["status"] == "failed" else _judge(source, known, folder, out, config)
     except NotMeasuredError:
-        if known is not None and folder == out:
-            _remove_files(out, known.clips)
+        if folder == out:
+            _refuse_without_source(source)
+            _remove_files(out, known.clips if known is not None else [])
         return curate_source(source, report, out=out, config=config, weights=weights, device=device)
     if known is not None:
         _take_over(source, known, entry, folder, out, config)
@@ -166,6 +173,8 @@ def _take_over(
     same_look = load_config(folder / "settings.toml").clip == config.clip
     kept_before = {_frames(row) for row in known.clips} if same_look else set()
     same = {row["path"] for row in entry.clips if _frames(row) in kept_before}
+    if folder == out and len(same) < len(entry.clips):
+        _refuse_without_source(source)
     pictures = {_frames(row): row.get("thumbnail") for row in [*known.dropped, *known.clips]}
     rows = [*entry.clips, *entry.dropped]
     for row in rows:
@@ -179,6 +188,15 @@ def _take_over(
     for file in sorted(same | files):
         _copy(folder / file, out / file)
     _copy(observations_path(folder, source.source_id), observations_path(out, source.source_id))
+
+
+def _refuse_without_source(source: Source) -> None:
+    """Where a folder is changed in place, its clips are not given up for others that cannot be cut."""
+    if not source.path.exists():
+        raise MadanceError(
+            f"{source.path}: the source is gone, and clips of it would have to be cut anew: put it back, or decide "
+            "into another folder (--out)"
+        )
 
 
 def _frames(row: dict[str, Any]) -> tuple[int, int]:

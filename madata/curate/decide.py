@@ -54,7 +54,8 @@ class PieceJudge:
     """Called with every stretch of one source in order; ``decisions`` holds what came of them.
 
     Args:
-        out: the folder of the data set; the keypoints of kept windows are written there at once.
+        out: the folder of the data set; the keypoints of kept windows and the thumbnails are written there at once.
+            ``None``: nothing is written, only decided.
         framing: from the size of a shown picture to that of its clip.
     """
 
@@ -62,7 +63,7 @@ class PieceJudge:
         self,
         source_id: str,
         *,
-        out: Path,
+        out: Path | None,
         config: CurationConfig,
         framing: Callable[[tuple[int, int]], Framing],
     ) -> None:
@@ -134,7 +135,8 @@ class PieceJudge:
     def _keep(self, piece: Piece, window: Piece) -> None:
         clip_id = f"{self._source_id}-{window.span.start:06d}"
         keypoints = Path("keypoints") / f"{clip_id}.npz"
-        _write_keypoints(self._out / keypoints, window, self._framing(window.size))
+        if self._out is not None:
+            _write_keypoints(self._out / keypoints, window, self._framing(window.size))
         output = self._config.output
         self.decisions.clips.append(
             {
@@ -147,7 +149,7 @@ class PieceJudge:
                 **self._measured(window, self._filters[-1] if self._filters else None),
                 "path": str(Path("clips") / f"{clip_id}.mp4"),
                 "keypoints": str(keypoints),
-                "thumbnail": write_thumbnail(self._out, self._pictures, window.span, clip_id),
+                "thumbnail": self._thumbnail(window.span, clip_id),
             }
         )
 
@@ -166,9 +168,12 @@ class PieceJudge:
                 "message": rejection.message,
                 **_segment_row(piece),
                 **self._measured(part, until),
-                "thumbnail": write_thumbnail(self._out, self._pictures, part.span, name),
+                "thumbnail": self._thumbnail(part.span, name),
             }
         )
+
+    def _thumbnail(self, span: Span, name: str) -> str | None:
+        return None if self._out is None else write_thumbnail(self._out, self._pictures, span, name)
 
     def _measured(self, piece: Piece, until: Filter[Any] | None) -> Mapping[str, Any]:
         """The columns of the filters that were asked, up to and with ``until``."""

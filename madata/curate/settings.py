@@ -36,6 +36,7 @@ __all__ = [
     "ShotsConfig",
     "WindowsConfig",
     "load_config",
+    "override",
 ]
 
 PRESETS = ("ma-data", "any")
@@ -238,3 +239,12 @@ def load_config(
     """
     layers = [_defaults(), _preset(preset), read_toml(path) if path else {}, *map(parse_override, overrides)]
     return _resolve(merged(layers), str(path) if path and not overrides else "")
+
+
+def override(config: CurationConfig, overrides: Sequence[str]) -> CurationConfig:
+    """Settings with single ones changed by ``section.key=value`` strings.
+
+    Raises:
+        ConfigError: as :func:`load_config`.
+    """
+    return _resolve(merged([config.model_dump(mode="json"), *map(parse_override, overrides)]), "")

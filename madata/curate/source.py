@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -37,16 +38,20 @@ def curate_source(
     config: CurationConfig,
     weights: Path | None = None,
     device: str = "cpu",
+    until_s: float = math.inf,
 ) -> Entry:
     """Curate one source into the folder ``out`` and return its finished journal entry.
 
     Args:
         report: receives seconds of video as they are decoded.
+        until_s: take only its beginning.
     """
     journal = Journal(out, config.hash)
     entry = journal.read(source.source_id)
     if entry is None:
-        entry = _analyse(source, report, out=out, config=config, weights=weights, device=device)
+        entry = _analyse(
+            source, report, out=out, config=config, weights=weights, device=device, until_s=until_s
+        )
         journal.write(source.source_id, entry)
     if entry.state != "done":
         entry = cut_clips(source, entry, out=out, config=config)
@@ -77,6 +82,7 @@ def _analyse(
     config: CurationConfig,
     weights: Path | None,
     device: str,
+    until_s: float,
 ) -> Entry:
     from madata.shots import load_transnet
 
@@ -84,7 +90,6 @@ def _analyse(
         people = config.people
         return _load_backend(people.backend, weights, device, tuple(people.options.items()))
 
-    reported_s = 0.0
     try:
         with ExitStack() as stack:
             decoder = stack.enter_context(Decoder(source.path))
@@ -96,13 +101,7 @@ def _analyse(
             stretches: list[Arrays] = []
             look = partial(_judge, judge, config, track, load, stretches)
             observer = SourceObserver(config, load_transnet(device).stream(), look)
-            end_s = info.start_s
-            for frame in decoder:
-                observer.feed(frame)
-                end_s = frame.end_s
-                if end_s - info.start_s - reported_s >= 1.0:
-                    report(end_s - info.start_s - reported_s)
-                    reported_s = end_s - info.start_s
+            end_s = _observe(decoder, observer, report, until_s)
             observer.close()
             write_pieces(out, source, stretches)
             decoded = decoder.report
@@ -127,6 +126,22 @@ def _analyse(
     ]
     transitions = [span_row(span) for span in observer.transitions]
     return Entry("analysed", row, decisions.clips, decisions.dropped, shots, transitions)
+
+
+def _observe(
+    decoder: Decoder, observer: SourceObserver, report: Callable[[float], None], until_s: float
+) -> float:
+    """Feed frame after frame; return when the last one disappears."""
+    start_s = end_s = reported_s = decoder.info.start_s
+    for frame in decoder:
+        observer.feed(frame)
+        end_s = frame.end_s
+        if end_s - reported_s >= 1.0:
+            report(end_s - reported_s)
+            reported_s = end_s
+        if end_s - start_s >= until_s:
+            break
+    return end_s
 
 
 def _without(path: Path, error: Exception) -> str:
