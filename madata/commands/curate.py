@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,9 +133,10 @@ def _show_plan(found: Plan, jobs: int, settings: CurationConfig) -> None:
         f"{len(unusable)} files cannot be used"
     )
     if found.cost:
+        hours, minutes = divmod(math.ceil(60 * found.cost.hours(found.seconds, jobs)), 60)
         click.echo(
             f"{found.cost.cpu_s_per_s:.2f} CPU s per second of video, measured on {found.cost.measured_s:.0f} s of "
-            f"{found.cost.sources} sources: about {found.cost.hours(found.seconds, jobs):.1f} h with --jobs {jobs}"
+            f"{found.cost.sources} sources: about {hours}:{minutes:02d} h with --jobs {jobs}"
         )
     click.echo(f"\n{to_toml(settings)}", nl=False)
 

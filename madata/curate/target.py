@@ -109,7 +109,7 @@ def threshold_for(
         threshold = _rounded(candidates[place], chart)
         moved = override(config, [f"{target.setting}={threshold!r}"])
         left_s = _seconds_left(folder, sources, moved, jobs)
-        say(f"{target.setting}={threshold:g} leaves {left_s / 3600:.2f} h of {now_s / 3600:.2f} h")
+        say(f"{target.setting}={threshold:g} leaves {left_s / 60:.1f} min; now {now_s / 60:.1f} min")
         miss = abs(left_s - wanted_s)
         best = min(best or (miss, threshold, left_s), (miss, threshold, left_s))
         if miss <= _NEAR * wanted_s:
