@@ -25,7 +25,7 @@ from evaluation.stats.jackknife import BlockEstimate, Design, distance_to
 from evaluation.stats.manifold import density_interval, manifold_estimates, share_interval
 from evaluation.stats.means import mean_interval
 from evaluation.stats.pairs import diversity_estimate, kernel_estimate
-from evaluation.stats.verdicts import Question, judge
+from evaluation.stats.verdicts import Question, clips_needed, judge
 
 Array = npt.NDArray[np.float64]
 
@@ -292,6 +292,29 @@ def wrong_verdicts(
         found[judge({"fid": Question(one.minus(two), songs, False)}, rng)["fid"].verdict] += 1
     right, wrong = ("better", "worse") if truth < 0 else ("worse", "better")
     return found[wrong] / draws, found[right] / draws
+
+
+def power_as_planned(
+    first: Population, second: Population, metric: str, songs: int, width: int, draws: int
+) -> tuple[int, float]:
+    """Clips that studies of ``songs`` clips advise for the true difference, and share of such studies that decide."""
+    true, rng = {"fid": true_frechet, "kid": true_kernel}[metric], np.random.default_rng(3)
+    truth = true(first, width) - true(second, width)
+
+    def compared(count: int) -> BlockEstimate:
+        made, other, real = (first.noise(rng, count, width) for _ in range(3))
+        reference, units = first.placed(real, real=True), units_of(count, first.windows)
+        design = Design.of(units, units, rng)
+        sides = first.placed(made), second.placed(other)
+        one, two = (_estimate(metric, side, reference, design) for side in sides)
+        return one.minus(two)
+
+    advised = [clips_needed(replace(compared(songs), value=truth), songs) for _ in range(15)]
+    count = int(np.median([clips for clips in advised if clips is not None]))
+    found = [
+        judge({metric: Question(compared(count), count, False)}, rng)[metric].verdict for _ in range(draws)
+    ]
+    return count, found.count("better" if truth < 0 else "worse") / draws
 
 
 def resampled_coverage(population: Population, songs: int, width: int, draws: int) -> float:

@@ -122,7 +122,7 @@ def test_frechet_of_few_clips_says_how_little_the_halves_see():
 
 
 def plain_frechet(made, real, design, without=(None, None), splits=8):
-    """The definition, clip by clip: the same halves, every moment taken anew from the clips that are left."""
+    """The definition, clip by clip, and its bias: the same halves, every moment taken anew from what is left."""
     rng = np.random.default_rng(0)
     sides = [(made, design.generated, without[0]), (real, design.reference, without[1])]
 
@@ -166,7 +166,9 @@ def plain_frechet(made, real, design, without=(None, None), splits=8):
     away = np.square(mean - centre).sum() - spread - rest
     if design.paired:
         away += 2 * (parts * others).sum() * len(parts) / (len(parts) - 1)
-    return away + trace + total - 2 * across * np.sqrt(trace * total / (within * beside))
+    kappa = np.sqrt(within * beside / (trace * total))
+    hidden = np.sqrt(trace * total) - across / kappa
+    return away + trace + total - 2 * across / kappa, 2 * (1 - kappa) * hidden
 
 
 @pytest.mark.parametrize(("n", "m", "windows"), [(12, 12, 1), (12, 36, 1), (36, 12, 1), (12, 12, 8)])
@@ -175,10 +177,12 @@ def test_frechet_is_its_definition_and_leaves_out_in_truth(n, m, windows, width)
     made, real = sides(n * windows, m * windows, width=width)
     design = designed(n, m, blocks=12, windows=windows)
     found = frechet_estimate(made, real, design, np.random.default_rng(0))
-    assert found.value == pytest.approx(plain_frechet(made, real, design), rel=1e-5)
+    value, bias = plain_frechet(made, real, design)
+    assert found.value == pytest.approx(value, rel=1e-5)
+    assert found.bias == pytest.approx(max(0.0, bias), rel=1e-4, abs=1e-4)
     for block in (0, 5):
         for side, shifts in ((0, found.shifts), (1, found.reference_shifts)):
-            left = plain_frechet(made, real, design, (block, None) if side == 0 else (None, block))
+            left, _ = plain_frechet(made, real, design, (block, None) if side == 0 else (None, block))
             assert found.value + shifts[block] == pytest.approx(left, rel=1e-4, abs=1e-5)
 
 
@@ -187,14 +191,16 @@ def test_paired_frechet_leaves_out_the_same_music_on_both_sides():
     design = designed(24, 24, paired=True, blocks=12)
     found = frechet_estimate(made, real, design, np.random.default_rng(0))
     for block in (None, 0, 7):
-        left = plain_frechet(made, real, design, (block, block))
+        left, _ = plain_frechet(made, real, design, (block, block))
         assert found.value + (0 if block is None else found.shifts[block]) == pytest.approx(left, rel=1e-4)
 
 
 def test_a_set_that_does_not_move_is_as_far_as_its_reference_is_wide():
     _, real = sides(20, 20)
-    found = frechet_estimate(np.zeros_like(real), real, designed(20, 20), np.random.default_rng(0))
-    assert found.value == pytest.approx(4, rel=0.5) and np.isfinite(found.deviation)
+    for still in (np.zeros_like(real), np.full_like(real, 1e3)):
+        found = frechet_estimate(still, real, designed(20, 20), np.random.default_rng(0))
+        assert found.value == pytest.approx(np.square(real - still).sum(axis=1).mean(), rel=1e-6)
+        assert 0 < found.deviation < found.value
 
 
 def test_equal_moments_two_ways():

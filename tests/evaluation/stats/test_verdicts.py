@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks.coverage import POPULATIONS, wrong_verdicts
+from benchmarks.coverage import POPULATIONS, Population, power_as_planned, wrong_verdicts
 from evaluation.stats.jackknife import BlockEstimate, Blocks
 from evaluation.stats.means import mean_estimate
 from evaluation.stats.verdicts import Question, clips_needed, judge
@@ -70,6 +70,8 @@ def test_a_tie_is_shown_and_not_assumed():
 def test_bias_that_may_be_left_speaks_against_a_verdict():
     assert judged(Question(estimate(1.0, 0.05), 6, True)).verdict == "better"
     assert judged(Question(estimate(1.0, 0.05, bias=2.0), 6, True)).verdict == "undecided"
+    songs = [judged(Question(estimate(1.0, 0.0, 12, bias), 12, True)) for bias in (0.0, 0.5)]
+    assert [one.p for one in songs] == pytest.approx([2 / 2**12, 598 / 2**12])  # nine of twelve
 
 
 def test_clips_needed():
@@ -144,3 +146,11 @@ def test_no_wrong_direction_at_twenty_clips(pair):
 def test_a_collapsed_system_is_found_out_at_forty_clips():
     _, right = wrong_verdicts(POPULATIONS["collapsed"], POPULATIONS["same"], 40, 66, 12)
     assert right > 0.7
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("metric", "songs"), [("fid", 150), ("kid", 150)])
+def test_the_advice_holds_for_distances(metric, songs):
+    first, second = Population(shift=0.3), Population(shift=0.4)
+    count, power = power_as_planned(first, second, metric, songs, 20, 80)
+    assert 100 < count < 300 and 0.65 < power < 0.95
