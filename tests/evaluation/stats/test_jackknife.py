@@ -294,6 +294,24 @@ def test_differences_of_a_system_with_itself_are_nothing():
     assert (nothing.value, nothing.deviation, nothing.bias, nothing.p_value()) == (0, 0, 0, 1)
 
 
+def test_a_difference_may_be_off_by_what_both_may_be_off():
+    one, two = (
+        BlockEstimate(value, np.zeros(6), np.zeros(0), bias) for value, bias in ((1.0, 0.1), (3.0, 0.2))
+    )
+    found = one.minus(two)
+    assert (found.value, found.bias) == pytest.approx((-2.0, 0.3))
+
+
+def test_a_variance_that_one_block_makes_has_little_freedom():
+    one, even, none = np.eye(20)[0], np.resize([0.1, -0.1], 20), np.zeros(0)
+    kurtosis = (1 - 3 * 0.05 * 0.95) / (0.05 * 0.95)
+    assert BlockEstimate(1.0, one, none).freedom == pytest.approx(40 / (kurtosis - 1))
+    assert BlockEstimate(1.0, even, none).freedom == 19
+    first, second = (BlockEstimate(1.0, shifts, none).deviation ** 2 for shifts in (one, even))
+    both = (first + second) ** 2 / (first**2 * (kurtosis - 1) / 40 + second**2 / 19)
+    assert BlockEstimate(1.0, one, even).freedom == pytest.approx(both)
+
+
 def test_paired_music_makes_a_difference_sure():
     rng = np.random.default_rng(0)
     real = rng.normal(size=(60, 3))

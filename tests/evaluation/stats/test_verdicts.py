@@ -59,6 +59,19 @@ def test_a_metric_without_effect_takes_p_from_no_other():
     assert alone <= among["a"].p < 0.05 < among["b"].p
 
 
+def test_two_looks_at_independent_metrics_cost_more_than_one():
+    def otherwise(*songs):
+        values = np.ones(12)
+        values[list(songs)] = -1.0
+        return Question(BlockEstimate(values.mean(), -(values - values.mean()) / 11, NONE), 12, True)
+
+    one, two = otherwise(0, 1), otherwise(5, 6)
+    assert judged(one).verdict == "better" and judged(one).p == pytest.approx(2 * (1 + 12 + 66) / 2**12)
+    assert all(
+        0.05 < found.p < 0.08 for found in judge({"a": one, "b": two}, np.random.default_rng(0)).values()
+    )
+
+
 def test_a_tie_is_shown_and_not_assumed():
     small = estimate(0.01, 0.01)
     assert judged(Question(small, 6, True, margin=0.2)).verdict == "tie"
