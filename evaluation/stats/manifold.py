@@ -14,7 +14,6 @@ Legend: N, M clips, G, H blocks, K neighbours kept.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -26,6 +25,7 @@ from evaluation.stats.jackknife import Array, BlockEstimate, Blocks, Design, Flo
 __all__ = ["NEIGHBOURS", "density_interval", "manifold_estimates", "share_interval"]
 
 NEIGHBOURS = 5
+_NAMES = ("precision", "recall", "density", "coverage")
 _SLICE = 256
 
 
@@ -54,43 +54,33 @@ def manifold_estimates(
     made_radii = _radii(made, mine, counts[0], neighbours)
     real_radii = _radii(real, theirs, counts[1], neighbours)
     between = cdist(made, real)
-    whole = _Scores.of(between, made_radii[0], real_radii[0], neighbours)
-    left, right = (np.zeros((4, count)) for count in counts)
-    for block in range(counts[0]):
-        kept = mine != block
-        left[:, block] = _Scores.of(
-            between[kept], made_radii[1 + block, kept], real_radii[0], neighbours
-        ).values
-    for block in range(counts[1]):
-        kept = theirs != block
-        right[:, block] = _Scores.of(
-            between[:, kept], made_radii[0], real_radii[1 + block, kept], neighbours
-        ).values
-    left, right = left - whole.values[:, None], right - whole.values[:, None]
+    whole = _scores(between, made_radii[0], real_radii[0], neighbours)
+    left = np.array(
+        [
+            _scores(between[kept], made_radii[1 + block, kept], real_radii[0], neighbours)
+            for block, kept in enumerate(mine != np.arange(counts[0])[:, None])
+        ]
+    )
+    right = np.array(
+        [
+            _scores(between[:, kept], made_radii[0], real_radii[1 + block, kept], neighbours)
+            for block, kept in enumerate(theirs != np.arange(counts[1])[:, None])
+        ]
+    )
     found = {}
-    for number, name in enumerate(("precision", "recall", "density", "coverage")):
-        first, second = left[number], right[number]
+    for name, value, first, second in zip(_NAMES, whole, (left - whole).T, (right - whole).T, strict=True):
         if design.paired:
             first, second = first + second, np.zeros(0)
-        found[name] = BlockEstimate(float(whole.values[number]), first, second)
+        found[name] = BlockEstimate(float(value), first, second)
     return found
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """(4,) precision, recall, density, coverage."""
-
-    values: Floats
-
-    @classmethod
-    def of(cls, between: Floats, made_radius: Floats, real_radius: Floats, neighbours: int) -> _Scores:
-        """From distances (N, M) and the radii of the balls of both sides."""
-        inside = (between <= real_radius).sum(axis=1)
-        recalled = (between <= made_radius[:, None]).any(axis=0)
-        covered = between.min(axis=0) <= real_radius
-        return cls(
-            np.array([(inside > 0).mean(), recalled.mean(), inside.mean() / neighbours, covered.mean()])
-        )
+def _scores(between: Floats, made_radius: Floats, real_radius: Floats, neighbours: int) -> Floats:
+    """(4,) of ``_NAMES``, from distances (N, M) and the radii of the balls of both sides."""
+    inside = (between <= real_radius).sum(axis=1)
+    recalled = (between <= made_radius[:, None]).any(axis=0)
+    covered = between.min(axis=0) <= real_radius
+    return np.array([(inside > 0).mean(), recalled.mean(), inside.mean() / neighbours, covered.mean()])
 
 
 def _block_of_row(blocks: Blocks, total: int) -> Rows:

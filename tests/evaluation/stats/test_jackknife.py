@@ -6,7 +6,7 @@ from scipy import linalg, stats
 
 from evaluation.metrics.distances import diversity, frechet_distance, kernel_distance, manifold_scores
 from evaluation.stats.frechet import frechet_estimate
-from evaluation.stats.jackknife import BlockEstimate, Blocks, Design
+from evaluation.stats.jackknife import BlockEstimate, Blocks, Design, distance_to
 from evaluation.stats.manifold import density_interval, manifold_estimates, share_interval
 from evaluation.stats.means import mean_estimate, mean_interval
 from evaluation.stats.pairs import diversity_estimate, kernel_estimate
@@ -300,6 +300,15 @@ def test_a_difference_may_be_off_by_what_both_may_be_off():
     )
     found = one.minus(two)
     assert (found.value, found.bias) == pytest.approx((-2.0, 0.3))
+
+
+def test_how_far_a_system_is_from_the_reference_moves_with_both():
+    one = BlockEstimate(3.0, np.array([0.2, -0.2]), np.zeros(0))
+    two = BlockEstimate(4.0, np.array([0.5, -0.5]), np.zeros(0))
+    apart, together = (distance_to(one, two, paired=paired) for paired in (False, True))
+    assert apart.value == together.value == 1.0
+    assert apart.shifts == pytest.approx([-0.2, 0.2]) and apart.reference_shifts == pytest.approx([0.5, -0.5])
+    assert together.shifts == pytest.approx([0.3, -0.3]) and len(together.reference_shifts) == 0
 
 
 def test_a_variance_that_one_block_makes_has_little_freedom():

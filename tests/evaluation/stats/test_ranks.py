@@ -53,6 +53,12 @@ def test_what_cannot_be_told_apart_shares_its_ranks():
     assert found.same_best < 0.9
 
 
+def test_the_probability_of_being_best_has_the_tails_of_few_songs():
+    noisy, sure = systems([0.0], blocks=6)["a"], BlockEstimate(2.0, np.zeros(6), NONE)
+    found = ranked({"a": noisy, "b": sure}).standings["a"].best
+    assert found == pytest.approx(stats.t.cdf(2.0, 5), abs=0.012)
+
+
 def test_groups_overlap_where_neighbours_touch_and_ends_do_not():
     found = ranked(systems([10.0, 13.0, 16.0], 0.9))
     assert [one.groups for one in found.standings.values()] == [(1,), (1, 2), (2,)]

@@ -1,5 +1,6 @@
 """Verdicts: never the wrong way round, never without what they rest on."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -59,17 +60,20 @@ def test_a_metric_without_effect_takes_p_from_no_other():
     assert alone <= among["a"].p < 0.05 < among["b"].p
 
 
-def test_two_looks_at_independent_metrics_cost_more_than_one():
-    def otherwise(*songs):
-        values = np.ones(12)
-        values[list(songs)] = -1.0
-        return Question(BlockEstimate(values.mean(), -(values - values.mean()) / 11, NONE), 12, True)
+def test_the_sign_test_is_that_of_what_each_song_says():
+    songs = np.r_[np.full(5, 0.9), 1.5]
+    found = BlockEstimate(1.0, -(songs - 1.0) / 5, NONE, 0.3)
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=6)))
+    turned = (np.abs(signs @ songs) >= songs.sum() - 6 * 0.3).mean()
+    assert found.p_value() < turned == judged(Question(found, 6, True)).p == 12 / 64
 
-    one, two = otherwise(0, 1), otherwise(5, 6)
-    assert judged(one).verdict == "better" and judged(one).p == pytest.approx(2 * (1 + 12 + 66) / 2**12)
-    assert all(
-        0.05 < found.p < 0.08 for found in judge({"a": one, "b": two}, np.random.default_rng(0)).values()
-    )
+
+def test_two_looks_at_different_songs_cost_more_than_one():
+    patterns = np.resize([1.0, -1.0], 12), np.repeat([1.0, -1.0], 6)
+    one, two = (Question(BlockEstimate(1.0, 0.05 * pattern, NONE, 0.5), 12, True) for pattern in patterns)
+    alone = judged(one).p
+    together = judge({"a": one, "b": two}, np.random.default_rng(0))["a"].p
+    assert one.difference.p_value() < alone and 1.1 * alone < together < 2 * alone
 
 
 def test_a_tie_is_shown_and_not_assumed():
