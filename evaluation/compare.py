@@ -111,6 +111,9 @@ def incomparable(first: Run, second: Run) -> list[str]:
     if first.result.protocol.sha256 != second.result.protocol.sha256:
         names = [f"{run.result.protocol.name} {run.result.protocol.sha256[:12]}" for run in (first, second)]
         reasons.append(f"different protocols: {names[0]} and {names[1]}")
+    chosen = [" ".join(run.result.options.lines()) or "none" for run in (first, second)]
+    if chosen[0] != chosen[1]:
+        reasons.append(f"different options: {chosen[0]} and {chosen[1]}")
     dances = first.tables.prediction is not None and second.tables.prediction is not None
     needs_reference = dances or any(run.tables.protocol.pairs is not None for run in (first, second))
     references = {run.result.dataset.reference_sha256 for run in (first, second)}

@@ -21,6 +21,7 @@ class Options:
         split: official list that chooses the clips, see :mod:`evaluation.inputs.splits`.
         music_map: CSV file that says which clip goes to which music.
         resample_fps: frame rate every clip is brought to before it is measured.
+        unit: length unit of the motion files of the predictions, a name of :data:`madata.convert.UNITS_M`.
         backend: pose backend for videos.
         device: where networks run.
         weights: folder of weights searched first.
@@ -37,6 +38,7 @@ class Options:
     split: str | None = None
     music_map: Path | None = None
     resample_fps: float | None = None
+    unit: str | None = None
     backend: str = "blazepose"
     device: str = "cpu"
     jobs: int = 1

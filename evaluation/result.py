@@ -15,7 +15,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from madata.config import ClosedModel, validated
 from madata.errors import MadanceError
@@ -37,6 +37,7 @@ __all__ = [
     "Problem",
     "ProtocolRef",
     "Result",
+    "RunOptions",
     "SystemRecord",
     "Verification",
     "Viewing",
@@ -305,6 +306,29 @@ class Verification(ClosedModel):
     tool_version: str | None = None
 
 
+class RunOptions(ClosedModel):
+    """What a run chose beside its protocol, where that changes numbers.
+
+    Attributes:
+        resample_fps: frame rate every clip was brought to first.
+        unit: length unit the predictions' motion files were said to be in.
+        music_map_sha256: hash of the table that said which clip goes to which music.
+    """
+
+    resample_fps: float | None = None
+    unit: str | None = None
+    music_map_sha256: Sha256 | None = None
+
+    def lines(self) -> tuple[str, ...]:
+        """What was chosen, in the words of the command line."""
+        told = (
+            "" if self.resample_fps is None else f"--resample {self.resample_fps:g}",
+            "" if self.unit is None else f"--unit {self.unit}",
+            "" if self.music_map_sha256 is None else f"--music-map {self.music_map_sha256[:8]}",
+        )
+        return tuple(filter(None, told))
+
+
 class Result(ClosedModel):
     """One system, one task, one protocol, one run."""
 
@@ -316,6 +340,7 @@ class Result(ClosedModel):
     warnings: list[str] = Field(default_factory=list)
     system: SystemRecord
     protocol: ProtocolRef
+    options: RunOptions = Field(default_factory=RunOptions)
     dataset: Dataset
     pose: PoseSource | None = None
     viewing: Viewing | None = None
@@ -334,6 +359,14 @@ class Result(ClosedModel):
         if self.status == "complete" and (self.dataset.missing or self.dataset.limit is not None):
             raise ValueError("a result with missing clips or a limit is not complete")
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without options where none was chosen, so that results that know of none keep their ids."""
+        content: dict[str, Any] = handler(self)
+        if self.options == RunOptions():
+            content.pop("options", None)
+        return content
 
     def metric(self, name: str) -> Metric:
         """The entry called ``name``.

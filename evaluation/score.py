@@ -27,7 +27,7 @@ from evaluation.options import Options
 from evaluation.problems import Refused, merge_problems
 from evaluation.protocol import Protocol
 from evaluation.report.artifacts import FEATURES_FILE, RESULT_FILE, SAMPLES_FILE, Scored, write_scored
-from evaluation.report.assembly import assemble, dataset_of, maker_of
+from evaluation.report.assembly import assemble, chosen_options, dataset_of, maker_of
 from madata.errors import MadanceError, MissingDependencyError, WeightsError
 
 __all__ = ["FEATURES_FILE", "RESULT_FILE", "SAMPLES_FILE", "Scored", "rescore", "score", "write_scored"]
@@ -78,6 +78,7 @@ def score(
         maker_of(inputs.predictions.path, inputs.run, protocol, options),
         dataset_of(inputs, tables, how.cache, saved=saved, beats=motion.beats, limit=options.limit),
         measurement.metrics,
+        options=chosen_options(options),
         problems=[*inputs.problems, *merge_problems(videos.problems, motion.problems)],
         warnings=[*videos.warnings, *motion.warnings, *measurement.notes],
         pose=motion.pose,

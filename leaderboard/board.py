@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evaluation.metrics.spec import Direction
+from evaluation.report.naming import names_apart
 from evaluation.result import Metric, Result
 from leaderboard.entries import BoardEntry, Conditions, by_conditions
 from leaderboard.layout import SPEED, BoardColumn, columns_of, extra_column, in_shown_unit
@@ -151,8 +152,10 @@ def _section(
     official: bool,
 ) -> Section:
     rows = []
-    for entries in _row_entries(groups):
-        row = _row(entries, columns, label_id=_is_repeated(entries, groups), official=official)
+    of_rows = _row_entries(groups)
+    names = names_apart([entries[0].result for entries in of_rows])
+    for entries, name in zip(of_rows, names, strict=True):
+        row = _row(entries, columns, name, official=official)
         members[row.key] = entries
         rows.append(row)
     conditions = [line for group in groups for line in group[0].conditions.lines()]
@@ -205,25 +208,19 @@ def _row_entries(groups: list[list[BoardEntry]]) -> list[tuple[BoardEntry, ...]]
     return [tuple(entries) for entries in rows.values()]
 
 
-def _is_repeated(entries: tuple[BoardEntry, ...], groups: list[list[BoardEntry]]) -> bool:
-    names = [entry.result.system.name for group in groups for entry in group if entry not in entries]
-    return entries[0].result.system.name in names
-
-
 def _source(entries: Sequence[BoardEntry], metric: str) -> BoardEntry | None:
     """The entry a column's value is from, if it is one of its metrics."""
     return next((entry for entry in entries if any(own.name == metric for own in entry.result.metrics)), None)
 
 
 def _row(
-    entries: tuple[BoardEntry, ...], columns: Sequence[BoardColumn], *, label_id: bool, official: bool
+    entries: tuple[BoardEntry, ...], columns: Sequence[BoardColumn], name: str, *, official: bool
 ) -> Row:
     first = entries[0].result
     cells = {}
     for column in columns:
         if (cell := _cell(entries, column, official=official)) is not None:
             cells[column.metric] = cell
-    name = f"{first.system.name} ({first.id[:8]})" if label_id else first.system.name
     kind: Kind = "system"
     if first.system.name in SANITY:
         kind = "ground-truth" if first.system.name == "ground-truth" else "sanity"

@@ -33,6 +33,7 @@ class Conditions:
 
     Attributes:
         clips: hash of the ids of the scored clips; "" where the protocol compares sets.
+        options: what was chosen beside the protocol, in the words of the command line.
         pose: backends and skeleton of the keypoints, or "".
     """
 
@@ -46,6 +47,7 @@ class Conditions:
     n_scored: int
     n_reference: int
     clips: str
+    options: tuple[str, ...]
     pose: str
     mixed: bool
 
@@ -57,6 +59,8 @@ class Conditions:
             f"{split}{self.n_scored} clips against {self.n_reference} real ones "
             f"(reference {self.reference_sha256[:12]})",
         ]
+        if self.options:
+            lines.append(f"scored with {' '.join(self.options)}")
         if self.pose:
             lines.append(f"keypoints: {self.pose}")
         if self.mixed:
@@ -115,6 +119,7 @@ class BoardEntry:
             n_scored=result.dataset.n_scored,
             n_reference=result.dataset.n_reference,
             clips="" if self._compares_sets else self._clips_hash(),
+            options=result.options.lines(),
             pose="" if pose is None else f"{sides}, {pose.skeleton}",
             mixed=pose is not None and pose.mixed,
         )

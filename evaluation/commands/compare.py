@@ -75,8 +75,15 @@ def compare(runs: tuple[Path, ...], force: bool, plan: bool, as_json: bool) -> N
 
 
 def _names(runs: list[Run], paths: tuple[Path, ...]) -> list[str]:
-    """Names of the systems; with the folder where two have the same."""
-    names = [run.result.system.name for run in runs]
+    """Names of the systems; with what differs where two have the same, or with the folder where nothing does."""
+    from evaluation.report.naming import names_apart
+
+    results = [run.result for run in runs]
+    told = names_apart(results)
+    names = [
+        result.system.name if result.id[:8] in name else name
+        for result, name in zip(results, told, strict=True)
+    ]
     return [
         name if names.count(name) == 1 else f"{name} ({path.name})"
         for name, path in zip(names, paths, strict=True)

@@ -74,6 +74,11 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
     type=click.FloatRange(min=1, max=1000),
     help="Bring every motion to this frame rate first (default: corrected protocols take the reference's).",
 )
+@click.option(
+    "--unit",
+    type=click.Choice(["metre", "centimetre", "millimetre", "inch"]),
+    help="Length unit of the motion files of PREDICTIONS; a reference is in metres.",
+)
 @click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
 @device_option
 @weights_option
@@ -150,7 +155,9 @@ def score(
         (by,) = _protocols(("vbench",), vbench, chosen)
         _print([_import(vbench, by, given["system"], out)], [by], as_json=as_json, everything=everything)
         return
-    protocols = _checked(predictions, reference, music, given["music_map"], save_reference, names, chosen)
+    protocols = _checked(
+        predictions, reference, music, given["music_map"], save_reference, names, chosen, given["unit"]
+    )
     try:
         with _progress(ctx) as (on_clip, on_total):
             options = _options(given, on_clip, on_total)
@@ -178,6 +185,7 @@ def _checked(
     save_reference: Path | None,
     names: tuple[str, ...],
     chosen: str | None,
+    unit: str | None,
 ) -> list[Protocol]:
     """The protocols, after what was given was found to go together."""
     folder = predictions or reference
@@ -188,6 +196,8 @@ def _checked(
     protocols = _protocols(names, folder, chosen)
     if reference is None and not all(protocol.has_pictures for protocol in protocols):
         raise click.UsageError("give --reference: these protocols compare with real clips")
+    if unit is not None and (other := [one.name for one in protocols if one.input != "motion3d"]):
+        raise click.UsageError(f"--unit is that of 3D motions, and {', '.join(other)} reads none")
     if save_reference is not None and reference is None:
         raise click.UsageError("--save-reference keeps what --reference gives: give both")
     return protocols
@@ -205,6 +215,7 @@ def _options(
         mix_backends=given["mix_backends"],
         limit=given["limit"],
         resample_fps=given["resample"],
+        unit=given["unit"],
         split=given["split"],
         music_map=given["music_map"],
         backend=given["pose"],
@@ -239,15 +250,13 @@ def _run(
     options: Options,
     out: Path | None,
 ) -> Result:
-    from evaluation.inputs.run_folder import clips_of_run
-    from evaluation.report.artifacts import refuse_other_result, write_scored
-    from evaluation.report.assembly import maker_of
+    from evaluation.report.artifacts import write_scored
+    from evaluation.report.other_score import refuse_other_score
     from evaluation.score import score as score_folders
     from madata.files import write_json
 
     if out is not None:  # before any work: hours of it must not end at a folder that cannot be written
-        maker, _ = maker_of(*clips_of_run(predictions), protocol, options)
-        refuse_other_result(out, maker.name, protocol.sha256)
+        refuse_other_score(out, predictions, reference, music, protocol, options)
         write_json(out / "protocol.json", protocol.model_dump(mode="json"))
     scored = score_folders(predictions, reference, protocol, music=music, options=options)
     return scored.result if out is None else write_scored(scored, out)
@@ -272,10 +281,14 @@ def _save(
 
 
 def _import(file: Path, protocol: Protocol, system: str | None, out: Path | None) -> Result:
+    from evaluation.report.other_score import refuse_other_import
     from evaluation.report.vbench_import import import_vbench, write_imported
 
     imported = import_vbench(file, system, protocol=protocol)
-    return imported.result if out is None else write_imported(imported, out)
+    if out is None:
+        return imported.result
+    refuse_other_import(out, file, imported.result.system.name, protocol)
+    return write_imported(imported, out)
 
 
 @contextlib.contextmanager

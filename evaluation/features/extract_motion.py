@@ -31,6 +31,7 @@ from evaluation.inputs.validation import FPS_TOLERANCE, check_track, fps_fault, 
 from evaluation.problems import Refused, nothing_left, plain_message, refuse
 from evaluation.protocol import Protocol
 from evaluation.result import PoseSource, Problem, Side
+from madata.convert import UNITS_M
 from madata.errors import MadanceError, MediaError, MissingDependencyError, WeightsError
 from madata.formats import is_a
 
@@ -248,12 +249,19 @@ class _Reading:
             # One body for all, so that a dance is the same dance in every format. LODGE's scripts put whatever they
             # read on SMPL-X as well; the other published ones take the joints as they come.
             one_body = self.protocol.kind == "corrected" or self.protocol.definition == "lodge"
-            return read_motion_file(path, self.protocol.clips.skeleton if one_body else None)
+            body = self.protocol.clips.skeleton if one_body else None
+            return read_motion_file(path, body, metres_per_unit=self._metres_per_unit)
         if not is_a(path, "video"):
             return read_keypoint_file(path)
         if self.how.keypoints is None:
             raise MediaError("is a video, and no pose backend was given", reason="no_backend")
         return self.how.keypoints.track(path)
+
+    @property
+    def _metres_per_unit(self) -> float | None:
+        """The unit a user said the predictions are in; files of a reference are in metres."""
+        unit = self.how.options.unit
+        return None if unit is None or self.side != "prediction" else UNITS_M[unit]
 
     def rows(self, clips: Sequence[list[Window]]) -> FeatureTable | None:
         """Some clips measured together where the definition allows it, each alone where it may refuse one."""

@@ -140,19 +140,22 @@ def read_keypoint_file(path: Path) -> JointTrack:
     return JointTrack(found.xy, found.score, found.skeleton, found.fps, "-y", found.origin, found.oddities)
 
 
-def read_motion_file(path: Path, body: str | None = None) -> JointTrack:
+def read_motion_file(
+    path: Path, body: str | None = None, *, metres_per_unit: float | None = None
+) -> JointTrack:
     """3D joints from a motion file: as they are where it holds positions, else by forward kinematics.
 
     Args:
         body: skeleton whose mean body rotations are put on, so that one dance in two files is one dance; a file that
             brings its own bones keeps them. ``None`` takes the body the file is of.
+        metres_per_unit: length of one unit of the file, where it is not a metre.
 
     Raises:
         MediaError: the file cannot be used.
     """
-    from madata.motion import joint_positions, read_any_motion, with_skeleton
+    from madata.motion import Hints, joint_positions, read_any_motion, with_skeleton
 
-    found = read_any_motion(path)
+    found = read_any_motion(path, hints=Hints(metres_per_unit=metres_per_unit))
     origin, up = suffix_of(path).removeprefix("."), _up_axis(found.up)
     if isinstance(found, Positions3D):
         return JointTrack(found.positions, None, found.skeleton, found.fps, up, origin, body="positions")

@@ -12,8 +12,7 @@ import numpy as np
 from evaluation.features.store import write_run
 from evaluation.features.table import RunFeatures
 from evaluation.metrics.measure import Measurement
-from evaluation.result import Artefact, Result, read_result, seal, write_result
-from madata.errors import MadanceError
+from evaluation.result import Artefact, Result, seal, write_result
 from madata.files import sha256_file
 from madata.manifest import write_table
 
@@ -22,7 +21,6 @@ __all__ = [
     "RESULT_FILE",
     "SAMPLES_FILE",
     "Scored",
-    "refuse_other_result",
     "write_beside",
     "write_samples",
     "write_scored",
@@ -48,25 +46,6 @@ class Scored:
     result: Result
     features: RunFeatures
     measurement: Measurement
-
-
-def refuse_other_result(out: Path, system: str, protocol: str) -> None:
-    """Refuse a folder that holds the result of another system or protocol; the same one may be made again.
-
-    Args:
-        protocol: its hash.
-
-    Raises:
-        MadanceError: the folder holds such a result, or one that cannot be read.
-    """
-    if not (out / RESULT_FILE).is_file():
-        return
-    there = read_result(out / RESULT_FILE)
-    if (there.system.name, there.protocol.sha256) != (system, protocol):
-        raise MadanceError(
-            f"{out}: holds another run ({there.system.name}, protocol {there.protocol.name} "
-            f"{there.protocol.sha256[:12]}); give another --out, or remove it first"
-        )
 
 
 def write_scored(scored: Scored, out: Path) -> Result:

@@ -26,14 +26,16 @@ from evaluation.result import (
     Problem,
     ProtocolRef,
     Result,
+    RunOptions,
     SystemRecord,
     Viewing,
     labelled,
     seal,
 )
 from madata.errors import MadanceError
+from madata.files import sha256_file
 
-__all__ = ["assemble", "dataset_of", "maker_of"]
+__all__ = ["assemble", "chosen_options", "dataset_of", "maker_of"]
 
 _PACKAGES = ("madance", "numpy", "scipy", "librosa", "soundfile", "soxr", "av")
 _OF_PICTURES = ("torch", "opencv-python-headless", "scikit-image")
@@ -45,6 +47,7 @@ def assemble(
     dataset: Dataset,
     metrics: Sequence[Metric],
     *,
+    options: RunOptions | None = None,
     problems: Sequence[Problem] = (),
     warnings: Sequence[str] = (),
     pose: PoseSource | None = None,
@@ -54,6 +57,7 @@ def assemble(
 
     Args:
         maker: what made the predictions, and how.
+        options: what was chosen beside the protocol.
         viewing: how pictures were looked at, where they were.
     """
     partial = bool(dataset.missing or problems) or dataset.limit is not None
@@ -66,6 +70,7 @@ def assemble(
         system=system,
         generation=generation,
         protocol=ProtocolRef(name=protocol.name, version=protocol.version, sha256=protocol.sha256),
+        options=options or RunOptions(),
         dataset=dataset,
         pose=pose,
         viewing=viewing,
@@ -73,6 +78,16 @@ def assemble(
         environment=_environment(*_PACKAGES, *(_OF_PICTURES if viewing else ())),
     )
     return seal(result)
+
+
+def chosen_options(options: Options) -> RunOptions:
+    """What of ``options`` changes numbers, as a result states it."""
+    table = options.music_map
+    return RunOptions(
+        resample_fps=options.resample_fps,
+        unit=options.unit,
+        music_map_sha256=None if table is None or not table.is_file() else sha256_file(table),
+    )
 
 
 def _environment(*names: str) -> Environment:

@@ -147,7 +147,12 @@ class _Scorer:
 
         protocol = load_protocol(stated.protocol.name)
         options = Options(
-            system=stated.system.name, backend=self._pose, device=self._device, weights=self._weights
+            system=stated.system.name,
+            resample_fps=stated.options.resample_fps,
+            unit=stated.options.unit,
+            backend=self._pose,
+            device=self._device,
+            weights=self._weights,
         )
         return score(predictions, self._reference, protocol, music=self._music, options=options).result
 

@@ -286,6 +286,9 @@ def _check_against(entry: BoardEntry, trusted: BoardEntry) -> list[Fault]:
     if theirs.protocol.sha256 != ours.protocol.sha256:
         pair = [f"{one.protocol.name} {one.protocol.sha256[:12]}" for one in (theirs, ours)]
         faults.append(Fault("wrong_protocol", f"protocol {pair[0]}, the board has {pair[1]}"))
+    if theirs.options != ours.options:
+        pair = [" ".join(one.options.lines()) or "none" for one in (theirs, ours)]
+        faults.append(Fault("wrong_protocol", f"options {pair[0]}, the board has {pair[1]}"))
     if (
         theirs.dataset.split != ours.dataset.split
         or theirs.dataset.manifest_sha256 != ours.dataset.manifest_sha256

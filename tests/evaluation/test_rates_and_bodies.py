@@ -1,5 +1,7 @@
 """One dance is one dance: at another rate, on another body, in another file."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,3 +90,15 @@ def test_a_published_one_says_that_two_rates_meet(folders, tmp_path):
     result = write_scored(scored, tmp_path / "out")
     again, _ = rescore(tmp_path / "out" / "features.npz")
     assert [metric.caution for metric in again.metrics] == [metric.caution for metric in result.metrics]
+
+
+def test_a_dance_in_centimetres_is_the_dance_once_its_unit_is_said(tmp_path):
+    motions = dances(30.0)[:3]
+    real = write(tmp_path / "real", motions)
+    large = [replace(motion, translation=motion.translation * 100) for motion in motions]
+    made = write(tmp_path / "made", large)
+    protocol = load_protocol("edge-pfc")
+    assert "root speed" in score(made, real, protocol).result.metric("pfc").caution
+    found = score(made, real, protocol, options=Options(unit="centimetre")).result
+    assert found.options.lines() == ("--unit centimetre",)
+    assert found.metric("pfc").value == pytest.approx(found.metric("pfc").reference, rel=1e-3)

@@ -11,6 +11,7 @@ from evaluation.result import (
     Metric,
     ProtocolRef,
     Result,
+    RunOptions,
     SystemRecord,
     content_id,
     json_schema,
@@ -117,3 +118,12 @@ def test_the_schema_is_closed_at_every_level():
 def test_an_unknown_metric_lists_the_known_ones():
     with pytest.raises(MadanceError, match="fid_k"):
         result().metric("fid")
+
+
+def test_options_that_were_not_chosen_leave_no_trace(tmp_path):
+    plain, chosen = result(), result(options=RunOptions(resample_fps=30.0, unit="centimetre"))
+    write_result(tmp_path / "plain.json", plain)
+    assert "options" not in json.loads((tmp_path / "plain.json").read_text())
+    write_result(tmp_path / "chosen.json", chosen)
+    assert read_result(tmp_path / "chosen.json").options.lines() == ("--resample 30", "--unit centimetre")
+    assert content_id(plain) != content_id(chosen)

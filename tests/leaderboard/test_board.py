@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation.result import PoseSource, read_result, seal, write_result
+from evaluation.result import PoseSource, RunOptions, read_result, seal, write_result
 from leaderboard.board import build_board
 from leaderboard.entries import read_entries
 from leaderboard.ties import TieJudge
@@ -53,13 +53,14 @@ def test_two_protocols_are_two_sections(runs):
     assert sections[1].rows[0].cells["fid_k"].mark == ""
 
 
-@pytest.mark.parametrize("what", ["split", "reference", "pose"])
+@pytest.mark.parametrize("what", ["split", "reference", "pose", "options"])
 def test_another_split_reference_or_pose_backend_is_another_section(runs, what):
     result = read_result(runs / "stiff" / "result.json")
     pose = result.pose or PoseSource(prediction="a", reference="a", skeleton="coco-17")
     changes = {
         "split": {"dataset": result.dataset.model_copy(update={"split": "val"})},
         "reference": {"dataset": result.dataset.model_copy(update={"reference_sha256": "0" * 64})},
+        "options": {"options": RunOptions(resample_fps=30.0)},
         "pose": {"pose": pose.model_copy(update={"prediction": "other", "reference": "other"})},
     }
     change(runs / "stiff", **changes[what])
@@ -114,6 +115,9 @@ def test_two_results_of_one_name_are_told_apart(runs):
     (section,) = measured(board(runs / "good", runs / "alike"))
     assert len(set(names(section))) == 2
     assert all(name.startswith("good (") for name in names(section))
+    change(runs / "alike", system=system.model_copy(update={"config": {"guidance": 2.0}}))
+    (section,) = measured(board(runs / "good", runs / "alike"))
+    assert sorted(names(section)) == ["good", "good (guidance 2.0)"]
 
 
 def test_appearance_and_motion_of_one_system_are_one_row(runs):

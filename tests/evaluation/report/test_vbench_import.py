@@ -79,6 +79,13 @@ def test_the_command_writes_a_result(tmp_path):
     )
     table = read_table(tmp_path / "out" / "samples.parquet")
     assert set(table.clip_id) == {"a", "b", "c"}
+    before = (tmp_path / "out" / "result.json").read_bytes()
+    upstream(file, motion_smoothness=[0.5, json.loads(file.read_text())["motion_smoothness"][1]])
+    run = CliRunner().invoke(
+        command, ["--import-vbench", str(file), "--system", "wan", "--out", str(tmp_path / "out")]
+    )
+    assert "holds another run" in str(run.exception)
+    assert (tmp_path / "out" / "result.json").read_bytes() == before
     file.write_text("{}")
     with pytest.raises(MadanceError, match="none of VBench's dimensions"):
         import_vbench(file)

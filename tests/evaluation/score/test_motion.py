@@ -389,9 +389,22 @@ def test_the_folder_of_another_run_is_left_alone(folders, tmp_path):
     arguments = [folders[0], "--reference", folders[1], "--out", out]
     assert run(*arguments).exit_code == run(*arguments).exit_code == 0
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    for other in (["--system", "another"], ["--protocol", "mace2d-official"]):
-        with pytest.raises(MadanceError, match="holds another run"):
+    for other, told in (
+        (["--system", "another"], "this of another"),
+        (["--protocol", "mace2d-official"], "protocol ma-data-motion2d"),
+        (["--metrics", "fid_k"], "protocol ma-data-motion2d"),
+        (["--resample", "8"], "this with --resample 8"),
+        (["--limit", "3"], "this 3"),
+        (["--split", "aist++:crossmodal-test"], "this of aist"),
+    ):
+        with pytest.raises(MadanceError, match="holds another run") as error:
             run(*arguments, *other)
+        assert told in str(error.value)
+    with pytest.raises(MadanceError, match="16 of its 16 reference files are not among those given"):
+        run(folders[0], "--reference", folders[0], "--out", out)
+    (folders[0] / "c000.json").write_bytes((folders[1] / "c000.json").read_bytes())
+    with pytest.raises(MadanceError, match="1 of its 16 prediction files"):
+        run(*arguments)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
