@@ -26,13 +26,13 @@ from madata.video.geometry import Orientation, shown_size
 from madata.video.packets import read_packets
 from madata.video.pictures import Picture, PictureReader
 from madata.video.probe import declared_rate, display_orientation, stream_info
+from madata.video.scale import Scaler
 from madata.video.timeline import KeyFrame, Shown, StampRepair
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.packet import Packet
     from av.video.frame import VideoFrame
-    from av.video.reformatter import VideoReformatter
 
 __all__ = ["DecodeReport", "Decoder", "Frame"]
 
@@ -88,7 +88,7 @@ class Frame:
         damaged: bool,
         orientation: Orientation,
         shown_size: tuple[int, int],
-        scalers: dict[Any, VideoReformatter],
+        scalers: dict[Any, Scaler],
     ) -> None:
         self.picture = picture
         self.index = index
@@ -107,7 +107,7 @@ class Frame:
     def scaled(
         self, size: tuple[int, int], pixel_format: str = "rgb24", *, interpolation: str = "bicubic"
     ) -> npt.NDArray[np.uint8]:
-        """The shown picture at a given size.
+        """The shown picture at a given size, in standard dynamic range (:mod:`madata.video.scale`).
 
         The stored picture is scaled first and turned afterwards, which is cheap.
 
@@ -119,17 +119,12 @@ class Frame:
         Returns:
             (H, W, 3) for ``rgb24``, (H, W) for ``gray``.
         """
-        from av.video.reformatter import VideoReformatter
-
         key = (size, pixel_format, interpolation)
         scaler = self._scalers.get(key)
         if scaler is None:
-            scaler = self._scalers[key] = VideoReformatter()
-        width, height = self.orientation.size(size)
-        # one thread: the sources are what is processed in parallel
-        scaled = scaler.reformat(
-            self.picture, width, height, pixel_format, interpolation=interpolation.upper(), threads=1
-        ).to_ndarray()
+            scaler = self._scalers[key] = Scaler()
+        stored = self.orientation.size(size)
+        scaled = scaler(self.picture, stored, pixel_format, interpolation=interpolation.upper()).to_ndarray()
         if self.orientation == Orientation():
             return np.ascontiguousarray(scaled)
         return self.orientation.apply(scaled)
@@ -151,7 +146,7 @@ class Decoder:
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         self.path = path
         self._threads = threads
-        self._scalers: dict[Any, VideoReformatter] = {}
+        self._scalers: dict[Any, Scaler] = {}
         self._info: VideoInfo | None = None
         self._container = self._open()
         self._cut_off = is_cut_off(path)

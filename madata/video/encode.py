@@ -21,10 +21,10 @@ from madata.errors import ConfigError
 from madata.types import FloatArray
 from madata.video.container import media_url
 from madata.video.geometry import Fit, Framing, Orientation, frame_clip
+from madata.video.scale import Scaler, is_high_range, is_rgb
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
-    from av.video.reformatter import VideoReformatter
 
 __all__ = ["BT709", "ColourTags", "EncodeSettings", "MovieWriter", "Painter"]
 
@@ -109,17 +109,13 @@ class ColourTags:
 
     @classmethod
     def of(cls, picture: VideoFrame) -> Self:
-        """Tags to write for pictures such as this one; RGB sources become limited-range BT.709."""
-        if _is_rgb(picture):
+        """Tags to write for pictures such as this one; RGB and high range become limited-range BT.709."""
+        if is_rgb(picture) or is_high_range(picture):
             return cls(BT709.matrix, BT709.colour_range, BT709.primaries, BT709.transfer)
         return cls(picture.colorspace, _range_of(picture), picture.color_primaries, picture.color_trc)
 
 
 BT709 = ColourTags(matrix=1, colour_range=_LIMITED, primaries=1, transfer=1)
-
-
-def _is_rgb(picture: VideoFrame) -> bool:
-    return bool(picture.format.is_rgb) or picture.format.name == "pal8"
 
 
 def _range_of(picture: VideoFrame) -> int:
@@ -131,16 +127,14 @@ def _range_of(picture: VideoFrame) -> int:
 class Painter:
     """Turns decoded pictures into the 8-bit 4:2:0 pictures of one clip: scaled, turned, padded or cropped.
 
-    Colours keep their matrix and range; only RGB is converted (to limited-range BT.709).
+    Colours keep their matrix and range; only RGB and high dynamic range are converted (to limited-range BT.709).
     """
 
     def __init__(self, framing: Framing, orientation: Orientation, tags: ColourTags) -> None:
-        from av.video.reformatter import VideoReformatter
-
         self._framing = framing
         self._orientation = orientation
         self._tags = tags
-        self._scaler: VideoReformatter = VideoReformatter()
+        self._scaler = Scaler()
 
     def paint(self, picture: VideoFrame) -> VideoFrame:
         """The picture of the clip; may be ``picture`` itself when nothing has to be done."""
@@ -148,13 +142,13 @@ class Painter:
         from av.video.reformatter import Colorspace, Interpolation
 
         width, height = self._orientation.size(self._framing.scaled)
-        if picture.format.name != "yuv420p" or (picture.width, picture.height) != (width, height):
-            rgb = _is_rgb(picture)
+        as_it_is = picture.format.name == "yuv420p" and (picture.width, picture.height) == (width, height)
+        if not as_it_is or is_high_range(picture):
+            rgb = is_rgb(picture) or is_high_range(picture)  # the scaler makes RGB of high range
             colour_range = _FULL if rgb else _range_of(picture)
-            picture = self._scaler.reformat(
+            picture = self._scaler(
                 picture,
-                width,
-                height,
+                (width, height),
                 "yuv420p",
                 dst_colorspace=Colorspace.ITU709 if rgb else None,
                 src_color_range=colour_range,
@@ -162,7 +156,6 @@ class Painter:
                 interpolation=Interpolation.BICUBIC
                 | Interpolation.ACCURATE_RND
                 | Interpolation.FULL_CHR_H_INP,
-                threads=1,
             )
         plain = self._orientation == Orientation() and self._framing.scaled == self._framing.out
         if plain:
