@@ -1,7 +1,7 @@
 """The convolutional encoder and decoder of motion codebooks: Jukebox's (Dhariwal et al. 2020), as Bailando took it.
 
 Every level halves the rate by a convolution of stride 2, or doubles it by a transposed one, beside a stack of residual
-blocks whose dilation grows threefold from one to the next; the decoder has the dilations in the opposite order.
+blocks whose dilation grows from one to the next; the decoder has the dilations in the opposite order.
 
 Modules bear upstream's names, empty levels of its lists included.
 
@@ -13,8 +13,6 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 __all__ = ["MotionDecoder", "MotionEncoder"]
-
-_GROWTH = 3
 
 
 class _Residual(nn.Module):
@@ -33,9 +31,9 @@ class _Residual(nn.Module):
 
 
 class _Residuals(nn.Module):
-    def __init__(self, width: int, depth: int, *, falling: bool) -> None:
+    def __init__(self, width: int, depth: int, growth: int, *, falling: bool) -> None:
         super().__init__()
-        dilations = [_GROWTH**index for index in range(depth)]
+        dilations = [growth**index for index in range(depth)]
         self.model = nn.Sequential(*(_Residual(width, each) for each in sorted(dilations, reverse=falling)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -64,14 +62,17 @@ class MotionEncoder(nn.Module):
         width: of the convolutions.
         levels: halvings of the rate.
         depth: residual blocks of a level.
+        growth: of the dilation from one block to the next.
     """
 
-    def __init__(self, channels: int, code_width: int, width: int, levels: int, depth: int) -> None:
+    def __init__(
+        self, channels: int, code_width: int, width: int, levels: int, depth: int, growth: int = 3
+    ) -> None:
         super().__init__()
         down = [
             nn.Sequential(
                 nn.Conv1d(width if index else channels, width, 4, stride=2, padding=1),
-                _Residuals(width, depth, falling=False),
+                _Residuals(width, depth, growth, falling=False),
             )
             for index in range(levels)
         ]
@@ -86,11 +87,13 @@ class MotionEncoder(nn.Module):
 class MotionDecoder(nn.Module):
     """(B, code width, T) -> (B, C, T 2^levels); the arguments are those of :class:`MotionEncoder`."""
 
-    def __init__(self, channels: int, code_width: int, width: int, levels: int, depth: int) -> None:
+    def __init__(
+        self, channels: int, code_width: int, width: int, levels: int, depth: int, growth: int = 3
+    ) -> None:
         super().__init__()
         up = [
             nn.Sequential(
-                _Residuals(width, depth, falling=True),
+                _Residuals(width, depth, growth, falling=True),
                 nn.ConvTranspose1d(
                     width, width if index < levels - 1 else code_width, 4, stride=2, padding=1
                 ),

@@ -17,14 +17,13 @@ from torch import Tensor, nn
 
 from baselines.bailando.network import (
     FRAMES_PER_CODE,
-    LOWER,
-    UPPER,
     ChoreographicMemory,
     MemoryConfig,
     MotionGpt,
     MotionGptConfig,
     choreograph,
 )
+from baselines.three_streams import LOWER, UPPER
 from mace_dance.motion.checkpoint import load_strictly, read_parts, state_of
 from mace_dance.motion.config import NetworkConfig
 from mace_dance.motion.normaliser import Normaliser

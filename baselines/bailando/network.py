@@ -24,13 +24,12 @@ from torch.nn import functional as F
 
 from baselines.codebook import Codebook
 from baselines.conv_stack import MotionDecoder, MotionEncoder
+from baselines.three_streams import LOWER, STREAMS, UPPER, Past, StreamAttention
 from madata.config import ClosedModel
 from madata.errors import ConfigError
 
 __all__ = [
     "FRAMES_PER_CODE",
-    "LOWER",
-    "UPPER",
     "ChoreographicMemory",
     "MemoryConfig",
     "MotionGpt",
@@ -41,13 +40,8 @@ __all__ = [
     "root_loss",
 ]
 
-LOWER = (0, 1, 2, 4, 5, 7, 8, 10, 11)
-UPPER = (3, 6, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23)
-"""SMPL joints of each codebook; the first of ``LOWER`` is the root."""
-
 _LEVELS = 3
 FRAMES_PER_CODE = 2**_LEVELS
-_STREAMS = 3
 
 
 class MemoryConfig(ClosedModel):
@@ -233,44 +227,9 @@ def root_loss(memory: ChoreographicMemory, poses: Tensor) -> Tensor:
     return F.l1_loss(found, wanted) + memory.config.acceleration * changes
 
 
-Past = tuple[Tensor, Tensor]
-"""(B, heads, 3, N, M / heads) keys and values of a layer."""
-
-
-class _Attention(nn.Module):
-    def __init__(self, config: MotionGptConfig) -> None:
-        super().__init__()
-        width = config.width
-        self.heads, self.dropout = config.heads, config.dropout
-        self.key, self.query, self.value = (nn.Linear(width, width) for _ in range(3))
-        self.proj = nn.Linear(width, width)
-        self.resid_drop = nn.Dropout(config.dropout)
-        mask = torch.ones(config.context, config.context).tril()
-        self.register_buffer("mask", mask[None, None])
-        self.mask: Tensor
-
-    def forward(self, x: Tensor, past: Past | None, newest: bool) -> tuple[Tensor, Past]:
-        """(B, 3, n, M) new positions of each stream -> the same, and keys and values of all."""
-        query, key, value = (
-            layer(x).reshape(*x.shape[:3], self.heads, -1).permute(0, 3, 1, 2, 4)
-            for layer in (self.query, self.key, self.value)
-        )
-        if past is not None:
-            key, value = (torch.cat(pair, dim=3) for pair in zip(past, (key, value), strict=True))
-        if newest:
-            query = query[:, :, :, -1:]
-        count, known = query.shape[3], key.shape[3]
-        allowed = (self.mask[0, 0, known - count : known, :known] > 0).repeat(_STREAMS, _STREAMS)
-        attended = F.scaled_dot_product_attention(
-            query.flatten(2, 3),
-            key.flatten(2, 3),
-            value.flatten(2, 3),
-            attn_mask=allowed,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-        together = attended.reshape(len(x), self.heads, _STREAMS, count, -1).permute(0, 2, 3, 1, 4).flatten(3)
-        out: Tensor = self.resid_drop(self.proj(together))
-        return out, (key, value)
+def _causal(context: int) -> Tensor:
+    """(1, 1, N, N) of ones where attention may look, as the checkpoint has it."""
+    return torch.ones(context, context).tril()[None, None]
 
 
 class _Block(nn.Module):
@@ -278,7 +237,7 @@ class _Block(nn.Module):
         super().__init__()
         width = config.width
         self.ln1, self.ln2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attn = _Attention(config)
+        self.attn = StreamAttention(width, config.heads, config.dropout, _causal(config.context))
         self.mlp = nn.Sequential(
             nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width), nn.Dropout(config.dropout)
         )
@@ -296,7 +255,7 @@ class _Base(nn.Module):
     def __init__(self, config: MotionGptConfig) -> None:
         super().__init__()
         self.context = config.context
-        self.pos_emb = nn.Parameter(torch.zeros(1, _STREAMS * config.context, config.width))
+        self.pos_emb = nn.Parameter(torch.zeros(1, STREAMS * config.context, config.width))
         self.tok_emb_up = nn.Embedding(config.codes, config.width)
         self.tok_emb_down = nn.Embedding(config.codes, config.width)
         self.cond_emb = nn.Linear(config.music_features, config.width)
@@ -306,7 +265,7 @@ class _Base(nn.Module):
     def embed(self, upper: Tensor, lower: Tensor, music: Tensor, begin: int) -> Tensor:
         """(B, 3, n, M) of positions from ``begin`` on."""
         streams = torch.stack([self.cond_emb(music), self.tok_emb_up(upper), self.tok_emb_down(lower)], dim=1)
-        places = self.pos_emb.reshape(1, _STREAMS, self.context, -1)
+        places = self.pos_emb.reshape(1, STREAMS, self.context, -1)
         out: Tensor = self.drop(streams + places[:, :, begin : begin + streams.shape[2]])
         return out
 

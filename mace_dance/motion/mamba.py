@@ -10,6 +10,7 @@ Legend: B batch, L time steps, M model width, D = expand x M channels.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -17,10 +18,23 @@ from torch.nn import functional as F
 
 from mace_dance.motion.scan import scan
 
-__all__ = ["BiMamba", "Mamba"]
+__all__ = ["BiMamba", "Mamba", "MambaState"]
 
 _STEP_RANGE = (1e-3, 0.1)
 _STEP_FLOOR = 1e-4
+
+
+@dataclass(frozen=True, eq=False)
+class MambaState:
+    """What a layer keeps from one time step to the next.
+
+    Attributes:
+        inputs: (B, width of the convolution - 1, D), the last of them.
+        hidden: (B, D, states), of the scan.
+    """
+
+    inputs: Tensor
+    hidden: Tensor
 
 
 class Mamba(nn.Module):
@@ -73,6 +87,28 @@ class Mamba(nn.Module):
         y = scan(u, delta, rates, b, c, self.D.float(), z, bias, delta_softplus=True)
         mixed: Tensor = self.out_proj(y.permute(2, 0, 1)).transpose(0, 1)
         return mixed
+
+    def step(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
+        """One time step (B, M) -> (B, M), and the state after it.
+
+        Args:
+            x: the step.
+            state: after the step before; ``None`` at the beginning.
+        """
+        inner, gate = self.in_proj(x).chunk(2, dim=-1)
+        taps = self.conv1d.weight[:, 0].t()
+        before = x.new_zeros(len(x), len(taps) - 1, inner.shape[1]) if state is None else state.inputs
+        seen = torch.cat([before, inner[:, None]], dim=1)
+        total = (seen * taps).sum(dim=1)
+        u = F.silu(total if self.conv1d.bias is None else total + self.conv1d.bias)
+        rank, b, c = self.x_proj(u).split([self.dt_rank, self.d_state, self.d_state], dim=-1)
+        delta = F.softplus(self.dt_proj(rank))
+        hidden = (delta * u)[..., None] * b[:, None]
+        if state is not None:
+            hidden = hidden + state.hidden * torch.exp(delta[..., None] * -torch.exp(self.A_log))
+        y = (hidden * c[:, None]).sum(dim=-1) + self.D * u
+        mixed: Tensor = self.out_proj(y * F.silu(gate))
+        return mixed, MambaState(seen[:, 1:], hidden)
 
     def _convolve(self, x: Tensor) -> Tensor:
         """Each channel's causal convolution, (L, B, D) -> (L, B, D)."""

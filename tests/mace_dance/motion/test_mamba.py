@@ -126,3 +126,16 @@ def test_golden_layout(golden_file):
         layer = layer_for(shapes)
     assert {name: list(value.shape) for name, value in layer.state_dict().items()} == shapes
     assert sum(weight.numel() for weight in layer.parameters()) == layout["parameters"]
+
+
+def test_step_by_step_is_the_whole():
+    torch.manual_seed(0)
+    layer = Mamba(6, d_state=4, d_conv=3)
+    x = torch.randn(2, 7, 6)
+    with torch.no_grad():
+        whole = layer(x)
+        steps, state = [], None
+        for time in range(7):
+            out, state = layer.step(x[:, time], state)
+            steps.append(out)
+    torch.testing.assert_close(torch.stack(steps, 1), whole, rtol=1e-5, atol=1e-6)
