@@ -159,7 +159,8 @@ def true_means(population: Population) -> dict[str, float]:
 @cache
 def true_shares(population: Population, songs: int, width: int) -> dict[str, float]:
     """Mean of what is printed of so many clips."""
-    rng, repeats = np.random.default_rng(99), 100 if songs * population.windows <= 400 else 40
+    rows, rng = songs * population.windows, np.random.default_rng(99)
+    repeats = 100 if rows <= 400 else 40 if rows <= 1000 else 15
     scores = [manifold_scores(*population.sides(rng, songs, width)) for _ in range(repeats)]
     return {name: float(np.mean([getattr(score, name) for score in scores])) for name in SHARES}
 

@@ -1,9 +1,9 @@
 """Means over clips, where clips of a song and windows of a clip hang together.
 
 **Truth.** The mean over the windows of infinitely many songs. The estimate is the plain (or weighted) mean of all rows
-that have a value, a ratio of sums over units. Where nearly all units say the same (no joint is missing but in one
-clip), their spread says nothing of what was not seen; then the interval also reaches as far as the share of units that
-say otherwise may be (Clopper & Pearson 1934) times what they say.
+that have a value, a ratio of sums over units. Where all units say the same (no joint is missing), their spread says
+nothing of what was not seen; then the interval reaches as far as the share of units that say otherwise may be (Clopper
+& Pearson 1934) times the most they could say. Where one says otherwise, its few degrees of freedom reach further still.
 
 Legend: N rows, U units, G blocks.
 """
@@ -59,8 +59,8 @@ def mean_estimate(values: Array, blocks: Blocks, weights: Array | None = None) -
     return BlockEstimate(float(found[0]), shifts, np.zeros(0))
 
 
-_RARE = 5
-"""Fewer units than this that differ from the rest are a rare sight."""
+_ROUNDING = 1e-12
+"""Of the size of the values: units that differ by less say the same."""
 
 
 def mean_interval(
@@ -96,13 +96,10 @@ def mean_interval(
     estimate = mean_estimate(values, Blocks.dealt(there, np.arange(len(there)), len(there)), weights)
     found = estimate.interval(level=level, minimum=minimum, maximum=maximum)
     own = np.array([values[rows].mean() for rows in there])
-    said, times = np.unique(own, return_counts=True)
-    most, others = said[times.argmax()], len(own) - int(times.max())
-    if others >= min(_RARE, len(own) / 2):
+    if np.ptp(own) > _ROUNDING * np.abs(own).max():
         return found
-    low, high = (said[0], said[-1]) if others else (minimum, maximum)
-    if not np.isfinite([low, high]).all():
+    if not np.isfinite([minimum, maximum]).all():
         raise ValueError(f"all {len(own)} have the same value: an interval needs some that differ")
-    share = float(stats.beta.ppf((1 + level) / 2, others + 1, len(own) - others))
-    ends = (min(found.low, most + share * (low - most)), max(found.high, most + share * (high - most)))
-    return Interval(found.estimate, float(ends[0]), float(ends[1]), found.method, level)
+    share, value = float(stats.beta.ppf((1 + level) / 2, 1, len(own))), float(own[0])
+    low, high = value + share * (minimum - value), value + share * (maximum - value)
+    return Interval(found.estimate, low, high, found.method, level)

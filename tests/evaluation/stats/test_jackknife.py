@@ -220,6 +220,8 @@ def test_means_are_those_of_rows_and_know_their_units():
     found = mean_estimate(values, blocks)
     assert found.value == pytest.approx(4.2)
     assert found.value + found.shifts == pytest.approx([6, 17 / 4, 7 / 3])
+    absent = mean_estimate(np.where(np.arange(6) < 4, values, np.nan), blocks).shifts
+    assert np.isnan(absent).tolist() == [False, False, True]
     weighted = mean_estimate(values, blocks, np.array([1, 1, 1, 1, 1, 5.0]))
     assert weighted.value == pytest.approx(57 / 9)
 
@@ -275,6 +277,13 @@ def test_a_rare_sight_is_not_taken_for_certain():
     assert none.low == 0.0 and 0.1 < none.high < 0.2
     once = mean_interval(np.r_[np.zeros(19), 0.5], units(20), minimum=0.0, maximum=1.0)
     assert once.high > 0.1
+    same = mean_interval(np.r_[np.full(19, 0.3), 0.1 + 0.2], units(20), minimum=0.0, maximum=1.0)
+    assert same.low < 0.3 - 0.04 and same.high > 0.3 + 0.1
+    for others in (1, 2, 4):
+        found = mean_interval(
+            np.repeat([0.0, 0.5], [20 - others, others]), units(20), minimum=0.0, maximum=1.0
+        )
+        assert found.high >= 0.5 * stats.beta.ppf(0.975, others + 1, 20 - others)
     with pytest.raises(ValueError, match="same value"):
         mean_interval(np.zeros(20), units(20), minimum=0.0)
 

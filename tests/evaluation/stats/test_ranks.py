@@ -59,6 +59,11 @@ def test_the_probability_of_being_best_has_the_tails_of_few_songs():
     assert found == pytest.approx(stats.t.cdf(2.0, 5), abs=0.012)
 
 
+def test_bias_that_may_be_left_makes_the_best_less_sure():
+    one, two = BlockEstimate(1.0, np.zeros(6), NONE, 0.5), BlockEstimate(1.2, np.zeros(6), NONE)
+    assert ranked({"a": one, "b": two}).standings["a"].best == pytest.approx(0.7, abs=0.03)
+
+
 def test_groups_overlap_where_neighbours_touch_and_ends_do_not():
     found = ranked(systems([10.0, 13.0, 16.0], 0.9))
     assert [one.groups for one in found.standings.values()] == [(1,), (1, 2), (2,)]
