@@ -4,7 +4,7 @@
 |---|---|---|
 | ``ground-truth`` | the real clip | every distance to the reference is 0 |
 | ``noise-floor`` | real clips from outside the split | distances are those of two samples of one distribution |
-| ``shuffled-music`` | the real dance of another clip | distances stay, beat alignment falls to chance |
+| ``shuffled-music`` | the real dance of another clip, each once | distances stay, beat alignment falls to chance |
 | ``mean-pose`` | one pose, held | no diversity, no beats, large distances |
 | ``frozen-frame`` | the reference picture, held | flickering, consistency and smoothness near 100 |
 
@@ -14,6 +14,9 @@ They see the real clips (``needs_truth``), so no board ranks them.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -87,15 +90,24 @@ def noise_floor(request: Request) -> Output:
     needs_truth=True,
 )
 def shuffled_music(request: Request) -> Output:
-    """The dance of another clip of the split, whose music is another."""
+    """The dance of another clip of the split with other music, and with a picture of the same shape.
+
+    Dances are exchanged, so that the set of them stays what it is: each goes to one clip, of its own length where
+    there is such, else of the nearest.
+
+    Raises:
+        MadanceError: the split is of one source.
+        MediaError: no clip of another source has pictures of its shape.
+    """
     truth = _truth(request)
     own = _own(request)
-    order = _dealt(_usable(truth.split, request), truth.run_seed)
-    place = order.index(own)
-    turned = [clip for clip in order[place + 1 :] + order[:place] if clip.source_id != own.source_id]
-    if not turned:
+    split = _usable(truth.split, request)
+    if len({clip.source_id for clip in split}) < 2:
         raise MadanceError("shuffled-music needs clips of at least two sources in the split")
-    return _perform(_long_enough(turned, request), request)
+    alike = [clip for clip in split if _shape(clip, request) == _shape(own, request)]
+    if len({clip.source_id for clip in alike}) < 2:
+        raise MediaError("no clip of another source has pictures of its shape", reason="no_other")
+    return _perform(_exchanged(_dealt(alike, truth.run_seed))[own.clip_id], request)
 
 
 @system(
@@ -191,6 +203,46 @@ def _usable(clips: Sequence[RealClip], request: Request) -> list[RealClip]:
 def _dealt(clips: Sequence[RealClip], seed: int) -> list[RealClip]:
     """The clips in an order of their own, the same whatever part of them is made."""
     return sorted(clips, key=lambda clip: hashlib.sha256(f"{seed}/{clip.clip_id}".encode()).digest())
+
+
+def _shape(clip: RealClip, request: Request) -> int | None:
+    """Which clips are cut and scaled alike: width to height, to 2 %; motions have no picture."""
+    if request.task == "motion" or clip.size is None:
+        return None
+    return round(50 * math.log(clip.size[0] / clip.size[1]))
+
+
+def _exchanged(clips: Sequence[RealClip]) -> dict[str, RealClip]:
+    """Clip id -> the clip whose dance it gets: of another source, each given once.
+
+    Clips of equal length exchange among themselves; those that cannot, with the next longer ones. Where most clips are
+    of one source, the others' dances are given more than once.
+    """
+    by_length = sorted(clips, key=lambda clip: round(clip.duration_s, 3))
+    blocks: list[list[RealClip]] = []
+    waiting: list[RealClip] = []
+    for _, equal in itertools.groupby(by_length, key=lambda clip: round(clip.duration_s, 3)):
+        waiting += equal
+        if _most_of_a_source(waiting) * 2 <= len(waiting):
+            blocks, waiting = [*blocks, waiting], []
+    while waiting and blocks and _most_of_a_source(waiting) * 2 > len(waiting):
+        waiting = blocks.pop() + waiting
+    given: dict[str, RealClip] = {}
+    for block in [*blocks, *([waiting] if waiting else [])]:
+        together = [clip for name in dict.fromkeys(one.source_id for one in block)
+                    for clip in block if clip.source_id == name]  # fmt: skip
+        step = _most_of_a_source(block)
+        for place, clip in enumerate(together):
+            other = together[(place + step) % len(together)]
+            if other.source_id == clip.source_id:  # more than half are of this source
+                rest = [each for each in together if each.source_id != clip.source_id]
+                other = rest[place % len(rest)]
+            given[clip.clip_id] = other
+    return given
+
+
+def _most_of_a_source(clips: Sequence[RealClip]) -> int:
+    return max(Counter(clip.source_id for clip in clips).values())
 
 
 def _long_enough(clips: Sequence[RealClip], request: Request) -> RealClip:

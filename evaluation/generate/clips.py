@@ -60,7 +60,7 @@ class DataClip:
     @property
     def real(self) -> RealClip:
         """What there is of the real clip."""
-        return RealClip(self.clip_id, self.source_id, self.duration_s, self.motion, self.video)
+        return RealClip(self.clip_id, self.source_id, self.duration_s, self.motion, self.video, self.size)
 
 
 @dataclass(frozen=True)

@@ -71,13 +71,18 @@ class Card:
 
 @dataclass(frozen=True)
 class RealClip:
-    """A real clip: its motion file and its video, where there are such. Clips of a source share its music."""
+    """A real clip: its motion file and its video, where there are such. Clips of a source share its music.
+
+    Attributes:
+        size: (width, height) px of its video.
+    """
 
     clip_id: str
     source_id: str
     duration_s: float
     motion: Path | None
     video: Path | None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

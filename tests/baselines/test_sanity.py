@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from baselines.sanity import _forth_and_back, mean_pose
+from baselines import sanity
+from baselines.sanity import _exchanged, _forth_and_back, mean_pose
 from evaluation.features.motion.beats import motion_beat_times
 from evaluation.features.motion.body import body_track
 from evaluation.features.motion.feet import foot_sliding
@@ -19,8 +20,8 @@ from evaluation.generate import Settings, generate
 from evaluation.metrics.beats import beat_alignment
 from evaluation.metrics.distances import diversity, frechet_distance
 from evaluation.metrics.scaling import fit_scale
-from evaluation.systems import RealClip, find
-from madata.errors import MadanceError
+from evaluation.systems import RealClip, Request, Truth, find
+from madata.errors import MadanceError, MediaError
 from madata.motion import body_height_m, joint_positions, read_motion, with_up, write_motion
 from madata.shard import Shard
 from madata.skeletons import skeleton
@@ -198,6 +199,59 @@ def test_rows_say_what_they_lack(data, tmp_path):
         generate(find("shuffled-music"), alone, tmp_path / "1", Settings(task="motion"))
     with pytest.raises(MadanceError, match="outside the split"):
         generate(find("noise-floor"), alone, tmp_path / "2", Settings(task="motion"))
+
+
+def clips_of(*lengths_of_sources):
+    """Real clips: for each source the lengths of its clips."""
+    return [
+        RealClip(f"{source}{number}", str(source), length, None, None)
+        for source, lengths in enumerate(lengths_of_sources)
+        for number, length in enumerate(lengths)
+    ]
+
+
+@pytest.mark.parametrize(
+    "clips",
+    [
+        clips_of([5.0], [5.0], [5.0], [8.0], [8.0]),
+        clips_of([5.0, 5.0, 5.0], [5.0, 5.0], [5.0]),
+        clips_of([5.0, 6.0], [7.1], [7.2, 9.0]),
+        clips_of(*([5.0 + number / 7] for number in range(9))),
+    ],
+)
+def test_dances_are_exchanged_so_that_their_set_stays(clips):
+    given = _exchanged(clips)
+    assert {clip.clip_id for clip in given.values()} == {clip.clip_id for clip in clips}
+    assert len(set(given.values())) == len(clips) == len(given)
+    assert all(given[clip.clip_id].source_id != clip.source_id for clip in clips)
+
+
+def test_dances_are_exchanged_among_those_of_one_length_where_there_are_such():
+    clips = clips_of([5.0], [8.0], [5.0], [8.0], [6.5])
+    given = _exchanged(clips)
+    assert given["00"].duration_s == given["20"].duration_s == 5.0
+    spread = _exchanged(clips_of(*([5.0 + number] for number in range(8))))
+    assert all(abs(spread[f"{number}0"].duration_s - 5.0 - number) == 1.0 for number in range(8))
+
+
+def test_where_most_clips_are_of_one_source_dances_repeat():
+    given = _exchanged(clips_of([5.0, 5.0, 5.0], [5.0]))
+    assert {given[f"0{number}"].clip_id for number in range(3)} == {"10"} and given["10"].source_id == "0"
+
+
+def test_a_dance_goes_to_a_picture_of_its_shape(tmp_path, monkeypatch):
+    monkeypatch.setattr(sanity, "_perform", lambda clip, request: clip)
+    sizes = {"a": (720, 1280), "b": (1280, 720), "c": (540, 960), "d": (1920, 1080), "e": (600, 600)}
+    real = tuple(RealClip(name, name, 5.0, None, tmp_path / name, size) for name, size in sizes.items())
+
+    def asked(name):
+        return Request(
+            name, "video", None, None, None, None, 5.0, 30.0, sizes[name], 0, tmp_path, Truth(real, (), 0)
+        )
+
+    assert [sanity.shuffled_music(asked(name)).clip_id for name in "abcd"] == ["c", "d", "a", "b"]
+    with pytest.raises(MediaError, match="pictures of its shape"):
+        sanity.shuffled_music(asked("e"))
 
 
 def test_a_dance_that_is_too_short_goes_forth_and_back():
