@@ -15,6 +15,8 @@ __all__ = [
 ]
 
 _MOST_NAMES = 12
+_LIKE = 0.6
+"""A slip of one or two letters is nearer than this; another word (waltz, jazz) is not."""
 
 
 class MadanceError(Exception):
@@ -58,7 +60,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = {each.lower(): each for each in known}
     wanted = name.lower()
     near = [each for each in names if wanted and each.startswith(wanted)]
-    near = near or difflib.get_close_matches(wanted, names, n=1, cutoff=0.4)
+    near = near or difflib.get_close_matches(wanted, names, n=1, cutoff=_LIKE)
     if near:
         return f"; did you mean {names[near[0]]!r}?"
     shown = ", ".join([*names.values()][:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")

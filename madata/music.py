@@ -71,6 +71,8 @@ def _librosa() -> ModuleType:
             "(0.10.2, 0.11): beats differ on most files. Install 'librosa>=0.10.2,<0.12'.",
             stacklevel=3,
         )
+    # Of sounds shorter than its windows, or without a pitch: nobody who scores a clip can do anything about them.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"librosa\.")
     return librosa
 
 

@@ -107,6 +107,8 @@ def test_a_folder_goes_on_only_as_it_was_begun(tmp_path):
         ("x", [], "; known: none"),
         ("finedance", ["megadance", "finedance-motion3d"], "; did you mean 'finedance-motion3d'?"),
         ("", ["a"], "; known: a"),
+        ("waltz", ["Ballet", "Jazz"], "; known: Ballet, Jazz"),
+        ("lenght", ["length", "light"], "; did you mean 'length'?"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest_or_with_all(name, known, end):

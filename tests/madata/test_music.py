@@ -172,3 +172,10 @@ def test_other_versions_are_pointed_out(monkeypatch, recwarn, version, warned):
     monkeypatch.setitem(sys.modules, "librosa", types.SimpleNamespace(__version__=version))
     music._librosa()
     assert any("librosa" in str(warning.message) for warning in recwarn) == warned
+
+
+def test_a_tiny_sound_is_heard_without_a_word(tmp_path, recwarn):
+    blip = write_wav(tmp_path / "blip.wav", clicks(120, 0.03, 22050, 0.0), 22050)
+    music_features(blip, "edge", 30)
+    assert len(official_beats(blip)) == 0
+    assert not [str(each.message) for each in recwarn.list if "librosa" in each.filename]

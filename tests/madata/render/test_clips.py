@@ -174,7 +174,7 @@ def test_music_is_cut_with_the_clip(motions, tmp_path):
 
 def test_wrong_settings_are_named_before_any_work(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'room'"):
-        render_settings(backdrop="moon")
+        render_settings(backdrop="romm")
     with pytest.raises(ConfigError, match="mean_s"):
         render_settings(mean_s=20.0)
     with pytest.raises(MadanceError, match=r"\.bvh"):
