@@ -2,12 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from evaluation.commands.compare import compare as command
 from evaluation.compare import compare, incomparable, load_run
+from evaluation.metrics.contrasts import contrasts
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
 from evaluation.result import seal, write_result
@@ -59,6 +62,12 @@ def test_diversity_is_better_nearer_to_the_reference_not_higher(runs):
     assert found.verdict == "better" and found.to_reference and found.difference < 0
 
 
+def test_the_same_music_of_both_sides_is_left_out_together(runs):
+    tables = [load_run(runs / name).tables for name in ("one", "trembling")]
+    for name in ("div_g", "kid_g", "fid_g"):
+        assert all(len(one.reference_shifts) == 0 for one in contrasts(tables)[name].estimates)
+
+
 def test_of_two_draws_of_the_same_kind_none_is_better(runs):
     found = differences(runs, "one", "other")
     assert {one.verdict for one in found.values()} <= {"tie", "undecided"}
@@ -103,6 +112,18 @@ def test_forced_comparison_uses_the_common_clips_and_is_marked(runs):
     document = json.loads(CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False).stdout)
     assert document["forced"]
     assert {one["metric"] for one in document["metrics"]} >= {"fid_k", "fid_g", "div_k", "div_g"}
+
+
+def test_slices_of_a_song_count_once_even_where_one_has_no_value(runs):
+    tables = [load_run(runs / name).tables for name in ("one", "other")]
+    sliced = np.array([f"c{row // 2:03d}_slice{row % 2}" for row in range(24)])
+    for number, one in enumerate(tables):
+        missing = one.prediction.columns["scalars/missing_rate"].copy()
+        missing[0] = np.nan
+        columns = {**one.prediction.columns, "clip_ids": sliced, "scalars/missing_rate": missing}
+        tables[number] = replace(one, prediction=replace(one.prediction, columns=columns), _known={})
+    found = contrasts(tables)["missing_rate"]
+    assert (found.count, found.units) == (23, 12)
 
 
 def test_features_of_another_run_are_refused(runs, tmp_path):

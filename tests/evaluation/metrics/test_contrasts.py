@@ -64,6 +64,15 @@ def test_only_videos_with_a_value_in_both_are_paired():
     assert picture_contrasts(sides[0].take(range(4)), sides[1].take(range(4)), None, VBENCH) == {}
 
 
+@pytest.mark.parametrize("count", [20, 40])
+def test_the_margin_of_a_tie_is_what_two_parts_of_the_reference_differ_by(count):
+    """Means of ``count`` clips each, of a deviation of 0.1: as many as there are, not as in half of the reference."""
+    real = rows(np.resize([0.4, 0.6], 20).tolist())
+    sides = (rows(np.resize([low, 0.7], count).tolist()) for low in (0.3, 0.5))
+    found = picture_contrasts(*sides, real, VBENCH)["subject_consistency"]
+    assert found.margin == pytest.approx(0.1 * np.sqrt(2 / count), rel=0.12)
+
+
 def test_fvd_is_resampled_from_its_logits():
     rng = np.random.default_rng(0)
     first, second, real = (rng.normal(shift, 1, (6, 4)).astype(np.float32) for shift in (0, 2, 0))

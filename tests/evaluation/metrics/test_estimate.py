@@ -13,6 +13,7 @@ from evaluation.metrics.registry import own_metrics
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import RowValues, Tables
 from evaluation.protocol import load_protocol
+from evaluation.stats.intervals import Interval
 from tests.evaluation.dancers import dance
 
 PROTOCOL = load_protocol("ma-data-motion2d")
@@ -230,3 +231,11 @@ def test_better_than_real_is_said_to_be_something_else(tables, direction, made, 
     assert ("better than the real clips" in (measured(sides[0]).caution or "")) == said
     level = measured(sides[1])
     assert level.caution is None and level.reference_ci95 == pytest.approx(level.ci95)
+
+
+@pytest.mark.parametrize(("limit", "low"), [(False, 0.1), (True, 0.3)])
+def test_a_value_lies_in_its_interval_unless_that_is_of_infinitely_many_clips(limit, low):
+    songs, estimate = [np.array([row]) for row in range(8)], Estimate(8, value=0.1)
+    found = Interval(0.4, 0.3, 0.5, "block-jackknife", 0.95)
+    ClipSources(songs, songs, False, PROTOCOL).interval(estimate, lambda: found, limit=limit)
+    assert estimate.ci95 == (low, 0.5)
