@@ -9,7 +9,6 @@ Legend: T frames, J joints.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,17 +20,14 @@ from evaluation.features.cache import FeatureCache
 from evaluation.inputs.pose_files import JointTrack
 from madata.errors import MediaError, MissingDependencyError, WeightsError
 from madata.files import read_npz, sha256_bytes, write_npz
-from madata.skeletons import skeleton
 
 if TYPE_CHECKING:
     from madata.pose import PoseBackend
-    from madata.video import Decoder, DecodeReport, Frame
+    from madata.pose.performer import OnFrame
+    from madata.video import DecodeReport
 
 __all__ = ["VideoKeypoints", "damage_of", "performer_of"]
 
-OnFrame = Callable[["Decoder", "Frame"], None]
-
-_LONG_SIDE = 640
 _VERSION = 1
 
 
@@ -79,10 +75,12 @@ class VideoKeypoints:
     @property
     def identity(self) -> dict[str, Any]:
         """What the keypoints depend on besides the video."""
+        from madata.pose.performer import LONG_SIDE
+
         return {
             **self.pose.identity,
             "skeleton": self.pose.skeleton,
-            "long_side": _LONG_SIDE,
+            "long_side": LONG_SIDE,
             "extraction": _VERSION,
         }
 
@@ -150,7 +148,7 @@ def damage_of(report: DecodeReport) -> str:
 def performer_of(
     path: Path, pose: PoseBackend, on_frame: OnFrame | None = None
 ) -> dict[str, npt.NDArray[Any]]:
-    """Keypoints of the performer of a video.
+    """Keypoints of the performer of a video, as :func:`madata.pose.performer.follow_performer` finds them.
 
     Args:
         on_frame: called with the decoder and each frame, in order, in the same pass.
@@ -162,38 +160,13 @@ def performer_of(
     Raises:
         MediaError: the video cannot be decoded, or nobody is in it.
     """
-    from madata.pose import follow
-    from madata.video import Decoder
+    from madata.pose.performer import follow_performer
 
-    with Decoder(path) as decoder:
-        found = list(follow(pose, _small(decoder, on_frame)))
-        size, fps = decoder.info.size, decoder.info.fps
-        report = decoder.report
-    if not any(len(poses) for poses in found):
-        raise MediaError(f"nobody is seen in its {len(found)} frames", reason="no_person")
-    joints = skeleton(pose.skeleton).num_joints
-    xy = np.zeros((len(found), joints, 2), np.float32)
-    score = np.zeros((len(found), joints), np.float32)
-    for frame, poses in enumerate(found):
-        if len(poses):
-            xy[frame], score[frame] = poses.xy[0], poses.score[0]
-    stretch = np.array(size, np.float32) / np.array(_small_size(size), np.float32)
+    found, report = follow_performer(path, pose, on_frame)
     return {
-        "xy": xy * stretch,
-        "score": score,
-        "fps": np.array(fps),
-        "size": np.array(size, np.int64),
+        "xy": found.xy.astype(np.float32),
+        "score": found.score.astype(np.float32),
+        "fps": np.array(found.fps),
+        "size": np.array(found.size, np.int64),
         "damage": np.array(damage_of(report)),
     }
-
-
-def _small(decoder: Decoder, on_frame: OnFrame | None) -> Iterator[npt.NDArray[np.uint8]]:
-    for frame in decoder:
-        if on_frame is not None:
-            on_frame(decoder, frame)
-        yield np.ascontiguousarray(frame.scaled(_small_size(decoder.info.size)))
-
-
-def _small_size(size: tuple[int, int]) -> tuple[int, int]:
-    scale = min(1.0, _LONG_SIDE / max(size))
-    return (max(2, round(size[0] * scale)), max(2, round(size[1] * scale)))

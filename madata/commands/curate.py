@@ -46,6 +46,11 @@ __all__ = ["curate", "show_summary"]
 )
 @config_option
 @set_option("Override one setting, e.g. clip.fps=30.")
+@click.option(
+    "--keypoints",
+    type=click.Choice(["sampled", "full"]),
+    help="Of the clips: at the samples that were looked at, or of every frame (setting: output.keypoints).",
+)
 @seed_option("Seed of the window offsets (setting: seed).", default=None)
 @jobs_option()
 @limit_option("Take only the first sources.")
@@ -62,6 +67,7 @@ def curate(
     preset: str,
     config: Path | None,
     overrides: tuple[str, ...],
+    keypoints: str | None,
     seed: int | None,
     jobs: int,
     limit: int | None,
@@ -85,7 +91,8 @@ def curate(
     from madata.devices import resolve_device
     from madata.shard import Shard
 
-    changes = [*overrides, *([f"seed={seed}"] if seed is not None else [])]
+    flags = {"seed": seed, "output.keypoints": keypoints}
+    changes = [*overrides, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
     settings = load_config(config, changes, preset=preset)
     with Progress(quiet=is_quiet()) as progress:
         options: dict[str, Any] = {

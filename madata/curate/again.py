@@ -151,7 +151,7 @@ def _decide_source(
         _take_over(source, known, entry, folder, out, config)
     report(entry.source.get("duration_s") or 0.0)
     journal = Journal(out, config.hash)
-    done = cut_clips(source, entry, out=out, config=config)
+    done = cut_clips(source, entry, out=out, config=config, weights=weights, device=device)
     journal.write(source.source_id, done)
     return done
 
@@ -181,6 +181,8 @@ def _take_over(
         thumbnail = pictures.get(_frames(row))
         row["thumbnail"] = thumbnail if thumbnail and (folder / thumbnail).exists() else None
     files = {row[key] for row in rows for key in ("keypoints", "thumbnail") if row.get(key)}
+    if config.output.keypoints == "full":
+        files |= {row["keypoints"] for row in known.clips if row["path"] in same}
     if folder == out:
         # a clip of the same name that shows other frames goes too, and is cut again
         _remove_files(out, [*known.clips, *known.dropped], keep=same | files)

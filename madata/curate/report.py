@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,6 +124,7 @@ def write_report(out: Path, *, summary: Mapping[str, Any], config: CurationConfi
         source_columns=_text(_SOURCE),
         sources=(_row(row, _SOURCE) for row in iterate_rows(out / "sources.parquet", _SOURCE)),
         settings=config.model_dump(mode="json"),
+        again=f"madance dataset decide {shlex.quote(out.resolve().name)}",
     )
     path = out / "report.html"
     with atomic_path(path) as temporary:

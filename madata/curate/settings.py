@@ -139,8 +139,9 @@ class ClipConfig(ClosedModel):
 
 
 class OutputConfig(ClosedModel):
-    """What the rows of the clips say besides what was measured."""
+    """What comes with the clips besides what was measured."""
 
+    keypoints: Literal["sampled", "full"]
     subset: str
     val_share: float = Field(ge=0, le=1)
     test_share: float = Field(ge=0, le=1)

@@ -12,6 +12,7 @@ from typing import Any
 
 from madata import pose
 from madata.curate.decide import PieceJudge
+from madata.curate.full_keypoints import full_keypoints
 from madata.curate.journal import Entry, Journal
 from madata.curate.look import Looked
 from madata.curate.observations import Arrays, recorded, write_pieces
@@ -54,7 +55,7 @@ def curate_source(
         )
         journal.write(source.source_id, entry)
     if entry.state != "done":
-        entry = cut_clips(source, entry, out=out, config=config)
+        entry = cut_clips(source, entry, out=out, config=config, weights=weights, device=device)
         journal.write(source.source_id, entry)
     return entry
 
@@ -86,10 +87,6 @@ def _analyse(
 ) -> Entry:
     from madata.shots import load_transnet
 
-    def load() -> PoseBackend:
-        people = config.people
-        return _load_backend(people.backend, weights, device, tuple(people.options.items()))
-
     try:
         with ExitStack() as stack:
             decoder = stack.enter_context(Decoder(source.path))
@@ -99,6 +96,7 @@ def _analyse(
             )
             track = stack.enter_context(SoundTrack(source.path)) if info.audio else None
             stretches: list[Arrays] = []
+            load = partial(_backend, config, weights, device)
             look = partial(_judge, judge, config, track, load, stretches)
             observer = SourceObserver(config, load_transnet(device).stream(), look)
             end_s = _observe(decoder, observer, report, until_s)
@@ -147,6 +145,11 @@ def _observe(
 def _without(path: Path, error: Exception) -> str:
     """What an error says, without the place of the file on this machine: the row names the file."""
     return str(error).removeprefix(f"{path}: ")
+
+
+def _backend(config: CurationConfig, weights: Path | None, device: str) -> PoseBackend:
+    people = config.people
+    return _load_backend(people.backend, weights, device, tuple(people.options.items()))
 
 
 @functools.cache
@@ -225,7 +228,15 @@ def _damaged(source_id: str, span: Span) -> dict[str, Any]:
     }
 
 
-def cut_clips(source: Source, entry: Entry, *, out: Path, config: CurationConfig) -> Entry:
+def cut_clips(
+    source: Source,
+    entry: Entry,
+    *,
+    out: Path,
+    config: CurationConfig,
+    weights: Path | None = None,
+    device: str = "cpu",
+) -> Entry:
     """Cut the clips that are not there yet; describe each from its own file."""
     failures: dict[str, tuple[str, str]] = {}
     missing = [row for row in entry.clips if not (out / row["path"]).exists()]
@@ -245,6 +256,9 @@ def cut_clips(source: Source, entry: Entry, *, out: Path, config: CurationConfig
         for row in entry.clips
         if row["clip_id"] not in failures
     ]
+    if config.output.keypoints == "full":
+        load = partial(_backend, config, weights, device)
+        kept = [{**row, "keypoints": full_keypoints(out, row, load)} for row in kept]
     dropped = entry.dropped + [
         _uncut(row, *failures[row["clip_id"]]) for row in entry.clips if row["clip_id"] in failures
     ]

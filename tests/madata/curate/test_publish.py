@@ -95,6 +95,7 @@ def test_what_is_finished_is_published_and_the_rest_counted(tmp_path):
     page = (tmp_path / "report.html").read_text()
     assert "1 source is still to be done" in page and "notes.txt" in page
     assert str(tmp_path) not in page
+    assert f'"madance dataset decide {tmp_path.name}"' in page
     data = page.split('id="data">')[1].split("</script>")[0]
     rows = json.loads(data)
     assert len(rows["rows"]) == 9 and len(rows["sources"]) == 6

@@ -1,0 +1,76 @@
+"""The performer's keypoints in every frame of a video.
+
+Legend: T frames, J joints.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from madata.errors import MediaError
+from madata.keypoints import PoseSequence
+from madata.pose import follow
+from madata.skeletons import skeleton
+
+if TYPE_CHECKING:
+    from madata.pose.base import PoseBackend
+    from madata.video import Decoder, DecodeReport, Frame
+
+__all__ = ["LONG_SIDE", "OnFrame", "follow_performer"]
+
+OnFrame = Callable[["Decoder", "Frame"], None]
+
+LONG_SIDE = 640
+"""Of the pictures that are looked at, px at most."""
+
+
+def follow_performer(
+    path: Path, pose: PoseBackend, on_frame: OnFrame | None = None
+) -> tuple[PoseSequence, DecodeReport]:
+    """Follow the largest person through a video.
+
+    Args:
+        on_frame: called with the decoder and each frame, in order, in the same pass.
+
+    Returns:
+        Keypoints (T, J, 2) px of the shown picture, with score 0 in frames in which he is not seen, and what the
+        decoder has to say.
+
+    Raises:
+        MediaError: the video cannot be decoded, or nobody is in it.
+    """
+    from madata.video import Decoder
+
+    with Decoder(path) as decoder:
+        found = list(follow(pose, _small(decoder, on_frame)))
+        size, fps = decoder.info.size, decoder.info.fps
+        report = decoder.report
+    if not any(len(poses) for poses in found):
+        raise MediaError(f"nobody is seen in its {len(found)} frames", reason="no_person")
+    joints = skeleton(pose.skeleton).num_joints
+    xy = np.zeros((len(found), joints, 2))
+    score = np.zeros((len(found), joints))
+    for frame, poses in enumerate(found):
+        if len(poses):
+            xy[frame], score[frame] = poses.xy[0], poses.score[0]
+    stretch = np.array(size) / np.array(_small_size(size))
+    origin = json.dumps(pose.identity, sort_keys=True)
+    return PoseSequence(xy * stretch, score, pose.skeleton, fps, size, origin), report
+
+
+def _small(decoder: Decoder, on_frame: OnFrame | None) -> Iterator[npt.NDArray[np.uint8]]:
+    for frame in decoder:
+        if on_frame is not None:
+            on_frame(decoder, frame)
+        yield np.ascontiguousarray(frame.scaled(_small_size(decoder.info.size)))
+
+
+def _small_size(size: tuple[int, int]) -> tuple[int, int]:
+    scale = min(1.0, LONG_SIDE / max(size))
+    return (max(2, round(size[0] * scale)), max(2, round(size[1] * scale)))
