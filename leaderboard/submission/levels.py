@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.result import Result
+from evaluation.result import Result, older_intervals
 from leaderboard.recheck import Fault
+from leaderboard.submission.contents import few
 from madata.files import sha256_file
 from madata.formats import stem_of
 
@@ -36,6 +37,12 @@ def reached(
         predictions: unpacked folder of the scored files; absent when the archive has none.
         regenerated: folder of predictions made again.
     """
+    if older := sorted(older_intervals(result.metrics)):
+        why = (
+            f"level 1: intervals of {few(older)} are of a method of an earlier version, which nobody computes again; "
+            "score with this version"
+        )
+        return Levels(0, ("every value comes out of the features again",), (why,))
     checked = ["every number comes out of the features again", "the scores of every clip do too"]
     if not predictions.is_dir():
         return Levels(1, tuple(checked), ("level 2: the archive holds no predictions",))

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from evaluation.options import Options
-from evaluation.result import read_result, seal, write_result
+from evaluation.result import RunOptions, read_result, seal, write_result
 from evaluation.score import rescore, score
 from leaderboard.archive import Limits
 from leaderboard.commands.submission import submission as command
@@ -460,3 +460,26 @@ def test_a_stated_level_counts_for_nothing(runs):
     said = result.verification.model_copy(update={"level": 3, "by": "me"})
     write_result(runs / "good" / "result.json", seal(result.model_copy(update={"verification": said})))
     assert verify(repack(runs)).level == 1
+
+
+@pytest.mark.parametrize("method", ["half-sampling", "jackknife"])
+def test_an_interval_by_a_method_nobody_computes_again_reaches_no_level(runs, method):
+    stated = read_result(runs / "good" / "result.json").metric("div_k")
+    forged = (stated.value - 1e-3, stated.value + 1e-3)
+    change_metric(runs / "good", "div_k", ci95=forged, ci_method=method)
+    verdict = verify(repack(runs))
+    assert verdict.accepted and verdict.level == 0
+    assert "intervals of div_k are of a method of an earlier version" in " ".join(verdict.open)
+
+
+def test_an_interval_by_a_method_nobody_knows_is_a_changed_number(runs):
+    change_metric(runs / "good", "div_k", ci95=(0.0, 1.0), ci_method="exact")
+    verdict = verify(repack(runs))
+    assert not verdict.accepted and codes(verdict) == {"changed_number"}
+
+
+def test_a_board_takes_results_of_its_own_options(runs):
+    change(runs / "good", options=RunOptions(resample_fps=30.0))
+    trusted = read_entries([runs / "ground-truth"])[0]
+    verdict = verify(repack(runs), Expected(against=trusted))
+    assert "options --resample 30, the board has none" in str(verdict.faults[0])
