@@ -1,4 +1,8 @@
+import ast
+import inspect
+import json
 import pickle
+import re
 import tomllib
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from madata.curate.filters import FILTERS
 from madata.curate.settings import PRESETS, load_config
 from madata.errors import ConfigError
 from madata.manifest import DROPPED_COLUMNS, SHOT_COLUMNS, SOURCE_COLUMNS, clip_columns
+from madata.pose import BACKENDS
 
 
 def test_defaults_follow_the_paper():
@@ -127,15 +132,75 @@ def test_a_preset_lies_below_file_and_flags(tmp_path):
     assert set(PRESETS) == {"ma-data", "any"}
 
 
-def test_the_page_names_every_filter_reason_column_and_setting():
-    page = (Path(__file__).parents[3] / "docs" / "curation.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "curation.md").read_text("utf-8")
+PACKAGE = Path(settings.__file__).parents[1]
+
+
+def test_the_page_names_every_filter_and_its_reasons():
     config = load_config()
-    defaults = (Path(settings.__file__).parents[1] / "configs" / "ma-data.toml").read_text("utf-8")
     for name, one in zip(config.filters, filters_of(config), strict=True):
-        assert f"| `{name}` |" in page
-        assert all(f"`{reason}`" in page for reason in one.reasons)
-        assert all(f"{one.section}.{key}" in page for key in one.settings.model_fields)
-        assert all(f"\n{key} = " in defaults for key in one.settings.model_fields)
-    columns = [SOURCE_COLUMNS, clip_columns(measured_columns(config)), DROPPED_COLUMNS, SHOT_COLUMNS]
+        assert f"| `{name}` |" in PAGE
+        for reason, meaning in one.reasons.items():
+            row = next(
+                line for line in PAGE.splitlines() if line.startswith(f"| `{reason}` | `{one.section}` |")
+            )
+            assert meaning in row
+
+
+def test_the_page_names_every_setting_with_its_default():
+    defaults = (PACKAGE / "configs" / "ma-data.toml").read_text("utf-8")
+    for key, value in flat(load_config().model_dump(mode="json")):
+        assert f"| `{key}` | `{json.dumps(value)}` |" in PAGE
+        assert f"\n{key.rpartition('.')[2]} = " in defaults or f"[{key}]" in defaults
+    named = set(re.findall(r"^\| `([a-z]+(?:\.[a-z_]+)?)` \| `[^|]*` \| ", PAGE, re.MULTILINE))
+    known = {key for key, _ in flat(load_config().model_dump(mode="json"))}
+    assert {name for name in named if "." in name} == {name for name in known if "." in name}
+
+
+def flat(values, prefix=""):
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def test_the_page_names_every_option_of_every_backend():
+    for name in BACKENDS.names():
+        known = list(inspect.signature(BACKENDS.load(name)).parameters)
+        options = ", ".join(f"`{option}`" for option in known if option not in ("weights", "device"))
+        assert f"| `{name}` | {options} |" in PAGE
+
+
+NOT_OF_SOURCES = {"no_frames", "bad_frame", "too_short"}
+"""Reasons of writing a video and of reading a window of one."""
+
+
+def test_the_page_names_every_reason_of_sources_and_cuts():
+    for path in (*(PACKAGE / "video").glob("*.py"), *(PACKAGE / "curate").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for reason in reasons_in(node):
+                assert reason in NOT_OF_SOURCES or f"| `{reason}` |" in PAGE, f"{path.name}: {reason}"
+
+
+def reasons_in(node):
+    """Constants given as ``reason=``, under the key ``"reason"``, or to ``fail(...)``."""
+    match node:
+        case ast.keyword(arg="reason", value=ast.Constant(value=str(reason))):
+            yield reason
+        case ast.Dict(keys=keys, values=values):
+            for key, value in zip(keys, values, strict=True):
+                if (
+                    isinstance(key, ast.Constant)
+                    and key.value == "reason"
+                    and isinstance(value, ast.Constant)
+                ):
+                    yield from [value.value] if value.value else []
+        case ast.Call(func=ast.Attribute(attr="fail"), args=[ast.Constant(value=str(reason)), *_]):
+            yield reason
+
+
+def test_the_page_names_every_column():
+    columns = [SOURCE_COLUMNS, clip_columns(measured_columns(load_config())), DROPPED_COLUMNS, SHOT_COLUMNS]
     for column, about in (item for table in (*columns, TIMELINE_COLUMNS) for item in table.items()):
-        assert f"| `{column}` | {about.kind} | {about.meaning} |" in page
+        assert f"| `{column}` | {about.kind} | {about.meaning} |" in PAGE
