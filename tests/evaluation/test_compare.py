@@ -50,6 +50,7 @@ def test_a_trembling_dancer_is_told_from_a_steady_one(runs):
     assert found["fid_k"].verdict == "better"
     assert found["fid_k"].low <= found["fid_k"].difference <= found["fid_k"].high < 0
     assert found["fid_k"].p < 0.05 and found["kid_k"].verdict == "better"
+    assert (found["kid_k"].beside, found["kid_g"].beside, found["fid_k"].beside) == ("fid_k", "fid_g", "")
     assert differences(runs, "trembling", "one")["fid_k"].verdict == "worse"
 
 

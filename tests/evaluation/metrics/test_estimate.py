@@ -239,3 +239,25 @@ def test_a_value_lies_in_its_interval_unless_that_is_of_infinitely_many_clips(li
     found = Interval(0.4, 0.3, 0.5, "block-jackknife", 0.95)
     ClipSources(songs, songs, False, PROTOCOL).interval(estimate, lambda: found, limit=limit)
     assert estimate.ci95 == (low, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("direction", "ends", "beyond"),
+    [
+        ("higher", (0.7, 0.9), True),
+        ("higher", (0.5, 0.9), False),
+        ("lower", (0.1, 0.3), True),
+        ("lower", (0.1, 0.5), False),
+    ],
+)
+def test_what_is_better_than_real_beyond_the_noise_of_both_is_said(direction, ends, beyond):
+    found = Estimate(
+        20,
+        value=sum(ends) / 2,
+        ci95=ends,
+        ci_method="block-jackknife",
+        reference=0.5,
+        reference_ci95=(0.4, 0.6),
+    )
+    caution = finished(replace(GAP, direction=direction), found, PROTOCOL).caution
+    assert ("better than the real" in (caution or "")) == beyond
