@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from madata.contact_sheet import write_contact_sheet
 from madata.curate.coverage import TIMELINE_COLUMNS, timeline
@@ -67,24 +67,51 @@ class CurationSummary:
     settings: str
 
 
+class _Settings(Protocol):
+    """Settings with a hash."""
+
+    @property
+    def hash(self) -> str:
+        """Of all that decides what comes out."""
+
+    def model_dump(self, *, mode: Literal["json"]) -> dict[str, Any]:
+        """Plain values."""
+
+
 class Publisher:
     """Publishes what is finished of some sources into the data set folder ``out``.
 
     Attributes:
         crashed: sources whose worker died, with the reason in words. They are not journaled: the next run tries them
             again.
+        unjournaled: entries of other sources that the next run tries again.
+
+    Args:
+        config: brings the columns and charts of the filters.
+        settings: what the folder is made under, where that is something else than ``config``.
+        again: the command that makes it anew under other settings, where that is not ``madance dataset decide``.
     """
 
     def __init__(
-        self, out: Path, sources: Sequence[Source], found: Collection, config: CurationConfig
+        self,
+        out: Path,
+        sources: Sequence[Source],
+        found: Collection,
+        config: CurationConfig,
+        *,
+        settings: _Settings | None = None,
+        again: str | None = None,
     ) -> None:
         self._out = out
         self._sources = sources
         self._found = found
         self._config = config
-        self._journal = Journal(out, config.hash)
+        self._settings: _Settings = settings or config
+        self._again = again
+        self._journal = Journal(out, self._settings.hash)
         self._due_s = time.monotonic() + _LEAST_PAUSE_S
         self.crashed: dict[str, str] = {}
+        self.unjournaled: dict[str, Entry] = {}
 
     def refresh(self) -> None:
         """Publish, where the last time is long enough ago."""
@@ -118,10 +145,13 @@ class Publisher:
             for row in self._other_rows():
                 totals.add(row)
                 writers["sources"].write([row])
-        summary = totals.summary(self._found, self._config, pending=self._pending(totals))
+        summary = totals.summary(
+            self._found, self._config, pending=self._pending(totals), settings=self._settings.hash
+        )
         write_json(out / "summary.json", asdict(summary))
         _write_sheet(out)
-        write_report(out, summary=asdict(summary), config=self._config)
+        shown = self._settings.model_dump(mode="json")
+        write_report(out, summary=asdict(summary), config=self._config, settings=shown, again=self._again)
         took_s = time.monotonic() - began_s
         self._due_s = time.monotonic() + max(_LEAST_PAUSE_S, took_s / _SHARE)
         return summary
@@ -133,6 +163,8 @@ class Publisher:
                 message = self.crashed[source.source_id]
                 about = {"status": "failed", "reason": "crashed", "message": message, "clips": 0}
                 yield source, Entry("analysed", about)
+            elif source.source_id in self.unjournaled:
+                yield source, self.unjournaled[source.source_id]
             elif source.source_id in done and (entry := self._journal.read(source.source_id)) is not None:
                 yield source, entry
 
@@ -181,7 +213,9 @@ class _Totals:
             self.dropped += len(entry.dropped)
             self.stages.update((one["stage"], one["reason"]) for one in entry.dropped)
 
-    def summary(self, found: Collection, config: CurationConfig, *, pending: int) -> CurationSummary:
+    def summary(
+        self, found: Collection, config: CurationConfig, *, pending: int, settings: str
+    ) -> CurationSummary:
         order = ["decode", *(one.section for one in filters_of(config)), "windows", "cut"]
         in_order = sorted(self.stages.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))
         return CurationSummary(
@@ -199,7 +233,7 @@ class _Totals:
             ignored_files=tuple({"file": name, "why": why} for name, why in found.ignored),
             stages=tuple({"stage": stage, "reason": reason, "count": n} for (stage, reason), n in in_order),
             problems=tuple(self.problems),
-            settings=config.hash,
+            settings=settings,
         )
 
 

@@ -104,8 +104,18 @@ def _rows_of_both(out: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]
     yield from iterate_rows(out / "dropped.parquet", columns)
 
 
-def write_report(out: Path, *, summary: Mapping[str, Any], config: CurationConfig) -> Path:
+def write_report(
+    out: Path,
+    *,
+    summary: Mapping[str, Any],
+    config: CurationConfig,
+    settings: Mapping[str, Any] | None = None,
+    again: str | None = None,
+) -> Path:
     """Write ``report.html`` into ``out`` from its tables and the summary; return its path.
+
+    ``settings`` are shown at its end, those of ``config`` where there are none; ``again`` is the command that decides
+    anew, ``madance dataset decide`` where nothing is said. Charts of what was never measured are left out.
 
     The page is written while the rows are read: memory does not grow with their number.
     """
@@ -114,7 +124,7 @@ def write_report(out: Path, *, summary: Mapping[str, Any], config: CurationConfi
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("madata"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    charts = _histograms(out, config)
+    charts = [chart for chart in _histograms(out, config) if any(chart.counts)]
     columns = [*_CARD, *_KEPT, *_DROPPED, *dict.fromkeys(chart.column for chart in charts)]
     page = environment.get_template("report.html").stream(
         summary=summary,
@@ -123,8 +133,8 @@ def write_report(out: Path, *, summary: Mapping[str, Any], config: CurationConfi
         rows=(_row(row, columns) for row in _rows_of_both(out, columns)),
         source_columns=_text(_SOURCE),
         sources=(_row(row, _SOURCE) for row in iterate_rows(out / "sources.parquet", _SOURCE)),
-        settings=config.model_dump(mode="json"),
-        again=f"madance dataset decide {shlex.quote(out.resolve().name)}",
+        settings=config.model_dump(mode="json") if settings is None else settings,
+        again=again or f"madance dataset decide {shlex.quote(out.resolve().name)}",
     )
     path = out / "report.html"
     with atomic_path(path) as temporary:

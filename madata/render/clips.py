@@ -5,77 +5,47 @@ section 4.1) or the whole motion. Beside each ``clips/<clip_id>.mp4`` lies ``key
 
     xy (T, 24, 2) px, score (T, 24) 1 in the picture and 0 outside, skeleton, size (width, height), fps,
     joints3d (T, 24, 3) metres with y up, camera_position (3,), camera_rotation (3, 3), camera_focal_px,
-    start_frame of the clip in the motion at ``fps``.
+    travel (T, 3) metres, start_frame of the clip in the motion at ``fps``.
 
-Pixels are as in :mod:`madata.render.camera`.
+Pixels are as in :mod:`madata.render.camera`. Where the whole way of the dancer would leave him less than
+``follow_below`` of the picture's height, the camera travels with him (:mod:`madata.render.path`): joints and camera are
+then given relative to ``travel``, which is zero otherwise.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from madata.cache import remembered_sha256
+from madata.curate.decide import length_law
 from madata.curate.journal import Entry
-from madata.curate.settings import WindowsConfig, load_config
+from madata.curate.settings import load_config
+from madata.curate.stills import thumbnail_of
 from madata.errors import ConfigError, MediaError, did_you_mean
-from madata.files import sha256_bytes, sha256_file, write_npz
-from madata.manifest import split_of
+from madata.files import sha256_file, write_npz
+from madata.manifest import span_row, split_of
 from madata.motion import read_motion, resample
+from madata.motion.kinematics import with_up
+from madata.people import joint_change
 from madata.render.backdrop import BACKDROPS, make_stage
 from madata.render.camera import Camera, front_camera
+from madata.render.path import put_back, travelled_with
 from madata.render.renderer import CapsuleRenderer, Figure, Renderer, frames
+from madata.render.settings import MIXED, RENDERERS, RenderSettings
 from madata.render.sources import MotionSource
 from madata.seeds import seed_of
-from madata.types import FloatArray, Span
-from madata.windows import LengthLaw, draw_windows, window_seed
+from madata.types import FloatArray, Motion3D, Span
+from madata.windows import draw_windows, window_seed
 
-__all__ = ["RENDERERS", "RenderSettings", "make_renderer", "render_source"]
+__all__ = ["make_renderer", "render_source"]
 
-RENDERERS = ("capsules", "smpl")
-MIXED = "mixed"
-
-
-@dataclass(frozen=True)
-class RenderSettings:
-    """Everything that decides which clips come out of a motion, and how they look.
-
-    Attributes:
-        model: SMPL model file, for the renderer ``smpl``.
-        windows: length law and overlap; ``None`` renders each motion whole.
-        framing: what must stay in view: the whole ``"motion"``, or each ``"clip"`` by itself.
-        backdrop: name of a place, or ``"mixed"`` for one that differs from motion to motion.
-        look: outfit number; ``None`` differs from motion to motion.
-        music: folder of sound files named like the motions.
-    """
-
-    renderer: str
-    model: Path | None
-    size: tuple[int, int]
-    fps: float
-    seed: int
-    windows: WindowsConfig | None
-    framing: Literal["motion", "clip"]
-    backdrop: str
-    look: int | None
-    music: Path | None
-
-    @property
-    def hash(self) -> str:
-        """Hex SHA-256 of :meth:`to_json`."""
-        return sha256_bytes(json.dumps(self.to_json(), sort_keys=True).encode())
-
-    def to_json(self) -> dict[str, Any]:
-        """The settings as plain values: the model by its content, the music by whether there is any."""
-        windows = None if self.windows is None else self.windows.model_dump(mode="json")
-        model = None if self.model is None else remembered_sha256(self.model)
-        return {**asdict(self), "windows": windows, "model": model, "music": self.music is not None}
+_POSES_PER_S = 2.0
+"""Poses a second that are held against ``pose_below``, as in curation."""
 
 
 @cache
@@ -114,8 +84,9 @@ def render_source(
     renderer = make_renderer(settings.renderer, settings.model)
     row: dict[str, Any] = {"source_id": source.source_id, "file": source.name, "sha256": source.sha256}
     try:
-        motion = resample(read_motion(source.path), settings.fps)
-        figure = renderer.figure(motion, _look(source, settings))
+        motion, wild = put_back(read_motion(source.path))
+        dancer = _Dancer(renderer, with_up(resample(motion, settings.fps), "y"), _look(source, settings))
+        total = len(dancer.as_is[0].joints)
     except (MediaError, ConfigError) as error:  # a file may also name a skeleton or layout that is unknown
         failed = {
             "status": "failed",
@@ -125,25 +96,87 @@ def render_source(
             "clips_s": 0.0,
         }
         return Entry("done", {**row, **failed})
-    total = len(figure.joints)
-    row |= {"fps": settings.fps, "frames": total, "duration_s": total / settings.fps}
+    seconds = total / settings.fps
+    row |= {"fps": settings.fps, "frames": total, "duration_s": seconds}
+    shot = {"source_id": source.source_id, **span_row(Span(0, total, 0.0, seconds)), "begins_with": "start"}
     clips, dropped = [], []
     spans = _spans(total, settings, source.source_id)
     if not spans:
         dropped.append(_too_short(source, total, settings))
-    floor_y = figure.lowest()
     try:
         for span in spans:
-            seen = figure.joints[span.start : span.end] if settings.framing == "clip" else figure.joints
-            scene = _Scene(renderer, figure, seen, front_camera([seen], settings.size), floor_y)
-            clips.append(_render_clip(source, scene, span, out, settings))
+            scene = _scene(dancer, span, settings)
+            change = _pose_change(scene, span, settings.fps)
+            if change < settings.motion.pose_below:
+                dropped.append(_static(source, span, change, settings))
+            else:
+                clip = _render_clip(source, scene, span, out, settings)
+                clips.append({**clip, "pose_change": change if np.isfinite(change) else None})
             report(span.duration_s)
     except MediaError as error:  # the music of this motion
         failed = {"status": "failed", "reason": error.reason, "message": str(error)}
-        return Entry("done", {**row, **failed, "clips": len(clips)}, clips, dropped)
-    seconds = sum(clip["duration_s"] for clip in clips)
-    row |= {"status": "done", "segments": 1, "clips": len(clips), "clips_s": seconds}
-    return Entry("done", row, clips, dropped)
+        return Entry("done", {**row, **failed, "clips": len(clips)}, clips, dropped, [shot])
+    row |= {
+        "status": "done",
+        "message": f"{wild} wild positions were put back between their neighbours" if wild else None,
+        "shots": 1,
+        "segments": 1,
+        "clips": len(clips),
+        "clips_s": sum(clip["duration_s"] for clip in clips),
+    }
+    return Entry("done", row, clips, dropped, [shot])
+
+
+class _Dancer:
+    """A motion dressed twice, when asked for: where it goes, and with a camera that travels along."""
+
+    def __init__(self, renderer: Renderer[Any], motion: Motion3D, look: int) -> None:
+        self.renderer = renderer
+        self._motion = motion
+        self._number = look
+
+    @cached_property
+    def as_is(self) -> tuple[Figure, FloatArray]:
+        """The figure, and no way at all."""
+        return self.renderer.figure(self._motion, self._number), np.zeros_like(self._motion.translation)
+
+    @cached_property
+    def followed(self) -> tuple[Figure, FloatArray]:
+        """The figure relative to the way (T, 3), y up, that the camera travels."""
+        motion, way = travelled_with(self._motion)
+        return self.renderer.figure(motion, self._number), way
+
+
+def _scene(dancer: _Dancer, span: Span, settings: RenderSettings) -> _Scene:
+    """The dancer where he goes, or followed where that would make him small."""
+    for figure, way in (dancer.as_is, dancer.followed):
+        seen = figure.joints[span.start : span.end] if settings.framing == "clip" else figure.joints
+        camera = front_camera([seen], settings.size)
+        scene = _Scene(dancer.renderer, figure, seen, camera, figure.lowest(), way)
+        heights = np.ptp(camera.project(seen)[..., 1], axis=1)
+        if float(np.median(heights)) >= settings.follow_below * settings.size[1]:
+            break
+    return scene
+
+
+def _pose_change(scene: _Scene, span: Span, fps: float) -> float:
+    """See :func:`madata.people.joint_change`; infinity where it is too short to say."""
+    every = max(1, round(fps / _POSES_PER_S))
+    seen = scene.camera.project(scene.figure.joints[span.start : span.end : every])
+    return joint_change(seen, np.ones(seen.shape[:2], np.float32))
+
+
+def _static(source: MotionSource, span: Span, change: float, settings: RenderSettings) -> dict[str, Any]:
+    return {
+        "source_id": source.source_id,
+        **span_row(span),
+        "stage": "motion",
+        "reason": "static",
+        "value": change,
+        "threshold": settings.motion.pose_below,
+        "message": f"the joints do not move ({change:.3f} of the body)",
+        "pose_change": change,
+    }
 
 
 def _look(source: MotionSource, settings: RenderSettings) -> int:
@@ -153,16 +186,11 @@ def _look(source: MotionSource, settings: RenderSettings) -> int:
 def _spans(total: int, settings: RenderSettings, source_id: str) -> list[Span]:
     windows = settings.windows
     times_s = np.arange(total + 1) / settings.fps
-    if windows is None:
+    if settings.whole:
         return [Span(0, total, 0.0, float(times_s[-1]))]
-    laws = {
-        "mean": lambda: LengthLaw.with_mean(windows.mean_s, windows.min_s, windows.max_s),
-        "uniform": lambda: LengthLaw.uniform(windows.min_s, windows.max_s),
-        "fixed": lambda: LengthLaw.fixed(windows.min_s),
-    }
     return draw_windows(
         times_s,
-        law=laws[windows.law](),
+        law=length_law(windows),
         seed=window_seed(settings.seed, source_id, 0),
         overlap=windows.overlap,
         min_s=windows.min_s,
@@ -174,26 +202,25 @@ def _too_short(source: MotionSource, total: int, settings: RenderSettings) -> di
     seconds = total / settings.fps
     return {
         "source_id": source.source_id,
-        "start_frame": 0,
-        "end_frame": total,
-        "start_s": 0.0,
-        "end_s": seconds,
+        **span_row(Span(0, total, 0.0, seconds)),
         "stage": "windows",
         "reason": "short",
         "value": seconds,
-        "threshold": settings.windows.min_s if settings.windows else 0.0,
+        "threshold": settings.windows.min_s,
+        "message": f"{seconds:.2f} s long, a window has {settings.windows.min_s:g} s at least",
     }
 
 
 @dataclass(frozen=True)
 class _Scene:
-    """A dancer, the joints that are framed, and the camera."""
+    """A dancer, the joints that are framed, the camera, and the way (T, 3) that it travels."""
 
     renderer: Renderer[Any]
     figure: Figure
     framed: FloatArray
     camera: Camera
     floor_y: float
+    way: FloatArray
 
 
 def _render_clip(
@@ -212,17 +239,14 @@ def _render_clip(
         sound = None
         if source.music is not None:
             sound = read_audio(source.music, start_s=span.start_s, end_s=span.end_s, mono=False)
-        _write_truth(truth, scene.figure, scene.camera, span, settings)
+        _write_truth(truth, scene, span, settings)
         pictures = frames(scene.renderer, [scene.figure], stage, span.start, span.end)
         write_video(video, pictures, settings.fps, audio=sound)
     output = load_config().output
     return {
         "clip_id": clip_id,
         "source_id": source.source_id,
-        "start_frame": span.start,
-        "end_frame": span.end,
-        "start_s": span.start_s,
-        "end_s": span.end_s,
+        **span_row(span),
         "fps": settings.fps,
         "num_frames": span.end - span.start,
         "duration_s": (span.end - span.start) / settings.fps,
@@ -233,12 +257,13 @@ def _render_clip(
         "subset": "rendered",
         "path": str(video.relative_to(out)),
         "keypoints": str(truth.relative_to(out)),
+        "thumbnail": thumbnail_of(out, {"path": video.relative_to(out), "clip_id": clip_id}),
         "sha256": sha256_file(video),
     }
 
 
-def _write_truth(path: Path, figure: Figure, camera: Camera, span: Span, settings: RenderSettings) -> None:
-    joints = figure.joints[span.start : span.end]
+def _write_truth(path: Path, scene: _Scene, span: Span, settings: RenderSettings) -> None:
+    camera, joints = scene.camera, scene.figure.joints[span.start : span.end]
     write_npz(
         path,
         xy=camera.project(joints),
@@ -251,5 +276,6 @@ def _write_truth(path: Path, figure: Figure, camera: Camera, span: Span, setting
         camera_position=camera.position,
         camera_rotation=camera.rotation,
         camera_focal_px=camera.focal_px,
+        travel=scene.way[span.start : span.end],
         start_frame=span.start,
     )

@@ -13,8 +13,9 @@ from madata.commands.render import render
 from madata.errors import ConfigError, MadanceError
 from madata.manifest import read_table
 from madata.motion import write_motion
-from madata.render.batch import render_motions, render_settings
+from madata.render.batch import render_motions
 from madata.render.clips import render_source
+from madata.render.settings import render_settings
 from madata.render.sources import find_motions
 from madata.synthetic.dance import make_dance
 from madata.synthetic.music import make_music
@@ -23,7 +24,9 @@ av = pytest.importorskip("av")
 
 
 def settings(**changes):
-    return render_settings(**{"size": (64, 64), "fps": 5.0, "law": None, **changes})
+    flags = {"size": (64, 64), "fps": 5.0, **changes}
+    windows = {name: flags.pop(name) for name in ("law", "mean_s", "overlap") if name in flags}
+    return render_settings(flags={"whole": not windows, "windows": windows, **flags})
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +84,7 @@ def test_the_command_renders_what_it_can_names_what_it_cannot_and_goes_on_where_
 def test_a_clip_that_is_missing_is_made_again_with_the_same_bytes(motions, tmp_path):
     first = render_motions([motions / "second.npz"], tmp_path, settings=settings())
     files = snapshot(tmp_path)
-    for path in [*(tmp_path / "clips").iterdir(), *(tmp_path / "journal").iterdir()]:
+    for path in [*(tmp_path / "clips").iterdir(), *(tmp_path / "journal").rglob("*.json")]:
         path.unlink()
     torn = tmp_path / "clips" / ".tmp-killed.mp4"
     torn.write_bytes(b"half")
@@ -146,7 +149,7 @@ def test_framing_each_clip_comes_closer(tmp_path):
     (source,) = find_motions([tmp_path / "far.npz"], out=tmp_path / "out")
     heights = {}
     for framing in ("motion", "clip"):
-        made = settings(law="mean", framing=framing)
+        made = settings(law="mean", framing=framing, follow_below=0)
         row = render_source(source, lambda amount: None, out=tmp_path / framing, settings=made).clips[0]
         with np.load(tmp_path / framing / row["keypoints"]) as truth:
             heights[framing] = np.ptp(truth["xy"][0, :, 1])
@@ -174,14 +177,14 @@ def test_music_is_cut_with_the_clip(motions, tmp_path):
 
 def test_wrong_settings_are_named_before_any_work(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'room'"):
-        render_settings(backdrop="romm")
+        render_settings(flags={"backdrop": "romm"})
     with pytest.raises(ConfigError, match="mean_s"):
-        render_settings(mean_s=20.0)
+        render_settings(flags={"windows": {"mean_s": 20.0}})
     with pytest.raises(MadanceError, match=r"\.bvh"):
         find_motions([tmp_path], out=tmp_path / "out")
     for size in ((62, 64), (64, 65)):
         with pytest.raises(ConfigError, match="even sides of at least 64 px"):
-            render_settings(size=size)
+            render_settings(flags={"size": size})
     for size in ("64x", "64x64x64", "abc"):
         result = CliRunner().invoke(render, [str(tmp_path), "--out", str(tmp_path / "o"), "--size", size])
         assert result.exit_code == 2
@@ -197,3 +200,79 @@ def test_help_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip().endswith("[]")
+
+
+def heights(folder):
+    """Median height of the dancer in each clip, as a share of the picture's, and whether all of him is seen."""
+    for row in read_table(folder / "clips.parquet").itertuples():
+        with np.load(folder / row.keypoints) as truth:
+            tall = np.ptp(truth["xy"][..., 1], axis=1) / truth["size"][1]
+            yield float(np.median(tall)), bool((truth["score"] == 1).all())
+
+
+def test_one_wild_position_is_put_back_and_costs_no_size(tmp_path):
+    motion = make_dance(4.0, fps=10, seed=1).motion
+    write_motion(tmp_path / "in" / "sound.npz", motion)
+    motion.translation[17] += (300, 40, -80)
+    write_motion(tmp_path / "in" / "wild.npz", motion)
+    summary = render_motions([tmp_path / "in"], tmp_path / "out", settings=settings())
+    (sound, _), (wild, whole) = heights(tmp_path / "out")
+    assert whole and wild == pytest.approx(sound, rel=0.02) and wild > 0.4
+    said = read_table(tmp_path / "out" / "sources.parquet").set_index("file")["message"]
+    assert "1 wild position" in said["wild.npz"]
+    assert not isinstance(said["sound.npz"], str) and summary.failed == 0
+
+
+@pytest.mark.parametrize("framing", ["motion", "clip"])
+def test_a_run_of_500_m_is_followed(tmp_path, framing):
+    motion = make_dance(22.0, fps=5, seed=1).motion
+    motion.translation[:, 0] += np.linspace(0, 500, len(motion.translation), dtype=np.float32)
+    write_motion(tmp_path / "run.npz", motion)
+    render_motions([tmp_path / "run.npz"], tmp_path / "out", settings=settings(law="fixed", framing=framing))
+    found = list(heights(tmp_path / "out"))
+    assert len(found) >= 3
+    assert all(tall > 0.35 and whole for tall, whole in found)
+    row = read_table(tmp_path / "out" / "clips.parquet").iloc[-1]
+    with np.load(tmp_path / "out" / row.keypoints) as truth:
+        way = truth["joints3d"][:, 0] + truth["travel"]
+        assert np.ptp(truth["joints3d"][:, 0], axis=0).max() < 3
+    start, end = row.start_frame, row.end_frame
+    assert way[-1, 0] - way[0, 0] == pytest.approx((end - 1 - start) / 109 * 500, abs=2)
+
+
+def test_a_motion_that_never_moves_is_static(tmp_path):
+    motion = make_dance(6.0, fps=5, seed=1).motion
+    motion.rotation[:] = motion.rotation[:1]
+    motion.translation[:] = motion.translation[:1]
+    write_motion(tmp_path / "still.npz", motion)
+    summary = render_motions([tmp_path / "still.npz"], tmp_path / "out", settings=settings())
+    assert (summary.clips, summary.dropped, summary.failed) == (0, 1, 0)
+    (row,) = read_table(tmp_path / "out" / "dropped.parquet").to_dict("records")
+    assert (row["stage"], row["reason"]) == ("motion", "static") and row["value"] < row["threshold"]
+
+
+def test_a_run_has_a_report_settings_that_can_be_used_again_and_parts(motions, tmp_path):
+    command = [str(motions), "--whole", "--size", "64", "--fps", "5", "--jobs", "1"]
+    CliRunner().invoke(render, [*command, "--out", str(tmp_path / "all")], catch_exceptions=False)
+    page = (tmp_path / "all" / "report.html").read_text()
+    assert all(name in page for name in ("second-", "broken.pkl", "pose_below"))
+    for row in read_table(tmp_path / "all" / "clips.parquet").itertuples():
+        assert (tmp_path / "all" / row.thumbnail).exists() and row.pose_change > 0.045
+    files = []
+    for part in ("1/2", "2/2"):
+        out = tmp_path / part[0]
+        again = [
+            str(motions),
+            "--config",
+            str(tmp_path / "all" / "settings.toml"),
+            "--shard",
+            part,
+            "--jobs",
+            "1",
+        ]
+        result = CliRunner().invoke(render, [*again, "--out", str(out)])
+        assert result.exit_code in (0, 1, 2), result.output
+        files += sorted(path.read_bytes() for path in out.glob("clips/*.mp4"))
+    assert sorted(files) == sorted(path.read_bytes() for path in (tmp_path / "all").glob("clips/*.mp4"))
+    wrong = CliRunner().invoke(render, [*command, "--out", str(tmp_path / "no"), "--set", "folow_below=0"])
+    assert wrong.exit_code != 0 and "follow_below" in str(wrong.exception or wrong.output)
