@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 cv2 = pytest.importorskip("cv2")
 
+from madata import flow  # noqa: E402
 from madata.flow import (  # noqa: E402
     STATIC_BELOW,
     FlowMeter,
@@ -196,6 +197,60 @@ def test_uniform_motion_in_any_box(left, top, side):
 def test_empty_box_is_refused(box):
     with pytest.raises(ValueError, match="nothing"):
         box_motion(np.zeros((18, 32)), box)
+
+
+def cells(seed=0, shape=(18, 32)):
+    """Places of cells (complex, half a diagonal), equal weights, and an order of them at random."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]] / 18.0 - 0.5
+    return columns + 1j * rows, np.ones(shape), np.random.default_rng(seed).permutation(columns.size)
+
+
+def test_the_camera_is_the_similarity_most_cells_follow():
+    position, weights, order = cells()
+    shift, spin = 3 - 1j, 0.4 + 0.7j
+    moved = shift + spin * position
+    moved.ravel()[order[:200]] += 30 * np.random.default_rng(1).normal(size=(200, 2)) @ [1, 1j]
+    found = flow._camera(position, moved, weights)
+    np.testing.assert_allclose(found, (shift, spin), atol=0.01)
+    np.testing.assert_array_equal(flow._camera(position, moved, weights), found)
+    assert flow._camera(position, moved, 0 * weights) == (0, 0)
+
+
+@pytest.mark.parametrize(("still", "stands"), [(0.46, False), (0.48, True)])
+def test_a_camera_that_stands_wins_within_ten_percent(still, stands):
+    """Some cells rest and the others go 20 px: 0.9 of what does not rest against what does not go."""
+    position, weights, order = cells()
+    moved = np.full(position.shape, 20 + 0j)
+    moved.ravel()[order[: round(still * position.size)]] = 0
+    shift, _ = flow._camera(position, moved, weights)
+    assert abs(shift - (0 if stands else 20)) < 0.1
+
+
+def test_cells_at_the_border_tell_of_the_camera_and_weight_is_their_say():
+    weights = flow._Frame.of(144, 256).weights
+    assert weights.shape == (18, 32)
+    np.testing.assert_array_equal(weights[9, :4], [1, 1, 0.25, 0.25])  # 12 % of 18 rows are two
+    np.testing.assert_array_equal(weights[[0, 1, 2, 15, 16, 17], 16], [1, 1, 0.25, 0.25, 1, 1])
+    small = flow._Frame.of(32, 40).weights
+    np.testing.assert_array_equal(small[1], [1, 0.25, 0.25, 0.25, 1])  # at least one cell
+    position, even, order = cells()
+    moved = np.full(position.shape, 20 + 0j)
+    moved.ravel()[order[:100]] = -5
+    heavy = even.copy()
+    heavy.ravel()[order[:100]] = 12
+    assert abs(flow._camera(position, moved, even)[0] - 20) < 0.1
+    assert abs(flow._camera(position, moved, heavy)[0] + 5) < 0.1
+
+
+def test_places_of_a_picture_are_halves_of_its_diagonal_from_the_middle():
+    frame = flow._Frame.of(144, 256)
+    half = np.hypot(144, 256) / 2
+    np.testing.assert_allclose((frame.x[0, 0], frame.y[0, 0]), (-127.5 / half, -71.5 / half), rtol=1e-6)
+    np.testing.assert_allclose(frame.cells[0, 0], (-124 - 68j) / half, rtol=1e-6)
+
+
+def test_a_difference_of_grey_levels_is_noise_up_to_one_and_seen_in_full_from_three():
+    np.testing.assert_allclose(flow._seen(np.array([0, 1, 1.5, 2, 3, 9])), [0, 0, 0.25, 0.5, 1, 1])
 
 
 def sample(start_s, residual, grid_value=0.0):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy import linalg
 
+from evaluation.metrics import distances
 from evaluation.metrics.distances import (
+    Manifold,
     diversity,
     extrapolated_frechet,
     frechet_distance,
@@ -83,8 +85,8 @@ def test_one_clip_is_refused():
 @pytest.mark.parametrize("count", [2, 3, 256, 257, 600])
 def test_diversity_against_pairs(rng, count):
     features = rng.normal(size=(count, 4))
-    pairs = [np.linalg.norm(features[i] - features[j]) for i in range(count) for j in range(i)]
-    assert diversity(features) == pytest.approx(np.mean(pairs))
+    apart = np.linalg.norm(features[:, None] - features, axis=-1)
+    assert diversity(features) == pytest.approx(apart.sum() / (count * (count - 1)))
 
 
 def test_diversity_memory_is_flat(rng):
@@ -105,8 +107,46 @@ def test_extrapolation_removes_the_bias(rng):
     ]
     plain, corrected = np.mean(values, axis=0)
     assert plain > 0.3 and abs(corrected) < 0.1
+
+
+def test_extrapolation_wants_four_clips_for_each_feature(rng):
+    enough, many = rng.normal(size=(32, 8)), rng.normal(size=(90, 8))
+    given = (extrapolated_frechet(enough, many, np.random.default_rng(1), **kept) for kept in ({}, USUAL))
+    assert next(given) == next(given)
     with pytest.raises(ValueError, match="needs 4 x 8"):
-        extrapolated_frechet(rng.normal(size=(20, 8)), rng.normal(size=(90, 8)), rng)
+        extrapolated_frechet(enough[1:], many, rng)
+
+
+USUAL = {"points": 12, "repeats": 4}
+
+
+@pytest.mark.parametrize(("rule", "offset"), [("lodge", 1e-5), ("mint", 1e-6)])
+def test_a_root_that_is_not_finite_is_taken_again_beside_an_offset(rng, rule, offset, monkeypatch):
+    """Whether SciPy's root of a singular product is finite depends on its version: here it never is at first."""
+    first, second = rng.normal(size=(9, 3)), rng.normal(size=(12, 3))
+    asked = []
+
+    def root(product):
+        asked.append(product)
+        return np.full_like(product, np.nan) if len(asked) == 1 else linalg.sqrtm(product)
+
+    monkeypatch.setattr(distances, "_matrix_root", root)
+    found = official_frechet(first, second, rule)
+    spread = [np.cov(clips, rowvar=False) + offset * np.eye(3) for clips in (first, second)]
+    np.testing.assert_allclose(asked[1], spread[0] @ spread[1], rtol=1e-12)
+    assert found == pytest.approx(frechet_distance(first, second), rel=1e-4)
+
+
+@pytest.mark.parametrize(("imaginary", "refused"), [(0.9e-3, False), (1.1e-3, True)])
+def test_mint_stops_at_an_imaginary_part_of_a_thousandth(rng, imaginary, refused, monkeypatch):
+    first, second = rng.normal(size=(9, 3)), rng.normal(size=(12, 3))
+    monkeypatch.setattr(distances, "_matrix_root", lambda product: linalg.sqrtm(product) + imaginary * 1j)
+    assert np.isfinite(official_frechet(first, second, "lodge"))
+    if refused:
+        with pytest.raises(ValueError, match="imaginary"):
+            official_frechet(first, second, "mint")
+    else:
+        assert official_frechet(first, second, "mint") == official_frechet(first, second, "lodge")
 
 
 def test_kernel_distance_is_unbiased(rng):
@@ -115,6 +155,23 @@ def test_kernel_distance_is_unbiased(rng):
     assert min(values) < 0
     shifted = kernel_distance(rng.normal(size=(200, 4)), rng.normal(size=(200, 4)) + 1, rng)
     assert shifted.value > 5 * shifted.deviation > 0
+
+
+def test_deviation_of_the_kernel_distance_is_that_of_subsets_shrunk_to_the_smaller_set():
+    many, few = (np.random.default_rng(seed).normal(size=(count, 3)) for seed, count in ((1, 90), (2, 41)))
+    for subset_size, size in ((12, 12), (100, 20)):  # at most half of the smaller set, of which 41 make 20
+        found = kernel_distance(many, few, np.random.default_rng(5), subsets=9, subset_size=subset_size)
+        draws, values = np.random.default_rng(5), []
+        for _ in range(9):
+            pair = many[draws.permutation(90)[:size]], few[draws.permutation(41)[:size]]
+            values.append(kernel_distance(*pair, np.random.default_rng(0), subsets=2).value)
+        assert found.deviation == pytest.approx(np.std(values, ddof=1) * np.sqrt(size / 41))
+    large = np.random.default_rng(3).normal(size=(220, 2))
+    usual = kernel_distance(large, large + 1, np.random.default_rng(5))
+    assert usual == kernel_distance(large, large + 1, np.random.default_rng(5), subsets=50, subset_size=100)
+    assert np.isnan(kernel_distance(few[:3], few[:4], np.random.default_rng(0)).deviation)
+    with pytest.raises(ValueError, match="2 or more"):
+        kernel_distance(few[:1], many, np.random.default_rng(0))
 
 
 def test_kernel_distance_against_loops(rng):
@@ -139,6 +196,19 @@ def test_manifold_scores(rng):
     assert (far.precision, far.recall, far.density, far.coverage) == (0, 0, 0, 0)
     with pytest.raises(ValueError, match="6 or more"):
         manifold_scores(real[:5], real)
+
+
+def test_manifold_scores_by_hand():
+    """Balls to the nearest neighbour: of radius 2 about 0 and 2, of radius 10 about 12."""
+    real, made = np.array([[0.0], [2.0], [12.0]]), np.array([[-2.0], [5.0], [5.5]])
+    found = manifold_scores(made, real, neighbours=1)
+    # -2 lies in the ball of 0 alone (on its edge), 5 and 5.5 in that of 12 alone; of radii 7, 0.5 and 0.5 about the
+    # predictions the first reaches 0 and 2; nothing is nearer to 2 than 3.
+    assert found == Manifold(precision=1.0, recall=2 / 3, density=1.0, coverage=2 / 3)
+    assert manifold_scores(made[1:], real, neighbours=1).coverage == pytest.approx(1 / 3)
+    shared = manifold_scores(np.array([[1.0], [30.0]]), real, neighbours=1)
+    assert (shared.precision, shared.density) == (0.5, 1.0)
+    assert manifold_scores(real, real, neighbours=2).coverage == 1.0
 
 
 def test_nearest_distance(rng):
