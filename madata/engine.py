@@ -2,7 +2,8 @@
 
 A worker that dies (a decoder's crash, the out-of-memory killer) costs the item it held, which is reported with the
 signal, and is replaced; the rest of the batch goes on. Each worker computes with one thread, so that results do not
-depend on how many run beside it.
+depend on how many run beside it. Workers are forked from a process that has imported the heavy packages and done
+nothing else: what is imported costs its seconds and its memory once, and nothing of the parent's state reaches them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerContext
 from typing import Any, Generic, TypeVar
 
 from madata.errors import MadanceError
@@ -73,16 +75,20 @@ def run(
     items: Sequence[Item],
     *,
     jobs: int,
+    packages: Sequence[str] = (),
     on_progress: Callable[[float], None] = lambda amount: None,
 ) -> Iterator[Outcome[Item, Value]]:
     """Call ``function(item, report)`` for every item in ``jobs`` processes; yield outcomes as they finish.
 
     Args:
         function: a module-level function (it is sent to the workers by name). It may call ``report(amount)``.
+        packages: what it imports that is slow to import; those not installed are passed over.
         on_progress: receives every reported amount in this process.
     """
     pending = list(range(len(items)))[::-1]
-    workers = [_start(function) for _ in range(min(jobs, len(items)))]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(packages))
+    workers = [_start(context, function) for _ in range(min(jobs, len(items)))]
     try:
         for worker in workers:
             _give(worker, pending, items)
@@ -97,7 +103,7 @@ def run(
                 except (EOFError, OSError):
                     yield Outcome(item, error=_death(worker))
                     workers.remove(worker)
-                    worker = _start(function)
+                    worker = _start(context, function)
                     workers.append(worker)
                     _give(worker, pending, items)
                     continue
@@ -122,11 +128,11 @@ def run(
                 worker.process.join()
 
 
-def _start(function: Callable[..., Any]) -> _Worker:
-    context = multiprocessing.get_context("spawn")
+def _start(context: ForkServerContext, function: Callable[..., Any]) -> _Worker:
     ours, theirs = context.Pipe()
-    process = context.Process(target=_work, args=(function, theirs), daemon=True)
     with _single_threaded_environment():
+        # the server keeps the environment of its start: what was set since then goes along
+        process = context.Process(target=_work, args=(function, theirs, dict(os.environ)), daemon=True)
         process.start()
     theirs.close()
     return _Worker(process, ours)
@@ -172,7 +178,9 @@ def _leave_at_once(unraisable: sys.UnraisableHookArgs) -> None:
     sys.__unraisablehook__(unraisable)
 
 
-def _work(function: Callable[..., Any], connection: Connection) -> None:
+def _work(function: Callable[..., Any], connection: Connection, environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     sys.unraisablehook = _leave_at_once

@@ -10,7 +10,7 @@ from madata.config import refuse_differences, to_toml
 from madata.curate.journal import Entry, Journal
 from madata.curate.publish import CurationSummary, Publisher
 from madata.curate.settings import CurationConfig, load_config
-from madata.curate.source import curate_source
+from madata.curate.source import PACKAGES, curate_source
 from madata.curate.sources import Collection, collect, probe_all
 from madata.engine import SILENT, Watch, run
 from madata.errors import MadanceError, MediaError
@@ -77,7 +77,9 @@ def work_through(
     Raises:
         MadanceError: what no other source would escape: a full disk, missing weights.
     """
-    for number, outcome in enumerate(run(work, pending, jobs=jobs, on_progress=watch.advance), start=1):
+    for number, outcome in enumerate(
+        run(work, pending, jobs=jobs, packages=PACKAGES, on_progress=watch.advance), start=1
+    ):
         if outcome.fatal:
             raise MadanceError(outcome.error or "a worker failed")
         source_id, entry = outcome.item.source_id, outcome.value

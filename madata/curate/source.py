@@ -28,7 +28,10 @@ from madata.pose import PoseBackend
 from madata.types import Source, Span, VideoInfo
 from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, SoundTrack, cut, probe
 
-__all__ = ["curate_source", "cut_clips", "encode_settings"]
+__all__ = ["PACKAGES", "curate_source", "cut_clips", "encode_settings"]
+
+PACKAGES = ("torch", "cv2", "av")
+"""What curating a source imports that takes its time."""
 
 
 def curate_source(

@@ -1,4 +1,5 @@
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -337,21 +338,17 @@ def sampled(path, first=0, last=None, samples_per_s=2.0, least=7, long_side=512)
     with av.open(path) as container:
         stream = container.streams.video[0]
         rate = float(stream.average_rate)
-        frames = []
-        for number, frame in enumerate(container.decode(stream)):
-            if number >= first and (last is None or number < last):
+        last = last or sum(packet.size > 0 for packet in container.demux(stream))
+    count = min(last - first, max(least, round((last - first) / rate * samples_per_s)))
+    chosen = set(np.linspace(first, last - 1, count).round().astype(int).tolist())
+    pictures = []
+    with av.open(path) as container:
+        for number, frame in enumerate(islice(container.decode(video=0), last)):
+            if number in chosen:
                 scale = min(1.0, long_side / max(frame.width, frame.height))
-                frames.append(
-                    (
-                        number / rate,
-                        frame.reformat(round(frame.width * scale), round(frame.height * scale), "rgb24"),
-                    )
-                )
-    count = min(len(frames), max(least, round(len(frames) / rate * samples_per_s)))
-    chosen = [
-        frames[index] for index in np.unique(np.linspace(0, len(frames) - 1, count).round().astype(int))
-    ]
-    return [frame.to_ndarray() for _, frame in chosen], [time for time, _ in chosen]
+                size = (round(frame.width * scale), round(frame.height * scale))
+                pictures.append(frame.reformat(*size, "rgb24").to_ndarray())
+    return pictures, [number / rate for number in sorted(chosen)[: len(pictures)]]
 
 
 @pytest.mark.media

@@ -1,11 +1,15 @@
 """A dancer to put into made videos, and the command line as a user runs it."""
 
-import subprocess
+import contextlib
+import io
 import sys
+from dataclasses import dataclass
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from madata.cli import main
 from tests.media_builder import build, draw_barcode
 
 SIZE = (216, 384)
@@ -43,12 +47,30 @@ def film(dancer):
     return make
 
 
+@dataclass(frozen=True)
+class Ran:
+    """How a command line ended and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 @pytest.fixture(scope="session")
 def madance():
-    """``madance(*arguments)``: run the command line in a process of its own."""
+    """``madance(*arguments)``: run the command line as a user does, in this process: it has imported everything."""
 
-    def run(*arguments, **options):
-        command = [sys.executable, "-m", "madata.cli", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
+    def run(*arguments):
+        code, out, err = 0, io.StringIO(), io.StringIO()
+        with (
+            mock.patch.object(sys, "argv", ["madance", *map(str, arguments)]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            try:
+                main()
+            except SystemExit as ended:
+                code = ended.code
+        return Ran(code, out.getvalue(), err.getvalue())
 
     return run

@@ -96,7 +96,7 @@ def random_pairs(count, total, seed=0, shortest=2):
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_exact_frames_and_sound(tmp_path, recipe, suffix):
     path = build(tmp_path / f"a{suffix}", recipe)
-    pairs = [(0, 120), *random_pairs(7, 120, seed=len(suffix))]
+    pairs = [(0, 120), *random_pairs(3, 120, seed=len(suffix))]
     results, wanted = cut_spans(path, pairs, tmp_path)
     for result, span in zip(results, wanted, strict=True):
         assert result.reason is None
@@ -115,10 +115,9 @@ def test_exact_frames_and_sound(tmp_path, recipe, suffix):
         assert sound_error_ms(result.path, path, span.start_s) < (1.6 if suffix == ".mkv" else EXACT_MS)
 
 
-@pytest.mark.slow
 def test_many_random_spans_at_once_and_one_by_one_are_the_same_bytes(tmp_path):
-    path = build(tmp_path / "a.mp4", Recipe(num_frames=480, gop=48))
-    pairs = random_pairs(24, 480, seed=5)
+    path = build(tmp_path / "a.mp4", Recipe(num_frames=240, gop=24))
+    pairs = random_pairs(8, 240, seed=5)
     together, wanted = cut_spans(path, pairs, tmp_path / "together")
     for i, (result, span) in enumerate(zip(together, wanted, strict=True)):
         assert barcodes(result.path) == list(range(span.start, span.end))

@@ -263,7 +263,7 @@ def _work(
     function: Callable[[Job, Callable[[float], None]], TakeResult], jobs: Sequence[Job], progress: _Progress
 ) -> list[tuple[Job, TakeResult]]:
     results = []
-    for outcome in run(function, jobs, jobs=progress.jobs):
+    for outcome in run(function, jobs, jobs=progress.jobs, packages=("librosa.beat", "librosa.onset")):
         if outcome.fatal:
             raise MadanceError(outcome.error or "a worker failed")
         progress.on_take()
