@@ -31,7 +31,7 @@ from madata.motion import (
     with_up,
     write_motion,
 )
-from madata.skeletons import MISSING, mapping, skeleton
+from madata.skeletons import mapping, skeleton, take_points, take_scores
 from madata.types import Motion3D
 
 __all__ = ["UNITS_M", "Conversion", "ConvertSettings", "convert"]
@@ -175,13 +175,8 @@ def _changed_keypoints(path: Path, settings: ConvertSettings) -> PoseSequence:
         raise MediaError("holds NaN or infinity: drop or mend these frames", reason="not_finite")
     if settings.skeleton is not None and settings.skeleton != poses.skeleton:
         columns = mapping(poses.skeleton, settings.skeleton)
-        found = columns[:, 0] != MISSING
-        poses = replace(
-            poses,
-            xy=poses.xy[:, columns].mean(axis=2) * found[:, None],
-            score=poses.score[:, columns].min(axis=2) * found,
-            skeleton=settings.skeleton,
-        )
+        xy, score = take_points(poses.xy, columns), take_scores(poses.score, columns)
+        poses = replace(poses, xy=xy, score=score, skeleton=settings.skeleton)
     if settings.resample_fps is None:
         return poses
     if poses.fps is None:

@@ -36,7 +36,6 @@ __all__ = [
     "axis_angle_to_matrix",
     "axis_angle_to_quaternion",
     "axis_angle_to_rot6d",
-    "change_up",
     "euler_to_matrix",
     "facing",
     "forward_kinematics",
@@ -382,30 +381,6 @@ def _turn(matrix: npt.NDArray[np.float64], like: Any) -> Any:
     if xp is np:
         return matrix.astype(like.dtype)
     return xp.as_tensor(matrix, dtype=like.dtype, device=like.device)
-
-
-def change_up(rotation: Array, translation: Array, source: str, target: str) -> tuple[Array, Array]:
-    """Express a whole motion with another up axis: the root rotation and translation turn, the rest stays.
-
-    Args:
-        rotation: (..., J, 3) local axis-angle, the root in column 0.
-        translation: (..., 3).
-        source: up axis of the arguments.
-        target: up axis of the result.
-
-    Returns:
-        The new rotation and translation. ``target == source`` gives the arguments back.
-    """
-    _check(rotation, (3,), "joint rotations")
-    _check(translation, (3,), "root translation")
-    if source == target:
-        up_axis_matrix(source, target)
-        return rotation, translation
-    xp = _namespace(rotation)
-    turn = _turn(up_axis_matrix(source, target), rotation)
-    root = matrix_to_axis_angle(turn @ axis_angle_to_matrix(rotation[..., :1, :]))
-    moved = (_turn(up_axis_matrix(source, target), translation) @ translation[..., None])[..., 0]
-    return xp.concatenate([root, rotation[..., 1:, :]], axis=-2), moved
 
 
 def facing(root: Array, up: str) -> Array:

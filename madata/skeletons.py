@@ -14,8 +14,9 @@ Left and right are the person's own. Legend: J joints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ __all__ = [
     "convert_keypoints",
     "mapping",
     "skeleton",
+    "take_points",
+    "take_scores",
 ]
 
 MISSING = -1
@@ -374,20 +377,22 @@ def _find(joint: str, joints: tuple[str, ...]) -> tuple[int, int]:
     return MISSING, MISSING
 
 
-def convert_keypoints(keypoints: Keypoints2D, target: str) -> Keypoints2D:
-    """Keypoints in the order of another skeleton; joints the source lacks get (0, 0) and score 0.
-
-    A midpoint takes the lower of its two scores.
-    """
-    columns = mapping(keypoints.skeleton, target)
+def take_points(points: npt.NDArray[Any], columns: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """Joints (..., J, D) in the columns of :func:`mapping`; those the source lacks lie at 0."""
     found = columns[:, 0] != MISSING
-    xy = keypoints.xy[:, columns].mean(2, dtype=np.float32) * found[:, None]
-    score = keypoints.score[:, columns].min(2) * found
-    return Keypoints2D(
-        xy=np.ascontiguousarray(xy, np.float32),
-        score=np.ascontiguousarray(score, np.float32),
-        skeleton=target,
-        fps=keypoints.fps,
-        size=keypoints.size,
-        times_s=keypoints.times_s,
-    )
+    taken = points[..., columns, :].mean(axis=-2, dtype=points.dtype) * found[:, None]
+    placed: npt.NDArray[Any] = taken.astype(points.dtype)
+    return placed
+
+
+def take_scores(score: npt.NDArray[Any], columns: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """Scores (..., J) likewise: the lower of the two of a midpoint, 0 for a joint the source lacks."""
+    lower: npt.NDArray[Any] = score[..., columns].min(axis=-1) * (columns[:, 0] != MISSING)
+    return lower
+
+
+def convert_keypoints(keypoints: Keypoints2D, target: str) -> Keypoints2D:
+    """Keypoints in the order of another skeleton; see :func:`take_points` and :func:`take_scores`."""
+    columns = mapping(keypoints.skeleton, target)
+    xy, score = take_points(keypoints.xy, columns), take_scores(keypoints.score, columns)
+    return replace(keypoints, xy=xy, score=score, skeleton=target)

@@ -18,13 +18,12 @@ import numpy.typing as npt
 from madata.errors import MadanceError, MediaError
 from madata.formats import suffix_of
 from madata.rotations import up_axis_matrix
-from madata.skeletons import MISSING, mapping, skeleton
-from madata.types import Keypoints2D, Positions3D
+from madata.skeletons import MISSING, mapping, skeleton, take_points, take_scores
+from madata.types import Positions3D
 
 __all__ = [
     "JointTrack",
     "convert_track",
-    "keypoint_track",
     "read_keypoint_file",
     "read_motion_file",
     "resampled_track",
@@ -92,11 +91,6 @@ class JointTrack:
         return replace(self, points=self.points[start:stop], score=score)
 
 
-def keypoint_track(keypoints: Keypoints2D, *, origin: str) -> JointTrack:
-    """2D keypoints as a track."""
-    return JointTrack(keypoints.xy, keypoints.score, keypoints.skeleton, keypoints.fps, "-y", origin)
-
-
 def convert_track(track: JointTrack, target: str) -> JointTrack:
     """The joints of skeleton ``target``, found by name; joints 2D keypoints lack get position 0 and score 0.
 
@@ -122,9 +116,9 @@ def convert_track(track: JointTrack, target: str) -> JointTrack:
         absent = [name for name, there in zip(skeleton(target).joints, found, strict=True) if not there]
         message = f"skeleton {track.skeleton!r} has no {', '.join(absent)}, which {target!r} needs"
         raise MediaError(message, reason="wrong_skeleton")
-    points = track.points[:, columns].mean(axis=2, dtype=track.points.dtype) * found[:, None]
-    score = None if track.score is None else track.score[:, columns].min(axis=2) * found
-    return replace(track, points=points.astype(track.points.dtype), score=score, skeleton=target)
+    points = take_points(track.points, columns)
+    score = None if track.score is None else take_scores(track.score, columns)
+    return replace(track, points=points, score=score, skeleton=target)
 
 
 def read_keypoint_file(path: Path) -> JointTrack:

@@ -86,11 +86,6 @@ class ModelSizes:
     bytes_each: int = 2
 
     @property
-    def encoder_bytes(self) -> int:
-        """Bytes of the larger encoder; they are used one after the other."""
-        return max(self.text_encoder, self.image_encoder) * self.bytes_each
-
-    @property
     def all_bytes(self) -> int:
         """Bytes of all weights."""
         parts = (self.transformer, self.vae, self.text_encoder, self.image_encoder)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
 from madata.pose.base import Poses
-from madata.skeletons import mapping
+from madata.skeletons import mapping, take_points, take_scores
 
 __all__ = ["convert_poses"]
 
@@ -17,7 +17,4 @@ def convert_poses(poses: Poses, source: str, target: str) -> Poses:
     the small toes of ``coco-25`` for ``blazepose-33``, gets (0, 0) and score 0.
     """
     columns = mapping(source, target)
-    found = columns[:, 0] >= 0
-    xy = poses.xy[:, columns].mean(axis=2) * found[:, None]
-    score = poses.score[:, columns].min(axis=2) * found
-    return Poses(xy.astype(np.float32), score.astype(np.float32), poses.presence)
+    return replace(poses, xy=take_points(poses.xy, columns), score=take_scores(poses.score, columns))
