@@ -35,10 +35,10 @@ TOO_LONG = {
     "appearance/frechet.npz": ("B_lowrank_40x400/*", "C_500x400/*"),
     "models_motion/motion_expert_net.npz": ("S150/*",),
     "models_motion/edge_net_abs_pos.npz": ("*",),
-    "models_motion/edge_sample.npz": ("noise", "in/*", "out/*"),
+    "models_motion/edge_sample.npz": ("long/*",),
     "models_motion/mamba_d16_s16_c4_e2.npz": ("*/L1024",),
     "models_motion/bailando_sepvqvae.npz": ("*",),
-    "models_motion/bailando_sepvqvae_root.npz": ("*",),
+    "models_motion/bailando_sepvqvae_root.npz": ("T240/*",),
     "models_motion/bailando_gpt.npz": ("*",),
     "models_motion/mamba_stress_large_dt.npz": ("*/L1024",),
 }

@@ -43,7 +43,7 @@ def test_golden_bailando_memory(golden_file, golden_deviations):
         MemoryConfig(codes=codes, code_width=code_width, width=width, root=with_root)
     ).eval()
     memory.load_state_dict(tensors(stored, "sd/"))
-    for case in ("T64", "T240"):
+    for case in [case for case in ("T64", "T240") if f"{case}/in/x" in stored.files]:
         poses = tensor(stored[f"{case}/in/x"])
         with torch.no_grad():
             upper, lower = memory.encode(poses)
