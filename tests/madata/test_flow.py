@@ -1,6 +1,7 @@
 """Motion of known pictures: shifts, zooms, small movers, stills."""
 
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -330,7 +331,7 @@ def test_known_footage(media_dir):
         meter = FlowMeter()
         samples = []
         with decode.Decoder(media_dir / clip["file"]) as frames:
-            for frame in frames:
+            for frame in islice(frames, 150):
                 if meter.is_due(frame.time_s):
                     gray = frame.scaled(
                         working_size((clip["width"], clip["height"])), "gray", interpolation="area"

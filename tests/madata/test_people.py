@@ -324,6 +324,10 @@ def test_rules_out_of_range_are_refused(bad):
 # Real footage ----------------------------------------------------------------------------------------
 
 
+LONGEST = 240
+"""Frames of real footage that are looked at: about as long as a clip."""
+
+
 @pytest.fixture(scope="module")
 def blazepose():
     try:
@@ -332,23 +336,24 @@ def blazepose():
         pytest.skip(str(error))
 
 
-def sampled(path, first=0, last=None, samples_per_s=2.0, least=7, long_side=512):
-    """About two pictures a second of the frames [first, last), at least ``least`` where there are so many."""
+def sampled(path, *spans, samples_per_s=2.0, least=7, long_side=512):
+    """(pictures, times) of each span of frames: two pictures a second, at least ``least`` where there are so many."""
     av = pytest.importorskip("av")
     with av.open(path) as container:
-        stream = container.streams.video[0]
-        rate = float(stream.average_rate)
-        last = last or sum(packet.size > 0 for packet in container.demux(stream))
-    count = min(last - first, max(least, round((last - first) / rate * samples_per_s)))
-    chosen = set(np.linspace(first, last - 1, count).round().astype(int).tolist())
-    pictures = []
+        rate = float(container.streams.video[0].average_rate)
+    chosen = []
+    for first, last in spans:
+        count = min(last - first, max(least, round((last - first) / rate * samples_per_s)))
+        chosen.append(np.linspace(first, last - 1, count).round().astype(int).tolist())
+    pictures = dict.fromkeys(number for numbers in chosen for number in numbers)
     with av.open(path) as container:
-        for number, frame in enumerate(islice(container.decode(video=0), last)):
-            if number in chosen:
+        for number, frame in enumerate(islice(container.decode(video=0), max(pictures) + 1)):
+            if number in pictures:
                 scale = min(1.0, long_side / max(frame.width, frame.height))
                 size = (round(frame.width * scale), round(frame.height * scale))
-                pictures.append(frame.reformat(*size, "rgb24").to_ndarray())
-    return pictures, [number / rate for number in sorted(chosen)[: len(pictures)]]
+                pictures[number] = frame.reformat(*size, "rgb24").to_ndarray()
+    there = [[number for number in numbers if pictures[number] is not None] for numbers in chosen]
+    return [([pictures[n] for n in numbers], [n / rate for n in numbers]) for numbers in there]
 
 
 @pytest.mark.media
@@ -361,7 +366,8 @@ def test_real_single_clips_are_kept_and_others_dropped(blazepose, media_dir):
         painted = "DensePose" in clip.get("description", "")  # colour maps of bodies: not photographs
         if not isinstance(performers, int) or not clip.get("n_frames") or painted:
             continue
-        verdict = examine(blazepose, *sampled(media_dir / clip["file"]))
+        ((images, times),) = sampled(media_dir / clip["file"], (0, min(clip["n_frames"], LONGEST)))
+        verdict = examine(blazepose, images, times)
         if (verdict.reason is None) != (performers == 1):
             wrong[clip["file"]] = (performers, verdict.reason, verdict.measured())
     assert wrong == {}
@@ -372,14 +378,15 @@ def test_real_single_clips_are_kept_and_others_dropped(blazepose, media_dir):
 def test_shots_of_the_crawl(blazepose, media_dir):
     crawl = json.loads((media_dir / "crawl_a.json").read_text())
     wanted = {0: "no_person", 1: None, 2: "multi_person"}
-    for shot in crawl["shots"]:
-        verdict = examine(blazepose, *sampled(media_dir / crawl["file"], shot["start"], shot["end"]))
+    spans = [(shot["start"], shot["end"]) for shot in crawl["shots"]]
+    for shot, seen in zip(crawl["shots"], sampled(media_dir / crawl["file"], *spans), strict=True):
+        verdict = examine(blazepose, *seen)
         assert verdict.reason == wanted[shot["persons"]], shot
 
 
 @pytest.mark.media
 def test_legs_alone_are_nobody(blazepose, media_dir):
-    images, times = sampled(media_dir / "raw" / "unianimate_source_video.mp4", last=80)
+    ((images, times),) = sampled(media_dir / "raw" / "unianimate_source_video.mp4", (0, 80))
     assert examine(blazepose, images, times).reason is None
     legs = [np.ascontiguousarray(image[int(0.62 * len(image)) :]) for image in images]
     assert examine(blazepose, legs, times).reason == "no_person"
@@ -387,7 +394,7 @@ def test_legs_alone_are_nobody(blazepose, media_dir):
 
 @pytest.mark.media
 def test_a_real_dancer_beside_a_mirror(blazepose, media_dir):
-    images, times = sampled(media_dir / "raw" / "unianimate_source_video.mp4", last=64)
+    ((images, times),) = sampled(media_dir / "raw" / "unianimate_source_video.mp4", (0, 64))
     beside = [np.concatenate([image, image[:, ::-1]], axis=1) for image in images]
     assert examine(blazepose, beside, times).reason is None
     twins = [np.concatenate([image, image], axis=1) for image in images]
