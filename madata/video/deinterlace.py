@@ -5,7 +5,8 @@ A camera that films in fields leaves combs at every edge that moves: no network 
 that the decoder marks as interlaced, and those that are combed without a mark, as editors leave them that took fields
 for pictures: in some columns spread over the picture, four rows in turn are brighter and darker, while every second one
 is alike. Of 1 900 progressive pictures at hand at most 0.04 % of the places are; of the same pictures woven from two
-moments 2 % and more wherever something moves. From 0.1 % on a picture counts as combed.
+moments 2 % and more wherever something moves. From 0.1 % on a picture counts as combed. A place that is so in the
+picture before, too, is not counted: combs come and go with what moves, stripes of a small picture stay.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["comb_share", "deinterlaced"]
 
+Places = npt.NDArray[np.bool_]
+
 _COMBED = 1e-3
 _COMB_LEVELS = 12
 _ALIKE = 3
@@ -44,8 +47,7 @@ def deinterlaced(pictures: Iterator[Picture], tick: Fraction) -> Iterator[Pictur
         tick: time base of the stream.
     """
     weaver: _Weaver | None = None
-    for picture in pictures:
-        combed = picture.image.interlaced_frame or comb_share(picture.image) > _COMBED
+    for picture, combed in _combed(pictures):
         if weaver is not None and not weaver.takes(picture.image):
             yield from weaver.finish()
             weaver = None
@@ -59,22 +61,56 @@ def deinterlaced(pictures: Iterator[Picture], tick: Fraction) -> Iterator[Pictur
         yield from weaver.finish()
 
 
-def comb_share(image: VideoFrame) -> float:
-    """Share of the places looked at whose rows alternate as those of two woven fields do; 0 for RGB pictures."""
+def _combed(pictures: Iterator[Picture]) -> Iterator[tuple[Picture, bool]]:
+    """Each picture, and whether it is combed: the first one beside the second, the others beside the one before."""
+    first: tuple[Picture, Places] | None = None
+    before: Places | None = None
+    for picture in pictures:
+        places = _comb_places(picture.image)
+        if before is None:
+            first = picture, places
+        else:
+            if first is not None:
+                yield first[0], first[0].image.interlaced_frame or _share(first[1], places) > _COMBED
+                first = None
+            yield picture, picture.image.interlaced_frame or _share(places, before) > _COMBED
+        before = places
+    if first is not None:
+        yield first[0], bool(first[0].image.interlaced_frame)
+
+
+def comb_share(image: VideoFrame, before: VideoFrame | None = None) -> float:
+    """Share of the places looked at whose rows alternate as those of two woven fields do; 0 for RGB pictures.
+
+    Args:
+        before: a neighbour of the picture; places where it is so too are texture and not counted.
+    """
+    return _share(_comb_places(image), None if before is None else _comb_places(before))
+
+
+def _share(places: Places, before: Places | None) -> float:
+    if before is not None and before.shape == places.shape:
+        places = places & ~before
+    return float(places.mean()) if places.size else 0.0
+
+
+def _comb_places(image: VideoFrame) -> Places:
+    """(rows - 3, columns) whether four rows from there on alternate in a column."""
     bits = image.format.components[0].bits
     if image.format.is_rgb or not 8 <= bits <= 16 or not 4 <= image.height <= _MOST_ROWS:
-        return 0.0
+        return np.zeros((0, 0), np.bool_)
     plane = image.planes[0]
     kind = np.uint16 if bits > 8 else np.uint8
     rows: npt.NDArray[Any] = np.frombuffer(memoryview(plane), kind).reshape(plane.height, -1)
     columns = rows[:, np.linspace(0, plane.width - 1, _COLUMNS + 2).astype(int)[1:-1]]
     step = np.diff((columns >> (bits - 8)).astype(np.int16), axis=0)
     strong = np.abs(step) > _COMB_LEVELS
-    places = np.nonzero(strong[:-2] & strong[1:-1] & strong[2:])
-    before, at, after = (step[first : len(step) - 2 + first][places] for first in range(3))
+    found = strong[:-2] & strong[1:-1] & strong[2:]
+    at_places = np.nonzero(found)
+    before, at, after = (step[first : len(step) - 2 + first][at_places] for first in range(3))
     size = np.abs(at)
-    alike = (np.abs(before + at) * _ALIKE < size) & (np.abs(at + after) * _ALIKE < size)
-    return int(alike.sum()) / max(1, strong[:-2].size)
+    found[at_places] = (np.abs(before + at) * _ALIKE < size) & (np.abs(at + after) * _ALIKE < size)
+    return found
 
 
 class _Weaver:

@@ -69,3 +69,17 @@ def test_thin_stripes_that_stand_still_in_colour_or_texture_are_no_combs():
         image = np.full((96, 128), 90, np.uint8)
         image[(np.arange(96) // step) % 2 == 0] = 97 if step == 1 else 200
         assert comb_share(av.VideoFrame.from_ndarray(image, "gray")) == 0
+
+
+def test_a_striped_wall_behind_a_dancer_is_no_comb(tmp_path):
+    def draw(index, size):
+        image = moment(2 * index)
+        image[100::2, :60] = 40
+        return image
+
+    path = build(tmp_path / "stripes.mp4", Recipe(num_frames=8, size=SIZE, sound=False, crf=4), draw)
+    with av.open(str(path)) as container:
+        images = list(container.decode(video=0))
+    assert comb_share(images[0]) > 0.01 and comb_share(images[1], images[0]) < 1e-3
+    stored = [image.to_ndarray(format="gray").astype(int) for image in images]
+    assert not any((a != b).any() for a, b in zip(pictures(path), stored, strict=True))
