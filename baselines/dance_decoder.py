@@ -42,7 +42,7 @@ __all__ = [
 
 GUIDANCE_WEIGHT = 2.0
 
-_REMEMBERED = 256
+_REMEMBERED = 128
 """Windows whose keys and values are kept from step to step; those of an hour of music are gigabytes."""
 
 
@@ -85,6 +85,14 @@ class MusicMemory:
             (keys.expand(batch, -1, -1, -1), values.expand(batch, -1, -1, -1)) for keys, values in self.layers
         )
         return MusicMemory(layers, self.hidden.expand(batch, -1))
+
+    def followed_by(self, other: MusicMemory) -> MusicMemory:
+        """This one's samples, then the other's."""
+        layers = tuple(
+            (torch.cat([keys, more_keys]), torch.cat([values, more_values]))
+            for (keys, values), (more_keys, more_values) in zip(self.layers, other.layers, strict=True)
+        )
+        return MusicMemory(layers, torch.cat([self.hidden, other.hidden]))
 
 
 class _Rotary(nn.Module):
@@ -317,31 +325,33 @@ def guided(
     memory: MusicMemory,
     times: Tensor,
     weight: float = GUIDANCE_WEIGHT,
-    empty: MusicMemory | None = None,
-    styles: tuple[Tensor | None, Tensor | None] = (None, None),
+    styles: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor:
-    """Classifier-free guidance: ``x_0 + weight (x_music - x_0)``, two passes.
+    """Classifier-free guidance: ``x_0 + weight (x_music - x_0)``, both as one batch.
 
     Args:
         network: with ``no_grad`` where nothing is trained.
         noisy: (B, T, F).
-        memory: of the music.
+        memory: of the music; or, computed ahead, that of no music and of the music behind each other, 2 B samples
+            (``network.without_music(B).followed_by(memory)``).
         times: (B,).
         weight: 0 for no music, 1 for no guidance.
-        empty: ``network.without_music(B)``, where it is at hand.
-        styles: (B, M) of the pass without music and of the one with it, of networks that have one.
+        styles: (B, M) without music and with it, of networks that have one.
     """
-    empty = network.without_music(len(noisy)) if empty is None else empty
-    without = network.denoise(noisy, empty, times, styles[0])
-    return without + (network.denoise(noisy, memory, times, styles[1]) - without) * weight
+    if len(memory.hidden) == len(noisy):
+        memory = network.without_music(len(noisy)).followed_by(memory)
+    style = None if styles is None else torch.cat(styles)
+    both = network.denoise(noisy.repeat(2, 1, 1), memory, times.repeat(2), style)
+    without, given = both.chunk(2)
+    return without + (given - without) * weight
 
 
 def predictor(
     network: DanceDecoder,
     music: Tensor,
     weight: Callable[[int], float] = lambda time: GUIDANCE_WEIGHT,
-    styles: Callable[[], tuple[Tensor | None, Tensor | None]] = lambda: (None, None),
-    windows_at_once: int = 64,
+    styles: Callable[[], tuple[Tensor, Tensor] | None] = lambda: None,
+    windows_at_once: int = 32,
 ) -> Predict:
     """The guided network as :func:`mace_dance.motion.diffusion.ddim` wants it, its music read once.
 
@@ -353,20 +363,21 @@ def predictor(
         windows_at_once: that go through the network together; a long song has more.
     """
     parts = [slice(first, first + windows_at_once) for first in range(0, len(music), windows_at_once)]
-    with torch.no_grad():
-        remembered = [network.encode_music(music[part]) for part in parts if len(music) <= _REMEMBERED]
-        nothing = network.without_music(1)
+
+    def read(part: slice) -> MusicMemory:
+        with torch.no_grad():
+            memory = network.encode_music(music[part])
+            return network.without_music(len(memory.hidden)).followed_by(memory)
+
+    remembered = [read(part) for part in parts] if len(music) <= _REMEMBERED else []
 
     def predict(noisy: Tensor, now: Tensor) -> Tensor:
         clean = []
         drawn = styles()
         for index, part in enumerate(parts):
-            memory = remembered[index] if remembered else network.encode_music(music[part])
-            empty = nothing.expanded(len(memory.hidden))
-            without, given = (None if style is None else style[part] for style in drawn)
-            clean.append(
-                guided(network, noisy[part], memory, now[part], weight(int(now[0])), empty, (without, given))
-            )
+            memory = remembered[index] if remembered else read(part)
+            mine = None if drawn is None else (drawn[0][part], drawn[1][part])
+            clean.append(guided(network, noisy[part], memory, now[part], weight(int(now[0])), mine))
         return torch.cat(clean)
 
     return predict

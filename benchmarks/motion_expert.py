@@ -59,13 +59,13 @@ def edge_parts():
     music = torch.randn(windows, WINDOW, EDGE.music_features)
     times, none = torch.full((windows,), 500), torch.zeros(windows, dtype=torch.bool)
     with torch.no_grad():
-        memory, empty = network.encode_music(music), network.without_music(windows)
+        memory = network.without_music(windows).followed_by(network.encode_music(music))
 
     def published():
         without = network(noisy, music, times, none)
         return without + (network(noisy, music, times) - without) * 2.0
 
-    return published, lambda: guided(network, noisy, memory, times, empty=empty)
+    return published, lambda: guided(network, noisy, memory, times)
 
 
 def multiplications(work) -> float:

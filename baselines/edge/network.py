@@ -98,7 +98,7 @@ def sample_edge(network: Edge, music: Tensor, draw: NoiseSource, schedule: Sched
 
 
 def sample_edge_long(
-    network: Edge, music: Tensor, draw: NoiseSource, schedule: Schedule, windows_at_once: int = 64
+    network: Edge, music: Tensor, draw: NoiseSource, schedule: Schedule, windows_at_once: int = 32
 ) -> Tensor:
     """(B, T, F) normalised windows of one dance, each overlapping the next by half; see :func:`stitch`.
 

@@ -181,9 +181,9 @@ def sample_held(
     weights = dict(zip(times, rising_weights(len(times)), strict=True))
     border = hints.mask & hints.border()
 
-    def styles() -> tuple[Tensor | None, Tensor | None]:
+    def styles() -> tuple[Tensor, Tensor] | None:
         if genre is None or draw_style is None or not isinstance(network, LocalDecoder):
-            return None, None
+            return None
         return network.mapping(draw_style()[0], genre), network.mapping(draw_style()[0], genre)
 
     def hold(noisy: Tensor, time: int) -> Tensor:
