@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 from evaluation.systems import Card, Loaded
 from mace_dance.motion.system import loaded_from
 from madata.devices import on_device
-from madata.errors import MadanceError, WeightsError
+from madata.errors import ConfigError, MadanceError, WeightsError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mace_dance.motion.config import NetworkConfig
     from mace_dance.motion.pretrained import Pretrained
 
-__all__ = ["PretrainedSystem"]
+__all__ = ["PretrainedSystem", "require_music_width"]
 
 Network = TypeVar("Network", bound="nn.Module")
 Config = TypeVar("Config", bound="NetworkConfig")
@@ -102,3 +102,18 @@ class PretrainedSystem(Generic[Network, Config]):
         """Leave the accelerator until the next clip."""
         if self._model is not None:
             self._model.network.to("cpu")
+
+
+def require_music_width(path: Path, found: int, computed: int) -> None:
+    """Refuse a network that hears other music features than are computed for its method.
+
+    Args:
+        path: of the weights.
+        found: features of a frame that the network takes.
+        computed: that there are.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    if found != computed:
+        raise ConfigError(f"{path}: takes {found} music features a frame, its method computes {computed}")

@@ -24,7 +24,7 @@ from baselines.bailando.network import (
     choreograph,
 )
 from baselines.three_streams import LOWER, UPPER
-from mace_dance.motion.checkpoint import load_strictly, read_parts, state_of
+from mace_dance.motion.checkpoint import load_strictly, read_parts, require_folder, state_of
 from mace_dance.motion.config import NetworkConfig
 from mace_dance.motion.normaliser import Normaliser
 from mace_dance.motion.pretrained import CONFIG_FILE, Kind, ModelInfo, Pretrained, read_model, save_model
@@ -96,8 +96,7 @@ def load_bailando(path: Path) -> Pretrained[Bailando, BailandoConfig]:
     """
     if (path / CONFIG_FILE).is_file():
         return read_model(path, BAILANDO_KIND)
-    if not path.is_dir():
-        raise WeightsError(f"{path}: no such folder")
+    require_folder(path, "the authors' folder experiments, or a model folder")
     memory = _newest(path, (_MEMORY,))
     gpt = _newest(path, _GPTS)
     state = _read(gpt)

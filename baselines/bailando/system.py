@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.motion_system import PretrainedSystem
+from baselines.motion_system import PretrainedSystem, require_music_width
 from evaluation.systems import Card, Request, fit_motion, system
 from madata.errors import MadanceError, MediaError
 
@@ -49,10 +49,13 @@ class BailandoSystem(PretrainedSystem["Bailando", "BailandoConfig"]):
 
         Raises:
             WeightsError: see :func:`baselines.bailando.model.load_bailando`.
+            ConfigError: the network hears other music.
         """
         from baselines.bailando.model import load_bailando
 
-        return load_bailando(path)
+        model = load_bailando(path)
+        require_music_width(path, model.config.gpt.music_features, 438)
+        return model
 
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many codes.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.motion_system import PretrainedSystem
+from baselines.motion_system import PretrainedSystem, require_music_width
 from evaluation.systems import Card, Request, fit_motion, system
 from mace_dance.motion.system import music_for
 from madata.errors import MediaError
@@ -54,11 +54,13 @@ class FactSystem(PretrainedSystem["Fact", "FactConfig"]):
 
         Raises:
             WeightsError: see :func:`baselines.fact.network.load_fact`.
+            ConfigError: the network hears other music.
             MediaError: the seed motion cannot be read or is too short.
         """
         from baselines.fact.network import load_fact
 
         model = load_fact(path)
+        require_music_width(path, model.config.music_features, 35)
         self._seed(model.config.seed_frames)
         return model
 

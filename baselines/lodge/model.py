@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.dance_decoder import DanceDecoder, predictor, rising_weights
@@ -26,7 +27,7 @@ from baselines.genre_transformer import NOISE_WIDTH
 from baselines.lightning import parts_of_state, read_lightning
 from baselines.lodge.network import FEATURES, GENRES, ROOT, ROTATIONS, GlobalConfig, LocalConfig, LocalDecoder
 from baselines.lodge.primitives import SLICES, Hints, hints_of, shared_out, window_starts
-from mace_dance.motion.checkpoint import load_strictly, read_normaliser
+from mace_dance.motion.checkpoint import load_strictly, read_normaliser, require_folder
 from mace_dance.motion.config import NetworkConfig
 from mace_dance.motion.diffusion import (
     NoiseSource,
@@ -69,7 +70,7 @@ _SOFT_STEPS = 50
 class LodgeConfig(NetworkConfig):
     """Sizes of both networks."""
 
-    features: int = FEATURES
+    features: int = Field(default=FEATURES, ge=FEATURES, le=FEATURES)
     coarse: GlobalConfig = GlobalConfig()
     fine: LocalConfig = LocalConfig()
 
@@ -83,6 +84,11 @@ class Lodge(nn.Module):
             raise ConfigError(
                 f"a global window is {SLICES} slices long, got {config.coarse.frames} frames and slices of "
                 f"{config.fine.frames}"
+            )
+        widths = {(part.features, part.music_features) for part in (config.coarse, config.fine)}
+        if widths != {(FEATURES, config.coarse.music_features)}:
+            raise ConfigError(
+                f"both networks take {FEATURES} numbers of motion and the same music, got {widths}"
             )
         self.config = config
         self.coarse = DanceDecoder(config.coarse)
@@ -213,8 +219,7 @@ def load_lodge(path: Path) -> Model:
     """
     if (path / CONFIG_FILE).is_file():
         return read_model(path, LODGE_KIND)
-    if not path.is_dir():
-        raise WeightsError(f"{path}: no such folder")
+    require_folder(path, "the authors' folder exp, or a model folder")
     coarse, fine = (_newest(path, f"{part}_Module") for part in ("Global", "Local"))
     normaliser = _normaliser(path)
     config = LodgeConfig()

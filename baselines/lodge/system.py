@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baselines.motion_system import PretrainedSystem
+from baselines.motion_system import PretrainedSystem, require_music_width
 from evaluation.systems import Card, Request, fit_motion, system
 from mace_dance.motion.system import genre_label, music_for
 from madata.errors import ConfigError
@@ -59,11 +59,12 @@ class LodgeSystem(PretrainedSystem["Lodge", "LodgeConfig"]):
 
         Raises:
             WeightsError: see :func:`baselines.lodge.model.load_lodge`.
-            ConfigError: the model knows no such genre.
+            ConfigError: the model knows no such genre, or hears other music.
         """
         from baselines.lodge.model import load_lodge
 
         model = load_lodge(path)
+        require_music_width(path, model.config.coarse.music_features, 35)
         genre_label(self._genre, model.info.genres, model.config.fine.genres, seed=0)
         return model
 

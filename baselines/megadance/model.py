@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.lightning import parts_of_state
@@ -26,7 +27,7 @@ from baselines.megadance.pose_codes import (
     PoseCodesConfig,
     pose_vectors,
 )
-from mace_dance.motion.checkpoint import load_strictly, read_parts, state_of
+from mace_dance.motion.checkpoint import load_strictly, read_parts, require_folder, state_of
 from mace_dance.motion.config import GENRES, NetworkConfig
 from mace_dance.motion.normaliser import Normaliser
 from mace_dance.motion.pretrained import CONFIG_FILE, Kind, ModelInfo, Pretrained, read_model, save_model
@@ -58,7 +59,7 @@ _TINY_CODES = 3
 class MegaDanceConfig(NetworkConfig):
     """Sizes of both networks."""
 
-    features: int = POSE_WIDTH
+    features: int = Field(default=POSE_WIDTH, ge=POSE_WIDTH, le=POSE_WIDTH)
     poses: PoseCodesConfig = PoseCodesConfig()
     gpt: GenreGptConfig = GenreGptConfig()
 
@@ -151,8 +152,7 @@ def load_megadance(path: Path) -> Model:
     """
     if (path / CONFIG_FILE).is_file():
         return read_model(path, MEGADANCE_KIND)
-    if not path.is_dir():
-        raise WeightsError(f"{path}: no such folder")
+    require_folder(path, "the authors' folder with output and Pretrained in it, or a model folder")
     found = {int(file.parts[-3]): file for file in path.glob("output/GPT/*/Model/model.pth")
              if file.parts[-3].isdecimal()}  # fmt: skip
     if not found:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baselines.motion_system import PretrainedSystem
+from baselines.motion_system import PretrainedSystem, require_music_width
 from evaluation.systems import Card, Request, fit_motion, system
 from mace_dance.motion.system import genre_label, music_for
 
@@ -53,11 +53,12 @@ class MegaDanceSystem(PretrainedSystem["MegaDance", "MegaDanceConfig"]):
 
         Raises:
             WeightsError: see :func:`baselines.megadance.model.load_megadance`.
-            ConfigError: the model knows no such genre.
+            ConfigError: the model knows no such genre, or hears other music.
         """
         from baselines.megadance.model import load_megadance
 
         model = load_megadance(path)
+        require_music_width(path, model.config.gpt.music_features, 35)
         genre_label(self._genre, model.info.genres, model.config.gpt.genres, seed=0)
         return model
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.motion_system import PretrainedSystem
+from baselines.motion_system import PretrainedSystem, require_music_width
 from evaluation.systems import Card, Request, fit_motion, system
 from mace_dance.motion.system import genre_label
 from madata.errors import MadanceError, MediaError
@@ -64,12 +64,13 @@ class MnetSystem(PretrainedSystem["Mnet", "MnetConfig"]):
 
         Raises:
             WeightsError: see :func:`baselines.mnet.network.load_mnet`.
-            ConfigError: the model knows no such genre.
+            ConfigError: the model knows no such genre, or hears other music.
             MediaError: the seed motion cannot be read or is too short.
         """
         from baselines.mnet.network import load_mnet
 
         model = load_mnet(path)
+        require_music_width(path, model.config.music_features, 438)
         genre_label(self._genre, model.info.genres, model.config.genres, seed=0)
         self._seed(model.config.seed_frames)
         return model

@@ -30,6 +30,7 @@ __all__ = [
     "read_checkpoint",
     "read_normaliser",
     "read_parts",
+    "require_folder",
     "state_of",
 ]
 
@@ -110,6 +111,16 @@ def read_parts(path: Path, parts: Sequence[str], boxes: Sequence[Any] = ()) -> M
         held = ", ".join(map(str, content)) or "nothing"
         raise WeightsError(f"{path}: the checkpoint has no {' and no '.join(lacking)}; it holds {held}")
     return content
+
+
+def require_folder(path: Path, what: str) -> None:
+    """Refuse a path that is no folder; ``what`` says in words what the folder should be.
+
+    Raises:
+        WeightsError: it is not there, or a file.
+    """
+    if not path.is_dir():
+        raise WeightsError(f"{path}: {f'is a file; give {what}' if path.exists() else 'no such folder'}")
 
 
 def read_normaliser(path: Path) -> Normaliser:

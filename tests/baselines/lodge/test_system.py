@@ -177,5 +177,10 @@ def test_refusals(weights, request_, tmp_path, monkeypatch):
         LodgeSystem(soft=2.0)
     with pytest.raises(MediaError, match=r"9\.00 s are asked for"):
         ready(weights).generate(request_(9.0))
+    (tmp_path / "file.ckpt").touch()
+    with pytest.raises(WeightsError, match=r"file\.ckpt: is a file; give the authors' folder exp"):
+        LodgeSystem(str(tmp_path / "file.ckpt")).setup("cpu")
+    with pytest.raises(ConfigError, match="139 numbers of motion and the same music"):
+        LODGE_KIND.build(LodgeConfig(coarse={"music_features": 4}))
     with pytest.raises(ConfigError, match="window is 4 slices long"):
         LODGE_KIND.build(LodgeConfig(coarse={"frames": 512}))

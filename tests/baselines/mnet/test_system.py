@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.mnet.network import load_mnet, make_tiny_mnet
+from baselines.mnet.network import Mnet, MnetConfig, load_mnet, make_tiny_mnet
 from baselines.mnet.system import MnetSystem
 from evaluation.systems import Request, find
+from mace_dance.motion.normaliser import Normaliser
+from mace_dance.motion.pretrained import save_model
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.motion import joint_positions, write_motion
 from madata.music import write_wav
@@ -92,6 +94,11 @@ def test_refusals(weights, request_, tmp_path, monkeypatch):
         MnetSystem(str(tmp_path / "last.ckpt")).plan(request_(), "cpu")
     with pytest.raises(MadanceError, match="setup"):
         MnetSystem(str(weights)).generate(request_())
+    other = MnetConfig(music_features=35, width=4, layers=1, heads=1, feed_forward=4, places=180)
+    unit = Normaliser(np.ones(147, np.float32), np.zeros(147, np.float32))
+    save_model(tmp_path / "other", Mnet(other), other, unit, kind="mnet")
+    with pytest.raises(ConfigError, match="takes 35 music features a frame, its method computes 438"):
+        ready(tmp_path / "other")
     with pytest.raises(ConfigError, match="no genre 'crump'"):
         ready(weights, genre="crump")
     with pytest.raises(MediaError, match=r"3\.00 s are asked for"):
