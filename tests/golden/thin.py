@@ -41,6 +41,25 @@ TOO_LONG = {
     "models_motion/bailando_sepvqvae_root.npz": ("T240/*",),
     "models_motion/bailando_gpt.npz": ("*",),
     "models_motion/mamba_stress_large_dt.npz": ("*/L1024",),
+    **{
+        f"models_motion/{name}": ("*",)
+        for name in (
+            "lodge_discriminator.npz",
+            "lodge_global_net.npz",
+            "lodge_inpaint_soft1.npz",
+            "lodge_local_net.npz",
+            "lodge_losses.npz",
+            "lodge_normalizer.npz",
+            *(f"lodge_{part}.layout.json" for part in ("discriminator", "global", "local")),
+            "mega_fsq.npz",
+            "mega_fsq_down.npz",
+            "mega_fsq_up.npz",
+            "mega_gpt.npz",
+            *(f"mega_{part}.layout.json" for part in ("cls", "gpt", "sepfsq")),
+            "mnet.npz",
+            *(f"mnet_{part}.layout.json" for part in ("dis", "gen")),
+        )
+    },
 }
 """Arrays (or whole files, ``*``) that cost much and check what others check."""
 
