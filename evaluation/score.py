@@ -108,8 +108,9 @@ def _saved_reference(reference: Path | None, protocol: Protocol) -> SavedReferen
         raise MadanceError(
             f"protocol {protocol.name} compares videos with their references: give --reference"
         )
-    if reference is None and not protocol.has_pictures:
-        raise MadanceError(f"protocol {protocol.name} compares with real clips: give --reference")
+    if reference is None and metrics_of(protocol, "motion"):
+        alone = "; --protocol vbench looks at the pictures alone" if protocol.has_pictures else ""
+        raise MadanceError(f"protocol {protocol.name} compares with real clips: give --reference{alone}")
     return read_reference(reference, protocol) if reference is not None and saved else None
 
 
@@ -136,8 +137,6 @@ def _motion(
     side = saved.side if saved else None
     if not how.protocol.has_pictures:
         return extract_motion(inputs, side, how)
-    if inputs.reference is None and saved is None:
-        return ExtractedMotion(absent="metrics of motion compare with real clips: give --reference")
     if videos.no_keypoints is not None:
         return ExtractedMotion(absent=videos.no_keypoints)
     try:

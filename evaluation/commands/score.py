@@ -188,14 +188,18 @@ def _checked(
     unit: str | None,
 ) -> list[Protocol]:
     """The protocols, after what was given was found to go together."""
+    from evaluation.metrics.registry import metrics_of
+
     folder = predictions or reference
     if folder is None or (predictions is None and save_reference is None):
         raise click.UsageError("give PREDICTIONS and --reference, or --reference and --save-reference")
     if music_map is not None and music is None:
         raise click.UsageError("--music-map says which files of --music go to which clip: give both")
     protocols = _protocols(names, folder, chosen)
-    if reference is None and not all(protocol.has_pictures for protocol in protocols):
-        raise click.UsageError("give --reference: these protocols compare with real clips")
+    if reference is None and (lone := [one.name for one in protocols if metrics_of(one, "motion")]):
+        raise click.UsageError(
+            f"give --reference: {', '.join(lone)} compares with real clips (--protocol vbench looks at pictures alone)"
+        )
     if unit is not None and (other := [one.name for one in protocols if one.input != "motion3d"]):
         raise click.UsageError(f"--unit is that of 3D motions, and {', '.join(other)} reads none")
     if save_reference is not None and reference is None:

@@ -38,6 +38,7 @@ from madata.files import sha256_file
 __all__ = ["assemble", "chosen_options", "dataset_of", "maker_of"]
 
 _PACKAGES = ("madance", "numpy", "scipy", "librosa", "soundfile", "soxr", "av")
+_NOTHING = "no metric has a value: the result is partial"
 _OF_PICTURES = ("torch", "opencv-python-headless", "scikit-image")
 
 
@@ -53,20 +54,24 @@ def assemble(
     pose: PoseSource | None = None,
     viewing: Viewing | None = None,
 ) -> Result:
-    """The sealed result of one run: partial where clips are missing, have problems, or were limited.
+    """The sealed result of one run.
+
+    It is partial where clips are missing, have problems, were limited or are too few, and where no metric has a value.
 
     Args:
         maker: what made the predictions, and how.
         options: what was chosen beside the protocol.
         viewing: how pictures were looked at, where they were.
     """
-    partial = bool(dataset.missing or problems) or dataset.limit is not None
+    few = _too_few(metrics, protocol)
+    few += [] if any(metric.value is not None for metric in metrics) else [_NOTHING]
+    partial = bool(dataset.missing or problems or few) or dataset.limit is not None
     system, generation = maker
     result = Result(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         status="partial" if partial else "complete",
         errors=list(problems),
-        warnings=list(warnings),
+        warnings=[*warnings, *few],
         system=system,
         generation=generation,
         protocol=ProtocolRef(name=protocol.name, version=protocol.version, sha256=protocol.sha256),
@@ -78,6 +83,17 @@ def assemble(
         environment=_environment(*_PACKAGES, *(_OF_PICTURES if viewing else ())),
     )
     return seal(result)
+
+
+def _too_few(metrics: Sequence[Metric], protocol: Protocol) -> list[str]:
+    """What a reader is told where sets of clips are too small for the metrics that compare them."""
+    least = protocol.statistics.min_n
+    without = [
+        metric.name
+        for metric in metrics
+        if metric.value is None and 0 < min(metric.n, metric.n_reference or metric.n) < least
+    ]
+    return [f"too few clips for {', '.join(without)}: the result is partial"] if without else []
 
 
 def chosen_options(options: Options) -> RunOptions:

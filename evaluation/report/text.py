@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
 from evaluation.metrics.printed import printed_unit, scale_of
@@ -12,6 +13,9 @@ from evaluation.result import Metric, Result
 from madata.errors import ConfigError
 
 __all__ = ["columns", "interval", "number", "side_by_side", "text_of_result"]
+
+_NOTE = 200
+"""Letters of a note that are shown unless everything is."""
 
 _WORDS: dict[Direction, str] = {"higher": "higher", "lower": "lower", "reference": "nearer", "none": "-"}
 
@@ -58,7 +62,11 @@ def text_of_result(result: Result, headline: Collection[str] = (), *, everything
     cautions = ((one.name, (one.caution or "").split("; ")) for one in shown if one.value is not None)
     lines += _remarks(cautions)
     lines += [f"  {line}" for line in grouped(result.errors, every=everything)]
-    lines += [f"  note: {warning}" for warning in dict.fromkeys(result.warnings)]
+    notes = dict.fromkeys(result.warnings)
+    lines += [
+        f"  note: {note if everything else textwrap.shorten(note, _NOTE, placeholder=' ...')}"
+        for note in notes
+    ]
     lines += _viewing(result)
     if result.pose is not None and result.pose.mixed:
         lines.append(f"  MIXED POSE BACKENDS: {result.pose.prediction} against {result.pose.reference}")

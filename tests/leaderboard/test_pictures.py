@@ -199,7 +199,7 @@ def test_pictures_and_motion_together(tmp_path, monkeypatch):
     assert rescore(entry.features)[0].metrics == whole.metrics
     assert verify(pack(tmp_path / "whole", tmp_path / "x.zip", predictions=made)).level == 1
     pictures = tmp_path / "pictures"
-    write_scored(score(made, None, load_protocol("ma-data-video")), pictures)
+    write_scored(score(made, None, load_protocol("ma-data-video").only(["temporal_flickering"])), pictures)
     assert checked_level(read_entries([pictures])[0]) == (1, [])
     (made / "c1.mp4").write_text("no video")
     write_scored(score(made, real, load_protocol("ma-data-video"), music=songs), tmp_path / "part")

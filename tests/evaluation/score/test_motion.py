@@ -424,3 +424,12 @@ def test_schema_and_protocols_are_printed():
     assert json.loads(run("--schema").stdout)["$id"] == "madance.result/1"
     assert "mace2d-official (version 1, official" in run("--protocols").stdout
     assert run().exit_code == 2
+
+
+def test_a_set_too_small_for_its_distances_is_no_complete_result(folders):
+    for folder in folders:
+        for path in sorted(folder.iterdir())[2:]:
+            path.unlink()
+    scored = score(*folders, CORRECTED)
+    assert scored.result.status == "partial" and scored.result.metric("fid_k").value is None
+    assert any("too few clips for fid_k" in warning for warning in scored.result.warnings)
