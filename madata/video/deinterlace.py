@@ -32,6 +32,8 @@ Places = npt.NDArray[np.bool_]
 _COMBED = 1e-3
 _COMB_LEVELS = 12
 _ALIKE = 3
+_NEW_SHARE = 0.25
+"""Of the places, so many must be new; where a dancer hides and shows a striped wall, a fiftieth is."""
 _COLUMNS = 40
 _MOST_ROWS = 1088
 """No standard has fields with more; what stands upright on a phone is not looked at."""
@@ -47,22 +49,25 @@ def deinterlaced(pictures: Iterator[Picture], tick: Fraction) -> Iterator[Pictur
         tick: time base of the stream.
     """
     weaver: _Weaver | None = None
-    for picture, combed in _combed(pictures):
+    for picture, places, beside in _with_neighbours(pictures):
+        marked = bool(picture.image.interlaced_frame)
+        evident = marked or _share(places, beside) > _COMBED
         if weaver is not None and not weaver.takes(picture.image):
             yield from weaver.finish()
             weaver = None
-        if weaver is None and combed:
+        if weaver is None and evident:
             weaver = _Weaver(picture.image, tick)
         if weaver is None:
             yield picture
         else:
-            yield from weaver.push(picture, combed=combed)
+            # among combed pictures one counts whose combs stand where those before stood
+            yield from weaver.push(picture, combed=evident or _share(places) > _COMBED, evident=evident)
     if weaver is not None:
         yield from weaver.finish()
 
 
-def _combed(pictures: Iterator[Picture]) -> Iterator[tuple[Picture, bool]]:
-    """Each picture, and whether it is combed: the first one beside the second, the others beside the one before."""
+def _with_neighbours(pictures: Iterator[Picture]) -> Iterator[tuple[Picture, Places, Places | None]]:
+    """Each picture, its places, and those of the one before; of the first one those of the second."""
     first: tuple[Picture, Places] | None = None
     before: Places | None = None
     for picture in pictures:
@@ -71,27 +76,29 @@ def _combed(pictures: Iterator[Picture]) -> Iterator[tuple[Picture, bool]]:
             first = picture, places
         else:
             if first is not None:
-                yield first[0], first[0].image.interlaced_frame or _share(first[1], places) > _COMBED
+                yield *first, places
                 first = None
-            yield picture, picture.image.interlaced_frame or _share(places, before) > _COMBED
+            yield picture, places, before
         before = places
     if first is not None:
-        yield first[0], bool(first[0].image.interlaced_frame)
+        yield *first, first[1]
 
 
 def comb_share(image: VideoFrame, before: VideoFrame | None = None) -> float:
     """Share of the places looked at whose rows alternate as those of two woven fields do; 0 for RGB pictures.
 
     Args:
-        before: a neighbour of the picture; places where it is so too are texture and not counted.
+        before: a neighbour of the picture; places where it is so too are texture and not counted, and none is where
+            nearly all are.
     """
     return _share(_comb_places(image), None if before is None else _comb_places(before))
 
 
-def _share(places: Places, before: Places | None) -> float:
-    if before is not None and before.shape == places.shape:
-        places = places & ~before
-    return float(places.mean()) if places.size else 0.0
+def _share(places: Places, before: Places | None = None) -> float:
+    if not places.size or before is None or before.shape != places.shape:
+        return float(places.mean()) if places.size else 0.0
+    new = places & ~before
+    return float(new.mean()) if new.sum() > _NEW_SHARE * places.sum() else 0.0
 
 
 def _comb_places(image: VideoFrame) -> Places:
@@ -138,10 +145,14 @@ class _Weaver:
         same = (image.width, image.height, image.format.name) == self._shape
         return same and self._clean < _CLEAN_PICTURES
 
-    def push(self, picture: Picture, *, combed: bool) -> list[Picture]:
-        """Take the next picture; give those that are done, changed only where they are combed."""
+    def push(self, picture: Picture, *, combed: bool, evident: bool) -> list[Picture]:
+        """Take the next picture; give those that are done, changed only where they are combed.
+
+        Args:
+            evident: its combs cannot be texture.
+        """
         self._waiting.append((picture, combed))
-        self._clean = 0 if combed else self._clean + 1
+        self._clean = 0 if evident else self._clean + 1
         picture.image.pts = self._pushed  # only their order counts to the filter
         self._pushed += 1
         self._graph.push(picture.image)
