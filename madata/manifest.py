@@ -367,7 +367,11 @@ def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] | No
         there = set(pq.read_schema(path).names)
         if absent := [name for name in needed if name not in there]:
             raise MadanceError(f"{path}: has no column {absent[0]}; it is no table of this version")
-        wanted = None if optional is None else [name for name in (*needed, *optional) if name in there]
+        wanted = (
+            None
+            if optional is None
+            else [name for name in dict.fromkeys([*needed, *optional]) if name in there]
+        )
         return pq.read_table(path, columns=wanted)
     except FileNotFoundError:
         raise MadanceError(f"{path}: no such file") from None

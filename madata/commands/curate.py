@@ -14,6 +14,7 @@ from madata.commands.options import (
     config_option,
     device_option,
     dry_run_option,
+    engine_options,
     is_quiet,
     jobs_option,
     json_option,
@@ -53,6 +54,7 @@ __all__ = ["curate", "show_summary"]
 )
 @seed_option("Seed of the window offsets (setting: seed).", default=None)
 @jobs_option()
+@engine_options
 @limit_option("Take only the first sources.")
 @shard_option("Only a part of the sources; madance dataset merge joins the folders of all parts.")
 @weights_option
@@ -70,6 +72,8 @@ def curate(
     keypoints: str | None,
     seed: int | None,
     jobs: int,
+    engine: str,
+    address: str | None,
     limit: int | None,
     shard: Shard | None,
     weights: Path | None,
@@ -89,6 +93,7 @@ def curate(
     from madata.curate.plan import plan
     from madata.curate.settings import load_config
     from madata.devices import resolve_device
+    from madata.engine import engine_of
     from madata.shard import Shard
 
     flags = {"seed": seed, "output.keypoints": keypoints}
@@ -107,7 +112,7 @@ def curate(
         if dry_run:
             planned = plan(videos, out, **options)
         else:
-            summary = run_curation(videos, out, **options)
+            summary = run_curation(videos, out, **options, engine=engine_of(engine, address))
     if dry_run:
         if as_json:
             click.echo(json.dumps(_plan_json(planned, jobs, settings), indent=1))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from madata.commands.dataset_use import export
+from madata.commands.dataset_use import card, export, stats
 from madata.commands.options import PATH, device_option, is_quiet, jobs_option, json_option, set_option
 from madata.commands.progress import Progress
 
@@ -19,7 +19,8 @@ def dataset() -> None:
     """Work on the folder of a data set."""
 
 
-dataset.add_command(export)
+for _verb in (card, export, stats):
+    dataset.add_command(_verb)
 
 
 @dataset.command(short_help="Decide again, without decoding.")

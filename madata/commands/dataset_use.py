@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from madata.commands.options import PATH, json_option, out_option
+from madata.commands.options import PATH, config_option, json_option, out_option, set_option, visible
 
-__all__ = ["export"]
+__all__ = ["card", "export", "stats"]
 
 
 @click.command(short_help="Give it to another tool: videofolder, webdataset, ...")
@@ -42,3 +42,48 @@ def export(ctx: click.Context, folder: Path, name: str, out: Path, split: str | 
             click.echo(f"left out: {clip}: {why}")
         click.echo(f"{done.clips} clips in {out}")
     ctx.exit(1 if done.left_out else 0)
+
+
+@click.command(short_help="What it holds: hours, genres, lengths, people.")
+@click.argument("folder", type=PATH)
+@out_option("Page of plots, .html.", required=False)
+@json_option
+def stats(folder: Path, out: Path | None, as_json: bool) -> None:
+    """Count what FOLDER holds, from its tables alone.
+
+    Hours per genre, split and subset; lengths, motion, tempo, people, sizes; what was dropped and why.
+    """
+    from dataclasses import asdict
+
+    from madata.dataset.statistics import as_rows, describe_dataset, write_statistics
+
+    of = describe_dataset(folder)
+    if out is not None:
+        write_statistics(out, folder.resolve().name, of)
+    if as_json:
+        click.echo(json.dumps(asdict(of), indent=1))
+        return
+    rows = as_rows(of)
+    width = max(len(what) for what, _ in rows)
+    for what, how_much in rows:
+        click.echo(f"{visible(what):{width}}  {how_much}")
+
+
+@click.command(short_help="Write its card: README.md, croissant.json.")
+@click.argument("folder", type=PATH)
+@config_option
+@set_option("What no table knows, e.g. licence=cc-by-nc-4.0, url=..., contact=..., version=1.1.0.")
+def card(folder: Path, config: Path | None, overrides: tuple[str, ...]) -> None:
+    """Write README.md and croissant.json (Croissant 1.1 with RAI) into FOLDER; every count in them is counted.
+
+    Settings: name, version, licence, url, contact, cite_as, published, creators.
+    """
+    from madata.config import merged, parse_override, read_toml, validated
+    from madata.dataset.card import CardSettings, write_card
+
+    layers = [read_toml(config)] if config is not None else []
+    values = merged([*layers, *(parse_override(text) for text in overrides)])
+    of = write_card(folder, validated(CardSettings, values))
+    click.echo(
+        f"{folder / 'README.md'}, {folder / 'croissant.json'}: {of.whole.clips} clips, {of.whole.hours:.2f} h"
+    )

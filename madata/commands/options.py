@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from madata.engine import ENGINES
 from madata.shard import Shard
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "config_option",
     "device_option",
     "dry_run_option",
+    "engine_options",
     "is_quiet",
     "jobs_option",
     "json_option",
@@ -82,6 +84,17 @@ def jobs_option(what: str = "Worker processes.") -> _Option[Any]:
     return click.option(
         "--jobs", type=click.IntRange(min=1), default=cores, show_default="one for each core", help=what
     )
+
+
+def engine_options(command: _Decorated) -> _Decorated:
+    """``--engine`` and ``--address``: where the work runs."""
+    address = click.option(
+        "--address", metavar="HOST", help="Of a running Ray cluster; auto finds that of this machine."
+    )
+    engine = click.option(
+        "--engine", type=click.Choice(ENGINES), default=ENGINES[0], show_default=True, help="Where work runs."
+    )
+    return engine(address(command))
 
 
 class _Shard(click.ParamType):  # type: ignore[type-arg]

@@ -22,7 +22,7 @@ from madata.curate.settings import CurationConfig, load_config, override
 from madata.curate.source import curate_source, cut_clips, encode_settings
 from madata.curate.sources import Collection
 from madata.curate.target import Target, threshold_for
-from madata.engine import SILENT, Watch
+from madata.engine import SILENT, Watch, run
 from madata.errors import ConfigError, MadanceError
 from madata.files import hold_folder, link_or_copy, remove_leftovers, write_text
 from madata.manifest import PROVENANCE_COLUMNS, iterate_rows
@@ -81,7 +81,8 @@ def decide_again(
             _decide_source, folder=folder, out=out, old=old, config=config, weights=weights, device=device
         )
         publisher = Publisher(out, sources, found, config)
-        work_through(work, pending, found, publisher, jobs=jobs, watch=watch)
+        outcomes = run(work, pending, jobs=jobs, on_progress=watch.advance)
+        work_through(outcomes, len(pending), found, publisher, watch)
         # last of all: until here the folder is one of the old settings, and the same command goes on
         write_text(out / "settings.toml", to_toml(config))
         summary = publisher.publish()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from madata.config import refuse_differences, to_toml
 from madata.curate.journal import Entry, Journal
 from madata.curate.publish import CurationSummary, Publisher
 from madata.curate.settings import CurationConfig, load_config
-from madata.curate.source import PACKAGES, curate_source
+from madata.curate.source import curation_steps
 from madata.curate.sources import Collection, collect, probe_all
-from madata.engine import SILENT, Watch, run
+from madata.engine import SILENT, Engine, Outcome, Watch, run_steps
 from madata.errors import MadanceError, MediaError
 from madata.files import hold_folder, read_json, remove_leftovers, write_json, write_text
 from madata.shard import WHOLE, Shard
@@ -31,6 +30,7 @@ def curate(
     shard: Shard = WHOLE,
     weights: Path | None = None,
     device: str = "cpu",
+    engine: Engine = run_steps,
     watch: Watch = SILENT,
 ) -> CurationSummary:
     """Curate every video of ``paths`` into the data set folder ``out``; finished work is never done twice.
@@ -40,6 +40,7 @@ def curate(
         limit: take only the first sources.
         shard: take only this part of them; its folder is joined with the others by ``madance dataset merge``.
         weights: folder of model weights, searched first.
+        engine: where sources are worked on (:mod:`madata.engine`); the bytes are the same.
         watch: is told how far it is: files, seconds of video as they are decoded, a line for each source.
 
     Raises:
@@ -57,37 +58,34 @@ def curate(
         pending = [source for source in sources if source.source_id not in done]
         described = probe_all(pending, jobs=jobs, watch=watch).values()
         watch.start(sum(info.duration_s or 0.0 for info in described if not isinstance(info, MediaError)))
-        work = partial(curate_source, out=out, config=config, weights=weights, device=device)
+        steps = curation_steps(out=out, config=config, weights=weights, device=device)
         publisher = Publisher(out, sources, found, config)
-        work_through(work, pending, found, publisher, jobs=jobs, watch=watch)
+        outcomes = engine(steps, pending, jobs=jobs, on_progress=watch.advance)
+        work_through(outcomes, len(pending), found, publisher, watch)
         return publisher.publish()
 
 
 def work_through(
-    work: Callable[[Source, Callable[[float], None]], Entry],
-    pending: Sequence[Source],
+    outcomes: Iterable[Outcome[Source, Entry]],
+    pending: int,
     found: Collection,
     publisher: Publisher,
-    *,
-    jobs: int,
     watch: Watch,
 ) -> None:
-    """Let workers do sources; say what became of each, and refresh the tables now and then.
+    """Say what became of each of ``pending`` sources, and refresh the tables now and then.
 
     Raises:
         MadanceError: what no other source would escape: a full disk, missing weights.
     """
-    for number, outcome in enumerate(
-        run(work, pending, jobs=jobs, packages=PACKAGES, on_progress=watch.advance), start=1
-    ):
+    for number, outcome in enumerate(outcomes, start=1):
         if outcome.fatal:
             raise MadanceError(outcome.error or "a worker failed")
         source_id, entry = outcome.item.source_id, outcome.value
         if entry is None:
             publisher.crashed[source_id] = outcome.error or "no result"
         became = publisher.crashed[source_id] if entry is None else _outcome(entry)
-        watch.say(f"{number}/{len(pending)}  {found.names[source_id]!r}: {became}")
-        if number < len(pending):
+        watch.say(f"{number}/{pending}  {found.names[source_id]!r}: {became}")
+        if number < pending:
             publisher.refresh()
 
 

@@ -20,7 +20,8 @@ from madata.curate.observe import SourceObserver, Stretch
 from madata.curate.piece import Piece
 from madata.curate.settings import CurationConfig
 from madata.curate.stills import thumbnail_of
-from madata.errors import MediaError
+from madata.engine import Step
+from madata.errors import MadanceError, MediaError
 from madata.files import sha256_file
 from madata.manifest import span_row
 from madata.people import PeopleRule
@@ -28,10 +29,12 @@ from madata.pose import PoseBackend
 from madata.types import Source, Span, VideoInfo
 from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, SoundTrack, cut, probe
 
-__all__ = ["PACKAGES", "curate_source", "cut_clips", "encode_settings"]
+__all__ = ["PACKAGES", "curate_source", "curation_steps", "cut_clips", "encode_settings"]
 
 PACKAGES = ("torch", "cv2", "av")
 """What curating a source imports that takes its time."""
+_SOURCES_AT_A_TIME = 8
+"""A worker loads its networks once for so many, where an engine starts workers anew."""
 
 
 def curate_source(
@@ -50,6 +53,46 @@ def curate_source(
         report: receives seconds of video as they are decoded.
         until_s: take only its beginning.
     """
+    entry: Entry | None = None
+    for step in curation_steps(out=out, config=config, weights=weights, device=device, until_s=until_s):
+        entry = step.function(source, report)
+    if entry is None:
+        raise RuntimeError("curation has no steps")
+    return entry
+
+
+def curation_steps(
+    *,
+    out: Path,
+    config: CurationConfig,
+    weights: Path | None = None,
+    device: str = "cpu",
+    until_s: float = math.inf,
+) -> tuple[Step[Source, Entry], ...]:
+    """What is done with a source between finding it and publishing the tables.
+
+    ``look`` decodes it once, for shots, flow, people and sound, and decides; ``cut`` decodes what was kept, and
+    encodes it. Each remembers in the journal what it has done.
+    """
+    gpus = 1.0 if device.startswith("cuda") else 0.0
+    out, weights = out.absolute(), None if weights is None else weights.absolute()
+    look = partial(_look, out=out, config=config, weights=weights, device=device, until_s=until_s)
+    return (
+        Step("look", look, gpus=gpus, batch_size=_SOURCES_AT_A_TIME),
+        Step("cut", partial(_cut, out=out, config=config), batch_size=_SOURCES_AT_A_TIME),
+    )
+
+
+def _look(
+    source: Source,
+    report: Callable[[float], None],
+    *,
+    out: Path,
+    config: CurationConfig,
+    weights: Path | None,
+    device: str,
+    until_s: float,
+) -> Entry:
     journal = Journal(out, config.hash)
     entry = journal.read(source.source_id)
     if entry is None:
@@ -57,6 +100,16 @@ def curate_source(
             source, report, out=out, config=config, weights=weights, device=device, until_s=until_s
         )
         journal.write(source.source_id, entry)
+    return entry
+
+
+def _cut(source: Source, report: Callable[[float], None], *, out: Path, config: CurationConfig) -> Entry:
+    journal = Journal(out, config.hash)
+    entry = journal.read(source.source_id)
+    if entry is None:
+        raise MadanceError(
+            f"{out}: what was decided about {source.source_id} is gone; run the same command again"
+        )
     if entry.state != "done":
         entry = cut_clips(source, entry, out=out, config=config, weights=weights, device=device)
         journal.write(source.source_id, entry)

@@ -1,4 +1,4 @@
-"""Where work runs: worker processes on this machine, one item at a time each.
+"""Worker processes on this machine, one item at a time each.
 
 A worker that dies (a decoder's crash, the out-of-memory killer) costs the item it held, which is reported with the
 signal, and is replaced; the rest of the batch goes on. Each worker computes with one thread, so that results do not
@@ -18,49 +18,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
+from madata.engine.work import Outcome, Step
 from madata.errors import MadanceError
 
-__all__ = ["SILENT", "Outcome", "Watch", "run"]
+__all__ = ["Through", "run", "run_steps"]
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 _LEAVES_WITHIN_S = 10.0
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class Outcome(Generic[Item, Value]):
-    """What became of one item: its ``value``, or the ``error`` that stopped it.
-
-    ``fatal`` marks an error of the place (a full disk, missing weights), which no other item would escape.
-    """
-
-    item: Item
-    value: Value | None = None
-    error: str | None = None
-    fatal: bool = False
-
-
-class Watch:
-    """Told how far a long run is; this one keeps it to itself."""
-
-    def files(self, what: str, done: int, total: int) -> None:
-        """How many of the files found are hashed, probed, ...: ``what``."""
-
-    def start(self, seconds: float) -> None:
-        """There are so many seconds of video to do, as far as files declare them."""
-
-    def advance(self, seconds: float) -> None:
-        """So many more of them are done."""
-
-    def say(self, line: str) -> None:
-        """A line about something that is finished."""
-
-
-SILENT = Watch()
 
 
 @dataclass
@@ -126,6 +95,32 @@ def run(
             if worker.process.is_alive():
                 worker.process.terminate()
                 worker.process.join()
+
+
+@dataclass(frozen=True)
+class Through:
+    """All steps of one item, one after the other; the value is that of the last."""
+
+    steps: tuple[Step[Any, Any], ...]
+
+    def __call__(self, item: Any, report: Callable[[float], None]) -> Any:
+        """Take an item through."""
+        value = None
+        for step in self.steps:
+            value = step.function(item, report)
+        return value
+
+
+def run_steps(
+    steps: Sequence[Step[Item, Any]],
+    items: Sequence[Item],
+    *,
+    jobs: int,
+    on_progress: Callable[[float], None] = lambda amount: None,
+) -> Iterator[Outcome[Item, Any]]:
+    """Take every item through all steps; one process does all of an item. See :func:`run`."""
+    packages = tuple(dict.fromkeys(name for step in steps for name in step.packages))
+    yield from run(Through(tuple(steps)), items, jobs=jobs, packages=packages, on_progress=on_progress)
 
 
 def _start(context: ForkServerContext, function: Callable[..., Any]) -> _Worker:
