@@ -58,7 +58,7 @@ def test_a_lost_machine_changes_no_byte(crawl, by_processes, cluster, tmp_path):
         curate_on(machines, crawl, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     until = time.monotonic() + 300
-    while not list(out.glob("journal/*-*.json")) and time.monotonic() < until and running.poll() is None:
+    while not list(out.glob("journal/*/*.json")) and time.monotonic() < until and running.poll() is None:
         time.sleep(0.2)
     machines.remove_node(nodes[0], allow_graceful=False)
     stdout, stderr = running.communicate(timeout=600)
@@ -72,10 +72,10 @@ def test_outcomes_are_those_of_processes():
     from madata.engine import Step, engine_of
 
     items = ["a", "crash", "raise", "b", "leave", "fatal", "c"]
-    stages = [Step("work", work, batch_size=4), Step("again", work, batch_size=4)]
+    steps = [Step("work", work, batch_size=4), Step("again", work, batch_size=4)]
     found = {}
     for name in ("processes", "ray"):
-        outcomes = engine_of(name)(stages, items, jobs=2)
+        outcomes = engine_of(name)(steps, items, jobs=2)
         found[name] = {one.item: (one.value, one.error, one.fatal) for one in outcomes}
     assert found["ray"] == found["processes"]
     assert found["ray"]["a"] == (("A", "1"), None, False)
