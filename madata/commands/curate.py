@@ -114,10 +114,7 @@ def curate(
         else:
             summary = run_curation(videos, out, **options, engine=engine_of(engine, address))
     if dry_run:
-        if as_json:
-            click.echo(json.dumps(_plan_json(planned, jobs, settings), indent=1))
-        else:
-            _show_plan(planned, jobs, settings)
+        _show_plan(planned, jobs, settings, as_json=as_json)
         return
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
@@ -126,9 +123,12 @@ def curate(
     ctx.exit(1 if summary.failed else 0)
 
 
-def _show_plan(found: Plan, jobs: int, settings: CurationConfig) -> None:
+def _show_plan(found: Plan, jobs: int, settings: CurationConfig, *, as_json: bool) -> None:
     from madata.config import to_toml
 
+    if as_json:
+        click.echo(json.dumps(_plan_json(found, jobs, settings), indent=1))
+        return
     names = found.found.names
     for source in found.sources:
         click.echo(f"{source.source_id}  {names[source.source_id]!r}")

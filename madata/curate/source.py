@@ -75,11 +75,14 @@ def curation_steps(
     encodes it. Each remembers in the journal what it has done.
     """
     gpus = 1.0 if device.startswith("cuda") else 0.0
-    out, weights = out.absolute(), None if weights is None else weights.absolute()
-    look = partial(_look, out=out, config=config, weights=weights, device=device, until_s=until_s)
+    networks: dict[str, Any] = {"weights": None if weights is None else weights.absolute(), "device": device}
+    look = partial(_look, out=out.absolute(), config=config, until_s=until_s, **networks)
+    cutting = partial(_cut, out=out.absolute(), config=config, **networks)
+    # keypoints of every frame are looked for in the clips themselves
+    gpus_to_cut = gpus if config.output.keypoints == "full" else 0.0
     return (
         Step("look", look, gpus=gpus, batch_size=_SOURCES_AT_A_TIME),
-        Step("cut", partial(_cut, out=out, config=config), batch_size=_SOURCES_AT_A_TIME),
+        Step("cut", cutting, gpus=gpus_to_cut, batch_size=_SOURCES_AT_A_TIME),
     )
 
 
@@ -103,7 +106,15 @@ def _look(
     return entry
 
 
-def _cut(source: Source, report: Callable[[float], None], *, out: Path, config: CurationConfig) -> Entry:
+def _cut(
+    source: Source,
+    report: Callable[[float], None],
+    *,
+    out: Path,
+    config: CurationConfig,
+    weights: Path | None,
+    device: str,
+) -> Entry:
     journal = Journal(out, config.hash)
     entry = journal.read(source.source_id)
     if entry is None:
