@@ -29,9 +29,9 @@ from madata.pose import PoseBackend
 from madata.types import Source, Span, VideoInfo
 from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, SoundTrack, cut, probe
 
-__all__ = ["PACKAGES", "curate_source", "curation_steps", "cut_clips", "encode_settings"]
+__all__ = ["curate_source", "curation_steps", "cut_clips", "encode_settings"]
 
-PACKAGES = ("torch", "cv2", "av")
+_PACKAGES = ("torch", "cv2", "av")
 """What curating a source imports that takes its time."""
 _SOURCES_AT_A_TIME = 8
 """A worker loads its networks once for so many, where an engine starts workers anew."""
@@ -81,8 +81,8 @@ def curation_steps(
     # keypoints of every frame are looked for in the clips themselves
     gpus_to_cut = gpus if config.output.keypoints == "full" else 0.0
     return (
-        Step("look", look, gpus=gpus, batch_size=_SOURCES_AT_A_TIME),
-        Step("cut", cutting, gpus=gpus_to_cut, batch_size=_SOURCES_AT_A_TIME),
+        Step("look", look, gpus=gpus, batch_size=_SOURCES_AT_A_TIME, packages=_PACKAGES),
+        Step("cut", cutting, gpus=gpus_to_cut, batch_size=_SOURCES_AT_A_TIME, packages=_PACKAGES),
     )
 
 
