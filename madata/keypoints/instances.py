@@ -8,7 +8,8 @@
 | COCO results | a list; image_id is a number | keypoints (3J,) |
 | COCO annotations | images, annotations | keypoints (3J,), visibility 0, 1, 2 in place of a confidence |
 
-J = 17 (COCO), 18 (OpenPose's order of COCO), 26 (Halpe) or 133 (whole body, of which the 17 of the body are read).
+J = 17 (COCO), 18 (OpenPose's order of COCO) or 26 (Halpe). Of whole bodies with face and hands, 133 (COCO-WholeBody),
+134 (DWPose's order) and 136 (Halpe), the 17, 18 or 26 of the body are read, which come first.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from madata.keypoints.sequence import PoseSequence, numbers, positive
 
 __all__ = ["holds", "read"]
 
-_BODIES = {17: ("coco-17", 17), 18: ("openpose-18", 18), 26: ("halpe-26", 26), 133: ("coco-17", 17)}
+_BODIES = {
+    17: ("coco-17", 17),
+    18: ("openpose-18", 18),
+    26: ("halpe-26", 26),
+    133: ("coco-17", 17),
+    134: ("openpose-18", 18),
+    136: ("halpe-26", 26),
+}
+"""Joints of a person: the skeleton of the first of them, and how many these are."""
 _BY_PICTURE = (("bodies", "joints"), ("people", "pose_keypoints_2d"))
 """AlphaPose's ``--format cmu`` and ``--format open``: where a picture has its people, and a person the joints."""
 
@@ -123,7 +132,8 @@ def _followed(
     if len(counts) != 1 or counts.isdisjoint(_BODIES):
         seen = ", ".join(map(str, sorted(counts))) or "no"
         raise MediaError(
-            f"its people have {seen} joints, expected 17 (COCO), 18 (OpenPose), 26 (Halpe) or 133 (whole body)",
+            f"its people have {seen} joints, expected 17 (COCO), 18 (OpenPose), 26 (Halpe) or 133, 134, 136 with "
+            "face and hands",
             reason="wrong_shape" if counts else "no_person",
         )
     name, kept = _BODIES[counts.pop()]

@@ -54,16 +54,16 @@ def test_mmpose_with_a_passer_by(tmp_path):
     assert len(found.xy) == FRAMES and not found.score[0].any() and not found.score[-1].any()
 
 
-def test_mmpose_of_whole_bodies_is_read_to_the_ankles(tmp_path):
-    xy, score = dancer()
-    hands = np.zeros((116, 2))
+@pytest.mark.parametrize(("name", "joints"), [("coco-17", 133), ("openpose-18", 134), ("halpe-26", 136)])
+def test_of_whole_bodies_the_body_is_read(tmp_path, name, joints):
+    xy, score = dancer(name)
+    more = joints - xy.shape[1]  # face and hands, which may be anywhere
     frames = []
     for row in range(FRAMES):
-        whole = [*xy[row].tolist(), *hands.tolist()]
-        frames.append(
-            {"instances": [{"keypoints": whole, "keypoint_scores": [*score[row].tolist(), *[0.0] * 116]}]}
-        )
-    check(read_pose_sequence(write(tmp_path / "a.json", {"instance_info": frames})), "coco-17", "mmpose")
+        whole = [*xy[row].tolist(), *np.full((more, 2), 999.0).tolist()]
+        sure = [*score[row].tolist(), *[0.5] * more]
+        frames.append({"instances": [{"keypoints": whole, "keypoint_scores": sure}]})
+    check(read_pose_sequence(write(tmp_path / "a.json", {"instance_info": frames})), name, "mmpose")
 
 
 @pytest.mark.parametrize("name", ["coco-17", "halpe-26"])
