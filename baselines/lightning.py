@@ -63,7 +63,7 @@ def read_lightning(path: Path) -> dict[str, Tensor]:
 
 
 def parts_of_state(
-    state: Mapping[str, Tensor], prefix: str, beside: Sequence[str], source: Path
+    state: Mapping[str, Tensor], prefix: str, beside: Sequence[str], source: Path, copies: Sequence[str] = ()
 ) -> dict[str, Tensor]:
     """Tensors below a prefix, without it.
 
@@ -72,13 +72,24 @@ def parts_of_state(
         prefix: with its dot.
         beside: prefixes of what else the checkpoint may hold.
         source: named in the error.
+        copies: prefixes below which the same network may stand again, and then whole.
 
     Raises:
-        WeightsError: there is none, or a tensor lies below no prefix.
+        WeightsError: there is none, a tensor lies below no prefix, or a copy has other tensors.
     """
-    strangers = sorted(name for name in state if not name.startswith((prefix, *beside)))
-    found = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    if strangers or not found:
-        said = f"unknown tensors (first: {strangers[0]})" if strangers else f"no tensors below {prefix}"
+    strangers = sorted(name for name in state if not name.startswith((prefix, *beside, *copies)))
+    found = _below(state, prefix)
+    said = f"unknown tensors (first: {strangers[0]})" if strangers else ""
+    for copy in copies:
+        apart = sorted(_below(state, copy).keys() ^ found.keys())
+        if not said and apart and _below(state, copy):
+            said = f"{prefix} and {copy} have other tensors (first: {apart[0]})"
+    if not found:
+        said = said or f"no tensors below {prefix}"
+    if said:
         raise WeightsError(f"{source}: not a checkpoint of this method: {said}")
     return found
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -62,6 +62,7 @@ FPS = 30
 _LAYOUT = "lodge-139"
 
 _PREFIX, _BESIDE = "DanceDecoder.", ("dis_model.", "diffusion.")
+_COPIES = ("diffusion.model.", "diffusion.master_model.")
 _EPOCH = re.compile(r"epoch=(\d+)\.ckpt")
 _NORMALISERS = ("Normalizer.pth", "data/Normalizer.pth", "../Normalizer.pth", "../data/Normalizer.pth")
 _SOFT_STEPS = 50
@@ -224,8 +225,10 @@ def load_lodge(path: Path) -> Model:
     normaliser = _normaliser(path)
     config = LodgeConfig()
     network = Lodge(config)
-    load_strictly(network.coarse, parts_of_state(read_lightning(coarse), _PREFIX, _BESIDE, coarse), coarse)
-    state = parts_of_state(read_lightning(fine), _PREFIX, _BESIDE, fine)
+    load_strictly(
+        network.coarse, parts_of_state(read_lightning(coarse), _PREFIX, _BESIDE, coarse, _COPIES), coarse
+    )
+    state = parts_of_state(read_lightning(fine), _PREFIX, _BESIDE, fine, _COPIES)
     empty = state.get("null_cond_embed")
     if empty is not None and empty.ndim == 3:
         # The published settings of the fine-tuning name 1024 frames; slices have 256, and those are what is sampled.

@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines.lightning import parts_of_state
+from baselines.megadance.classifier import GenreClassifier
 from baselines.megadance.network import GenreGpt, GenreGptConfig, choose_codes
 from baselines.megadance.pose_codes import (
     FRAMES_OF_CODE,
@@ -43,6 +44,7 @@ __all__ = [
     "MegaDanceConfig",
     "dance_in_genre",
     "guess_genre",
+    "load_classifier",
     "load_megadance",
     "make_tiny_megadance",
     "motion_of_pose_vectors",
@@ -153,14 +155,7 @@ def load_megadance(path: Path) -> Model:
     if (path / CONFIG_FILE).is_file():
         return read_model(path, MEGADANCE_KIND)
     require_folder(path, "the authors' folder with output and Pretrained in it, or a model folder")
-    found = {int(file.parts[-3]): file for file in path.glob("output/GPT/*/Model/model.pth")
-             if file.parts[-3].isdecimal()}  # fmt: skip
-    if not found:
-        raise WeightsError(
-            f"{path}: neither a model folder ({CONFIG_FILE}) nor the authors' folder: there is no "
-            "output/GPT/EPOCH/Model/model.pth"
-        )
-    file = found[max(found)]
+    file = _newest(path)
     config = MegaDanceConfig()
     network = MegaDance(config).eval()
     state = state_of(file, read_parts(file, ("model",)), "model")
@@ -177,6 +172,31 @@ def load_megadance(path: Path) -> Model:
     else:
         network.begin_with(torch.zeros(_STILL_FRAMES, _JOINTS, 3), torch.zeros(_STILL_FRAMES, 3))
     return Pretrained(network, config, _as_it_is(), _info())
+
+
+def load_classifier(path: Path) -> GenreClassifier:
+    """The genre classifier in the authors' folder, in ``eval`` mode; by it they measure how well a genre is met.
+
+    Raises:
+        WeightsError: the folder or the classifier in it is not theirs.
+    """
+    file = _newest(path)
+    state = state_of(file, read_parts(file, ("model",)), "model")
+    classifier = GenreClassifier()
+    load_strictly(classifier, parts_of_state(state, "cls_model.dance_encoder.", ("gpt.", "fsq."), file), file)
+    return classifier.eval()
+
+
+def _newest(folder: Path) -> Path:
+    """The file of the last epoch."""
+    found = {int(file.parts[-3]): file for file in folder.glob("output/GPT/*/Model/model.pth")
+             if file.parts[-3].isdecimal()}  # fmt: skip
+    if not found:
+        raise WeightsError(
+            f"{folder}: neither a model folder ({CONFIG_FILE}) nor the authors' folder: there is no "
+            "output/GPT/EPOCH/Model/model.pth"
+        )
+    return found[max(found)]
 
 
 def _fill(network: MegaDance, name: str, path: Path) -> None:

@@ -151,6 +151,11 @@ def test_the_files_of_the_authors(weights, tmp_path, monkeypatch):
     assert loaded.normaliser.scale[0] == 2.0 and loaded.normaliser.shift[0] == 0.5
     assert loaded.info.label is None and len(loaded.info.genres) == 16
     path = tmp_path / "Local_Module" / "any_name" / "checkpoints" / "epoch=299.ckpt"
+    whole = torch.load(path)
+    whole["state_dict"].pop("diffusion.model.final_layer.bias")
+    torch.save(whole, path)
+    with pytest.raises(WeightsError, match=r"DanceDecoder\. and diffusion\.model\. have other tensors"):
+        load_lodge(tmp_path)
     torch.save({"state_dict": {"gen.weight": torch.zeros(1)}}, path)
     with pytest.raises(WeightsError, match=r"unknown tensors \(first: gen\.weight\)"):
         load_lodge(tmp_path)

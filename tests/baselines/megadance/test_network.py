@@ -12,7 +12,7 @@ from baselines.megadance.network import GenreGpt, GenreGptConfig, choose_codes, 
 from baselines.megadance.pose_codes import PoseCodes, PoseCodesConfig, ScalarQuantiser, pose_vectors
 from madata.errors import ConfigError
 from madata.rotations import axis_angle_to_matrix, matrix_to_axis_angle, rot6d_to_axis_angle, rot6d_to_matrix
-from tests.mace_dance.motion.golden import deviation, tensor, tensors
+from tests.mace_dance.motion.golden import deviation, tensor, tensors, weights_of
 
 SMALL = GenreGptConfig(
     codes=9,
@@ -40,11 +40,11 @@ def gpt(seed=0):
 @pytest.mark.golden
 @pytest.mark.golden_files("models_motion/mega_fsq*.npz")
 def test_golden_megadance_codes(golden_file, golden_deviations):
-    stored = np.load(golden_file)
-    state = tensors(stored, "sd/")
+    stored, made_of = np.load(golden_file), np.load(weights_of(golden_file))
+    state = tensors(made_of, "sd/")
     wanted = torch.tensor(stored["out/index"][..., 0]).long()
     if not any(name.startswith("encoder.") for name in state):
-        levels = tuple(int(each) for each in stored["levels"])
+        levels = tuple(int(each) for each in made_of["levels"])
         quantiser = ScalarQuantiser(levels, len(state["bottleneck.project_out.bias"]))
         quantiser.load_state_dict({name.removeprefix("bottleneck."): each for name, each in state.items()})
         x = tensor(stored["in/x"])
@@ -62,7 +62,7 @@ def test_golden_megadance_codes(golden_file, golden_deviations):
         made = PoseCodes(PoseCodesConfig(width=width)).eval()
         parts = [made.get_submodule(f"Pose_{half}_{part}") for part in ("Encoder", "Quantizer", "Decoder")]
         for name, part in zip(("encoder.", "quantizer.", "decoder."), parts, strict=True):
-            part.load_state_dict(tensors(stored, f"sd/{name}"))
+            part.load_state_dict(tensors(made_of, f"sd/{name}"))
         encoder, quantiser, decoder = parts
         with torch.no_grad():
             encoded = encoder(tensor(stored["in/x"]))
@@ -78,7 +78,7 @@ def test_golden_megadance_codes(golden_file, golden_deviations):
 @pytest.mark.golden_files("models_motion/mega_gpt*.npz")
 def test_golden_megadance_gpt(golden_file, golden_deviations):
     stored = np.load(golden_file)
-    state = tensors(stored, "sd/")
+    state = tensors(np.load(weights_of(golden_file)), "sd/")
     codes, width = state["dance_decoder.pose_up_emb.weight"].shape
     layers = {name.split(".")[2] for name in state if ".decoder_layers." in name}
     output = len(state["dance_decoder.MLP_Output.0.bias"])

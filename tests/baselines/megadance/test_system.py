@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from baselines.megadance import model as module
+from baselines.megadance.classifier import GenreClassifier
 from baselines.megadance.model import (
     MEGADANCE_KIND,
     MegaDance,
     MegaDanceConfig,
     dance_in_genre,
     guess_genre,
+    load_classifier,
     load_megadance,
     make_tiny_megadance,
 )
@@ -104,10 +106,9 @@ def test_the_guess_is_the_expert_that_is_surest_and_does_not_look_at_the_end(wei
 def write_official(folder, network):
     state = {f"fsq.{name}": value for name, value in network.poses.state_dict().items()}
     state |= {f"gpt.{name}": value for name, value in network.gpt.state_dict().items()}
-    state |= {
-        "cls_model.dance_encoder.MLP_input.0.bias": torch.zeros(2),
-        "fsq.smpl.betas": torch.zeros(1, 10),
-    }
+    classifier = GenreClassifier(width=8, heads=2, layers=1)
+    state |= {f"cls_model.dance_encoder.{name}": value for name, value in classifier.state_dict().items()}
+    state["fsq.smpl.betas"] = torch.zeros(1, 10)
     for epoch in ("50", "8"):
         path = folder / "output" / "GPT" / epoch / "Model" / "model.pth"
         path.parent.mkdir(parents=True)
@@ -131,6 +132,11 @@ def test_the_files_of_the_authors(weights, tmp_path, monkeypatch):
     loaded = load_megadance(tmp_path).network
     for name, value in network.state_dict().items():
         assert name == "begin" or torch.equal(value, loaded.state_dict()[name]), name
+    monkeypatch.setattr(module, "GenreClassifier", lambda: GenreClassifier(width=8, heads=2, layers=1))
+    assert not load_classifier(tmp_path).training
+    monkeypatch.setattr(module, "GenreClassifier", lambda: GenreClassifier(width=8, heads=2, layers=2))
+    with pytest.raises(WeightsError, match=r"missing.*Dance_Former_1"):
+        load_classifier(tmp_path)
     rng = np.random.default_rng(0)
     dance = {"smpl_poses": rng.normal(size=(17, 72)), "smpl_trans": rng.normal(size=(17, 3))}
     (tmp_path / "Pretrained" / "Init1.pkl").write_bytes(pickle.dumps(dance))

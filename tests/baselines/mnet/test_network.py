@@ -18,7 +18,7 @@ from baselines.mnet.network import (
 )
 from madata.errors import ConfigError
 from madata.rotations import axis_angle_to_matrix
-from tests.mace_dance.motion.golden import deviation, tensors
+from tests.mace_dance.motion.golden import deviation, tensors, weights_of
 
 SMALL = MnetConfig(
     music_features=5, width=8, layers=2, heads=2, feed_forward=12, music_frames=6, seed_frames=4, step_frames=3,
@@ -50,7 +50,8 @@ def same_rotations(ours, theirs):
 def test_golden_mnet(golden_file, golden_deviations):
     stored = np.load(golden_file)
     given, out = tensors(stored, "in/"), tensors(stored, "out/")
-    state, critic_state = tensors(stored, "sd/gen."), tensors(stored, "sd/dis.")
+    made_of = np.load(weights_of(golden_file))
+    state, critic_state = tensors(made_of, "sd/gen."), tensors(made_of, "sd/dis.")
     steps = out["gen"].shape[1]
     config = MnetConfig(
         width=len(state["mlp_a.bias"]),
