@@ -1,9 +1,9 @@
 """LODGE's numbers from the motion file on: its reader, its body, its 24 joints for beats and 22 for features.
 
-``tests/golden/motion/lodge_files.npz`` holds two made dances in LODGE's 139 columns, and what its scripts (a898e59) give
-of them: joints of ``do_smplxfk`` minus the first root (every tenth frame), beats of ``calc_db`` on 24 of them, kinetic
-and manual features of 22 of them, root-relative, as ``metrics_finedance.py`` saves them. pytorch3d's two conversions
-of rotations were stood in for by the textbook's.
+``tests/golden/motion/lodge_files.npz`` holds two made dances in LODGE's 139 columns, and what its scripts (a898e59)
+give of them: joints of ``do_smplxfk`` minus the first root (every tenth frame), beats of ``calc_db`` on 24 of them,
+kinetic and manual features of 22 of them, root-relative, as ``metrics_finedance.py`` saves them. pytorch3d's two
+conversions of rotations were stood in for by the textbook's.
 """
 
 from pathlib import Path
