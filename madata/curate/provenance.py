@@ -16,7 +16,7 @@ import os
 import re
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
@@ -25,6 +25,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
+from madata.engine import SILENT, Watch
 from madata.errors import MadanceError
 from madata.files import read_json
 from madata.formats import stem_of
@@ -63,7 +64,7 @@ Row = dict[str, Any]
 
 
 def read_notes(
-    notes: Iterable[tuple[Path, str]], files: Mapping[Path, str]
+    notes: Sequence[tuple[Path, str]], files: Mapping[Path, str], watch: Watch = SILENT
 ) -> tuple[dict[Path, Row], list[tuple[str, str]]]:
     """What the notes say about the files, and (name, why) of the notes that say nothing.
 
@@ -72,12 +73,14 @@ def read_notes(
     Args:
         notes: paths and names of JSON files and tables.
         files: the videos, by their absolute paths.
+        watch: is told how many notes are read.
     """
     beside, named = _Beside(files), _Named(files)
     single: list[tuple[Path, Row]] = []
     listed: list[tuple[Path, Row]] = []
     silent = []
-    for path, name in notes:
+    for number, (path, name) in enumerate(notes, start=1):
+        watch.files("reading notes", number, len(notes))
         found = 0
         try:
             own = beside.of(path)
@@ -161,9 +164,11 @@ def _rows(path: Path) -> Iterator[Row]:
 
 
 def _table_rows(path: Path) -> Iterator[Any]:
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        yield from csv.DictReader(stream, delimiter=delimiter)
+        header = stream.readline(_LONGEST_LINE)
+        stream.seek(0)
+        # spreadsheets of half of Europe write semicolons
+        yield from csv.DictReader(stream, delimiter=max(",;\t", key=header.count))
 
 
 def _line_rows(path: Path) -> Iterator[Any]:

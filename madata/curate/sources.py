@@ -68,7 +68,7 @@ def collect(
     found = crawl_files(paths, outside=out)
     if not found.files and not found.unusable:
         raise MadanceError(f"no video in {', '.join(printable(path) for path in paths) or 'nothing'}")
-    about, silent = read_notes(found.notes, found.files)
+    about, silent = read_notes(found.notes, found.files, watch)
     mine = [path for path in found.files if shard.count == 1 or shard.has(_size_of(path))]
     sources: dict[str, Source] = {}
     names: dict[str, str] = {}

@@ -86,6 +86,12 @@ def test_rows_of_lists_name_files_or_ids(tmp_path):
     assert "other/c.mp4" not in known
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_tables_of_any_spreadsheet(tmp_path, mark):
+    known, _ = about(tmp_path, "a.mp4", **{"list.csv": mark.join(["file", "likes"]) + f"\na.mp4{mark}7\n"})
+    assert known == {"a.mp4": {"likes": 7}}
+
+
 def test_a_note_beside_a_video_outranks_a_list_and_the_list_fills_the_rest(tmp_path):
     notes = {
         "list.csv": "file,title,license,genre\na.mp4,of the list,CC-BY,krump\n",
