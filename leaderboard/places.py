@@ -69,7 +69,13 @@ def _line(column: BoardColumn, ranking: Ranking, rows: Mapping[str, Row]) -> str
         f"({place.best:.0%})"
         for key, place in ranking.standings.items()
     ]
+    alike: dict[int, list[str]] = {}
+    for key, place in ranking.standings.items():
+        for group in place.groups:
+            alike.setdefault(group, []).append(rows[key].name)
+    groups = "; ".join(" = ".join(names) for names in alike.values() if len(names) > 1)
     return (
         f"{column.label}: rank interval (probability of being best) {', '.join(places)}; "
+        f"cannot be told apart: {groups or 'none'}; "
         f"halves of the songs agree on the best in {ranking.same_best:.0%}"
     )

@@ -232,6 +232,7 @@ def _figures(section: Section, number: int, table: Table) -> dict[str, Any]:
     return {
         "title": section.title if number == 0 else f"{section.title} ({number + 1})",
         "conditions": section.conditions,
+        "notes": section.notes,
         "plots": plots,
         "plane": _plane(section, table) if section.official else None,
     }

@@ -1,6 +1,7 @@
 """Ranks in a table are intervals, for systems that were measured alike and have their features beside them."""
 
 import json
+import re
 
 import pytest
 
@@ -9,6 +10,7 @@ from evaluation.score import score, write_scored
 from leaderboard.board import build_board
 from leaderboard.entries import read_entries
 from leaderboard.render.data import to_json
+from leaderboard.site import SiteOptions, build_site
 from leaderboard.ties import TieJudge
 from tests.evaluation.dancers import write_set
 
@@ -31,7 +33,7 @@ def cells(board, metric):
     return {row.name: row.cells[metric] for row in board.table.sections[0].rows}
 
 
-def test_ranks_are_intervals_and_the_column_says_so(runs):
+def test_ranks_are_intervals_and_the_column_and_the_page_say_so(runs, tmp_path):
     entries = read_entries([runs / name for name in ("one", "two", "lazy")])
     board = build_board("video", entries, reported=False)
     found = cells(board, "fid_k")
@@ -41,6 +43,9 @@ def test_ranks_are_intervals_and_the_column_says_so(runs):
     assert found["lazy"].mark != "tied" and {found["one"].mark, found["two"].mark} == {"best", "tied"}
     line = next(note for note in board.table.sections[0].notes if note.startswith("FID_k: rank interval"))
     assert "lazy 3 (0%)" in line and "halves of the songs" in line
+    assert re.search("cannot be told apart: (one = two|two = one); halves", line)
+    text = build_site(entries, tmp_path / "site", SiteOptions(rescore=False)).read_text()
+    assert "FID_k: rank interval" in text and "Ranks, as far as they are resolved" in text
     document = json.loads(to_json(board.table))
     stored = {row["name"]: row["cells"]["fid_k"] for row in document["sections"][0]["rows"]}
     assert stored["lazy"]["rank"] == [3, 3]
