@@ -23,7 +23,7 @@ from baselines.megadance.system import MegaDanceSystem
 from evaluation.systems import Request, find
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.motion import joint_positions
-from madata.music import write_wav
+from madata.music import music_features, write_wav
 from madata.types import Music
 
 
@@ -74,6 +74,22 @@ def test_a_dance_is_as_long_as_asked_stands_and_is_marked(weights, request_):
     assert find("megadance").declaration.fps == 30
     assert made.plan(request_(), "cpu")[1] == "8 codes of 8 frames for each half of the body, a guessed genre"
     assert "genre Dai" in ready(weights, genre="Dai").plan(request_(), "cpu")[1]
+
+
+def test_every_eighth_row_of_the_music_is_heard(weights, request_, monkeypatch):
+    heard = []
+    plain = module.dance_in_genre
+
+    def listen(network, music, genre):
+        heard.append((music, genre))
+        return plain(network, music, genre)
+
+    monkeypatch.setattr(module, "dance_in_genre", listen)
+    ready(weights, genre="Korean").generate(request_(1.5))
+    ((music, genre),) = heard
+    values = music_features(request_().music, "megadance").values
+    np.testing.assert_array_equal(music[0].numpy(), values[:45:8])
+    assert genre.tolist() == [3]
 
 
 def test_music_and_genre_decide(weights):

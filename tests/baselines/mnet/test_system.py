@@ -9,11 +9,12 @@ from baselines.mnet.system import MnetSystem
 from evaluation.systems import Request, find
 from mace_dance.motion.normaliser import Normaliser
 from mace_dance.motion.pretrained import save_model
+from madata import music
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.motion import joint_positions, write_motion
-from madata.music import write_wav
+from madata.music import load_audio, write_wav
 from madata.synthetic.dance import make_dance
-from madata.types import Music
+from madata.types import Music, MusicFeatures
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,25 @@ def test_genre_seed_and_what_was_danced_before_matter(weights, request_, tmp_pat
     write_motion(tmp_path / "short.npz", make_dance(0.5, fps=60, seed=2).motion)
     with pytest.raises(MediaError, match=r"short\.npz: lasts 0\.50 s, a seed motion 1\.00 s"):
         ready(weights, seed_motion=str(tmp_path / "short.npz"))
+
+
+def test_the_network_hears_a_second_of_silence_the_song_and_silence(weights, request_, monkeypatch):
+    heard = []
+
+    def listen(path, layout, fps):
+        sound = load_audio(path)
+        heard.append((sound.waveform, sound.rate_hz, layout, fps))
+        return MusicFeatures(np.zeros((150, 438), np.float32), fps, np.zeros(0, np.float32))
+
+    monkeypatch.setattr(music, "music_features", listen)
+    made = ready(weights)
+    made.generate(request_(0.9))
+    ((waveform, rate, layout, fps),) = heard
+    assert (layout, fps, rate) == ("bailando", 60, 22050)
+    assert len(waveform) == round(2.5 * rate)  # two windows: the second one ends 2.5 s after the first begins
+    song = load_audio(request_().music).waveform
+    assert not waveform[:rate].any() and not waveform[rate + len(song) :].any()
+    np.testing.assert_allclose(waveform[rate : rate + len(song)], song, atol=1e-6)
 
 
 def test_the_checkpoint_of_the_authors_and_a_folder_are_one(weights, tmp_path):
