@@ -42,8 +42,9 @@ __all__ = [
 
 GUIDANCE_WEIGHT = 2.0
 
-_REMEMBERED = 128
-"""Windows whose keys and values are kept from step to step; those of an hour of music are gigabytes."""
+_REMEMBERED_FRAMES = 32768
+"""Frames of music whose keys and values are kept from step to step, 2 GB at full size; a longer song's are computed
+anew at every step."""
 
 
 class DecoderConfig(NetworkConfig):
@@ -369,7 +370,7 @@ def predictor(
             memory = network.encode_music(music[part])
             return network.without_music(len(memory.hidden)).followed_by(memory)
 
-    remembered = [read(part) for part in parts] if len(music) <= _REMEMBERED else []
+    remembered = [read(part) for part in parts] if music.shape[:2].numel() <= _REMEMBERED_FRAMES else []
 
     def predict(noisy: Tensor, now: Tensor) -> Tensor:
         clean = []

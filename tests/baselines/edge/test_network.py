@@ -91,6 +91,19 @@ def test_windows_of_a_long_dance_agree():
     torch.testing.assert_close(single, sample_edge(network, music[:1], seeded_noise([1], 6, 9), SCHEDULE))
 
 
+def test_a_song_too_long_to_be_remembered_gives_the_same(monkeypatch):
+    network, music = tiny(), torch.randn(5, 6, 5, generator=torch.Generator().manual_seed(0))
+
+    def dance(at_once):
+        seeds = [1, 2, 3, 4, 5]
+        return sample_edge_long(network, music, seeded_noise(seeds, 6, 9), SCHEDULE, windows_at_once=at_once)
+
+    whole = dance(32)
+    torch.testing.assert_close(dance(2), whole, rtol=0, atol=1e-4)
+    monkeypatch.setattr("baselines.dance_decoder._REMEMBERED_FRAMES", 29)
+    torch.testing.assert_close(dance(2), whole, rtol=0, atol=1e-4)
+
+
 def test_windows_cut_from_one_motion_are_stitched_to_it():
     rng = np.random.default_rng(0)
     frames = 40
