@@ -42,8 +42,7 @@ SUFFIXES: dict[Kind, tuple[str, ...]] = {
 PLAYED_BY_BROWSERS = (".mp4", ".webm", ".m4v")
 """Videos that a web page shows."""
 
-# The longest first, so that ``.bvh.xz`` is found before ``.xz`` could be.
-_KNOWN = sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes}, key=len, reverse=True)
+_OF_TWO_PARTS = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes if suffix.count(".") == 2}
 
 
 def suffix_of(path: PurePath) -> str:
@@ -54,8 +53,10 @@ def suffix_of(path: PurePath) -> str:
         ('.bvh.xz', '.mp4', '.txt')
     """
     name = path.name.lower()
-    known = (suffix for suffix in _KNOWN if name.endswith(suffix) and name != suffix)
-    return next(known, path.suffix.lower())
+    two = name.rfind(".", 0, max(0, name.rfind(".")))
+    if two > 0 and name[two:] in _OF_TWO_PARTS:
+        return name[two:]
+    return path.suffix.lower()
 
 
 def stem_of(path: PurePath) -> str:

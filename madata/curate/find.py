@@ -13,6 +13,7 @@ import stat
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from madata.errors import MadanceError
@@ -136,6 +137,11 @@ def _is_unfinished(folder: Path) -> bool:
     return ending is not None and is_a(PurePath(folder.name[: ending.start()]), "video", "sound")
 
 
+@lru_cache(maxsize=8)
+def _real_folder(folder: Path) -> Path:
+    return folder.resolve()
+
+
 def _sort(path: Path, name: str, found: CrawlFiles, *, given: bool = False) -> None:
     """Put one file where it belongs, by its name and by what the system says of it."""
     media = is_a(path, "video", "sound")
@@ -152,7 +158,8 @@ def _sort(path: Path, name: str, found: CrawlFiles, *, given: bool = False) -> N
             found.unreadable(name, error)
             return
         if regular:
-            real = path.resolve()
+            # a folder's own place is found once: its files are in it unless they are links
+            real = path.resolve() if path.is_symlink() else _real_folder(path.parent) / path.name
             if real not in found.real:
                 found.real.add(real)
                 found.files[path.absolute()] = name

@@ -75,6 +75,9 @@ def read_notes(
         files: the videos, by their absolute paths.
         watch: is told how many notes are read.
     """
+    notes = list(notes)
+    if not notes:
+        return {}, []
     beside, named = _Beside(files), _Named(files)
     single: list[tuple[Path, Row]] = []
     listed: list[tuple[Path, Row]] = []

@@ -20,6 +20,8 @@ from madata.types import Source, VideoInfo
 
 __all__ = ["Collection", "collect", "probe_all"]
 
+_MOST_AT_A_TIME = 16
+
 Item = TypeVar("Item")
 Value = TypeVar("Value")
 
@@ -136,10 +138,17 @@ def _in_parallel(
 ) -> Iterator[tuple[Item, Value]]:
     """Threads do: reading, hashing and decoding give way to one another."""
     every = list(items)
+    # several at a time where there are many: handing over costs as much as asking for a hash that is remembered
+    size = max(1, min(_MOST_AT_A_TIME, len(every) // (8 * jobs)))
+    groups = [every[first : first + size] for first in range(0, len(every), size)]
+    done = 0
     with ThreadPoolExecutor(jobs) as pool:
-        for done, pair in enumerate(zip(every, pool.map(function, every), strict=True), start=1):
+        for group, values in zip(
+            groups, pool.map(lambda group: [*map(function, group)], groups), strict=True
+        ):
+            done += len(group)
             watch.files(what, done, len(every))
-            yield pair
+            yield from zip(group, values, strict=True)
 
 
 def _slug(stem: str) -> str:
