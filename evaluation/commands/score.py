@@ -150,7 +150,7 @@ def score(
     from evaluation.problems import Refused
 
     if predictions is not None and predictions.is_file():
-        raise SystemExit(_rescore(predictions, as_json=as_json))
+        raise SystemExit(_rescore(predictions, chosen, as_json=as_json))
     if vbench is not None:
         (by,) = _protocols(("vbench",), vbench, chosen)
         _print([_import(vbench, by, given["system"], out)], [by], as_json=as_json, everything=everything)
@@ -239,7 +239,12 @@ def _protocols(names: tuple[str, ...], folder: Path, chosen: str | None) -> list
     found = [load_protocol(name) for name in names or (DEFAULTS[guess_kind(folder)],)]
     if chosen is None:
         return found
-    return [protocol.only([name.strip() for name in chosen.split(",")]) for protocol in found]
+    return [protocol.only(_names(chosen)) for protocol in found]
+
+
+def _names(chosen: str) -> list[str]:
+    """The names in a list with commas."""
+    return [name for part in chosen.split(",") if (name := part.strip())]
 
 
 def _folder(out: Path | None, protocol: Protocol, protocols: list[Protocol]) -> Path | None:
@@ -336,8 +341,11 @@ def _print(results: list[Result], protocols: list[Protocol], *, as_json: bool, e
         click.echo(side_by_side(results, () if everything else first))
 
 
-def _rescore(features: Path, *, as_json: bool) -> int:
-    """Compute the numbers of a features file again and hold them against the result beside it."""
+def _rescore(features: Path, chosen: str | None, *, as_json: bool) -> int:
+    """Compute the numbers of a features file again and hold them against the result beside it.
+
+    All of them are held against it, whichever are shown.
+    """
     from evaluation.metrics.printed import printed_unit, scale_of
     from evaluation.report.text import columns, number
     from evaluation.result import older_intervals, read_result
@@ -348,18 +356,20 @@ def _rescore(features: Path, *, as_json: bool) -> int:
     stated = {metric.name: metric for metric in read_result(beside).metrics} if beside.is_file() else None
     older = older_intervals(stated.values()) if stated is not None else set()
     different = [] if stated is None else _different(stated, measurement.metrics, older)
+    names = protocol.metrics if chosen is None else protocol.only(_names(chosen)).metrics
+    shown = [metric for metric in measurement.metrics if metric.name in names]
     if as_json:
         document = {
             "protocol": protocol.name,
             "protocol_sha256": protocol.sha256,
             "different": different,
-            "metrics": [metric.model_dump(mode="json") for metric in measurement.metrics],
+            "metrics": [metric.model_dump(mode="json") for metric in shown],
         }
         click.echo(json.dumps(document, indent=1))
     else:
         click.echo(f"{features.name}, protocol {protocol.name} {protocol.sha256[:12]}")
         rows = [("metric", "value", "unit")]
-        for one in measurement.metrics:
+        for one in shown:
             value = None if one.value is None else scale_of(one.name, one.unit) * one.value
             rows.append((one.name, number(value), printed_unit(one.name, one.unit)))
         click.echo("\n".join(columns(rows)))

@@ -114,7 +114,10 @@ def convert_track(track: JointTrack, target: str) -> JointTrack:
     found = columns[:, 0] != MISSING
     if track.score is None and not found.all():
         absent = [name for name, there in zip(skeleton(target).joints, found, strict=True) if not there]
-        message = f"skeleton {track.skeleton!r} has no {', '.join(absent)}, which {target!r} needs"
+        message = (
+            f"skeleton {track.skeleton!r} has no {', '.join(absent)}, which {target!r} needs "
+            f"(madance convert FILES OUT --to npz --skeleton {target} puts the rotations on it)"
+        )
         raise MediaError(message, reason="wrong_skeleton")
     points = take_points(track.points, columns)
     score = None if track.score is None else take_scores(track.score, columns)

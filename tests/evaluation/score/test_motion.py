@@ -402,6 +402,8 @@ def test_the_folder_of_another_run_is_left_alone(folders, tmp_path):
         assert told in str(error.value)
     with pytest.raises(MadanceError, match="16 of its 16 reference files are not among those given"):
         run(folders[0], "--reference", folders[0], "--out", out)
+    again = run(out / FEATURES_FILE, "--metrics", "div_g, fid_k").stdout
+    assert [line.split()[0] for line in again.splitlines()[2:4]] == ["fid_k", "div_g"] and "bit" in again
     (folders[0] / "c000.json").write_bytes((folders[1] / "c000.json").read_bytes())
     with pytest.raises(MadanceError, match="1 of its 16 prediction files"):
         run(*arguments)
