@@ -105,6 +105,22 @@ def test_music_of_any_length_is_heard_again_from_its_beginning(weights, few_step
     np.testing.assert_array_equal(once, again)
 
 
+def test_hints_are_rotations_in_the_numbers_of_the_network(weights, few_steps, monkeypatch):
+    model = load_lodge(weights)
+    held = []
+    plain = module.sample_held
+
+    def watch(network, music, hints, *rest):
+        held.append(hints)
+        return plain(network, music, hints, *rest)
+
+    monkeypatch.setattr(module, "sample_held", watch)
+    dance_coarse_to_fine(model, torch.randn(256, 35), 256, 0, seed=0)
+    plain_hints = model.normaliser.unnormalise(held[0].value)[:, [0, 30, 160, -1], 7:]
+    lengths = plain_hints.reshape(-1, 3).norm(dim=-1)
+    torch.testing.assert_close(lengths, torch.ones_like(lengths), rtol=0, atol=1e-4)
+
+
 def test_each_slice_goes_on_where_the_one_before_ended():
     slices = torch.zeros(2, 4, 139)
     slices[:, :, 4] = torch.arange(4.0)
