@@ -37,7 +37,7 @@ def check_track(
         found.append(fault)
     need = needed_frames(track, rule)
     if track.frames < need:
-        seconds = f" ({track.frames / track.fps:g} s)" if track.fps else ""
+        seconds = f" ({track.frames / track.fps:.3g} s)" if track.fps else ""
         wanted = f" ({rule.duration_s:g} s)" if rule.duration_s and track.fps else ""
         found.append(("too_short", f"{track.frames} frames{seconds}, {need}{wanted} are needed"))
     return found
