@@ -7,19 +7,27 @@ intervals are held against each other as if the systems were independent, which 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.compare import Difference, Run, compare, load_run
+import evaluation
+from evaluation.compare import Run, compare, load_run
 from evaluation.inputs.sources import rows_of_sources
 from evaluation.result import Metric
 from evaluation.stats.means import mean_interval
+from evaluation.stats.verdicts import Verdict
 from leaderboard.entries import BoardEntry
+from madata.cache import cache_dir, remembered_sha256
 from madata.errors import MadanceError
+from madata.files import read_json, sha256_bytes, write_json
 
 __all__ = ["TieJudge", "clip_scores", "intervals_meet"]
 
@@ -53,6 +61,35 @@ def clip_scores(samples: Path) -> dict[str, dict[str, float]]:
     return scores
 
 
+@cache
+def _code() -> list[str]:
+    """Hashes of what decides a verdict: another version of it remembers nothing of this one."""
+    package = Path(evaluation.__file__).parent
+    return [remembered_sha256(package / part) for part in ("compare.py", "stats", "metrics")]
+
+
+def _record(best: BoardEntry, other: BoardEntry) -> Path | None:
+    """Where the verdicts of two results are remembered: by all that decides them; ``None`` without features."""
+    if best.features is None or other.features is None:
+        return None
+    try:
+        hashes = [remembered_sha256(best.features), remembered_sha256(other.features)]
+    except OSError:
+        return None
+    decisive = [_code(), best.result.id, other.result.id, *hashes]
+    key = sha256_bytes(json.dumps(decisive).encode())
+    return cache_dir() / "comparisons" / key[:2] / f"{key[2:]}.json"
+
+
+def _read_record(record: Path) -> dict[str, str] | None:
+    try:
+        known = read_json(record)
+    except MadanceError:
+        return None
+    whole = isinstance(known, dict) and set(known.values()) <= set(get_args(Verdict))
+    return known if whole else None
+
+
 @dataclass
 class TieJudge:
     """Judges pairs of results and remembers what it computed.
@@ -63,7 +100,7 @@ class TieJudge:
 
     exact: bool = True
     _runs: dict[str, Run | None] = field(default_factory=dict)
-    _differences: dict[tuple[str, str], dict[str, Difference]] = field(default_factory=dict)
+    _verdicts: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     _scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
     def tied(self, best: BoardEntry, other: BoardEntry, name: str) -> bool:
@@ -72,24 +109,36 @@ class TieJudge:
         apart = intervals_meet(first, second)
         if apart is False or not self.exact:
             return bool(apart)
-        difference = self._compared(best, other).get(name)
-        if difference is not None:
-            return difference.verdict in ("tie", "undecided")
+        verdict = self._compared(best, other).get(name)
+        if verdict is not None:
+            return verdict in ("tie", "undecided")
         paired = self._paired(best, other, first, second)
         return paired if paired is not None else bool(apart)
 
-    def _compared(self, best: BoardEntry, other: BoardEntry) -> dict[str, Difference]:
+    def _compared(self, best: BoardEntry, other: BoardEntry) -> dict[str, str]:
+        """Metric -> verdict of the features, none where they do not compare; remembered by their content."""
         key = (best.result.id, other.result.id)
-        if key not in self._differences:
-            runs = self.run(best), self.run(other)
-            found: list[Difference] = []
-            if runs[0] is not None and runs[1] is not None:
-                try:
-                    found = compare(runs[0], runs[1])
-                except MadanceError:
-                    found = []
-            self._differences[key] = {one.metric: one for one in found}
-        return self._differences[key]
+        if key not in self._verdicts:
+            record = _record(best, other)
+            known = None if record is None else _read_record(record)
+            if known is None:
+                known = self._judged(best, other)
+                if record is not None:
+                    with contextlib.suppress(
+                        MadanceError
+                    ):  # a cache that cannot be written is no reason to stop
+                        write_json(record, known)
+            self._verdicts[key] = known
+        return self._verdicts[key]
+
+    def _judged(self, best: BoardEntry, other: BoardEntry) -> dict[str, str]:
+        runs = self.run(best), self.run(other)
+        if runs[0] is None or runs[1] is None:
+            return {}
+        try:
+            return {one.metric: one.verdict for one in compare(runs[0], runs[1])}
+        except MadanceError:
+            return {}
 
     def run(self, entry: BoardEntry) -> Run | None:
         """The features of a result, read once; ``None`` where there are none to be had, or none are asked for."""

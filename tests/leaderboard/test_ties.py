@@ -1,14 +1,16 @@
 """A tie is a difference that may be 0, whichever side of 0 better lies."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.compare import Difference
+from evaluation.compare import Difference, compare
 from evaluation.result import Metric
 from leaderboard import ties
+from leaderboard.entries import read_entries
 from leaderboard.ties import TieJudge, intervals_meet
 
 SIDES = [
@@ -36,7 +38,7 @@ def metric(value, ends, *, higher=False, name="fid_k"):
 
 def entry(name, own, samples=None):
     result = SimpleNamespace(id=name, metric=lambda wanted: own)
-    return SimpleNamespace(result=result, features="there", file=name, samples=samples)
+    return SimpleNamespace(result=result, features=Path("there"), file=name, samples=samples)
 
 
 @pytest.mark.parametrize("higher", [False, True], ids=["lower", "higher"])
@@ -98,3 +100,23 @@ def test_scores_of_single_clips_are_paired_from_either_side(monkeypatch, tmp_pat
     assert not judge.tied(entries["a"], entries["b"], "pfc")
     assert not judge.tied(entries["b"], entries["a"], "pfc")
     assert judge.tied(entries["a"], entries["c"], "pfc")
+
+
+def test_a_comparison_is_computed_once(runs, tmp_path, monkeypatch):
+    """A second board asks no features; other features, or other numbers, are compared anew."""
+    monkeypatch.setenv("MADANCE_CACHE", str(tmp_path / "cache"))
+    asked = []
+    monkeypatch.setattr(ties, "compare", lambda first, second: asked.append(1) or compare(first, second))
+    good, alike = read_entries([runs / "good"]), read_entries([runs / "alike"])
+
+    def verdict():
+        return TieJudge().tied(good[0], alike[0], "fid_k")
+
+    first = verdict()
+    assert verdict() == first
+    assert len(asked) == 1
+    asked.clear()
+    for record in (tmp_path / "cache" / "comparisons").rglob("*.json"):
+        record.write_text('{"fid_k": "surely"}')
+    assert verdict() == first
+    assert len(asked) == 1
