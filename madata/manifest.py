@@ -25,6 +25,7 @@ from madata.types import Span
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 __all__ = [
     "CLIP_COLUMNS",
@@ -41,16 +42,20 @@ __all__ = [
     "dropped_columns",
     "iterate_rows",
     "read_columns",
+    "read_rows",
     "read_table",
     "span_columns",
     "span_row",
     "split_of",
+    "table_columns",
     "write_table",
 ]
 
 
 _ROW_GROUP = 20_000
 _ROWS_AT_A_TIME = 1_000
+_VERSION = 2
+"""Of the tables. 1 had no groups, provenance or signatures; its tables are read, and what they lack is null."""
 
 
 class Column(NamedTuple):
@@ -197,7 +202,7 @@ SIGNATURE_COLUMNS: dict[str, Column] = {
     "rate_hz": Column("float64", "rows of the sequences per second"),
     "motion": Column("binary", "float16 (T, 9), little-endian: where and how much the picture moves"),
     "sound": Column("binary", "float16 (T, 12), little-endian: level of 12 bands, dB; empty without sound"),
-    "look": Column("binary", "uint8 (9, 16): mean grey picture of the clip"),
+    "sha256": Column("string", "of the clip that it was taken of"),
 }
 """What a clip is recognised by when it comes again: see :mod:`madata.dataset.signatures`."""
 
@@ -250,7 +255,8 @@ class TableWriter:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        self._schema = pa.schema([_field(name, column) for name, column in self._columns.items()])
+        fields = [_field(name, column) for name, column in self._columns.items()]
+        self._schema = pa.schema(fields, metadata={"madance_tables": str(_VERSION)})
         temporary = self._stack.enter_context(atomic_path(self._path))
         self._writer = self._stack.enter_context(pq.ParquetWriter(temporary, self._schema))
         return self
@@ -296,17 +302,13 @@ def _field(name: str, column: str | Column) -> pa.Field:
     return pa.field(name, _arrow_type(column.kind), metadata={"meaning": column.meaning})
 
 
+_KINDS = ("string", "int32", "int64", "float64", "bool", "binary")
+
+
 def _arrow_type(kind: str) -> pa.DataType:
     import pyarrow as pa
 
-    return {
-        "string": pa.string(),
-        "int32": pa.int32(),
-        "int64": pa.int64(),
-        "float64": pa.float64(),
-        "bool": pa.bool_(),
-        "binary": pa.binary(),
-    }[kind]
+    return pa.type_for_alias(kind)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -358,22 +360,86 @@ def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] | No
         optional: read where they are there; ``None`` is all there are.
 
     Raises:
-        MadanceError: the file is absent, is no Parquet file, or lacks a column.
+        MadanceError: the file is absent, is no Parquet file, is of a newer version, or lacks a column.
+    """
+    opened = _opened(path)
+    there = set(opened.schema_arrow.names)
+    if absent := [name for name in needed if name not in there]:
+        raise MadanceError(f"{path}: has no column {absent[0]}; it is no table of this version")
+    wanted = (
+        None if optional is None else [name for name in dict.fromkeys([*needed, *optional]) if name in there]
+    )
+    return _read(path, opened, wanted)
+
+
+def read_rows(
+    path: Path, columns: Columns | None = None, *, only: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """Rows of a table as plain values, ``None`` where there is none.
+
+    Args:
+        columns: what the table must have; a column that it lacks is null, one of another type is an error.
+        only: columns wanted.
+
+    Raises:
+        MadanceError: the file is absent, is no Parquet file, is of a newer version, or is another table.
     """
     import pyarrow as pa
+
+    table = _read(path, _opened(path), only)
+    for name, column in (columns or {}).items():
+        if name not in table.column_names:
+            if only is None or name in only:
+                table = table.append_column(_field(name, column), pa.nulls(table.num_rows, _kind_of(column)))
+        elif table.schema.field(name).type not in (_kind_of(column), pa.null()):
+            found = table.schema.field(name).type
+            raise MadanceError(
+                f"{path}: column {name} is {found}, where a table of this kind has {_kind_of(column)}"
+            )
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def table_columns(path: Path) -> dict[str, Column]:
+    """The columns that a table has, with their meanings, as far as they are of a type of ours.
+
+    Raises:
+        MadanceError: as for :func:`read_rows`.
+    """
+    kinds = {_arrow_type(kind): kind for kind in _KINDS}
+    return {
+        field.name: Column(
+            kinds[field.type], ((field.metadata or {}).get(b"meaning") or b"").decode("utf-8", "replace")
+        )
+        for field in _opened(path).schema_arrow
+        if field.type in kinds
+    }
+
+
+def _opened(path: Path) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     try:
-        there = set(pq.read_schema(path).names)
-        if absent := [name for name in needed if name not in there]:
-            raise MadanceError(f"{path}: has no column {absent[0]}; it is no table of this version")
-        wanted = (
-            None
-            if optional is None
-            else [name for name in dict.fromkeys([*needed, *optional]) if name in there]
-        )
-        return pq.read_table(path, columns=wanted)
+        opened = pq.ParquetFile(path)
     except FileNotFoundError:
         raise MadanceError(f"{path}: no such file") from None
-    except (OSError, pa.ArrowException) as error:
-        raise MadanceError(f"{path}: not a readable Parquet file ({error})") from error
+    except (OSError, ValueError) as error:
+        raise MadanceError(f"{path}: not a readable Parquet file ({error}); copy it again") from error
+    version = (opened.schema_arrow.metadata or {}).get(b"madance_tables", b"1")
+    if not version.isdigit() or int(version) > _VERSION:
+        raise MadanceError(
+            f"{path}: a table of version {version.decode('utf-8', 'replace')[:20]}, made by a newer madance; this one "
+            f"reads up to {_VERSION}: update it"
+        )
+    return opened
+
+
+def _read(path: Path, opened: pq.ParquetFile, names: Sequence[str] | None) -> pa.Table:
+    try:
+        return opened.read(columns=None if names is None else list(names))
+    except (OSError, ValueError) as error:  # Arrow's own errors are these
+        raise MadanceError(f"{path}: damaged ({error}); copy it again") from error
+
+
+def _kind_of(column: str | Column) -> pa.DataType:
+    return _arrow_type(column if isinstance(column, str) else column.kind)

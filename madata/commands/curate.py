@@ -183,6 +183,13 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
         click.echo(f"  dropped {stage['count']:4d}  {stage['stage']}: {stage['reason']}")
     for problem in summary["problems"]:
         click.echo(f"  problem  {problem['file']!r}: {problem['message']}")
+    if summary["near_duplicates"]:
+        pairs = summary["near_duplicates"]
+        click.echo(f"  {pairs} pairs of clips of different sources show the same (duplicates.parquet)")
+    if summary["splits"]:
+        click.echo("  splits  " + ", ".join(f"{count} {name}" for name, count in summary["splits"].items()))
+    if summary["advice"]:
+        click.echo(f"  {summary['advice']}")
     if summary["ignored"]:
         click.echo(f"  ignored {summary['ignored']} files: summary.json and --json name them")
     click.echo(f"report: {out / 'report.html'}")

@@ -132,4 +132,6 @@ def _show(summary: dict[str, Any], out: Path) -> None:
         click.echo(f"  dropped {stage['count']:4d}  {stage['stage']}: {stage['reason']}")
     if summary["without_music"]:
         click.echo(f"  {summary['without_music']} motions have no file in the music folder")
+    if summary["advice"]:
+        click.echo(f"  {summary['advice']}")
     click.echo(f"report: {out / 'report.html'}")

@@ -62,7 +62,7 @@ def curate(
         publisher = Publisher(out, sources, found, config)
         outcomes = engine(steps, pending, jobs=jobs, on_progress=watch.advance)
         work_through(outcomes, len(pending), found, publisher, watch)
-        return publisher.publish()
+        return publisher.finish(jobs=jobs)
 
 
 def work_through(

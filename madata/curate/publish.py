@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -21,6 +21,7 @@ from madata.curate.journal import Entry, Journal
 from madata.curate.report import write_report
 from madata.curate.settings import CurationConfig
 from madata.curate.sources import Collection
+from madata.dataset.placed import place_clips
 from madata.files import write_json
 from madata.manifest import (
     SHOT_COLUMNS,
@@ -46,6 +47,8 @@ class CurationSummary:
     Attributes:
         source_s: seconds of video in all readable sources.
         pending: sources that are still to be done.
+        near_duplicates: pairs of clips of different sources that show the same.
+        splits: clips in each; advice: what to do next about them.
         stages: how many segments each stage dropped for which reason.
         ignored_files: (file, why) of what is no source.
     """
@@ -65,6 +68,9 @@ class CurationSummary:
     stages: tuple[dict[str, Any], ...]
     problems: tuple[dict[str, str], ...]
     settings: str
+    near_duplicates: int
+    splits: dict[str, int]
+    advice: str
 
 
 class _Settings(Protocol):
@@ -118,8 +124,12 @@ class Publisher:
         if time.monotonic() >= self._due_s:
             self.publish()
 
-    def publish(self) -> CurationSummary:
-        """Write everything; what is not finished is counted as pending."""
+    def publish(self, *, place_with: int | None = None) -> CurationSummary:
+        """Write everything; what is not finished is counted as pending.
+
+        Args:
+            place_with: worker processes that look for duplicates, after which splits are given; ``None`` gives none.
+        """
         began_s = time.monotonic()
         out, measured, totals = self._out, measured_columns(self._config), _Totals()
         tables = {
@@ -148,6 +158,8 @@ class Publisher:
         summary = totals.summary(
             self._found, self._config, pending=self._pending(totals), settings=self._settings.hash
         )
+        if place_with is not None:
+            summary = self._place(summary, place_with)
         write_json(out / "summary.json", asdict(summary))
         _write_sheet(out)
         shown = self._settings.model_dump(mode="json")
@@ -155,6 +167,17 @@ class Publisher:
         took_s = time.monotonic() - began_s
         self._due_s = time.monotonic() + max(_LEAST_PAUSE_S, took_s / _SHARE)
         return summary
+
+    def finish(self, *, jobs: int) -> CurationSummary:
+        """Publish for the last time: duplicates are found, and groups and splits are given."""
+        return self.publish(place_with=jobs)
+
+    def _place(self, summary: CurationSummary, jobs: int) -> CurationSummary:
+        output = self._config.output
+        placed = place_clips(self._out, val_share=output.val_share, test_share=output.test_share, jobs=jobs)
+        return replace(
+            summary, near_duplicates=placed.near_duplicates, splits=placed.splits, advice=placed.advice
+        )
 
     def _finished(self) -> Iterator[tuple[Source, Entry]]:
         done = self._journal.done()
@@ -233,6 +256,9 @@ class _Totals:
             ignored_files=tuple({"file": name, "why": why} for name, why in found.ignored),
             stages=tuple({"stage": stage, "reason": reason, "count": n} for (stage, reason), n in in_order),
             problems=tuple(self.problems),
+            near_duplicates=0,
+            splits={},
+            advice="",
             settings=settings,
         )
 

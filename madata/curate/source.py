@@ -347,6 +347,7 @@ def _describe(path: Path) -> dict[str, Any]:
         "width": info.size[0],
         "height": info.size[1],
         "has_audio": info.audio is not None,
+        "bytes": path.stat().st_size,
         "sha256": sha256_file(path),
     }
 

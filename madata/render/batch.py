@@ -97,7 +97,7 @@ def render_motions(
             watch.files("motions", number, len(pending))
             if number < len(pending):
                 publisher.refresh()
-        return _summary(out, publisher.publish(), motions, settings)
+        return _summary(out, publisher.finish(jobs=jobs), motions, settings)
 
 
 def _settle(out: Path, settings: RenderSettings) -> None:

@@ -83,6 +83,7 @@ def render_source(
     """
     renderer = make_renderer(settings.renderer, settings.model)
     row: dict[str, Any] = {"source_id": source.source_id, "file": source.name, "sha256": source.sha256}
+    row["performance_id"] = source.source_id
     try:
         motion, wild = put_back(read_motion(source.path))
         dancer = _Dancer(renderer, with_up(resample(motion, settings.fps), "y"), _look(source, settings))
@@ -258,6 +259,7 @@ def _render_clip(
         "path": str(video.relative_to(out)),
         "keypoints": str(truth.relative_to(out)),
         "thumbnail": thumbnail_of(out, {"path": video.relative_to(out), "clip_id": clip_id}),
+        "bytes": video.stat().st_size,
         "sha256": sha256_file(video),
     }
 

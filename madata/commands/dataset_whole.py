@@ -1,0 +1,155 @@
+"""The verbs of ``madance dataset`` about the data set as a whole: split, verify, merge, remove."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from madata.commands.options import PATH, jobs_option, json_option, out_option, visible
+
+__all__ = ["merge", "remove", "split", "verify"]
+
+_MOST_FINDINGS = 50
+
+
+@click.command(short_help="Freeze a test without leaks.")
+@click.argument("folder", type=PATH)
+@click.option(
+    "--clips",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    help="Test clips, each of its own group.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.5, 60),
+    default=5.0,
+    show_default=True,
+    help="Exact length of a test clip.",
+)
+@click.option(
+    "--by",
+    default="performance,duplicate,uploader",
+    show_default=True,
+    metavar="TIES",
+    help="What joins sources into groups that never part; song too, if wanted.",
+)
+@click.option(
+    "--val-share", type=click.FloatRange(0, 0.9), default=0.05, show_default=True, help="Of the other groups."
+)
+@jobs_option()
+@json_option
+def split(
+    folder: Path, clips: int, seconds: float, by: str, val_share: float, jobs: int, as_json: bool
+) -> None:
+    """Split FOLDER for good: re-uploads are found, what belongs together is joined, the test list is frozen.
+
+    Every test group gives one clip, cut to exactly --seconds into test/; its other clips are held. At most a fifth of
+    the groups is tested. Called again after growth, it gives what is new its place and moves nothing else.
+    """
+    from dataclasses import asdict
+
+    from madata.config import validated
+    from madata.dataset.freeze import split_data_set
+    from madata.dataset.split import SplitRule
+
+    ties = tuple(name.strip() for name in by.split(",") if name.strip())
+    values = {"clips": clips, "seconds": seconds, "by": ties, "val_share": val_share}
+    summary = split_data_set(folder, validated(SplitRule, values), jobs=jobs)
+    if as_json:
+        click.echo(json.dumps(asdict(summary), indent=1))
+        return
+    click.echo(
+        f"{summary.groups} groups; " + ", ".join(f"{count} {name}" for name, count in summary.splits.items())
+    )
+    if summary.duplicates:
+        click.echo(
+            f"{summary.duplicates} pairs of clips show the same (duplicates.parquet): kept on one side"
+        )
+    if summary.fewer:
+        click.echo(summary.fewer)
+    click.echo(f"test: {folder / 'test'}, list: {folder / 'splits' / 'test-v1.txt'}")
+
+
+@click.command(short_help="Whole, unchanged, without leaks?")
+@click.argument("folder", type=PATH)
+@click.option("--full", is_flag=True, help="Read every clip and compare its hash, too.")
+@json_option
+@click.pass_context
+def verify(ctx: click.Context, folder: Path, full: bool, as_json: bool) -> None:
+    """Verify the data set FOLDER: tables, files, the frozen list, and that nothing tested is trained on.
+
+    Clips are looked for and measured by their size; --full hashes them. Exit code 3 means that something is wrong.
+    """
+    from dataclasses import asdict
+
+    from madata.dataset.verify import verify_data_set
+
+    findings = verify_data_set(folder, full=full)
+    if as_json:
+        click.echo(json.dumps([asdict(one) for one in findings], indent=1))
+    else:
+        for one in findings[:_MOST_FINDINGS]:
+            click.echo(f"{one.kind:18s} {visible(one.where)}: {visible(one.message)}")
+        if len(findings) > _MOST_FINDINGS:
+            click.echo(f"and {len(findings) - _MOST_FINDINGS} more: --json names them")
+        said = "verified" + ("" if full else " (clips by their sizes; --full reads them)")
+        click.echo(f"{folder}: {len(findings)} faults" if findings else f"{folder}: {said}")
+    ctx.exit(3 if findings else 0)
+
+
+@click.command(short_help="Join several folders into one.")
+@click.argument("folders", nargs=-1, required=True, type=PATH)
+@out_option("New data set folder.")
+@jobs_option()
+@json_option
+def merge(folders: tuple[Path, ...], out: Path, jobs: int, as_json: bool) -> None:
+    """Join data set FOLDERS: the rendered and the wild half, or the parts of several machines.
+
+    Their order does not matter: the same folders give the same bytes. Files become hard links where that is possible.
+    """
+    from dataclasses import asdict
+
+    from madata.dataset.merge import merge_data_sets
+
+    summary = merge_data_sets(folders, out, jobs=jobs)
+    if as_json:
+        click.echo(json.dumps(asdict(summary), indent=1))
+        return
+    click.echo(
+        f"{summary.clips} clips, {summary.clips_s / 3600:.3f} h, from {summary.sources} sources of "
+        f"{summary.folders} folders"
+    )
+    if summary.near_duplicates:
+        click.echo(
+            f"{summary.near_duplicates} pairs of clips of different sources show the same (duplicates.parquet)"
+        )
+    click.echo(summary.advice)
+
+
+@click.command(short_help="Take sources out for good.")
+@click.argument("folder", type=PATH)
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--reason", default="removed", show_default=True, help="Why: takedown, wrong licence, ...")
+@json_option
+def remove(folder: Path, sources: tuple[str, ...], reason: str, as_json: bool) -> None:
+    """Remove SOURCES (ids in sources.parquet) from FOLDER: their clips and all that was derived from them.
+
+    Their rows stay as tombstones, so that they do not come back, and the version of the data set is bumped.
+    """
+    from dataclasses import asdict
+
+    from madata.dataset.removed import remove_sources
+
+    summary = remove_sources(folder, sources, reason=reason)
+    if as_json:
+        click.echo(json.dumps(asdict(summary), indent=1))
+        return
+    click.echo(f"{summary.sources} sources and {summary.clips} clips removed; version {summary.version}")
+    if summary.test_clips:
+        click.echo(
+            f"{summary.test_clips} of them were tested: scores on the whole test say the older version"
+        )

@@ -1,0 +1,317 @@
+"""Pairs of clips that show the same dance in the same recording, by their signatures.
+
+*Candidates* come from matrix products: of every four seconds of a clip the cross-spectra of its nine sequences are
+taken, which do not change when the clip is shifted, and a hundred numbers are kept of them. The nearest clips by
+those, as they are or mirrored, are looked at closely: all shifts, re-timed by up to 6 %, the correlation of each
+sequence while both are shown, pooled by Fisher's transformation and weighted by the root of the time they share.
+``docs/dataset.md`` says what copies and chance come to.
+
+A song says nothing here, since many dance to it; where pictures agree, ``same_sound`` says whether the sound does too.
+
+Legend: N clips, W windows, D sequences, T samples at 20 Hz.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from madata.dataset.signatures import MIRROR, MOTION_COLUMNS, RATE_HZ, Signature
+from madata.types import FloatArray
+
+__all__ = ["LEAST_SCORE", "Recognised", "find_duplicates", "groups_of_music"]
+
+LEAST_SCORE = 0.95
+"""From which on two clips show the same."""
+_LEAST_SHARED_S = 2.6
+_PROMISING = 0.6
+"""Score at coarse steps of the rate from which on fine ones are tried."""
+_COARSE = (0.95, 0.975, 1.0, 1.025, 1.05)
+_FINE = tuple(round(0.94 + 0.01 * step, 2) for step in range(13))
+_UP = 2
+_HZ = RATE_HZ * _UP
+_SMOOTH_S = 0.7
+"""A sequence is taken without its mean over twice this time: where a dancer stands says little, how he moves much."""
+_NEIGHBOURS = 32
+_WINDOW, _HOP, _BINS, _KEPT = 40, 10, 12, 128
+_LEAST_SEEN = 15
+_BLOCK = 256
+_FFT = 512
+_SOUND_AGREES = 0.5
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A clip and what it is recognised by."""
+
+    clip_id: str
+    source_id: str
+    signature: Signature
+
+
+@dataclass(frozen=True)
+class _Match:
+    """How two clips show the same: ``b`` begins at ``shift_s`` of ``a``, which passes ``rate`` s in a second of it."""
+
+    score: float
+    shift_s: float
+    rate: float
+    mirrored: bool
+
+
+def find_duplicates(
+    clips: Sequence[Recognised],
+    *,
+    least_score: float = LEAST_SCORE,
+    neighbours: int = _NEIGHBOURS,
+    on_progress: Callable[[int], object] = lambda count: None,
+) -> list[dict[str, Any]]:
+    """Rows of ``duplicates.parquet``: pairs of clips of different sources that show the same, in order of their ids.
+
+    Args:
+        neighbours: candidates of each clip.
+        on_progress: is called with the number of clips that have been compared.
+    """
+    ordered = sorted(clips, key=lambda clip: clip.clip_id)
+    filled = [_filled(clip.signature.motion) for clip in ordered]
+    there = [number for number, rows in enumerate(filled) if rows is not None]
+    ordered, motions = [ordered[i] for i in there], [rows for rows in filled if rows is not None]
+    found = []
+    for first, others in _candidates(motions, [clip.source_id for clip in ordered], neighbours):
+        matches = _closely(motions[first], [motions[other] for other in others])
+        for other, match in zip(others, matches, strict=True):
+            if match is not None and match.score >= least_score:
+                found.append(_row(ordered[first], ordered[other], match))
+        on_progress(1)
+    return sorted(found, key=lambda row: (row["clip_a"], row["clip_b"]))
+
+
+def _row(one: Recognised, other: Recognised, match: _Match) -> dict[str, Any]:
+    return {
+        "clip_a": one.clip_id,
+        "clip_b": other.clip_id,
+        "source_a": one.source_id,
+        "source_b": other.source_id,
+        "score": round(match.score, 4),
+        "shift_s": round(match.shift_s, 3),
+        "rate": match.rate,
+        "mirrored": match.mirrored,
+        "same_sound": _sounds_alike(one.signature.sound, other.signature.sound, match.shift_s, match.rate),
+    }
+
+
+def _filled(motion: FloatArray) -> Array | None:
+    """Sequences (T, 9) without holes; ``None`` where hardly anything moves."""
+    rows = np.asarray(motion, np.float32)
+    seen = np.isfinite(rows[:, 0]) if len(rows) else np.zeros(0, bool)
+    if seen.sum() < _LEAST_SEEN:
+        return None
+    at = np.arange(len(rows))
+    return np.stack(
+        [np.interp(at, at[seen], rows[seen, column]) for column in range(MOTION_COLUMNS)], 1
+    ).astype(np.float32)
+
+
+def _without_mean(rows: Array, reach: int) -> Array:
+    """Rows less their mean over ``reach`` rows on both sides."""
+    padded = np.pad(rows.astype(np.float64), ((reach + 1, reach), (0, 0)), mode="edge")
+    sums = padded.cumsum(axis=0)
+    width = 2 * reach + 1
+    return np.asarray(rows - (sums[width:] - sums[:-width]) / width, np.float32)
+
+
+# Candidates
+
+
+def _candidates(
+    motions: Sequence[Array], sources: Sequence[str], neighbours: int
+) -> Iterator[tuple[int, list[int]]]:
+    """Each clip with the later ones that are worth a close look; every pair comes once."""
+    if len(motions) < 2:
+        return
+    as_is, mirrored, starts = _embedded(motions)
+    code = {name: number for number, name in enumerate(sorted(set(sources)))}
+    source = np.array([code[name] for name in sources])
+    pairs: list[set[int]] = [set() for _ in motions]
+    for first in range(0, len(motions), _BLOCK):
+        near = _nearest(first, as_is, mirrored, starts, source, neighbours)
+        for number, others in enumerate(near, first):
+            for other in others:
+                pairs[min(number, other)].add(max(number, other))
+    for number, later in enumerate(pairs):
+        if later:
+            yield number, sorted(later)
+
+
+def _nearest(
+    first: int,
+    as_is: Array,
+    mirrored: Array,
+    starts: npt.NDArray[np.intp],
+    source: npt.NDArray[np.intp],
+    count: int,
+) -> list[list[int]]:
+    """The nearest clips of other sources for each clip of a block."""
+    last = min(first + _BLOCK, len(source))
+    rows = as_is[starts[first] : starts[last]]
+    best = np.full((last - first, 0), -2.0, np.float32)
+    names = np.zeros((last - first, 0), np.intp)
+    step = 8 * _BLOCK
+    for begin in range(0, len(source), step):
+        end = min(begin + step, len(source))
+        columns = slice(starts[begin], starts[end])
+        alike = np.maximum(rows @ as_is[columns].T, rows @ mirrored[columns].T)
+        alike = np.maximum.reduceat(alike, starts[begin:end] - starts[begin], axis=1)
+        alike = np.maximum.reduceat(alike, starts[first:last] - starts[first], axis=0)
+        alike[source[first:last, None] == source[None, begin:end]] = -2.0
+        best = np.concatenate([best, alike], axis=1)
+        names = np.concatenate([names, np.tile(np.arange(begin, end), (last - first, 1))], axis=1)
+        if best.shape[1] > count:
+            kept = np.argpartition(-best, count - 1, axis=1)[:, :count]
+            best, names = np.take_along_axis(best, kept, 1), np.take_along_axis(names, kept, 1)
+    return [row[near > -1.5].tolist() for row, near in zip(names, best, strict=True)]
+
+
+def _embedded(motions: Sequence[Array]) -> tuple[Array, Array, npt.NDArray[np.intp]]:
+    """(W, 128) of all windows as they are and mirrored, and where the windows of each clip begin."""
+    high = [_without_mean(rows, round(_SMOOTH_S * RATE_HZ)) for rows in motions]
+    as_is = [_spectra(rows) for rows in high]
+    mirrored = [_spectra(rows @ MIRROR) for rows in high]
+    starts = np.cumsum([0, *(len(one) for one in as_is)])
+    both = np.concatenate(as_is), np.concatenate(mirrored)
+    centre = both[0].mean(axis=0)
+    near, far = (rows - centre for rows in both)
+    near /= np.linalg.norm(near, axis=1, keepdims=True) + 1e-9
+    far /= np.linalg.norm(far, axis=1, keepdims=True) + 1e-9
+    return near, far, starts
+
+
+_PAIRS = np.triu_indices(MOTION_COLUMNS, 1)
+_WIDTH = _BINS * (2 * len(_PAIRS[0]) + MOTION_COLUMNS)
+_PROJECTION = np.random.default_rng(0).normal(size=(_WIDTH, _KEPT)).astype(np.float32) / np.sqrt(
+    np.float32(_KEPT)
+)
+
+
+def _spectra(rows: Array) -> Array:
+    """(W, 128): cross-spectra of the sequences in windows, their amplitudes compressed, projected at random."""
+    if len(rows) < _WINDOW:
+        rows = np.pad(rows, ((0, _WINDOW - len(rows)), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(rows, _WINDOW, axis=0)[::_HOP].transpose(0, 2, 1)
+    scaled = windows / (windows.std(axis=1, keepdims=True) + 1e-3) * np.hanning(_WINDOW)[:, None]
+    spectrum = np.fft.rfft(scaled, axis=1)[:, 1 : _BINS + 1]
+    cross = spectrum[..., _PAIRS[0]] * np.conj(spectrum[..., _PAIRS[1]])
+    cross = cross / np.sqrt(np.abs(cross) + 1e-9)
+    own = np.abs(spectrum)
+    own = (own - own.mean(axis=1, keepdims=True)) / 1.5
+    flat = np.concatenate([part.reshape(len(scaled), -1) for part in (cross.real, cross.imag, own)], axis=1)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-9
+    return np.asarray(flat.astype(np.float32) @ _PROJECTION, np.float32)
+
+
+# A close look
+
+
+def _closely(one: Array, others: Sequence[Array]) -> list[_Match | None]:
+    """How each of ``others`` shows what ``one`` shows, at its best; ``None`` where they can share too little time."""
+    matches = _at_rates(one, others, _COARSE)
+    worth = [
+        number for number, match in enumerate(matches) if match is not None and match.score >= _PROMISING
+    ]
+    for number, match in zip(worth, _at_rates(one, [others[number] for number in worth], _FINE), strict=True):
+        matches[number] = match
+    return matches
+
+
+def _at_rates(one: Array, others: Sequence[Array], rates: Sequence[float]) -> list[_Match | None]:
+    if not others:
+        return []
+    variants = [
+        (rate, mirrored, _prepared(one @ MIRROR if mirrored else one, rate))
+        for rate in rates
+        for mirrored in (False, True)
+    ]
+    prepared = [_prepared(other) for other in others]
+    length = max(len(rows) for _, _, rows in variants) + max(len(rows) for rows in prepared)
+    size = max(_FFT, 1 << (length - 1).bit_length())
+    spectra = np.conj(np.stack([np.fft.rfft(rows, size, axis=0) for rows in prepared]))
+    best: list[_Match | None] = [None] * len(others)
+    for rate, mirrored, rows in variants:
+        products = np.fft.irfft(np.fft.rfft(rows, size, axis=0) * spectra, size, axis=1)
+        for number, other in enumerate(prepared):
+            found = _best_shift(products[number], rows, other)
+            if found is not None and (best[number] is None or found[0] > best[number].score):  # type: ignore[union-attr]
+                best[number] = _Match(found[0], found[1] * rate / _HZ, rate, mirrored)
+    return best
+
+
+def _prepared(rows: Array, rate: float = 1.0) -> Array:
+    """At 20 Hz and ``rate`` times as fast, without its slow part."""
+    count = int((len(rows) - 1) / rate * _UP) + 1
+    at = np.arange(count) * (rate / _UP)
+    low = np.minimum(at.astype(int), len(rows) - 2)
+    share = (at - low)[:, None].astype(np.float32)
+    return _without_mean(rows[low] * (1 - share) + rows[low + 1] * share, round(_SMOOTH_S * _HZ))
+
+
+def _best_shift(products: npt.NDArray[Any], one: Array, other: Array) -> tuple[float, int] | None:
+    """Best score and shift (samples of ``one`` before ``other`` begins), from products (size, D) at all shifts."""
+    n, m = len(one), len(other)
+    least = min(_LEAST_SHARED_S * _HZ, 0.8 * min(n, m))
+    shifts = np.arange(int(least) - m, n - int(least) + 1)
+    if not len(shifts):
+        return None
+    first, last = np.maximum(shifts, 0), np.minimum(shifts + m, n)
+    energy_one, energy_other = _sums(one), _sums(other)
+    shared = (energy_one[last] - energy_one[first]) * (
+        energy_other[last - shifts] - energy_other[first - shifts]
+    )
+    correlation = products[shifts % len(products)] / np.sqrt(np.maximum(shared, 1e-9))
+    pooled = np.tanh(np.arctanh(np.clip(correlation, -0.99, 0.99)).mean(axis=1))
+    scores = pooled * np.sqrt((last - first) / _HZ)
+    at = int(scores.argmax())
+    return float(scores[at]), int(shifts[at])
+
+
+def _sums(rows: Array) -> npt.NDArray[np.float64]:
+    return np.concatenate([np.zeros((1, rows.shape[1])), (rows.astype(np.float64) ** 2).cumsum(axis=0)])
+
+
+# Sound
+
+
+def _sounds_alike(one: FloatArray, other: FloatArray, shift_s: float, rate: float) -> bool | None:
+    """Whether the sound agrees where the pictures do; ``None`` where there is none to compare."""
+    if len(one) < _LEAST_SEEN or len(other) < _LEAST_SEEN:
+        return None
+    best = -1.0
+    for nudge in (-2, -1, 0, 1, 2):
+        at = shift_s * RATE_HZ + nudge + np.arange(len(other)) * rate
+        inside = (at >= 0) & (at <= len(one) - 1)
+        if inside.sum() < _LEAST_SEEN:
+            continue
+        heard = np.stack(
+            [np.interp(at[inside], np.arange(len(one)), band) for band in np.asarray(one, np.float32).T], 1
+        )
+        best = max(best, _correlation(heard, np.asarray(other, np.float32)[inside]))
+    return best >= _SOUND_AGREES
+
+
+def _correlation(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
+    """Of the changes of all bands together."""
+    a, b = np.diff(one, axis=0), np.diff(other, axis=0)
+    return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + 1e-9))
+
+
+def groups_of_music(clips: Sequence[Recognised], pairs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Clip id -> smallest id of the clips with the same music, as far as pairs of them are known to sound alike."""
+    from madata.dataset.groups import group_of_sources
+
+    same = [(row["clip_a"], row["clip_b"], "song") for row in pairs if row["same_sound"]]
+    return group_of_sources([clip.clip_id for clip in clips if len(clip.signature.sound)], same)  # type: ignore[arg-type]

@@ -1,0 +1,140 @@
+"""Signatures and duplicates of a data set folder: measured where they are missing, kept in two tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from madata.dataset.duplicates import Recognised, find_duplicates
+from madata.dataset.folder import Row
+from madata.dataset.signatures import MOTION_COLUMNS, RATE_HZ, SOUND_BANDS, Signature, signature_of
+from madata.engine import run
+from madata.errors import MadanceError, MediaError
+from madata.manifest import DUPLICATE_COLUMNS, SIGNATURE_COLUMNS, read_rows, write_table
+
+__all__ = [
+    "DUPLICATES",
+    "SIGNATURES",
+    "read_duplicates",
+    "read_signatures",
+    "recognise",
+    "signature_row",
+    "write_duplicates",
+    "write_signatures",
+]
+
+SIGNATURES = "signatures.parquet"
+DUPLICATES = "duplicates.parquet"
+
+
+def recognise(
+    folder: Path,
+    clips: Sequence[Row],
+    *,
+    jobs: int = 1,
+    as_known: Collection[str] = (),
+    on_progress: Callable[[int], object] = lambda count: None,
+) -> list[Row]:
+    """Measure the signatures that are missing, find the duplicates, write both tables; the rows of the duplicates.
+
+    A clip whose file is not here keeps the signature that the table has of it; without one it is passed over.
+
+    Args:
+        clips: rows with ``clip_id``, ``source_id``, ``path``, ``sha256``.
+        as_known: clips whose signature stays although their file has changed: test clips that were cut shorter.
+    """
+    known = {row["clip_id"]: row for row in read_signatures(folder)}
+    missing = [row for row in clips if _is_missing(folder, row, known, as_known)]
+    for outcome in run(partial(_measure, folder=folder), missing, jobs=jobs):
+        if outcome.fatal:
+            raise MadanceError(outcome.error or "a worker failed")
+        if outcome.value is not None:
+            known[outcome.item["clip_id"]] = outcome.value
+        on_progress(1)
+    ordered = sorted(clips, key=lambda row: str(row["clip_id"]))
+    rows = [known[row["clip_id"]] for row in ordered if row["clip_id"] in known]
+    write_signatures(folder, rows)
+    found = find_duplicates(_recognised(rows, clips))
+    write_duplicates(folder, found)
+    return found
+
+
+def _is_missing(folder: Path, row: Row, known: Mapping[str, Row], as_known: Collection[str]) -> bool:
+    before = known.get(row["clip_id"])
+    if before is not None and (row["clip_id"] in as_known or before["sha256"] == row["sha256"]):
+        return False
+    return bool(row["path"]) and (folder / row["path"]).is_file()
+
+
+def _measure(row: Row, report: Callable[[float], None], *, folder: Path) -> Row | None:
+    try:
+        return signature_row(row["clip_id"], signature_of(folder / row["path"]), row["sha256"])
+    except MediaError:
+        return None
+
+
+def _recognised(signatures: Sequence[Row], clips: Sequence[Row]) -> list[Recognised]:
+    source_of = {row["clip_id"]: row["source_id"] for row in clips}
+    return [Recognised(row["clip_id"], source_of[row["clip_id"]], signature_in(row)) for row in signatures]
+
+
+def signature_row(clip_id: str, signature: Signature, sha256: str | None) -> Row:
+    """A row of ``signatures.parquet``."""
+    return {
+        "clip_id": clip_id,
+        "rate_hz": RATE_HZ,
+        "motion": signature.motion.astype("<f2").tobytes(),
+        "sound": signature.sound.astype("<f2").tobytes(),
+        "sha256": sha256,
+    }
+
+
+def signature_in(row: Row) -> Signature:
+    """The signature in a row.
+
+    Raises:
+        MadanceError: the row is of another rate, or damaged.
+    """
+    if row["rate_hz"] != RATE_HZ:
+        raise MadanceError(
+            f"signature of {row['clip_id']!r}: {row['rate_hz']} rows per second, expected {RATE_HZ}"
+        )
+    return Signature(_array(row, "motion", MOTION_COLUMNS), _array(row, "sound", SOUND_BANDS))
+
+
+def _array(row: Row, name: str, width: int) -> npt.NDArray[np.float32]:
+    data: Any = row[name] or b""
+    if len(data) % (2 * width):
+        raise MadanceError(
+            f"signature of {row['clip_id']!r}: {name} is not of {width} columns; make it again"
+        )
+    return np.frombuffer(data, "<f2").reshape(-1, width).astype(np.float32)
+
+
+def read_signatures(folder: Path) -> list[Row]:
+    """Rows of the signatures of a folder; none where there is no such table."""
+    path = folder / SIGNATURES
+    return read_rows(path, SIGNATURE_COLUMNS) if path.exists() else []
+
+
+def write_signatures(folder: Path, rows: Sequence[Row]) -> None:
+    """Write the signatures, in order of the clips."""
+    write_table(folder / SIGNATURES, sorted(rows, key=lambda row: str(row["clip_id"])), SIGNATURE_COLUMNS)
+
+
+def read_duplicates(folder: Path) -> list[Row]:
+    """Rows of the duplicates of a folder; none where there is no such table."""
+    path = folder / DUPLICATES
+    return read_rows(path, DUPLICATE_COLUMNS) if path.exists() else []
+
+
+def write_duplicates(folder: Path, rows: Sequence[Row]) -> None:
+    """Write the duplicates, in order of their clips."""
+    write_table(
+        folder / DUPLICATES, sorted(rows, key=lambda row: (row["clip_a"], row["clip_b"])), DUPLICATE_COLUMNS
+    )
