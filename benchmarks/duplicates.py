@@ -1,22 +1,25 @@
-"""Are copies found? Clips with known copies are made, and found pairs are held against what is known.
+"""Are copies found? Dances are made, some are copied, and the pairs that are found are held against what is known.
 
     python -m benchmarks.duplicates --motions MOCAP --out /tmp/copies                    # 1,600 dances, 400 copies
-    python -m benchmarks.duplicates --footage VIDEOS --out /tmp/real --dances 60 --copies 60
+    python -m benchmarks.duplicates --footage VIDEOS --out /tmp/real --copies 120
 
-A copy is re-encoded (smaller, coarser), and besides cropped, mirrored, shifted, re-timed, darker or given other sound,
+A copy is encoded (smaller, coarser), and besides cropped, mirrored, shifted, re-timed, darker or given other sound,
 each by a toss. Dances are pieces of captured motion in new orders, at other speeds, some in a mirror; places, outfits
 and songs are shared, so that a dance is not known by them. Real footage is cut into windows instead.
 """
 
 import argparse
 import json
+import time
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
+from madata.dataset.duplicates import Recognised, find_duplicates
+from madata.dataset.signatures import PICTURE_SIZE, MotionMeter, Signature, signature_of, sound_levels
 from madata.engine import run
-from madata.files import read_json, write_json
+from madata.files import read_npz, write_npz
 from madata.motion import mirror, read_motion, resample, with_skeleton
 from madata.skeletons import skeleton
 from madata.types import Motion3D, Music
@@ -24,11 +27,10 @@ from madata.video import EncodeSettings
 
 FPS = 12.5
 LENGTH_S = 6.0
-SIZE = (96, 160)
+SIZE = (64, 108)
 RATE_HZ = 16000
 _UPPER = (3, 6, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23)
 _SONGS, _SONG_S = 60, 30.0
-PLAIN = EncodeSettings(audio_rate_hz=RATE_HZ, audio_bit_rate=32_000, preset="ultrafast")
 OUTFITS = [((40, 40, 60), (220, 220, 225)), ((90, 60, 40), (180, 30, 40)), ((200, 200, 190), (30, 90, 160)),
            ((30, 30, 30), (40, 40, 45)), ((70, 90, 120), (230, 200, 60)), ((120, 30, 90), (120, 30, 90))]  # fmt: skip
 
@@ -83,25 +85,18 @@ def some_sound(rng, seconds):
     return Music(whole[start : start + round(seconds * RATE_HZ)], RATE_HZ)
 
 
-def make_original(number, report, *, out, motions, count):
-    """Render dance ``number``, or take a window of real footage that lies there already."""
+def a_performance(folder, rng):
+    """Pictures of a dance in some place, in some clothes."""
     from madata.render.backdrop import BACKDROPS, make_stage
     from madata.render.camera import front_camera
     from madata.render.pose import body_joints
-    from madata.video import write_video
 
-    path = out / "clips" / f"dance-{number:04d}.mp4"
-    if path.exists():
-        return path.stem
-    rng = np.random.default_rng([number, 1])
-    joints = body_joints(a_dance(motions, rng))
+    joints = body_joints(a_dance(folder, rng))
     camera = front_camera([joints], SIZE)
     place = sorted(BACKDROPS)[int(rng.integers(len(BACKDROPS)))]
     stage = make_stage(place, camera, [joints], float(joints[..., 1].min()), seed=int(rng.integers(3)))
     outfit = OUTFITS[int(rng.integers(len(OUTFITS)))]
-    pictures = (drawn(stage.image.copy(), camera.project(pose), outfit) for pose in joints)
-    write_video(path, pictures, FPS, audio=some_sound(rng, len(joints) / FPS), settings=PLAIN)
-    return path.stem
+    return [drawn(stage.image.copy(), camera.project(pose), outfit) for pose in joints]
 
 
 def drawn(image, points, outfit):
@@ -119,39 +114,40 @@ def drawn(image, points, outfit):
     return image
 
 
-def make_copy(job, report, *, out, sounds):
-    """A copy of a clip, and how it was made."""
-    from madata.video import Decoder, EncodeSettings, write_video
+def look_at(pictures, fps, sound):
+    """The signature of pictures that were never encoded."""
+    import cv2
 
-    number, original = job
+    meter = MotionMeter()
+    for number, picture in enumerate(pictures):
+        grey = cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2GRAY)
+        meter.feed(cv2.resize(grey, PICTURE_SIZE, interpolation=cv2.INTER_AREA), number / fps)
+    levels = np.zeros((0, 12), np.float32) if sound is None else sound_levels(sound.waveform, RATE_HZ)
+    return Signature(meter.rows(0.0, len(pictures) / fps), levels)
+
+
+def copy_of(pictures, fps, sound, number, path):
+    """The signature of a copy, which is encoded and decoded, and how it was made."""
+    from madata.video import write_video
+
     rng = np.random.default_rng([number, 2])
-    path = out / "clips" / f"copy-{number:04d}.mp4"
-    with Decoder(original) as decoder:
-        fps, size = decoder.info.fps, decoder.info.size
-        has_sound = decoder.info.audio is not None
-        pictures = [frame.scaled(size, "rgb24") for frame in decoder]
-    length_s = len(pictures) / fps
-    room_s = max(0.0, length_s - 3.6)
     how = {
-        "original": original.stem,
-        "start_s": round(rng.uniform(0, min(1.5, room_s)), 3) if rng.random() < 0.7 else 0.0,
+        "start_s": round(rng.uniform(0, min(1.5, len(pictures) / fps - 3.3)), 3)
+        if rng.random() < 0.7
+        else 0.0,
         "rate": round(rng.uniform(0.95, 1.05), 4) if rng.random() < 0.6 else 1.0,
         "mirrored": bool(rng.random() < 0.4),
         "crop": np.round(rng.uniform(0, 0.12, 4), 3).tolist() if rng.random() < 0.6 else [0.0] * 4,
         "gain": round(rng.uniform(0.75, 1.2), 3) if rng.random() < 0.5 else 1.0,
-        "other_sound": bool(rng.random() < 0.5) and sounds,
+        "other_sound": bool(rng.random() < 0.5),
         "crf": int(rng.integers(24, 34)),
     }
-    if not path.exists():
-        shown = _altered(pictures, fps, how, rng.uniform(15, 31) if rng.random() < 0.5 else fps)
-        scale = float(rng.uniform(0.7, 1.0))
-        height, width = shown[0][0].shape[:2]
-        side = max(48, round(scale * max(height, width) / 2) * 2)
-        seconds = len(shown[0]) / shown[1]
-        sound = _sound_of(original, how, seconds, rng) if has_sound or how["other_sound"] else None
-        coarse = EncodeSettings(long_side=side, crf=how["crf"], audio_rate_hz=RATE_HZ, audio_bit_rate=24_000)
-        write_video(path, shown[0], shown[1], audio=sound, settings=coarse)
-    return path.stem, how
+    shown = _altered(pictures, fps, how, rng.uniform(12, 30))
+    side = max(48, round(rng.uniform(0.7, 1.0) * max(shown[0][0].shape) / 2) * 2)
+    coarse = EncodeSettings(long_side=side, crf=how["crf"], audio_rate_hz=RATE_HZ, audio_bit_rate=24_000)
+    heard = None if sound is None else _sound_of(sound, how, len(shown[0]) / shown[1], rng)
+    write_video(path, shown[0], shown[1], audio=heard, settings=coarse)
+    return signature_of(path), how
 
 
 def _altered(pictures, fps, how, new_fps):
@@ -169,68 +165,93 @@ def _altered(pictures, fps, how, new_fps):
     return shown, round(new_fps, 3)
 
 
-def _sound_of(original, how, seconds, rng):
-    from madata.video import read_audio
+def _sound_of(sound, how, seconds, rng):
     from madata.video.audio import resample_sound
 
     if how["other_sound"]:
         return some_sound(rng, seconds)
-    heard = read_audio(original, start_s=how["start_s"], rate_hz=RATE_HZ)
-    faster = resample_sound(heard.waveform[None], round(RATE_HZ * how["rate"]), RATE_HZ)[0]
+    heard = sound.waveform[round(how["start_s"] * RATE_HZ) :]
+    faster = resample_sound(heard[None], round(RATE_HZ * how["rate"]), RATE_HZ)[0]
     return Music(faster[: round(seconds * RATE_HZ)], RATE_HZ)
 
 
-def cut_footage(videos, out, seconds=5.2):
-    """Windows of real videos as originals, side by side."""
-    from madata.errors import MediaError
-    from madata.video import Decoder, write_video
+def make(number, report, *, out, motions, copies):
+    """Dance ``number``, and a copy of it if it is one of the first; what is there already is not made again."""
+    path = out / f"{number:04d}.npz"
+    if path.exists():
+        return path
+    rng = np.random.default_rng([number, 1])
+    pictures = a_performance(motions, rng)
+    sound = some_sound(rng, len(pictures) / FPS)
+    _keep(path, pictures, FPS, sound, number if number < copies else None)
+    return path
 
-    names = []
+
+def _keep(path, pictures, fps, sound, number):
+    own = look_at(pictures, fps, sound)
+    arrays = {"motion": own.motion, "sound": own.sound}
+    if number is not None:
+        again, how = copy_of(pictures, fps, sound, number, path.with_suffix(".mp4"))
+        path.with_suffix(".mp4").unlink()
+        arrays |= {"copy_motion": again.motion, "copy_sound": again.sound, "how": np.array(json.dumps(how))}
+    write_npz(path, **arrays)
+
+
+def cut_footage(videos, out, copies, seconds=5.2):
+    """Windows of real videos, and copies of each in turn."""
+    from madata.errors import MediaError
+    from madata.video import Decoder
+
+    windows = []
     for path in sorted(videos.iterdir()):
         try:
             with Decoder(path) as decoder:
-                fps = decoder.info.fps
-                scale = 320 / max(decoder.info.size)
+                fps, scale = decoder.info.fps, 320 / max(decoder.info.size)
                 size = tuple(max(2, round(side * scale / 2) * 2) for side in decoder.info.size)
                 pictures = [frame.scaled(size, "rgb24") for frame in decoder]
         except MediaError:
             continue
         step = round(min(seconds, len(pictures) / fps) * fps)
-        for number, start in enumerate(range(0, len(pictures) - step + 1, step)):
-            if step / fps < 2.5:
-                continue
-            name = f"{path.stem}-{number:02d}"
-            if not (out / "clips" / f"{name}.mp4").exists():
-                write_video(out / "clips" / f"{name}.mp4", pictures[start : start + step], fps)
-            names.append(name)
-    return names
+        starts = range(0, len(pictures) - step + 1, step) if step / fps >= 3.3 else ()
+        windows += [(f"{path.stem}-{start:04d}", pictures[start : start + step], fps) for start in starts]
+    for number in range(max(copies, len(windows))):
+        name, pictures, fps = windows[number % len(windows)]
+        path = out / f"{name}.{number // len(windows)}.npz"
+        if not path.exists():
+            _keep(path, pictures, fps, None, number if number < copies else None)
 
 
-def make(out, *, dances, copies, motions, footage, jobs):
-    """Make the clips; ``truth.json`` says which are copies."""
-    if (out / "truth.json").exists():
-        return read_json(out / "truth.json")
-    if footage:
-        originals = cut_footage(footage, out)
-    else:
-        work = partial(make_original, out=out, motions=motions, count=dances)
-        originals = sorted(_value(outcome) for outcome in run(work, range(dances), jobs=jobs))
-    rng = np.random.default_rng(3)
-    chosen = (
-        rng.permutation(originals)[:copies] if copies <= len(originals) else rng.choice(originals, copies)
-    )
-    pairs = [(number, out / "clips" / f"{name}.mp4") for number, name in enumerate(chosen)]
-    work = partial(make_copy, out=out, sounds=not footage)
-    made = dict(sorted(_value(outcome) for outcome in run(work, pairs, jobs=jobs)))
-    truth = {"originals": originals, "copies": made}
-    write_json(out / "truth.json", truth)
-    return truth
-
-
-def _value(outcome):
-    if outcome.value is None:
-        raise SystemExit(f"{outcome.item}: {outcome.error}")
-    return outcome.value
+def measure(out):
+    """Precision and recall of pairs, over a range of thresholds."""
+    clips, copies = [], {}
+    for path in sorted(out.glob("*.npz")):
+        arrays, name = read_npz(path), path.stem.partition(".")[0]
+        if not any(clip.clip_id == name for clip in clips):
+            clips.append(Recognised(name, name, Signature(arrays["motion"], arrays["sound"])))
+        if "how" in arrays:
+            again = f"copy of {path.stem}"
+            clips.append(Recognised(again, again, Signature(arrays["copy_motion"], arrays["copy_sound"])))
+            copies[again] = (name, json.loads(str(arrays["how"])))
+    began = time.process_time()
+    rows = find_duplicates(clips, least_score=0.6)
+    print(f"{len(clips)} clips, {len(copies)} of them copies; {time.process_time() - began:.0f} CPU s")
+    original = {name: copies.get(name, (name,))[0] for name in (clip.clip_id for clip in clips)}
+    right = [row for row in rows if original[row["clip_a"]] == original[row["clip_b"]]]
+    for least in (0.7, 0.8, 0.9, 0.95, 1.0, 1.1, 1.2):
+        wrong = sum(row["score"] >= least for row in rows) - sum(row["score"] >= least for row in right)
+        hit = {
+            name for row in right if row["score"] >= least for name in (row["clip_a"], row["clip_b"])
+        } & set(copies)
+        print(
+            f"score {least}: recall {len(hit)}/{len(copies)}, precision {len(hit) / max(1, len(hit) + wrong):.4f}"
+        )
+    known = {row["clip_a"] for row in right} | {row["clip_b"] for row in right}
+    for name in sorted(set(copies) - known):
+        print("missed", name, copies[name][1])
+    told = [row["same_sound"] != copies[max(row["clip_a"], row["clip_b"])][1]["other_sound"] for row in right
+            if max(row["clip_a"], row["clip_b"]) in copies and row["same_sound"] is not None]  # fmt: skip
+    if told:
+        print(f"whether the sound is the same: right for {sum(told)} of {len(told)}")
 
 
 def main():
@@ -244,9 +265,15 @@ def main():
     parser.add_argument("--copies", type=int, default=400)
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
-    truth = make(given.out, dances=given.dances, copies=given.copies, motions=given.motions,
-                 footage=given.footage, jobs=given.jobs)  # fmt: skip
-    print(json.dumps({"originals": len(truth["originals"]), "copies": len(truth["copies"])}))
+    given.out.mkdir(parents=True, exist_ok=True)
+    if given.footage:
+        cut_footage(given.footage, given.out, given.copies)
+    else:
+        work = partial(make, out=given.out, motions=given.motions, copies=given.copies)
+        for outcome in run(work, range(given.dances), jobs=given.jobs):
+            if outcome.value is None:
+                raise SystemExit(f"dance {outcome.item}: {outcome.error}")
+    measure(given.out)
 
 
 if __name__ == "__main__":

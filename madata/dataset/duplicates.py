@@ -23,7 +23,7 @@ import numpy.typing as npt
 from madata.dataset.signatures import MIRROR, MOTION_COLUMNS, RATE_HZ, Signature
 from madata.types import FloatArray
 
-__all__ = ["LEAST_SCORE", "Recognised", "find_duplicates", "groups_of_music"]
+__all__ = ["LEAST_SCORE", "Recognised", "find_duplicates", "groups_of_music", "same_from_the_start"]
 
 LEAST_SCORE = 0.95
 """From which on two clips show the same."""
@@ -281,6 +281,24 @@ def _best_shift(products: npt.NDArray[Any], one: Array, other: Array) -> tuple[f
 
 def _sums(rows: Array) -> npt.NDArray[np.float64]:
     return np.concatenate([np.zeros((1, rows.shape[1])), (rows.astype(np.float64) ** 2).cumsum(axis=0)])
+
+
+def same_from_the_start(one: FloatArray, other: FloatArray) -> float | None:
+    """Mean correlation of two clips that should begin at the same moment, shifted by at most 0.2 s.
+
+    ``None`` where hardly anything moves in one of them. One may be the beginning of the other.
+    """
+    first, second = _filled(one), _filled(other)
+    if first is None or second is None:
+        return None
+    a, b = _prepared(first), _prepared(second)
+    best = -1.0
+    for shift in range(-4, 5):
+        x, y = (a[shift:], b) if shift >= 0 else (a, b[-shift:])
+        count = min(len(x), len(y))
+        power = np.sqrt((x[:count] ** 2).sum(axis=0) * (y[:count] ** 2).sum(axis=0)) + 1e-9
+        best = max(best, float(((x[:count] * y[:count]).sum(axis=0) / power).mean()))
+    return best
 
 
 # Sound

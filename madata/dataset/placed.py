@@ -81,13 +81,16 @@ def place_clips(folder: Path, *, val_share: float, test_share: float, jobs: int 
     else:
         after = Assignment(before.rule, assign_new(before, ids, ties), before.test, before.clips)
         write_assignment(folder, after)
-    splits = _rewrite(folder, after, removed)
+    genres = {row["source_id"]: (row["genre"], row["genre_source"]) for row in sources if row["genre"]}
+    splits = _rewrite(folder, after, removed, genres)
     groups = {after.sources[row["source_id"]][0] for row in clips}
     return Placed(splits, len(groups), len(duplicates), _advice(folder, after, len(groups), bool(clips)))
 
 
-def _rewrite(folder: Path, after: Assignment, removed: Mapping[str, Row]) -> dict[str, int]:
-    """Write both tables again, row by row; the clips in each split."""
+def _rewrite(
+    folder: Path, after: Assignment, removed: Mapping[str, Row], genres: Mapping[str, tuple[str, str]]
+) -> dict[str, int]:
+    """Write both tables again, row by row; the clips in each split. A clip without a genre has that of its source."""
     splits: Counter[str] = Counter()
     known = clip_columns({})
     measured = {
@@ -105,6 +108,8 @@ def _rewrite(folder: Path, after: Assignment, removed: Mapping[str, Row]) -> dic
         for row in iterate_rows(folder / "clips.parquet"):
             if row["source_id"] not in removed:
                 marked = after.clip_row(row)
+                if marked.get("genre") is None and row["source_id"] in genres:
+                    marked["genre"], marked["genre_source"] = genres[row["source_id"]]
                 splits[str(marked["split"])] += 1
                 yield marked
 

@@ -5,6 +5,7 @@ import pytest
 from madata.dataset.folder import read_folder, write_folder
 from madata.dataset.freeze import split_data_set
 from madata.dataset.groups import group_of_sources, hashed_place, ties_between
+from madata.dataset.placed import place_clips
 from madata.dataset.split import (
     TEST_LIST,
     Assignment,
@@ -84,6 +85,16 @@ def test_wild_clips_that_are_long_enough_are_chosen():
         choose_test(clips, groups, SplitRule(seconds=9))
     with pytest.raises(MadanceError, match="one group"):
         choose_test(clips, dict.fromkeys(groups, "a"), SplitRule())
+
+
+def test_a_clip_without_a_genre_has_that_of_its_source(data):
+    tables = read_folder(data)
+    tables.clips[0]["genre"] = None
+    tables.sources[0] |= {"genre": "waltz", "genre_source": "list"}
+    write_folder(tables)
+    place_clips(data, val_share=0.0, test_share=0.1)
+    rows = read_folder(data).clips
+    assert (rows[0]["genre"], rows[0]["genre_source"]) == ("waltz", "list") and rows[1]["genre"] == "pop"
 
 
 def test_growth_moves_nothing_and_new_sources_follow_what_they_are_tied_to():
