@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from evaluation.metrics.spec import Direction
@@ -80,19 +80,48 @@ def build_board(
         raise MadanceError(f"the table has no column {sort_by!r} to sort by; it has {known}")
     members: dict[str, tuple[BoardEntry, ...]] = {}
     judge = judge or TieJudge()
-    sections = [
-        _section(group, columns, members, judge, sort_by, official=True) for group in _sections(whole)
-    ]
-    if partial:
-        sections += [
-            _section(group, columns, members, judge, sort_by, official=False) for group in _sections(rest)
+    groups = [(group, True) for group in _sections(whole)]
+    groups += [(group, False) for group in _sections(rest)] if partial else []
+    names = _names([group for group, _ in groups])
+    sections = _numbered(
+        [
+            _section(group, columns, members, judge, sort_by, names, official=official)
+            for group, official in groups
         ]
+    )
     if reported:
         paper = ranked(reported_section(task), columns, lambda *_: False)
         sections = [paper, *sections]
     shown = tuple(_agreed(column, sections) for column in columns)
     table = Table(task, TASK_TITLES[task], shown, tuple(sections))
     return Board(table, members, () if partial else tuple(rest))
+
+
+def _names(sections: Sequence[list[list[BoardEntry]]]) -> dict[str, str]:
+    """Result id -> name of its row: what tells it from rows of its section, or from others of its protocol."""
+    firsts = [[entries[0].result for entries in _row_entries(groups)] for groups in sections]
+    apart = {}
+    by_protocol: dict[str, list[Result]] = {}
+    for result in (result for own in firsts for result in own):
+        by_protocol.setdefault(result.protocol.sha256, []).append(result)
+    for alike in (
+        *by_protocol.values(),
+        *firsts,
+    ):  # what tells rows of one section apart comes last, and stays
+        for result, name in zip(alike, names_apart(alike), strict=True):
+            if name != result.system.name or result.id not in apart:
+                apart[result.id] = name
+    return apart
+
+
+def _numbered(sections: Sequence[Section]) -> list[Section]:
+    """Sections of one title with their number, so that what is said below a table has its place."""
+    titles = [section.title for section in sections]
+    return [
+        section if (count := titles[:place].count(section.title)) == 0
+        else replace(section, title=f"{section.title} ({count + 1})")
+        for place, section in enumerate(sections)
+    ]  # fmt: skip
 
 
 def _agreed(column: BoardColumn, sections: Sequence[Section]) -> BoardColumn:
@@ -148,14 +177,13 @@ def _section(
     members: dict[str, tuple[BoardEntry, ...]],
     judge: TieJudge,
     sort_by: str | None,
+    names: Mapping[str, str],
     *,
     official: bool,
 ) -> Section:
     rows = []
-    of_rows = _row_entries(groups)
-    names = names_apart([entries[0].result for entries in of_rows])
-    for entries, name in zip(of_rows, names, strict=True):
-        row = _row(entries, columns, name, official=official)
+    for entries in _row_entries(groups):
+        row = _row(entries, columns, names[entries[0].result.id], official=official)
         members[row.key] = entries
         rows.append(row)
     conditions = [line for group in groups for line in group[0].conditions.lines()]

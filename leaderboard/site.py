@@ -220,17 +220,17 @@ def _task(board: Board) -> dict[str, Any]:
         "measured": bool(measured),
         "extra": any(column.extra for column in table.columns),
         "notes": notes,
-        "figures": [_figures(section, number, table) for number, section in enumerate(measured)],
+        "figures": [_figures(section, table) for section in measured],
     }
 
 
-def _figures(section: Section, number: int, table: Table) -> dict[str, Any]:
+def _figures(section: Section, table: Table) -> dict[str, Any]:
     plots = []
     for column in table.columns:
         if column.is_ranked and (svg := interval_plot(section, column)):
             plots.append({"column": column, "svg": svg})
     return {
-        "title": section.title if number == 0 else f"{section.title} ({number + 1})",
+        "title": section.title,
         "conditions": section.conditions,
         "notes": section.notes,
         "plots": plots,

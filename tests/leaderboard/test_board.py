@@ -120,6 +120,14 @@ def test_two_results_of_one_name_are_told_apart(runs):
     assert sorted(names(section)) == ["good", "good (guidance 2.0)"]
 
 
+def test_runs_of_one_system_in_two_sections_are_told_apart(runs):
+    system = read_result(runs / "good" / "result.json").system
+    change(runs / "stiff", system=system, options=RunOptions(resample_fps=30.0))
+    sections = measured(board(runs / "good", runs / "stiff", runs / "official"))
+    assert [names(section) for section in sections] == [["good"], ["good (--resample 30)"], ["good"]]
+    assert [section.title for section in sections] == ["Measured", "Measured (2)", "Measured (3)"]
+
+
 def test_appearance_and_motion_of_one_system_are_one_row(runs):
     result = read_result(runs / "good" / "result.json")
     metric = result.metric("bas").model_copy(
