@@ -1,4 +1,4 @@
-"""The verbs of ``madance dataset`` about the data set as a whole: split, verify, merge, remove."""
+"""The verbs of ``madance dataset`` about all of a data set: split, verify, merge, remove, health, release, rebuild."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from madata.commands.options import PATH, jobs_option, json_option, out_option, visible
 
-__all__ = ["merge", "remove", "split", "verify"]
+__all__ = ["health", "merge", "rebuild", "release", "remove", "split", "verify"]
 
 _MOST_FINDINGS = 50
 
@@ -153,3 +153,73 @@ def remove(folder: Path, sources: tuple[str, ...], reason: str, as_json: bool) -
         click.echo(
             f"{summary.test_clips} of them were tested: scores on the whole test say the older version"
         )
+
+
+@click.command(short_help="Which sources still exist?")
+@click.argument("folder", type=PATH)
+@click.argument("there", type=PATH)
+@json_option
+def health(folder: Path, there: Path, as_json: bool) -> None:
+    """Which sources of FOLDER still exist in THERE: a folder of videos, or a text file of links or ids, one a line.
+
+    Says what every split becomes, and which test clips methods can still be compared on (--json names them).
+    """
+    from dataclasses import asdict
+
+    from madata.dataset.health import check_health
+
+    found = check_health(folder, there)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=1))
+        return
+    total = len(found.live) + len(found.dead)
+    share = f" ({len(found.dead) / total:.1%} gone)" if total else ""
+    click.echo(f"{len(found.live)} of {total} sources exist{share}; {len(found.removed)} were removed")
+    for name, (left, there_were) in found.clips.items():
+        click.echo(f"  {name:6s} {left} of {there_were} clips")
+    for source in found.dead[:_MOST_FINDINGS]:
+        click.echo(f"  gone  {visible(source)}")
+
+
+@click.command(short_help="Without pictures and sound, to publish.")
+@click.argument("folder", type=PATH)
+@out_option("New folder of the release.")
+def release(folder: Path, out: Path) -> None:
+    """Write FOLDER without its media: links, spans, keypoints, music features, signatures, splits.
+
+    Others get the clips again from videos that they download: madance dataset rebuild.
+    """
+    from madata.dataset.release import release as write_release
+
+    count = write_release(folder, out)
+    click.echo(f"{count} clips without pictures and sound in {out}")
+
+
+@click.command(short_help="The clips of a release, from your videos.")
+@click.argument("folder", type=PATH)
+@click.argument("videos", type=PATH)
+@out_option("Data set folder.")
+@jobs_option()
+@json_option
+@click.pass_context
+def rebuild(ctx: click.Context, folder: Path, videos: Path, out: Path, jobs: int, as_json: bool) -> None:
+    """Cut the clips of the release FOLDER again from the folder VIDEOS, and hold each against its signature.
+
+    Exit code 1 means that sources are missing or that clips show something else than what was released.
+    """
+    from dataclasses import asdict
+
+    from madata.dataset.release import rebuild as run_rebuild
+
+    made = run_rebuild(folder, videos, out, jobs=jobs)
+    if as_json:
+        click.echo(json.dumps(asdict(made), indent=1))
+    else:
+        click.echo(f"{made.clips} clips in {out}, as released")
+        if made.missing:
+            click.echo(
+                f"{len(made.missing)} sources are missing, and with them {sum(made.missing.values())} clips"
+            )
+        for clip, why in list(made.wrong.items())[:_MOST_FINDINGS]:
+            click.echo(f"  {visible(clip)}: {visible(why)}")
+    ctx.exit(1 if made.missing or made.wrong else 0)
