@@ -64,14 +64,22 @@ def arguments(place, out, options=NO_FACES, *, wan="wan", data=None):
     return [*map(str, command), *(word for option in options for word in ("--set", option))]
 
 
-def test_one_command_makes_a_video_as_long_as_its_music_and_keeps_what_lies_between(place, tmp_path):
-    done = CliRunner().invoke(madance, arguments(place, tmp_path / "clip.mp4"))
+@pytest.fixture(scope="module")
+def whole(place, tmp_path_factory):
+    """A clip that was made without a stop, and what was said meanwhile."""
+    clip = tmp_path_factory.mktemp("whole") / "clip.mp4"
+    done = CliRunner().invoke(madance, arguments(place, clip))
     assert done.exit_code == 0, done.exception
-    shown = probe(tmp_path / "clip.mp4")
+    return clip, done
+
+
+def test_one_command_makes_a_video_as_long_as_its_music_and_keeps_what_lies_between(whole):
+    clip, done = whole
+    shown = probe(clip)
     assert (shown.fps, shown.size, shown.num_frames) == (15.0, (32, 48), round(SECONDS * 15))
     assert shown.audio is not None
     assert abs(shown.num_frames / shown.fps - SECONDS) <= 1 / 15
-    parts = tmp_path / "clip.parts"
+    parts = clip.with_suffix(".parts")
     kept = {path.relative_to(parts).as_posix() for path in parts.rglob("*") if path.is_file()}
     assert {
         "run.json", "motion.npz", "motion/music_features.npz", "animation/pose_video.mp4", "animation/plan.json",
@@ -82,7 +90,7 @@ def test_one_command_makes_a_video_as_long_as_its_music_and_keeps_what_lies_betw
     motion = read_motion(parts / "motion.npz")
     assert (motion.fps, len(motion.rotation)) == (30.0, 64)
     assert probe(parts / "animation" / "pose_video.mp4").num_frames == shown.num_frames
-    record = read_json(tmp_path / "clip.json")
+    record = read_json(clip.with_suffix(".json"))
     assert record["label"] == "motion tiny-synthetic, animation tiny-random"
     assert read_json(parts / "run.json")["loaded"]["label"] == record["label"]
     assert "motion: dancing" in done.stderr
@@ -140,16 +148,14 @@ def start(place, out, log):
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_it_ends_with_the_same_bytes(place, tmp_path):
-    whole, killed = tmp_path / "whole" / "clip.mp4", tmp_path / "killed" / "clip.mp4"
-    done = CliRunner().invoke(madance, arguments(place, whole))
-    assert done.exit_code == 0, done.exception
+def test_killed_in_the_middle_it_ends_with_the_same_bytes(place, whole, tmp_path):
+    killed = tmp_path / "killed" / "clip.mp4"
     segments = killed.with_suffix(".parts") / "animation" / "video" / "segments"
     run = start(place, killed, tmp_path / "log")
     begin = time.monotonic()
     while not (segments / "001.json").exists():
         assert run.poll() is None, (tmp_path / "log").read_text()
-        assert time.monotonic() - begin < 120
+        assert time.monotonic() - begin < 600
         time.sleep(0.002)
     run.send_signal(signal.SIGKILL)
     run.wait()
@@ -158,7 +164,7 @@ def test_killed_in_the_middle_it_ends_with_the_same_bytes(place, tmp_path):
     stamps = {path: path.stat().st_mtime_ns for path in (motion, segments / "000.mkv", segments / "001.mkv")}
     again = CliRunner().invoke(madance, arguments(place, killed))
     assert again.exit_code == 0, again.exception
-    assert killed.read_bytes() == whole.read_bytes()
+    assert killed.read_bytes() == whole[0].read_bytes()
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
 
 

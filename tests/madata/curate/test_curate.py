@@ -260,8 +260,8 @@ def test_every_decision_on_the_synthesised_crawl_is_right(tmp_path, madance):
     check_decisions(tmp_path / "out", truth["files"])
 
 
+@pytest.mark.nightly  # the synthesised crawl above is decided, and real footage cut and judged, by tests of their own
 @pytest.mark.media
-@pytest.mark.slow
 def test_real_footage_is_cut_exactly_and_decided_rightly(tmp_path, media_dir, madance):
     truths = [json.loads(path.read_text()) for path in sorted(media_dir.glob("crawl_*.json"))]
     files = [media_dir / truth["file"] for truth in truths]
