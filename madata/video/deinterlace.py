@@ -32,6 +32,8 @@ Places = npt.NDArray[np.bool_]
 _COMBED = 1e-3
 _COMB_LEVELS = 12
 _ALIKE = 3
+_FEWEST = 16
+"""Places; fewer are chance, whatever share of a small picture they are: of 72 rows, nine were."""
 _NEW_SHARE = 0.25
 """Of the places, so many must be new; where a dancer hides and shows a striped wall, a fiftieth is."""
 _COLUMNS = 40
@@ -95,8 +97,10 @@ def comb_share(image: VideoFrame, before: VideoFrame | None = None) -> float:
 
 
 def _share(places: Places, before: Places | None = None) -> float:
-    if not places.size or before is None or before.shape != places.shape:
-        return float(places.mean()) if places.size else 0.0
+    if places.sum() < _FEWEST:
+        return 0.0
+    if before is None or before.shape != places.shape:
+        return float(places.mean())
     new = places & ~before
     return float(new.mean()) if new.sum() > _NEW_SHARE * places.sum() else 0.0
 

@@ -83,3 +83,13 @@ def test_a_striped_wall_behind_a_dancer_is_no_comb(tmp_path):
     assert comb_share(images[0]) > 0.01 and comb_share(images[1], images[0]) < 1e-3
     stored = [image.to_ndarray(format="gray").astype(int) for image in images]
     assert not any((a != b).any() for a, b in zip(pictures(path), stored, strict=True))
+
+
+def test_a_few_places_of_a_small_picture_are_chance():
+    grey = np.full((72, 128), 100, np.uint8)
+    shares = []
+    for columns in (1, 41):
+        combed = grey.copy()
+        combed[20:30:2, 64 - columns : 64 + columns] = 180
+        shares.append(comb_share(av.VideoFrame.from_ndarray(combed, "gray")))
+    assert shares[0] == 0.0 and shares[1] > 0.01
