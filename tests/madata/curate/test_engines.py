@@ -1,4 +1,4 @@
-"""Curation on a Ray cluster: the bytes of worker processes, also where a machine is lost in the middle."""
+"""Curation elsewhere: on a Ray cluster that loses a machine, and in parts that are merged. The bytes are the same."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ from tests.madata.engine_work import work
 from tests.media_builder import Recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly]
-ray = pytest.importorskip("ray")
+
 
 STEADY = Recipe(num_frames=FPS * SECONDS, fps=Fraction(FPS), size=SIZE)
 
@@ -38,6 +38,7 @@ def by_processes(tmp_path_factory, crawl, madance):
 @pytest.fixture
 def cluster():
     """A Ray cluster of two machines of one processor each, beside a head that has none."""
+    pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
@@ -70,8 +71,25 @@ def test_a_lost_machine_changes_no_byte(crawl, by_processes, cluster, tmp_path):
     assert not [name for name in made if made[name] != expected[name] and name != "report.html"]
 
 
+def test_parts_merged_in_another_order_are_the_whole(crawl, madance, tmp_path):
+    """Three machines that know nothing of each other, and one that does it all: the same bytes after merging."""
+    folders = {name: tmp_path / name for name in ("whole", "1", "2", "3")}
+    for name, folder in folders.items():
+        part = () if name == "whole" else ("--shard", f"{name}/3")
+        assert madance("curate", crawl, "--out", folder, *part, *QUICK).returncode in (0, 1)
+    for name, parts in (("a", ("whole",)), ("b", ("3", "1", "2"))):
+        run = madance(
+            "dataset", "merge", *(folders[part] for part in parts), "--out", tmp_path / "merged" / name
+        )
+        assert run.returncode == 0, run.stderr
+    made, expected = contents(tmp_path / "merged" / "b"), contents(tmp_path / "merged" / "a")
+    assert made.keys() == expected.keys()
+    assert not [name for name in made if made[name] != expected[name]]
+
+
 def test_outcomes_are_those_of_processes():
     """A worker that dies costs its item, whatever runs it; Ray's own workers live on."""
+    pytest.importorskip("ray")
     from madata.engine import Step, engine_of
 
     items = ["a", "crash", "raise", "b", "leave", "fatal", "c"]

@@ -15,6 +15,7 @@ from madata.motion import joint_positions, read_motion, with_skeleton
 from madata.skeletons import skeleton
 from madata.types import Motion3D
 from tests.madata.dataset.clocks import make_folder
+from tests.plugins import distribution
 
 FORMATS = ("aistpp", "csv", "finedance", "lance", "videofolder", "webdataset")
 
@@ -160,3 +161,25 @@ def test_nothing_is_written_over(folder, tmp_path):
     export(folder, "csv", tmp_path)
     with pytest.raises(MadanceError, match="holds something already"):
         export(folder, "csv", tmp_path)
+
+
+LISTING = '''
+"""The ids of the clips, one a line."""
+from madata.dataset.export import Exported, ExportFormat
+
+def write(clips, out):
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "ids.txt").write_text("".join(f"{clip.clip_id}\\n" for clip in clips))
+    return Exported(len(clips))
+
+EXPORT = ExportFormat("ids of clips", write)
+'''
+
+
+def test_a_format_of_others_is_found(folder, tmp_path, monkeypatch):
+    points = {"madance.exports": {"listing": "clip_listing:EXPORT"}}
+    site = distribution(tmp_path / "site", "clip-listing", points, {"clip_listing.py": LISTING})
+    monkeypatch.syspath_prepend(str(site))
+    assert EXPORTS.names() == (*FORMATS, "listing")
+    export(folder, "listing", tmp_path / "out", split="train")
+    assert (tmp_path / "out" / "ids.txt").read_text() == "clip-0\nclip-1\n"
