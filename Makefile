@@ -38,6 +38,7 @@ golden: install
 benchmark: install
 	$(BIN)/python benchmarks/curation.py
 	$(BIN)/python -m benchmarks.certainty
+	$(BIN)/python benchmarks/training_data.py
 
 clean:
 	rm -rf $(VENV) demo build *.egg-info
