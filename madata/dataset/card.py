@@ -16,10 +16,12 @@ from pydantic import Field
 from madata.config import ClosedModel
 from madata.dataset.croissant import croissant
 from madata.dataset.statistics import UNKNOWN, Share, Statistics, describe_dataset
+from madata.errors import MadanceError
 from madata.files import write_json, write_text
 
 __all__ = ["CardSettings", "rai", "write_card"]
 
+_MARK = "<!-- written by madance dataset card: a change here is lost when it is written anew -->"
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -50,11 +52,14 @@ def write_card(folder: Path, settings: CardSettings) -> Statistics:
         The numbers they hold.
 
     Raises:
-        MadanceError: a table is absent or damaged.
+        MadanceError: a table is absent or damaged, or there is a README.md of somebody else's.
     """
+    readme = folder / "README.md"
+    if readme.exists() and _MARK not in readme.read_text("utf-8", "replace"):
+        raise MadanceError(f"{readme}: was not written by this command; move it away, or it would be lost")
     of = describe_dataset(folder)
     named = settings.model_copy(update={"name": settings.name or folder.resolve().name})
-    write_text(folder / "README.md", _readme(named, of))
+    write_text(readme, _readme(named, of))
     write_json(folder / "croissant.json", _described(folder, named, of))
     return of
 
@@ -184,7 +189,7 @@ def _readme(settings: CardSettings, of: Statistics) -> str:
     )
     if settings.cite_as:
         parts.append(f"## Citation\n\n{settings.cite_as}\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, f"{_MARK}\n"])
 
 
 def _front_matter(settings: CardSettings, of: Statistics) -> str:

@@ -137,7 +137,7 @@ class ClipTable:
             num_frames=row["num_frames"],
             duration_s=row["duration_s"],
             size=(row["width"], row["height"]),
-            split=row["split"],
+            split=row["split"] or "",
             subset=row.get("subset") or "wild",
             genre=row.get("genre"),
             has_sound=bool(row.get("has_audio")),

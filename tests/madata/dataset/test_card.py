@@ -1,10 +1,12 @@
 import json
 import re
+import shutil
 
 import pytest
 
 from madata.dataset.card import CardSettings, write_card
 from madata.dataset.statistics import describe_dataset, write_statistics
+from madata.errors import MadanceError
 from madata.manifest import CLIP_COLUMNS, DROPPED_COLUMNS, SOURCE_COLUMNS, Column, write_table
 
 
@@ -115,3 +117,14 @@ def test_croissant_is_valid_and_yields_records(folder):
     first = next(iter(loaded.records("clips")))
     assert first["clips/clip_id"] == b"c000"
     assert first["clips/duration_s"] == 6.0
+
+
+def test_a_readme_of_others_is_not_lost(folder, tmp_path):
+    for name in ("clips", "sources", "dropped"):
+        shutil.copy(folder / f"{name}.parquet", tmp_path)
+    write_card(tmp_path, CardSettings())
+    write_card(tmp_path, CardSettings(version="1.1.0"))
+    (tmp_path / "README.md").write_text("by hand")
+    with pytest.raises(MadanceError, match="not written by this command"):
+        write_card(tmp_path, CardSettings())
+    assert (tmp_path / "README.md").read_text() == "by hand"
