@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from madata.dataset.folder import FILE_COLUMNS
 from madata.errors import MadanceError, MissingDependencyError
 from madata.files import remove_leftovers
 from madata.plugins import Room
@@ -20,13 +21,10 @@ if TYPE_CHECKING:
     from madata.dataset.clips import ClipTable
     from madata.types import Clip
 
-__all__ = ["EXPORTS", "FILE_COLUMNS", "ExportFormat", "Exported", "export", "facts", "missing_package"]
+__all__ = ["EXPORTS", "ExportFormat", "Exported", "export", "facts", "missing_package"]
 
 EXPORTS = Room("export format", "madata.dataset.exports", "EXPORT", "madance.exports")
 """Every format there is."""
-
-FILE_COLUMNS = ("path", "keypoints", "thumbnail", "music")
-"""Columns that name files of the folder, which mean nothing outside it."""
 
 
 @dataclass

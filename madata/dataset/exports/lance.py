@@ -10,7 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from madata.dataset.export import FILE_COLUMNS, Exported, ExportFormat, facts, missing_package
+from madata.dataset.export import Exported, ExportFormat, facts, missing_package
+from madata.dataset.folder import FILE_COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,7 +13,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from madata.dataset.export import FILE_COLUMNS, Exported, ExportFormat, facts
+from madata.dataset.export import Exported, ExportFormat, facts
+from madata.dataset.folder import FILE_COLUMNS
 from madata.files import atomic_path, link_or_copy, sha256_bytes
 
 if TYPE_CHECKING:

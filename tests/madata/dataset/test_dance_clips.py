@@ -8,9 +8,17 @@ from torch.utils.data import DataLoader
 from madata.dataset import DanceClips
 from madata.errors import ConfigError, MadanceError, MediaError
 from madata.manifest import CLIP_COLUMNS, write_table
-from tests.madata.dataset.clocks import FPS, SIZE, make_clip
+from tests.madata.dataset.clocks import FPS, SIZE, make_clip, make_folder
 
 PARTS = ("frames", "waveform", "music", "keypoints")
+
+
+@pytest.fixture(scope="module")
+def clocks(tmp_path_factory):
+    """A data set of three clips of 1.2, 1.4 and 0.8 s that tell the time (:mod:`tests.madata.dataset.clocks`)."""
+    folder = tmp_path_factory.mktemp("clocks")
+    make_folder(folder)
+    return folder
 
 
 def dance_clips(folder, **options):
