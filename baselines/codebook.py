@@ -27,6 +27,7 @@ class Codebook(nn.Module):
     Attributes:
         k: (K, W) codes, the only tensor of upstream's checkpoints.
         k_sum, k_elem: (K, W) and (K,) moving averages, of training alone.
+        moved_buffers: what a checkpoint of training has to hold of it; empty while it is frozen.
 
     Args:
         codes: K.
@@ -37,6 +38,7 @@ class Codebook(nn.Module):
     def __init__(self, codes: int, width: int, decay: float = 0.99) -> None:
         super().__init__()
         self.decay = decay
+        self.moved_buffers: tuple[str, ...] = ()
         self.register_buffer("k", torch.zeros(codes, width))
         self.register_buffer("k_sum", torch.zeros(codes, width), persistent=False)
         self.register_buffer("k_elem", torch.zeros(codes), persistent=False)
@@ -60,6 +62,15 @@ class Codebook(nn.Module):
         chosen = self.decode(codes)
         commitment = (chosen.detach() - x).square().mean()
         return codes, x + (chosen - x).detach(), commitment
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has averages to go on from."""
+        return bool(self.k_elem.any())
+
+    def train_by_averages(self) -> None:
+        """Have checkpoints of training hold the averages: :meth:`follow` will move them."""
+        self.moved_buffers = ("k", "k_sum", "k_elem")
 
     @torch.no_grad()
     def begin(self, count: float = 1.0) -> None:

@@ -38,7 +38,6 @@ MADE_HERE = {"motion/lodge_files.npz"}
 
 NOT_BUILT = {
     "models_motion/finenet*": "FineNet",
-    "models_motion/bailando_reward*": "Bailando's reinforcement learning",
     "models_appearance/animate_anyone_*": "Animate-Anyone",
     "models_appearance/magic_animate_*": "Magic-Animate",
     "models_appearance/hallo2_*": "Hallo2",

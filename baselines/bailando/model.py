@@ -126,15 +126,18 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def dance_to(network: Bailando, music: Tensor) -> Tensor:
+def dance_to(network: Bailando, music: Tensor, begin: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """(B, 8 N, 72) poses of a dance.
 
     Args:
         network: in ``eval`` mode.
         music: (B, N, K) features at 7.5 frames per second; the first row is under the codes that a dance begins with.
+        begin: (B, 1) codes of each half that it begins with, by default those of the settings.
     """
-    begin = torch.tensor(network.config.begin, device=music.device)[:, None, None].expand(2, len(music), 1)
-    return network.memory.decode(*choreograph(network.gpt, begin[0], begin[1], music[:, 1:]))
+    if begin is None:
+        codes = torch.tensor(network.config.begin, device=music.device)
+        begin = (codes[:1].expand(len(music), 1), codes[1:].expand(len(music), 1))
+    return network.memory.decode(*choreograph(network.gpt, *begin, music[:, 1:]))
 
 
 def motion_of_poses(poses: FloatArray) -> Motion3D:

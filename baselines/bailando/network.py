@@ -113,18 +113,26 @@ class _Half(nn.Module):
         out: Tensor = self.encoders[0](x.transpose(1, 2))
         return out
 
-    def frames(self, chosen: Tensor) -> Tensor:
-        """(B, code width, N) -> (B, T, 3 joints)."""
+    def frames(self, chosen: Tensor, in_place: bool = False) -> Tensor:
+        """(B, code width, N) -> (B, T, 3 joints); ``in_place`` leaves the root's own decoder aside."""
         out: Tensor = self.decoders[0](chosen).transpose(1, 2)
-        if self.root:
+        if self.root and not in_place:
             velocity = self.decoders_root[0](chosen).transpose(1, 2)
             out = torch.cat([velocity, out[..., 3:]], dim=-1)
         return out
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, T, 3 joints) -> what comes back of it, and the commitment loss."""
-        _, chosen, commitment = self.codebook(self.latents(x))
-        return self.frames(chosen), commitment
+    def forward(
+        self, x: Tensor, in_place: bool = False, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(B, T, 3 joints) -> what comes back of it, and the commitment loss; with a generator the codebook learns."""
+        latents, codebook = self.latents(x), self.codebook
+        at_hand = latents.detach().float()
+        if generator is not None and not codebook.begun:
+            codebook.begin_from(at_hand, generator)
+        codes, chosen, commitment = codebook(latents)
+        if generator is not None:
+            codebook.follow(at_hand, codes, generator)
+        return self.frames(chosen, in_place), commitment
 
 
 class _Bottleneck(nn.Module):
@@ -161,11 +169,19 @@ class ChoreographicMemory(nn.Module):
             self.vqvae_down.frames(self.vqvae_down.codebook.decode(lower)),
         )
 
-    def forward(self, poses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, T, 72) -> what comes back of it, and the commitment losses of the upper and the lower body."""
+    def forward(
+        self, poses: Tensor, in_place: bool = False, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, 72) -> what comes back of it, and the commitment losses of the upper and the lower body.
+
+        Args:
+            poses: see the class.
+            in_place: leave the root's decoder aside; the root is what the lower body's decoder says.
+            generator: given in training, the codebooks follow what chose their codes.
+        """
         upper, lower = _halves(poses)
-        up, up_commitment = self.vqvae_up(upper)
-        down, down_commitment = self.vqvae_down(lower)
+        up, up_commitment = self.vqvae_up(upper, in_place, generator)
+        down, down_commitment = self.vqvae_down(lower, in_place, generator)
         return _whole(up, down), up_commitment, down_commitment
 
 
@@ -185,7 +201,9 @@ def _whole(upper: Tensor, lower: Tensor) -> Tensor:
     return joints.flatten(2)
 
 
-def memory_loss(memory: ChoreographicMemory, poses: Tensor) -> Tensor:
+def memory_loss(
+    memory: ChoreographicMemory, poses: Tensor, generator: torch.Generator | None = None
+) -> Tensor:
     """What the codebooks are trained on, the root's decoder apart.
 
     The mean over both halves of the body of: absolute errors of positions, velocities and accelerations, and the
@@ -194,9 +212,10 @@ def memory_loss(memory: ChoreographicMemory, poses: Tensor) -> Tensor:
     Args:
         memory: both codebooks.
         poses: (B, T, 72).
+        generator: given in training, the codebooks follow.
     """
     config = memory.config
-    out, *commitments = memory(poses)
+    out, *commitments = memory(poses, in_place=True, generator=generator)
     total = poses.new_zeros(())
     for joints, commitment in zip((UPPER, LOWER), commitments, strict=True):
         found, wanted = (each.reshape(*each.shape[:2], -1, 3)[:, :, joints] for each in (out, poses))

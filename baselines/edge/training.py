@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from baselines.edge.network import EDGE_KIND, Edge, EdgeConfig, sample_edge
-from mace_dance.motion.config import Choices
 from mace_dance.motion.diffusion import NoiseSource, Schedule
-from mace_dance.training.motion.family import MotionFamily
+from mace_dance.training.motion.family import MotionFamily, diffusion_family
 from mace_dance.training.motion.settings import DanceSampleSettings
 
 __all__ = ["edge"]
@@ -46,12 +45,19 @@ def _sample(
     return sample_edge(network, music, draw, schedule)
 
 
-edge: MotionFamily[Edge, EdgeConfig] = MotionFamily(
-    kind=EDGE_KIND,
-    predict=_predict,
-    sample=_sample,
-    choices=lambda config: Choices(),
-    genres=lambda config: None,
-    window_frames=lambda config: config.frames,
+def _window_problem(config: EdgeConfig, frames: int) -> str | None:
+    if frames == config.frames:
+        return None
+    return (
+        f"this network takes windows of {config.frames} frames: set data.window_frames and model.frames alike"
+    )
+
+
+edge: MotionFamily[Edge, EdgeConfig] = diffusion_family(
+    EDGE_KIND,
+    _predict,
+    _sample,
+    music_width=lambda config: config.music_features,
+    window_problem=_window_problem,
 )
 """The family; it samples with 50 steps and guidance weight 2, whatever the settings of the samples say."""

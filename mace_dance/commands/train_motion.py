@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["motion"]
 
 
-@click.command(short_help="Train the Motion Expert, an ablation of it, or EDGE.")
+@click.command(short_help="Train the Motion Expert, an ablation of it, or a baseline.")
 @click.argument("data", type=PATH)
 @out_option("Run folder; what is in it goes on.")
 @click.option(
     "--preset",
     default="official",
     show_default=True,
-    help="official, paper, tiny, gft-to-cfg, bimamba-to-mamba, bimamba-to-transformer or edge.",
+    help="official, paper, tiny, gft-to-cfg, bimamba-to-mamba, bimamba-to-transformer, edge, fact, bailando-codebook, "
+    "-root, -gpt or -actor-critic.",
 )
 @config_option
 @set_option("One setting: loop.clip_norm=1.")

@@ -1,15 +1,17 @@
-"""Families of motion networks that one trainer trains: the Motion Expert with its ablations, and EDGE.
+"""Families of motion networks that one trainer trains: the Motion Expert with its ablations, and baselines.
 
 A family is an entry point of the group ``madance.trainers``: what the trainer (:mod:`mace_dance.training.motion.task`)
-has to know of a network. Baselines register theirs without being imported from here.
+has to know of a network, or of one stage of its training. Baselines register theirs without being imported from here.
+:func:`diffusion_family` makes those that predict clean motion from a noisy one.
 
 Legend: B batch, T frames, F motion features, K music features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
@@ -17,15 +19,18 @@ import torch
 from torch import Tensor, nn
 
 from mace_dance.motion.config import Choices, MotionExpertConfig, NetworkConfig
-from mace_dance.motion.diffusion import NoiseSource, Schedule, ddim_times
+from mace_dance.motion.diffusion import NoiseSource, Schedule, cosine_schedule, ddim_times, seeded_noise
 from mace_dance.motion.guidance import draw_training, sample_motion, training_prediction
+from mace_dance.motion.losses import LossWeights, motion_losses
 from mace_dance.motion.model import MotionExpert
+from mace_dance.motion.normaliser import Normaliser
 from mace_dance.motion.pretrained import MOTION_EXPERT, Kind
-from mace_dance.training.motion.settings import DanceSampleSettings
+from mace_dance.training.motion.data import WindowBatch
+from mace_dance.training.motion.settings import DanceSampleSettings, LossSettings
 from madata.errors import ConfigError, did_you_mean
 from madata.plugins import refuse_foreign
 
-__all__ = ["GROUP", "MotionFamily", "find_family", "motion_expert"]
+__all__ = ["GROUP", "Lesson", "MotionFamily", "diffusion_family", "find_family", "motion_expert"]
 
 GROUP = "madance.trainers"
 
@@ -34,25 +39,127 @@ Config = TypeVar("Config", bound=NetworkConfig)
 
 
 @dataclass(frozen=True)
-class MotionFamily(Generic[Network, Config]):
-    """What the trainer knows of a kind of network.
+class Lesson:
+    """What of a run losses and samples may depend on.
 
     Attributes:
-        kind: its name, settings and constructor. The settings have ``features`` and ``music_features``.
-        predict: (network, schedule, clean (B, T, F), music (B, T, K), genre (B,), generator) -> (B, T, F), what the
-            losses compare with ``clean``; draws times, noise and guidance from the generator.
-        sample: (network in ``eval`` mode, music, genre, noise, schedule, settings) -> (B, T, F) normalised motion.
-        choices: how the losses are read.
+        losses, samples: its settings.
+        vector: layout of the motion vectors.
+        normaliser: of the training motions.
+    """
+
+    losses: LossSettings
+    samples: DanceSampleSettings
+    vector: str
+    normaliser: Normaliser
+
+
+def _whole(network: nn.Module) -> Sequence[nn.Module]:
+    return [network]
+
+
+def _the_same(network: Any, config: Config, windows: WindowBatch) -> Config:
+    return config
+
+
+@dataclass(frozen=True)
+class MotionFamily(Generic[Network, Config]):
+    """What the trainer knows of a kind of network, or of a stage of its training.
+
+    Attributes:
+        kind: its name, settings and constructor. The settings have ``features``.
+        loss: (network in training mode, lesson, windows, generator) -> the scalar to minimise, and parts to log.
+            Everything random comes from the generator, or from torch's global one.
+        sample: (network in ``eval`` mode, lesson, windows) -> (B, T - given, F) motion vectors to their music; of
+            their motion, ``given`` frames may be looked at.
         genres: labels the network knows; ``None`` for one without labels.
-        window_frames: the only length it takes; ``None`` for any.
+        window_problem: (settings, frames of a window) -> what is wrong with that length, ``None`` where nothing is.
+        vector: the layout of motion vectors that it needs, ``None`` for any.
+        layout: of the model's vectors, where they are not those of the windows.
+        normalised: it takes motion in -1..1, and not as it is.
+        given: (settings) -> frames at the begin of a window from which a sample goes on.
+        trains: the modules a run trains; everything else is frozen.
+        begins_with: the preset whose model this stage begins with; empty for none.
+        new: what of the network that model need not have, as prefixes of tensor names.
+        finish: (trained network, settings, all training windows that fill a batch) -> settings of the model.
+        music_width: (settings) -> K.
     """
 
     kind: Kind[Network, Config]
-    predict: Callable[[Network, Schedule, Tensor, Tensor, Tensor, torch.Generator], Tensor]
-    sample: Callable[[Network, Tensor, Tensor, NoiseSource, Schedule, DanceSampleSettings], Tensor]
-    choices: Callable[[Config], Choices]
-    genres: Callable[[Config], int | None]
-    window_frames: Callable[[Config], int | None]
+    loss: Callable[[Network, Lesson, WindowBatch, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
+    sample: Callable[[Network, Lesson, WindowBatch], Tensor]
+    music_width: Callable[[Config], int]
+    window_problem: Callable[[Config, int], str | None] = lambda config, frames: None
+    genres: Callable[[Config], int | None] = lambda config: None
+    vector: str | None = None
+    layout: str | None = None
+    normalised: bool = True
+    given: Callable[[Config], int] = lambda config: 0
+    trains: Callable[[Network], Sequence[nn.Module]] = _whole
+    begins_with: str = ""
+    new: tuple[str, ...] = ()
+    finish: Callable[[Network, Config, WindowBatch], Config] = _the_same
+
+
+def diffusion_family(
+    kind: Kind[Network, Config],
+    predict: Callable[[Network, Schedule, Tensor, Tensor, Tensor, torch.Generator], Tensor],
+    sample: Callable[[Network, Tensor, Tensor, NoiseSource, Schedule, DanceSampleSettings], Tensor],
+    *,
+    music_width: Callable[[Config], int],
+    choices: Callable[[Config], Choices] = lambda config: Choices(),
+    genres: Callable[[Config], int | None] = lambda config: None,
+    window_problem: Callable[[Config, int], str | None] = lambda config, frames: None,
+) -> MotionFamily[Network, Config]:
+    """A network that is trained on the losses of equation 5.
+
+    Args:
+        kind, music_width, genres, window_problem: see :class:`MotionFamily`.
+        predict: (network, schedule, clean (B, T, F), music (B, T, K), genre (B,), generator) -> (B, T, F), what the
+            losses compare with ``clean``; draws times, noise and guidance from the generator.
+        sample: (network in ``eval`` mode, music, genre, noise, schedule, settings) -> (B, T, F) normalised motion.
+        choices: how the losses are read. The network's settings are its attribute ``config``.
+    """
+
+    def loss(
+        network: Network, lesson: Lesson, batch: WindowBatch, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        device = batch.motion.device
+        schedule = _schedule(device)
+        predicted = predict(network, schedule, batch.motion, batch.music, batch.genre, generator)
+        config: Config = network.config  # type: ignore[assignment]
+        with torch.autocast(device.type, enabled=False):  # the losses themselves in float32
+            found = motion_losses(
+                predicted.float(),
+                batch.motion,
+                lesson.vector,
+                LossWeights(**lesson.losses.model_dump()),
+                choices(config),
+                lesson.normaliser,
+            )
+        parts = ("reconstruction", "velocity", "joints", "foot")
+        return found.total, {part: getattr(found, part) for part in parts}
+
+    def dance(network: Network, lesson: Lesson, batch: WindowBatch) -> Tensor:
+        device = batch.motion.device
+        seeds = [lesson.samples.seed + int(index) for index in batch.window]
+        draw = seeded_noise(seeds, batch.motion.shape[1], batch.motion.shape[2], device)
+        made = sample(network, batch.music, batch.genre, draw, _schedule(device), lesson.samples)
+        return lesson.normaliser.unnormalise(made)
+
+    return MotionFamily(
+        kind=kind,
+        loss=loss,
+        sample=dance,
+        music_width=music_width,
+        genres=genres,
+        window_problem=window_problem,
+    )
+
+
+@cache
+def _schedule(device: torch.device) -> Schedule:
+    return cosine_schedule().to(device)
 
 
 def find_family(name: str) -> MotionFamily[Any, Any]:
@@ -104,12 +211,12 @@ def _sample(
     return sample_motion(network, music, _genre(network, genre), draw, schedule, settings.beta, times)
 
 
-motion_expert: MotionFamily[MotionExpert, MotionExpertConfig] = MotionFamily(
-    kind=MOTION_EXPERT,
-    predict=_predict,
-    sample=_sample,
+motion_expert: MotionFamily[MotionExpert, MotionExpertConfig] = diffusion_family(
+    MOTION_EXPERT,
+    _predict,
+    _sample,
+    music_width=lambda config: config.music_features,
     choices=lambda config: config.choices,
     genres=lambda config: config.genres if config.choices.genre == "on" else None,
-    window_frames=lambda config: None,
 )
 """The Motion Expert; its ablations are settings of the network."""

@@ -47,8 +47,6 @@ _BODY = "smplx-22"
 _PIECE_S = 5.0
 _LEAST_FRAMES = 8
 _LEAST_DEVIATION = 1e-6
-_BEAT = -1
-"""Column of the beats in the 35 music features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +65,16 @@ class DancePiece:
     music_beats_s: npt.NDArray[np.float64]
 
 
-def pieces_of(motion: FloatArray, music: FloatArray, layout_name: str) -> list[DancePiece]:
+def pieces_of(
+    motion: FloatArray, music: FloatArray, layout_name: str, beat_column: int = -1
+) -> list[DancePiece]:
     """Measure a window.
 
     Args:
         motion: (T, F) motion vectors, unnormalised.
         music: (T, K) features of the same frames.
         layout_name: layout of the vectors.
+        beat_column: of the music features; a beat that is held for frames counts once.
 
     Raises:
         MediaError: it is no proper motion.
@@ -87,7 +88,8 @@ def pieces_of(motion: FloatArray, music: FloatArray, layout_name: str) -> list[D
         if len(part) < _LEAST_FRAMES:
             continue
         body = body_track(joints[part], skeleton(_BODY).joints, decoded.fps, up="y")
-        heard = np.flatnonzero(music[part, _BEAT] > 0.5) / decoded.fps
+        on_beat = music[part, beat_column] > 0.5
+        heard = np.flatnonzero(np.diff(on_beat, prepend=False) & on_beat) / decoded.fps
         found.append(_measured(body, heard))
     return found
 
@@ -102,6 +104,7 @@ def judge_dances(
     music: Sequence[FloatArray],
     layout_name: str,
     seed: int = 0,
+    beat_column: int = -1,
 ) -> dict[str, float | None]:
     """Numbers of :data:`JUDGED`; ``None`` where there is too little to say one.
 
@@ -111,17 +114,18 @@ def judge_dances(
         music: (T, K) features.
         layout_name: layout of the vectors.
         seed: of the shuffles of ``bas_z``.
+        beat_column: of the music features.
     """
     theirs = [
         piece
         for motion, heard in zip(real, music, strict=True)
-        for piece in pieces_of(motion, heard, layout_name)
+        for piece in pieces_of(motion, heard, layout_name, beat_column)
     ]
     ours: list[DancePiece] = []
     unusable = 0
     for motion, heard in zip(generated, music, strict=True):
         try:
-            ours += pieces_of(motion, heard, layout_name)
+            ours += pieces_of(motion, heard, layout_name, beat_column)
         except (MediaError, ValueError):
             # An untrained network may give what is no motion; that is a finding, not an end of the training.
             unusable += 1

@@ -33,7 +33,7 @@ _PRESET, _SUFFIX = "motion-", ".toml"
 
 
 class LossSettings(ClosedModel):
-    """The lambdas of equation 5, see :class:`mace_dance.motion.losses.LossWeights`."""
+    """The lambdas of equation 5, see :class:`mace_dance.motion.losses.LossWeights`; of networks trained on them."""
 
     reconstruction: float = Field(default=0.636, ge=0)
     velocity: float = Field(default=2.964, ge=0)
@@ -69,6 +69,7 @@ class MotionTraining(ClosedModel, Generic[Config]):
         label: what every result of the trained model is marked with; empty for a model that stands for its method.
         model: settings of the network.
         loop: length, rates, checkpoints.
+        start: model folder that the network begins with.
         data: how the folder is read; a made-up data set brings its own.
         losses: weights.
         samples: how the network is judged on the way.
@@ -77,6 +78,7 @@ class MotionTraining(ClosedModel, Generic[Config]):
     family: str = "motion-expert"
     label: str = ""
     model: Config
+    start: Path | None = None
     loop: LoopSettings = LoopSettings()
     data: DataSettings = DataSettings(window_frames=1200)
     losses: LossSettings = LossSettings()

@@ -18,16 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mace_dance.motion.diffusion import cosine_schedule, seeded_noise
-from mace_dance.motion.losses import LossWeights, motion_losses
-from mace_dance.motion.pretrained import ModelInfo, save_model
+from mace_dance.motion.normaliser import Normaliser
+from mace_dance.motion.pretrained import WEIGHTS_FILE, ModelInfo, read_model, save_model
 from mace_dance.training.motion.data import MotionWindows, PreparedDances, WindowBatch
-from mace_dance.training.motion.family import MotionFamily, find_family
+from mace_dance.training.motion.family import Lesson, MotionFamily, find_family
 from mace_dance.training.motion.judge import judge_dances
 from mace_dance.training.motion.settings import MotionTraining
 from mace_dance.training.shared.draws import seed_globally
 from mace_dance.training.shared.loop import Trained, run_training
 from mace_dance.training.shared.records import TrainingProgress
+from madata.cache import remembered_sha256
 from madata.config import to_toml, validated
 from madata.errors import ConfigError, MediaError
 from madata.motion import decode, layout, write_motion
@@ -83,15 +83,18 @@ class MotionTask:
         self.settings, self._family, self._prepared, self._data_name = settings, family, prepared, data_name
         seed_globally(settings.loop.seed)
         self.network: nn.Module = family.kind.build(settings.model)
-        self._schedule = cosine_schedule()
+        _begin(self.network, settings, family)
+        trained = {id(value) for module in family.trains(self.network) for value in module.parameters()}
+        for value in self.network.parameters():
+            value.requires_grad_(id(value) in trained)
         self._device = torch.device("cpu")
-        self._weights = LossWeights(**settings.losses.model_dump())
+        self._lesson = Lesson(settings.losses, settings.samples, prepared.vector, prepared.normaliser)
         self._judged: dict[str, float | None] = {}
 
     @property
     def name(self) -> str:
         """Of the family."""
-        return self._family.kind.name
+        return self.settings.family
 
     def windows(self) -> dict[str, Any]:
         """How much there is to train on, for a plan."""
@@ -117,8 +120,10 @@ class MotionTask:
         return f"{windows.take_names[take]} at {start_s:.1f} s"
 
     def facts(self) -> dict[str, Any]:
-        """Network, losses and data."""
+        """Network, what it began with, losses and data."""
+        start = self.settings.start
         return {
+            **({"start": remembered_sha256(start / WEIGHTS_FILE)} if start else {}),
             "model": self.settings.model.model_dump(mode="json"),
             "losses": self.settings.losses.model_dump(mode="json"),
             "data": {
@@ -130,30 +135,16 @@ class MotionTask:
         }
 
     def prepare(self, device: torch.device) -> None:
-        """Move the noise schedule."""
+        """Remember the device."""
         self._device = device
-        self._schedule = self._schedule.to(device)
 
     def batch(self, indices: Sequence[int], rng: np.random.Generator) -> WindowBatch:
         """Windows as they are; nothing is drawn."""
-        return self._prepared.train.batch(indices)
+        return self._prepared.train.batch(indices, self._family.normalised)
 
     def loss(self, batch: WindowBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Equation 5 of the family's prediction; the losses themselves in float32."""
-        predicted = self._family.predict(
-            self.network, self._schedule, batch.motion, batch.music, batch.genre, generator
-        )
-        with torch.autocast(self._device.type, enabled=False):
-            losses = motion_losses(
-                predicted.float(),
-                batch.motion,
-                self._prepared.vector,
-                self._weights,
-                self._family.choices(self.settings.model),
-                self._prepared.normaliser,
-            )
-        parts = ("reconstruction", "velocity", "joints", "foot")
-        return losses.total, {part: getattr(losses, part) for part in parts}
+        """What the family minimises."""
+        return self._family.loss(self.network, self._lesson, batch, generator)
 
     def sample(self, step: int, out: Path) -> dict[str, float | None]:
         """Dance to held-out music and judge; nothing where nothing is held out."""
@@ -165,28 +156,27 @@ class MotionTask:
         danced = self._danced(held_out, chosen)
         for index in chosen[: self.settings.samples.keep]:
             self._keep(out / f"step-{step:08d}", held_out, index, danced[index])
+        given = self._family.given(self.settings.model)
         self._judged = judge_dances(
             [danced[index] for index in chosen],
-            [held_out.raw(index) for index in chosen],
-            [held_out.heard(index) for index in chosen],
+            [held_out.raw(index)[given:] for index in chosen],
+            [held_out.heard(index)[given:] for index in chosen],
             self._prepared.vector,
+            beat_column=self._prepared.beat_column,
         )
         return self._judged
 
     def _danced(self, windows: MotionWindows, chosen: Sequence[int]) -> dict[int, FloatArray]:
-        """(T, F) unnormalised motion vectors to the music of each window."""
-        settings = self.settings.samples
+        """(T - given, F) unnormalised motion vectors to the music of each window."""
         danced: dict[int, FloatArray] = {}
         for length in np.unique(windows.lengths[chosen]):
             alike = [index for index in chosen if windows.lengths[index] == length]
-            size = max(1, settings.batch_frames // int(length))
+            size = max(1, self.settings.samples.batch_frames // int(length))
             for first in range(0, len(alike), size):
-                batch = windows.batch(alike[first : first + size])
-                seeds = [settings.seed + int(index) for index in batch.window]
-                draw = seeded_noise(seeds, int(length), batch.motion.shape[-1], self._device)
-                music, genre = batch.music.to(self._device), batch.genre.to(self._device)
-                normalised = self._family.sample(self.network, music, genre, draw, self._schedule, settings)
-                vectors = self._prepared.normaliser.unnormalise(normalised.cpu().numpy())
+                batch = windows.batch(alike[first : first + size], self._family.normalised)
+                on_device = WindowBatch(*(part.to(self._device) for part in batch))
+                with torch.no_grad():
+                    vectors = self._family.sample(self.network, self._lesson, on_device).cpu().numpy()
                 danced.update(zip(batch.window.tolist(), vectors, strict=True))
         return danced
 
@@ -204,19 +194,27 @@ class MotionTask:
         info = ModelInfo(
             label=self.settings.label or None,
             fps=float(self._prepared.fps),
-            layout=self._prepared.vector,
+            layout=self._family.layout or self._prepared.vector,
             genres=self._prepared.genres,
             training_data=(self._data_name,),
             provenance=self._provenance(step),
         )
-        save_model(
-            folder,
-            self.network,
-            self.settings.model,
-            self._prepared.normaliser,
-            info,
-            self._family.kind.name,
-        )
+        features = self.settings.model.features
+        normaliser = self._prepared.normaliser if self._family.normalised else _as_it_is(features)
+        windows = self._prepared.train.batch(self._first_windows(), self._family.normalised)
+        with torch.no_grad():
+            config = self._family.finish(
+                self.network, self.settings.model, WindowBatch(*(part.to(self._device) for part in windows))
+            )
+        save_model(folder, self.network, config, normaliser, info, self._family.kind.name)
+
+    def _first_windows(self) -> list[int]:
+        """Of every training take its first window, of those that have the commonest length."""
+        windows = self._prepared.train
+        lengths, counts = np.unique(windows.lengths, return_counts=True)
+        alike = np.flatnonzero(windows.lengths == lengths[counts.argmax()])
+        _, first = np.unique(windows.takes[alike], return_index=True)
+        return [int(index) for index in alike[first]]
 
     def _provenance(self, step: int) -> dict[str, Any]:
         return {
@@ -234,6 +232,38 @@ class MotionTask:
         }
 
 
+def _begin(network: nn.Module, settings: MotionTraining[Any], family: MotionFamily[Any, Any]) -> None:
+    """Have the network begin with the model of an earlier run or stage.
+
+    Raises:
+        ConfigError: the stage needs one and has none, or its network is another.
+        WeightsError: it is no model folder of this kind.
+    """
+    if settings.start is None:
+        if family.begins_with:
+            raise ConfigError(
+                f"{settings.family} goes on from the model of --preset {family.begins_with}: "
+                "--set start=RUN/model names it"
+            )
+        return
+    begun = read_model(settings.start, family.kind).network.state_dict()
+    own = network.state_dict()
+    for name, value in own.items():
+        if name in begun and begun[name].shape == value.shape:
+            value.copy_(begun[name])
+        elif not name.startswith(family.new or ("\0",)):
+            has = tuple(begun[name].shape) if name in begun else "absent"
+            raise ConfigError(
+                f"{settings.start}: {name} is {has}, this network has {tuple(value.shape)}: "
+                "give the settings model.* of that run"
+            )
+
+
+def _as_it_is(features: int) -> Normaliser:
+    """For a network that takes motion as it is."""
+    return Normaliser(np.ones(features, np.float32), np.zeros(features, np.float32))
+
+
 def _check_fit(
     settings: MotionTraining[Any], family: MotionFamily[Any, Any], prepared: PreparedDances
 ) -> None:
@@ -242,23 +272,28 @@ def _check_fit(
         raise ConfigError(
             "the data has no training window: see its report, or choose a smaller data.window_frames"
         )
+    if family.vector not in (None, prepared.vector):
+        raise ConfigError(
+            f"the data has the vector {prepared.vector}, {settings.family} needs {family.vector}: "
+            f"--set data.vector={family.vector}, in another --cache"
+        )
     width, heard = layout(prepared.vector).width, windows.music.shape[-1]
-    for name, has, needs in (
-        ("features", model.features, width),
-        ("music_features", model.music_features, heard),
-    ):
-        if has != needs:
-            raise ConfigError(f"the data has {needs} {name}, the network {has}: --set model.{name}={needs}")
+    if family.normalised and model.features != width:
+        raise ConfigError(
+            f"the data has {width} features, the network {model.features}: --set model.features={width}"
+        )
+    if family.music_width(model) != heard:
+        raise ConfigError(
+            f"the data has {heard} music_features, the network {family.music_width(model)}: "
+            f"--set model.music_features={heard}, or data.music_layout of the network's"
+        )
     labels = family.genres(model)
     if labels is not None and labels < len(prepared.genres):
         raise ConfigError(
             f"the data has {len(prepared.genres)} genres, the network knows {labels}: "
             f"--set model.genres={len(prepared.genres)}"
         )
-    frames = family.window_frames(model)
     lengths = np.unique(np.concatenate([windows.lengths, prepared.held_out.lengths]))
-    if frames is not None and set(lengths.tolist()) != {frames}:
-        raise ConfigError(
-            f"this network takes windows of {frames} frames, the data has windows of {', '.join(map(str, lengths))}: "
-            f"set data.window_frames and model.frames alike"
-        )
+    for frames in map(int, lengths):
+        if problem := family.window_problem(model, frames):
+            raise ConfigError(f"the data has windows of {frames} frames; {problem}")

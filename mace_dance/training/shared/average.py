@@ -19,7 +19,9 @@ def trained_parameters(network: nn.Module) -> dict[str, nn.Parameter]:
 def trained_state(network: nn.Module) -> dict[str, Tensor]:
     """What training changes: trained parameters, and the buffers of the modules that own one.
 
-    Frozen modules, often most of a network, are left out whole.
+    Frozen modules, often most of a network, are left out whole. A module that training moves without a gradient
+    (:class:`baselines.codebook.Codebook`) names its buffers, those among them that no model file has, in an attribute
+    ``moved_buffers``.
     """
     state: dict[str, Tensor] = {name: value.detach() for name, value in trained_parameters(network).items()}
     for prefix, module in network.named_modules():
@@ -27,6 +29,8 @@ def trained_state(network: nn.Module) -> dict[str, Tensor]:
             own = module.state_dict(prefix=f"{prefix}." if prefix else "")
             buffers = {name for name, _ in module.named_buffers(prefix, recurse=False)}
             state.update({name: own[name] for name in sorted(buffers & own.keys())})
+        for name in getattr(module, "moved_buffers", ()):
+            state[f"{prefix}.{name}" if prefix else name] = module.get_buffer(name)
     return state
 
 

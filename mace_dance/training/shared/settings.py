@@ -24,10 +24,13 @@ class LoopSettings(ClosedModel):
         batch_size: samples of one optimiser step, over all processes and micro-batches together.
         accumulate: micro-batches of one step; each process holds ``batch_size / accumulate / processes`` samples.
         precision: of the passes; weights and optimiser stay in the precision the task gave them.
-        optimizer: ``"adan"`` (:mod:`mace_dance.training.shared.adan`) or ``"adamw"``.
+        optimizer: ``"adan"`` (:mod:`mace_dance.training.shared.adan`) or ``"adamw"``; without decay, Adam.
+        betas: shares of the old moments that a step of AdamW keeps.
         learning_rate: its highest value.
         weight_decay: as the optimiser defines it.
-        schedule: ``"constant"``, or ``"cosine"`` down to ``final_share`` of the highest.
+        schedule: ``"constant"``, ``"cosine"`` down to ``final_share`` of the highest, or ``"stairs"``: at
+            each of ``drops`` to a tenth.
+        drops: shares of the run, rising.
         warmup_steps: steps of linear rise before it.
         final_share: of the learning rate, at the end of ``"cosine"``.
         average_decay: of the weights' moving average per step; 0 keeps none.
@@ -48,8 +51,10 @@ class LoopSettings(ClosedModel):
     precision: Literal["no", "bf16", "fp16"] = "no"
     optimizer: Literal["adan", "adamw"] = "adan"
     learning_rate: float = Field(default=4e-4, gt=0)
+    betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = Field(default=0.02, ge=0)
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "stairs"] = "constant"
+    drops: tuple[float, ...] = ()
     warmup_steps: int = Field(default=0, ge=0)
     final_share: float = Field(default=0.0, ge=0, le=1)
     average_decay: float = Field(default=0.9999, ge=0, lt=1)

@@ -7,7 +7,7 @@ bytes. A finished cache is opened as it is; one made with other settings or of o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -20,7 +20,6 @@ from mace_dance.training.motion.data.reading import SongJob, TakeJob, TakeResult
 from mace_dance.training.motion.data.report import DataReport, DroppedTake
 from mace_dance.training.motion.data.settings import (
     EDGE_DATA,
-    FPS,
     DataSettings,
     MusicSource,
     SyntheticSettings,
@@ -59,6 +58,8 @@ class PreparedDances:
         genres: names of the genre labels.
         content_id: hash of settings and sources.
         from_cache: nothing had to be read anew.
+        fps: frames per second.
+        beat_column: of the music features.
     """
 
     train: MotionWindows
@@ -70,7 +71,8 @@ class PreparedDances:
     report: DataReport
     content_id: str
     from_cache: bool
-    fps: int = FPS
+    fps: int = 30
+    beat_column: int = -1
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ def _prepare(
     remove_leftovers(cache)
     if rebuild:
         folder.forget()
-    parts, failed = _read_all(folder, settings.vector, music, takes, progress)
+    parts, failed = _read_all(folder, settings, music, takes, progress)
     _assemble(
         folder, settings, identity, [take for take in takes if take.name in parts], parts, [*drops, *failed]
     )
@@ -216,19 +218,20 @@ def _nothing(drops: Sequence[DroppedTake]) -> str:
 
 def _read_all(
     folder: CacheFolder,
-    vector: str,
+    settings: WindowSettings,
     music: MusicSource,
     takes: Sequence[Take],
     progress: _Progress,
 ) -> tuple[dict[str, Path], list[DroppedTake]]:
     """Read every song once, then every take; give the finished takes by name, and those that failed."""
+    rows, vector = settings.music_rows, settings.vector
     songs: dict[str, SongJob] = {}
     song_of: dict[str, str] = {}
     if music == "audio":
         for take in takes:
             path = cast(Path, take.music)
-            key = digest_of(["edge-35", remembered_sha256(path), aist_tempo(path.stem)])[:32]
-            songs.setdefault(key, SongJob(path, folder.songs / f"{key}.npy"))
+            key = digest_of([asdict(rows), remembered_sha256(path), aist_tempo(path.stem)])[:32]
+            songs.setdefault(key, SongJob(path, folder.songs / f"{key}.npy", rows))
             song_of[take.name] = key
     jobs = {}
     for take in takes:
@@ -238,10 +241,10 @@ def _read_all(
             [
                 digest_of(vars(take.motion)) if made else remembered_sha256(cast(Path, take.motion)),
                 [take.format, take.fps, None if take.span is None else vars(take.span)],
-                [vector, music, features.name if features else None],
+                [vector, music, features.name if features else None, asdict(rows)],
             ]
         )[:32]
-        jobs[take.name] = TakeJob(take, vector, music, features, folder.parts / f"{part}.npz")
+        jobs[take.name] = TakeJob(take, vector, music, features, folder.parts / f"{part}.npz", rows)
     pending_songs = [job for job in songs.values() if not job.out.exists()]
     pending = [job for job in jobs.values() if not job.out.exists()]
     progress.on_start(len(pending_songs) + len(pending))
@@ -315,12 +318,16 @@ def _assemble(
     table = np.concatenate(windows)
     training = table[table[:, 4] == 0]
     normaliser = Normaliser.fit(extremes(motion, training, _ground(settings)))
-    report = _report(stored, table, cut, drops)
+    report = _report(stored, table, cut, settings.fps, drops)
     folder.finish(table, normaliser, stored, report, identity)
 
 
 def _report(
-    takes: Sequence[StoredTake], windows: npt.NDArray[np.int64], cut: int, drops: Sequence[DroppedTake]
+    takes: Sequence[StoredTake],
+    windows: npt.NDArray[np.int64],
+    cut: int,
+    fps: int,
+    drops: Sequence[DroppedTake],
 ) -> DataReport:
     held = [take for take in takes if take.side == "held-out"]
     held_frames = sum(take.frames for take in held)
@@ -330,9 +337,9 @@ def _report(
         held_out_takes=len(held),
         windows=len(windows) - held_windows,
         held_out_windows=held_windows,
-        seconds=(sum(take.frames for take in takes) - held_frames) / FPS,
-        held_out_seconds=held_frames / FPS,
-        cut_s=cut / FPS,
+        seconds=(sum(take.frames for take in takes) - held_frames) / fps,
+        held_out_seconds=held_frames / fps,
+        cut_s=cut / fps,
         drops=tuple(sorted(drops, key=lambda drop: drop.take)),
     )
 
@@ -373,4 +380,6 @@ def _open(content: Content, settings: WindowSettings, *, from_cache: bool) -> Pr
         report=content.report,
         content_id=content.identity.content_id,
         from_cache=from_cache,
+        fps=settings.fps,
+        beat_column=settings.music_rows.beat_column,
     )

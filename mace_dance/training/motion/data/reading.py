@@ -1,10 +1,10 @@
-"""One take or one song at a time becomes arrays on the 30 frames per second grid, in a worker process.
+"""One take or one song at a time becomes arrays on the frames of the cache, in a worker process.
 
 A motion is resampled, turned to the up axis and skeleton of its vector layout, and encoded; layouts whose contacts are
-by height stand on the floor of their first frame, as their models were trained. Music is 35 features per frame. The
-stand-in ``motion-beats`` has the motion's own beats in the three columns of onset and beat, and zeros elsewhere.
+by height stand on the floor of their first frame, as their models were trained. The stand-in ``motion-beats`` for music
+has the motion's own beats in the columns of onset and beat, and zeros elsewhere.
 
-Legend: T frames, F features of a motion vector, M = 35 music features.
+Legend: T frames, F features of a motion vector, M music features.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mace_dance.training.motion.data.settings import FPS, MusicSource
+from mace_dance.training.motion.data.music_rows import MusicRows
+from mace_dance.training.motion.data.settings import MusicSource
 from mace_dance.training.motion.data.takes import Take, TakeSpan
 from madata.errors import ConfigError, MediaError
 from madata.files import atomic_path, read_pickle
@@ -32,13 +33,12 @@ from madata.motion import (
     with_skeleton,
     with_up,
 )
-from madata.music import beat_vector, music_features, write_wav
+from madata.music import write_wav
 from madata.skeletons import skeleton
 from madata.synthetic.dances import DanceRecipe
 from madata.types import FloatArray, Motion3D
 
 __all__ = [
-    "MUSIC_FEATURES",
     "SongJob",
     "TakeJob",
     "TakeResult",
@@ -48,17 +48,17 @@ __all__ = [
     "read_take",
 ]
 
-MUSIC_FEATURES = 35
-_ONSET, _PEAK, _BEAT = 0, 33, 34
 _MADE_RATE_HZ = 44100
+_SHIPPED = MusicRows("edge", 30)
 
 
 @dataclass(frozen=True)
 class SongJob:
-    """Features of ``music`` are to be written to ``out`` (.npy)."""
+    """Features of ``music`` are to be written to ``out`` (.npy), as they are read."""
 
     music: Path
     out: Path
+    rows: MusicRows
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class TakeJob:
 
     Attributes:
         features: music features of the whole song (.npy), for ``music="audio"``.
+        rows: which features they are.
     """
 
     take: Take
@@ -74,6 +75,7 @@ class TakeJob:
     music: MusicSource
     features: Path | None
     out: Path
+    rows: MusicRows
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class TakeResult:
 def read_song(job: SongJob, report: Callable[[float], None]) -> TakeResult:
     """Write the features of a song."""
     try:
-        values = _shipped(job.music) if suffix_of(job.music) == ".npy" else music_features(job.music).values
+        shipped = suffix_of(job.music) == ".npy"
+        values = _shipped(job.music, job.rows) if shipped else job.rows.of_song(job.music)
         if not np.isfinite(values).all():
             row = int(np.argwhere(~np.isfinite(values))[0, 0])
             raise MediaError(
@@ -100,14 +103,20 @@ def read_song(job: SongJob, report: Callable[[float], None]) -> TakeResult:
     return TakeResult()
 
 
-def _shipped(path: Path) -> FloatArray:
+def _shipped(path: Path, rows: MusicRows) -> FloatArray:
+    if rows != _SHIPPED:
+        raise MediaError(
+            f"{path}: music features are shipped in the layout {_SHIPPED.layout} at {_SHIPPED.fps:g} rows per second, "
+            f"this network hears {rows.layout} at {rows.fps:g}: put the sound file there",
+            reason="wrong_rate",
+        )
     try:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise MediaError(f"{path}: not a readable .npy of numbers ({error})", reason="not_npy") from error
-    if values.ndim != 2 or values.shape[1] != MUSIC_FEATURES or values.dtype.kind != "f":
+    if values.ndim != 2 or values.shape[1] != rows.width or values.dtype.kind != "f":
         raise MediaError(
-            f"{path}: {values.dtype} {values.shape}, expected music features (T, {MUSIC_FEATURES})",
+            f"{path}: {values.dtype} {values.shape}, expected music features (T, {rows.width})",
             reason="bad_shape",
         )
     return np.ascontiguousarray(values, np.float32)
@@ -115,15 +124,16 @@ def _shipped(path: Path) -> FloatArray:
 
 def read_take(job: TakeJob, report: Callable[[float], None]) -> TakeResult:
     """Write a take."""
+    fps = layout(job.vector).fps
     try:
         if isinstance(job.take.motion, DanceRecipe):
-            motion, music = _make(job.take.motion)
+            motion, music = _make(job.take.motion, fps, job.rows)
         else:
-            motion, music = resample(_read(job.take, job.take.motion), FPS), None
+            motion, music = resample(_read(job.take, job.take.motion), fps), None
         if job.music == "motion-beats":
-            music = motion_beat_features(motion)
+            music = motion_beat_features(motion, job.rows)
         elif job.features is not None:
-            music = np.load(job.features)
+            music = job.rows.on_frames(np.load(job.features), fps)
     except MediaError as error:
         return TakeResult(error.reason, str(error))
     except ConfigError as error:  # the file names a skeleton or has a layout that is unknown
@@ -178,7 +188,7 @@ def _part(motion: Motion3D, span: TakeSpan, path: Path) -> Motion3D:
 
 
 def encode_motion(motion: Motion3D, vector: str) -> FloatArray:
-    """(T, F) motion vectors of a motion at 30 fps, standing on the floor where the layout wants it."""
+    """(T, F) motion vectors of a motion at the layout's rate, standing on the floor where the layout wants it."""
     target = layout(vector)
     if target.contact_rule == "height":
         motion = with_up(with_skeleton(motion, target.skeleton), target.up)
@@ -189,22 +199,19 @@ def encode_motion(motion: Motion3D, vector: str) -> FloatArray:
     return encode(motion, vector)
 
 
-def motion_beat_features(motion: Motion3D) -> FloatArray:
-    """(T, 35) stand-in features: 1 in the onset, onset-peak and beat columns on the motion's beats, else 0."""
+def motion_beat_features(motion: Motion3D, rows: MusicRows) -> FloatArray:
+    """(T, M) stand-in features: 1 in the columns of onset and beat on the motion's beats, else 0."""
     from evaluation.features.motion.beats import motion_beat_times
     from evaluation.features.motion.body import body_track
 
     names = skeleton(motion.skeleton).joints
     body = body_track(joint_positions(motion, "y"), names, motion.fps, up="y")
-    beats = beat_vector(motion_beat_times(body), len(motion.rotation), FPS)
-    values = np.zeros((len(beats), MUSIC_FEATURES), np.float32)
-    values[:, [_ONSET, _PEAK, _BEAT]] = beats[:, None]
-    return values
+    return rows.of_beats(motion_beat_times(body), len(motion.rotation), motion.fps)
 
 
-def _make(recipe: DanceRecipe) -> tuple[Motion3D, FloatArray]:
+def _make(recipe: DanceRecipe, fps: float, rows: MusicRows) -> tuple[Motion3D, FloatArray]:
     """A made-up dance, and the features of its music as they are heard in a sound file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "music.wav"
         write_wav(path, recipe.track(_MADE_RATE_HZ).music)
-        return recipe.dance(FPS).motion, music_features(path).values
+        return recipe.dance(fps).motion, rows.on_frames(rows.of_song(path), fps)

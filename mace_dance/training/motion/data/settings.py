@@ -1,6 +1,7 @@
 """What can be chosen about training data.
 
-Frames are those of the cache, 30 per second. A window is a run of frames of one take with its music and its genre.
+Frames are those of the cache, as many per second as the layout of its motion vectors has, 30 or 60. A window is a run
+of frames of one take with its music and its genre.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from mace_dance.training.motion.data.music_rows import MusicLayout, MusicRows
 from madata.config import ClosedModel
+from madata.motion import layout
 from madata.synthetic.dance import STYLES
 
 __all__ = [
     "EDGE_DATA",
-    "FPS",
     "LAYOUTS",
     "MOTION_EXPERT_DATA",
     "DataSettings",
@@ -26,11 +28,8 @@ __all__ = [
     "WindowSettings",
 ]
 
-FPS = 30
-"""Frame rate of every cache: motion vectors and music features alike."""
-
 MusicSource = Literal["audio", "motion-beats", "synthetic"]
-Vector = Literal["edge-151", "lodge-139", "finedance-319"]
+Vector = Literal["edge-151", "lodge-139", "finedance-319", "fact-225", "mnet-75"]
 Layout = Literal["auto", "finedance", "aist", "edge", "ma-data", "folder"]
 LAYOUTS: tuple[Layout, ...] = ("finedance", "edge", "aist", "ma-data", "folder")
 """The layouts a folder is told apart by, in the order in which they are tried."""
@@ -41,6 +40,8 @@ class WindowSettings(ClosedModel):
 
     Attributes:
         vector: layout of the motion vector, see :mod:`madata.motion.vectors`.
+        music_layout: layout of the music features, see :mod:`madata.music`.
+        music_fps: rows of them a second, by default as many as there are frames; each is held until the next.
         window_frames, stride_frames: length of a window, and frames from one window of a take to the next. The
             defaults are EDGE's 5 s every 0.5 s; the Motion Expert's horizon is 1200 frames.
         short: what becomes of a take shorter than a window: ``"drop"`` it, or keep it ``"whole"`` as one window of
@@ -52,12 +53,24 @@ class WindowSettings(ClosedModel):
     """
 
     vector: Vector = "edge-151"
+    music_layout: MusicLayout = "edge"
+    music_fps: float | None = Field(default=None, gt=0)
     window_frames: int = Field(default=150, ge=2)
     stride_frames: int = Field(default=15, ge=1)
     short: Literal["drop", "whole"] = "drop"
     origin: Literal["recorded", "window"] = "recorded"
     held_out_share: float = Field(default=0.1, ge=0, lt=1)
     seed: int = Field(default=0, ge=0)
+
+    @property
+    def fps(self) -> int:
+        """Frames per second of the cache."""
+        return round(layout(self.vector).fps)
+
+    @property
+    def music_rows(self) -> MusicRows:
+        """Which music features."""
+        return MusicRows(self.music_layout, self.music_fps or self.fps)
 
 
 class DataSettings(WindowSettings):

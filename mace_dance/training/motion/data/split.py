@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from mace_dance.training.motion.data.settings import FPS, WindowSettings
+from mace_dance.training.motion.data.settings import WindowSettings
 from mace_dance.training.motion.data.takes import Side, Take
 from madata.errors import ConfigError
 
@@ -67,7 +67,7 @@ def spans_of(frames: int, settings: WindowSettings) -> npt.NDArray[np.int64]:
     if frames >= length:
         starts = np.arange(0, frames - length + 1, stride, dtype=np.int64)
         return np.stack([starts, np.full_like(starts, length)], axis=1)
-    whole = frames // FPS * FPS
+    whole = frames // settings.fps * settings.fps
     if settings.short == "whole" and whole:
         return np.array([[0, whole]], np.int64)
     return np.empty((0, 2), np.int64)

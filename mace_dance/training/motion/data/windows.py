@@ -81,8 +81,8 @@ class MotionWindows(Dataset[tuple[torch.Tensor, torch.Tensor, int, int]]):
         start, length = int(self.starts[index]), int(self.lengths[index])
         return np.array(self.music[start : start + length])
 
-    def batch(self, indices: Sequence[int] | Ints) -> WindowBatch:
-        """The windows ``indices``, all of one length, as tensors.
+    def batch(self, indices: Sequence[int] | Ints, normalised: bool = True) -> WindowBatch:
+        """The windows ``indices``, all of one length, as tensors; motion in -1..1, or as it is.
 
         Raises:
             ConfigError: there are none, or they differ in length.
@@ -90,7 +90,9 @@ class MotionWindows(Dataset[tuple[torch.Tensor, torch.Tensor, int, int]]):
         chosen = np.asarray(indices, np.int64)
         if len(np.unique(self.lengths[chosen])) != 1:
             raise ConfigError(f"a batch is of windows of one length, got lengths {self.lengths[chosen]}")
-        motion = self.normaliser.normalise(np.stack([self.raw(int(index)) for index in chosen]))
+        motion = np.stack([self.raw(int(index)) for index in chosen])
+        if normalised:
+            motion = self.normaliser.normalise(motion)
         music = np.stack([self.heard(int(index)) for index in chosen])
         genres = torch.from_numpy(self.genres[chosen])
         return WindowBatch(
