@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special, stats
 
 from evaluation.stats.intervals import Interval
 
@@ -159,7 +159,8 @@ class BlockEstimate:
             return 0.0
         ratio = math.copysign(clear / (self.stretch * self.deviation), self.value)
         furthest = min(abs(ratio), math.copysign(1.0, ratio) * _bent(ratio, self.skewness))
-        return min(1.0, float(2 * stats.t.sf(furthest, self.freedom)))
+        # what stats.t.sf comes down to: a board of 300 systems asks it 300,000 times
+        return min(1.0, float(2 * special.stdtr(self.freedom, -furthest)))
 
 
 def _bent(ratio: float, skewness: float) -> float:

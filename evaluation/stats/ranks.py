@@ -149,10 +149,15 @@ def _halves(ordered: Sequence[BlockEstimate], sign: float, rng: np.random.Genera
         sign * (values + (part @ influence.T) / part.sum(axis=1, keepdims=True)) for part in (first, ~first)
     ]
     same = halves[0].argmax(axis=1) == halves[1].argmax(axis=1)
-    one, two = (np.sign(half[:, :, None] - half[:, None]).reshape(_HALVES, -1) for half in halves)
-    resolved = np.sqrt(np.square(one).sum(axis=1) * np.square(two).sum(axis=1))
-    tau = np.where(resolved > 0, (one * two).sum(axis=1) / np.maximum(resolved, 1.0), 1.0)
-    return float(same.mean()), float(tau.mean())
+    # one draw at a time: all pairs of 300 systems in all draws would take gigabytes
+    return float(same.mean()), float(np.mean([_tau_b(*draw) for draw in zip(*halves, strict=True)]))
+
+
+def _tau_b(first: Floats, second: Floats) -> float:
+    """Kendall's agreement of two orders, (K,) values each; 1 where one of them has no order."""
+    one, two = (np.sign(half[:, None] - half).ravel() for half in (first, second))
+    resolved = np.sqrt(np.square(one).sum() * np.square(two).sum())
+    return float(one @ two / resolved) if resolved > 0 else 1.0
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
