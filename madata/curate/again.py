@@ -19,7 +19,7 @@ from madata.curate.journal import Entry, Journal
 from madata.curate.observations import NotMeasuredError, observations_path, read_pieces, source_path
 from madata.curate.publish import Publisher
 from madata.curate.settings import CurationConfig, load_config, override
-from madata.curate.source import curate_source, cut_clips, encode_settings
+from madata.curate.source import DESCRIBED, curate_source, cut_clips, encode_settings
 from madata.curate.sources import Collection
 from madata.curate.target import Target, threshold_for
 from madata.engine import SILENT, Watch, run
@@ -174,6 +174,10 @@ def _take_over(
     same_look = load_config(folder / "settings.toml").clip == config.clip
     kept_before = {_frames(row) for row in known.clips} if same_look else set()
     same = {row["path"] for row in entry.clips if _frames(row) in kept_before}
+    described = {row["path"]: {key: row[key] for key in DESCRIBED} for row in known.clips}
+    for row in entry.clips:
+        if row["path"] in same and (folder / row["path"]).exists():
+            row |= described[row["path"]]
     if folder == out and len(same) < len(entry.clips):
         _refuse_without_source(source)
     pictures = {_frames(row): row.get("thumbnail") for row in [*known.dropped, *known.clips]}

@@ -7,6 +7,7 @@ second dancer who enters late costs the windows he is in. The paper's order asks
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +35,13 @@ _WINDOWS = "windows"
 
 def filters_of(config: CurationConfig) -> tuple[Filter[Any], ...]:
     """The filters of the settings, in their order."""
-    return tuple(FILTERS.load(name) for name in config.filters)
+    return _filters(config.filters)
+
+
+@functools.cache
+def _filters(names: tuple[str, ...]) -> tuple[Filter[Any], ...]:
+    """Found once: every look for a part reads what all installed packages offer."""
+    return tuple(FILTERS.load(name) for name in names)
 
 
 def measured_columns(config: CurationConfig) -> dict[str, Column]:

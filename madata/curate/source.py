@@ -29,7 +29,10 @@ from madata.pose import PoseBackend
 from madata.types import Source, Span, VideoInfo
 from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, SoundTrack, cut, probe
 
-__all__ = ["curate_source", "curation_steps", "cut_clips", "encode_settings"]
+__all__ = ["DESCRIBED", "curate_source", "curation_steps", "cut_clips", "encode_settings"]
+
+DESCRIBED = ("fps", "num_frames", "duration_s", "width", "height", "has_audio", "bytes", "sha256")
+"""The columns of a clip that are read off its file."""
 
 _PACKAGES = ("torch", "cv2", "av")
 """What curating a source imports that takes its time."""
@@ -304,7 +307,7 @@ def cut_clips(
     weights: Path | None = None,
     device: str = "cpu",
 ) -> Entry:
-    """Cut the clips that are not there yet; describe each from its own file."""
+    """Cut the clips that are not there yet; describe each from its own file, unless its row does."""
     failures: dict[str, tuple[str, str]] = {}
     missing = [row for row in entry.clips if not (out / row["path"]).exists()]
     requests = [CutRequest(_span(row), out / row["path"]) for row in missing]
@@ -319,7 +322,10 @@ def cut_clips(
             if result.reason is not None
         }
     kept = [
-        {**row, **_describe(out / row["path"]), "thumbnail": row["thumbnail"] or thumbnail_of(out, row)}
+        {
+            **(row if "sha256" in row else row | _describe(out / row["path"])),
+            "thumbnail": row["thumbnail"] or thumbnail_of(out, row),
+        }
         for row in entry.clips
         if row["clip_id"] not in failures
     ]
