@@ -11,7 +11,7 @@ from madata.curate.journal import Entry, Journal
 from madata.curate.publish import Publisher
 from madata.curate.settings import load_config
 from madata.curate.sources import Collection
-from madata.engine import SILENT
+from madata.engine import SILENT, Outcome
 from madata.errors import MadanceError
 from madata.manifest import read_table
 from madata.types import Source
@@ -111,17 +111,14 @@ def test_tables_are_refreshed_while_a_run_goes_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Publisher, "publish", publish)
     monkeypatch.setattr("time.monotonic", lambda: 1e9)
-    monkeypatch.setattr("madata.curate.batch.run", lambda work, items, **_: (work(item) for item in items))
     journal = Journal(tmp_path, CONFIG.hash)
 
-    class Outcome:
-        fatal, error = False, None
+    def outcomes():
+        for source in sources:
+            journal.write(source.source_id, entry(source.source_id))
+            yield Outcome(source, entry(source.source_id))
 
-        def __init__(self, item):
-            self.item, self.value = item, entry(item.source_id)
-            journal.write(item.source_id, self.value)
-
-    work_through(Outcome, sources, found, made, jobs=1, watch=SILENT)
+    work_through(outcomes(), len(sources), found, made, SILENT)
     assert seen == [1, 2], "the last one is published by the caller"
 
 
