@@ -144,6 +144,7 @@ def _motion(
     except Refused as refused:
         first = refused.problems[0]
         reason = f"no clip has a motion that can be used; first: {first.message} [{first.reason}]"
-        return ExtractedMotion(absent=reason)
+        found = [problem for problem in refused.problems if problem not in inputs.problems]
+        return ExtractedMotion(absent=reason, problems=found)
     except (MissingDependencyError, WeightsError) as error:
         return ExtractedMotion(absent=str(error))

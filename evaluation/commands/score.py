@@ -244,7 +244,10 @@ def _protocols(names: tuple[str, ...], folder: Path, chosen: str | None) -> list
 
 def _names(chosen: str) -> list[str]:
     """The names in a list with commas."""
-    return [name for part in chosen.split(",") if (name := part.strip())]
+    names = [name for part in chosen.split(",") if (name := part.strip())]
+    if not names:
+        raise click.UsageError("--metrics names none; write them as fid_k,bas")
+    return names
 
 
 def _folder(out: Path | None, protocol: Protocol, protocols: list[Protocol]) -> Path | None:

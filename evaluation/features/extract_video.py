@@ -60,7 +60,7 @@ def extract_videos(inputs: Inputs, how: Extraction) -> ExtractedVideos:
         tables = _pairs(inputs, extractors, how)
     else:
         tables = _videos(inputs, extractors, None if no_keypoints else how.keypoints, how)
-    problems = [*_faults(tables, inputs), *_without_value(tables, extractors, inputs)]
+    problems = [*_faults(tables, inputs), *_without_value(tables, extractors, inputs, how)]
     if all(tables["prediction"].faults):
         raise Refused([*inputs.problems, *problems] or [nothing_left(inputs.predictions.path.name)])
     return ExtractedVideos(
@@ -137,13 +137,14 @@ def _faults(tables: Mapping[Side, FeatureTable], inputs: Inputs) -> list[Problem
 
 
 def _without_value(
-    tables: Mapping[Side, FeatureTable], extractors: Extractors, inputs: Inputs
+    tables: Mapping[Side, FeatureTable], extractors: Extractors, inputs: Inputs, how: Extraction
 ) -> list[Problem]:
     """Videos that can be decoded and lack a score all the same (one frame too few, another size than the reference).
 
     A score nobody could look for, for want of weights, is no fault of a video.
     """
     table, real = tables["prediction"], tables.get("reference")
+    asked = {*how.wanted.scores, *how.wanted.per_video}
     named = {clip for clip, fault in zip(real.clip_ids, real.faults, strict=True) if fault} if real else set()
     found = []
     for row, (clip, fault) in enumerate(zip(table.clip_ids, table.faults, strict=True)):
@@ -152,7 +153,7 @@ def _without_value(
         lacking = {
             name: table.reasons(name)[row]
             for name, values in table.scores.items()
-            if not fault and name not in extractors.missing and np.isnan(values[row])
+            if not fault and name in asked - set(extractors.missing) and np.isnan(values[row])
         }
         if reasons := {reason for reason in lacking.values() if reason}:
             names = ", ".join(name for name, reason in lacking.items() if reason)

@@ -85,3 +85,13 @@ def test_without_a_pose_backend_pictures_are_scored(folders, monkeypatch):
     assert result.metric("temporal_flickering").n == 5
     reason = result.metric("fid_k").reason
     assert "madance weights fetch blazepose" in reason and "/home/me" not in reason
+
+
+def test_where_no_clip_has_a_motion_the_result_is_partial_and_names_them(folders):
+    made, real, songs = folders
+    for path in made.iterdir():
+        write(path, film(None), FPS)
+    result = score(made, real, TABLE_ONE, music=songs).result
+    assert result.status == "partial" and result.metric("temporal_flickering").n == 5
+    assert {(one.side, one.reason) for one in result.errors} == {("prediction", "no_person")}
+    assert len(result.errors) == 5
