@@ -5,6 +5,7 @@ Sizes are counted while reading; what an archive says about itself is only used 
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import stat
@@ -23,6 +24,7 @@ __all__ = ["LIMITS", "ArchiveError", "Limits", "check_npz", "unpack", "write_arc
 _CHUNK = 1 << 20
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, ValueError)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_TRUNCATED = "{}: cut short, or something stands before it; its upload or download did not end, send it again"
 _NAME = re.compile(r"^(?:[A-Za-z0-9_.-]+/)?[^/\\\x00-\x1f:*?\"<>|]+$")
 
 
@@ -60,10 +62,13 @@ def unpack(archive: Path, folder: Path, limits: Limits = LIMITS) -> list[str]:
     """Unpack ``archive`` into ``folder``; return the names of its files.
 
     Raises:
-        ArchiveError: the archive is damaged, escapes the folder, holds links, a name twice, or too much.
+        ArchiveError: the archive is cut short, damaged, escapes the folder, holds links, a name twice, or too much.
+        MadanceError: the disk is full.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
+            if min((member.header_offset for member in opened.infolist()), default=0):
+                raise ArchiveError("truncated", _TRUNCATED.format(archive.name))
             members = [member for member in opened.infolist() if not member.is_dir()]
             _check_members(members, limits)
             left = limits.total_bytes
@@ -72,10 +77,19 @@ def unpack(archive: Path, folder: Path, limits: Limits = LIMITS) -> list[str]:
                     opened, member, folder / member.filename, min(left, _cap(member, limits))
                 )
             return [member.filename for member in members]
-    except FileNotFoundError:
-        raise ArchiveError("bad_zip", f"{archive}: no such file") from None
     except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise MadanceError(
+                f"the disk of {folder} is full while {archive.name} is unpacked: free some space, or set TMPDIR"
+            ) from error
+        if isinstance(error, zipfile.BadZipFile) and _begins_as_zip(archive):
+            raise ArchiveError("truncated", _TRUNCATED.format(archive.name)) from error
         raise ArchiveError("bad_zip", f"{archive.name}: not a readable archive ({error})") from error
+
+
+def _begins_as_zip(archive: Path) -> bool:
+    with archive.open("rb") as stream:
+        return stream.read(4) == b"PK\3\4"
 
 
 def _cap(member: zipfile.ZipInfo, limits: Limits) -> int:

@@ -2,7 +2,8 @@
 
 Samples are what ``librosa.load`` gives: mono in -1..1, resampled with ``soxr_hq``. libsndfile reads wav,
 flac, ogg and mp3; everything else (m4a, the sound track of a video) is decoded by PyAV to 16 bits, as the
-decoder behind ``librosa.load`` does.
+decoder behind ``librosa.load`` does. Both are bounded: PyAV opens media only, never a playlist that names other
+files (:mod:`madata.video.container`), and a file of more than ``MOST_SAMPLES`` is refused before they are allocated.
 
 Feature layouts, one row per frame with hop 512 at ``fps * 512`` Hz:
 
@@ -22,6 +23,7 @@ Legend: N samples, T frames.
 from __future__ import annotations
 
 import importlib
+import itertools
 import re
 import warnings
 import wave
@@ -38,6 +40,7 @@ from madata.files import atomic_path
 from madata.types import LEAST_SOUND_RATE_HZ, FloatArray, Music, MusicFeatures
 
 __all__ = [
+    "MOST_SAMPLES",
     "Beats",
     "aist_tempo",
     "beat_vector",
@@ -51,6 +54,9 @@ __all__ = [
 ]
 
 Layout = Literal["edge", "megadance", "bailando"]
+
+MOST_SAMPLES = 1 << 28
+"""What one sound file may hold, over its channels: 46 minutes of stereo at 48 kHz, 1 GiB as read."""
 
 _HOP = 512
 _OFFICIAL_RATE_HZ = 8320
@@ -126,10 +132,7 @@ def load_on_clock(path: Path, rate_hz: int) -> Music:
     """
     if not path.is_file():
         raise MediaError(f"{path}: no such file", reason="missing")
-    soundfile = _soundfile()
-    try:
-        soundfile.info(str(path))
-    except soundfile.LibsndfileError:
+    if not _is_plain_sound(path):
         from madata.video import probe, read_audio
 
         try:
@@ -142,14 +145,39 @@ def load_on_clock(path: Path, rate_hz: int) -> Music:
     return load_audio(path, rate_hz)
 
 
+def _is_plain_sound(path: Path) -> bool:
+    """Whether libsndfile reads the file, which nobody then need decode to find out how long it is.
+
+    Raises:
+        MediaError: it does, and the file holds more than ``MOST_SAMPLES``.
+    """
+    soundfile = _soundfile()
+    try:
+        known = soundfile.info(str(path))
+    except (soundfile.LibsndfileError, TypeError):  # TypeError: a name that ends in .raw
+        return False
+    _refuse_endless(path, known.frames * known.channels)
+    return True
+
+
+def _refuse_endless(path: Path, samples: int) -> None:
+    if samples > MOST_SAMPLES:
+        raise MediaError(
+            f"{path}: holds more than {MOST_SAMPLES >> 20} million samples of sound; cut it first",
+            reason="too_large",
+        )
+
+
 def _read(path: Path) -> tuple[FloatArray, int]:
     """Samples (N,) or (channels, N) and their rate."""
+    if not _is_plain_sound(path):
+        return _decode(path)
     soundfile = _soundfile()
     try:
         samples, rate_hz = soundfile.read(str(path), dtype="float32", always_2d=False)
-        return np.asarray(samples, np.float32).T, int(rate_hz)
     except soundfile.LibsndfileError:
         return _decode(path)
+    return np.asarray(samples, np.float32).T, int(rate_hz)
 
 
 def _decode(path: Path) -> tuple[FloatArray, int]:
@@ -157,17 +185,20 @@ def _decode(path: Path) -> tuple[FloatArray, int]:
         import av
     except ImportError as error:
         raise MissingDependencyError(f"{path.suffix} needs PyAV: pip install 'madance[media]'") from error
+    from madata.video.container import audio_stream, open_media
+
+    blocks: list[npt.NDArray[np.int16]] = []
+    held = 0
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise MediaError(f"{path}: there is no sound track", reason="no_audio")
-            stream = container.streams.audio[0]
+        with open_media(path) as container:
+            stream = audio_stream(container, path)
             resampler = av.AudioResampler(format="s16p")
-            rate_hz = int(stream.rate)
-            blocks: list[npt.NDArray[np.int16]] = []
-            for frame in container.decode(stream):
-                blocks += [part.to_ndarray() for part in resampler.resample(frame)]
-            blocks += [part.to_ndarray() for part in resampler.resample(None)]
+            rate_hz = int(stream.rate or 0)
+            for frame in itertools.chain(container.decode(stream), (None,)):
+                for part in resampler.resample(frame):
+                    blocks.append(part.to_ndarray())
+                    held += blocks[-1].size
+                _refuse_endless(path, held)
     except (av.error.FFmpegError, ValueError) as error:
         raise MediaError(f"{path}: cannot be decoded ({error})", reason="not_media") from error
     if not blocks:

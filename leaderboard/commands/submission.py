@@ -94,7 +94,7 @@ def verify(
     2 re-measured    the features come out of the scored files again (--remeasure)
     3 re-generated   code and weights make the scored files again (--regenerated)
 
-    Exit codes: 0 all accepted, 3 one or more rejected.
+    Exit codes: 0 all accepted, 2 an archive is no file, 3 one or more rejected.
     """
     from leaderboard.submission import verify_all
     from madata.devices import resolve_device

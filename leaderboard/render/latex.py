@@ -98,7 +98,8 @@ def to_latex(
             name = escape_latex(row.name) + (f" [{escape_latex(row.venue)}]" if row.venue else "")
             grey = section.reported or row.kind != "system"
             parts = [rf"\textcolor{{gray}}{{{part}}}" if grey and part else part for part in [name, *cells]]
-            body.append(" & ".join(parts) + r" \\")
+            # an empty group, for a name that begins with [ or * would else belong to the \\ of the row before
+            body.append("{}" + " & ".join(parts) + r" \\")
     body += [r"\bottomrule", r"\end{tabular}}"]
     if notes:
         body += [r"\par\smallskip\raggedright\footnotesize"]

@@ -324,7 +324,14 @@ def _reference_hash(features: Path) -> str:
 
 
 def verify_all(archives: Iterable[Path], expected: Expected, **how: Any) -> list[ArchiveVerdict]:
-    """Verify several archives; the same result twice among them is a duplicate."""
+    """Verify several archives; the same result twice among them is a duplicate.
+
+    Raises:
+        MadanceError: one of them is no file; nothing is looked at then.
+    """
+    archives = list(archives)
+    if absent := [str(archive) for archive in archives if not archive.is_file()]:
+        raise MadanceError(f"{', '.join(absent)}: no such file")
     verdicts: list[ArchiveVerdict] = []
     seen: dict[str, str] = {}
     for archive in archives:

@@ -139,6 +139,15 @@ def test_escapes():
     assert escape_markdown("a|b<c>\n*d*") == r"a\|b&lt;c&gt; \*d\*"
 
 
+@pytest.mark.parametrize("name", ["[5cm]star", "*star"])
+def test_a_name_is_no_argument_of_the_row_before(runs, name):
+    system = read_result(runs / "good" / "result.json").system
+    change(runs / "good", system=system.model_copy(update={"name": name}))
+    text = to_latex(build_board("video", read_entries([runs / "good", runs / "stiff"])).table)
+    assert name in text
+    assert not re.search(r"\\\\\s*[\[*]", text)
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX")
 @pytest.mark.slow
 def test_latex_compiles(hostile, tmp_path):

@@ -1,5 +1,6 @@
 """An archive is believed for what its files show, and rejected with the precise reason."""
 
+import errno
 import json
 import shutil
 import stat
@@ -421,6 +422,25 @@ def test_what_is_no_archive_is_said_to_be_none(tmp_path, content):
     assert codes(verdict) <= {"bad_zip", "missing_file", "escapes"}
 
 
+def test_a_truncated_upload_is_called_truncated(archive, runs):
+    """Cut behind the features, whose own directory then seems to be that of the archive, as well as anywhere else."""
+    whole = archive.read_bytes()
+    with zipfile.ZipFile(archive) as opened:
+        behind_features = opened.getinfo("result.json").header_offset
+    for end in (behind_features, len(whole) // 2, len(whole) - 10):
+        (runs / "cut.zip").write_bytes(whole[:end])
+        assert codes(verify(runs / "cut.zip")) == {"truncated"}
+
+
+def test_a_full_disk_is_no_fault_of_the_archive(archive, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("leaderboard.archive._unpack_member", full)
+    with pytest.raises(MadanceError, match=r"disk of .* is full"):
+        verify(archive)
+
+
 def test_deep_json_is_refused(archive):
     assert codes(
         verify(rewrite(archive, lambda files: files.update({"result.json": b"[" * 100_000}), honest=False))
@@ -453,6 +473,8 @@ def test_the_verbs(archive, runs):
     bad = CliRunner().invoke(command, ["verify", str(archive), "--split", "test", "--json"])
     assert bad.exit_code == 3
     assert json.loads(bad.stdout)[0]["faults"][0]["code"] == "other_split"
+    with pytest.raises(MadanceError, match=r"none\.zip: no such file"):
+        CliRunner().invoke(command, ["verify", "none.zip", str(archive)], catch_exceptions=False)
 
 
 def test_a_stated_level_counts_for_nothing(runs):

@@ -11,6 +11,7 @@ from madata.music import (
     aist_tempo,
     beat_vector,
     load_audio,
+    load_on_clock,
     lodge_beats,
     music_features,
     official_beats,
@@ -79,7 +80,7 @@ def test_containers_without_libsndfile(tmp_path):
     [
         ("nothing.wav", None, "missing"),
         ("broken.wav", b"RIFF rubbish", "not_media"),
-        ("empty.m4a", b"", "not_media"),
+        ("empty.m4a", b"", "empty_file"),
     ],
 )
 def test_bad_files_are_named(tmp_path, name, content, reason):
@@ -89,6 +90,28 @@ def test_bad_files_are_named(tmp_path, name, content, reason):
     with pytest.raises(MediaError, match=name) as caught:
         load_audio(path)
     assert caught.value.reason == reason
+
+
+def test_a_playlist_opens_no_other_file(tmp_path):
+    encode_m4a(tmp_path / "neighbour.m4a", clicks(120, 1, 44100), 44100)
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\nneighbour.m4a\n#EXT-X-ENDLIST\n")
+    for number, named in enumerate(("neighbour.m4a", "list.m3u8")):
+        (tmp_path / f"{number}.mp3").write_text(f"ffconcat version 1.0\nfile {named}\n")
+    for path in (tmp_path / "0.mp3", tmp_path / "1.mp3", tmp_path / "list.m3u8"):
+        for load in (load_audio, lambda path: load_on_clock(path, 22050)):
+            with pytest.raises(MediaError, match="not a video or audio file") as caught:
+                load(path)
+            assert caught.value.reason == "not_media"
+
+
+@pytest.mark.parametrize("name", ["long.wav", "long.m4a", "long.raw"])
+def test_sound_without_end_is_refused_before_it_is_held(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(music, "MOST_SAMPLES", 20_000)
+    encode = write_wav if name.endswith("wav") else encode_m4a
+    made = encode(tmp_path / "made.m4a", clicks(120, 1, 44100), 44100)
+    with pytest.raises(MediaError, match=name) as caught:
+        load_audio(made.rename(tmp_path / name))
+    assert caught.value.reason == "too_large"
 
 
 def test_a_silent_header_only_file(tmp_path):
