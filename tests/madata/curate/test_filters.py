@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from madata.curate.filters import frozen, full_body, length, people, sound, still
+from madata.curate.filters import frozen, full_body, length, motion, people, sound, still
 from madata.curate.piece import Performer, Piece
 from madata.curate.sound import FRAMES_PER_S, SoundLevels
+from madata.flow import FlowSample
 from madata.skeletons import skeleton
 from madata.types import Span
 
@@ -15,18 +16,17 @@ NAMES = skeleton("coco-17").joints
 
 class Evidence:
     people_known = True
-    flow = ()
 
-    def __init__(self, performer=None, levels=None):
-        self.performer, self.sound = performer, levels
+    def __init__(self, performer=None, levels=None, flow=()):
+        self.performer, self.sound, self.flow = performer, levels, flow
 
 
-def piece(seconds=6.0, *, changes=None, performer=None, levels=None, first=100):
+def piece(seconds=6.0, *, changes=None, performer=None, levels=None, flow=(), first=100):
     count = round(seconds * FPS)
     span = Span(first, first + count, first / FPS, (first + count) / FPS)
     times = (first + np.arange(count + 1)) / FPS
     changes = np.full(count, 50, np.uint8) if changes is None else np.array(changes, np.uint8)
-    return Piece((640, 480), span, times, changes, Evidence(performer, levels))
+    return Piece((640, 480), span, times, changes, Evidence(performer, levels, flow))
 
 
 def dancer(seconds=6.0, *, seen=None, sway=0.3, hidden=(), height=0.6, per_s=2, first=100):
@@ -57,6 +57,7 @@ def test_length_is_judged_of_whole_stretches_up_to_the_bound():
     assert (found.reason, found.value, found.threshold) == ("short", pytest.approx(4.95), 5.0)
     whole = piece(6.0)
     assert length.examine(whole.part(whole.span_of(100, 140), is_window=True), rule) is None
+    assert settings(length, min_s=0.5).min_s == 0.5
 
 
 def held(*runs, count=120, level=0):
@@ -134,11 +135,63 @@ def test_pauses_make_speech_of_a_sound():
     assert sound.measure(piece(levels=sounding(*[-20] * 6)), settings(sound))["sound_guess"] == "music"
 
 
+@pytest.mark.parametrize(("quiet", "guess"), [(0.24, "music"), (0.25, "speech")])
+def test_a_quarter_of_quiet_frames_is_speech(monkeypatch, quiet, guess):
+    monkeypatch.setattr(SoundLevels, "quiet_share", quiet)
+    assert sound.measure(piece(levels=sounding(*[-20] * 6)), settings(sound))["sound_guess"] == guess
+    half = sounding(-20, -20, -20, -60, -60, -60)
+    assert sound.measure(piece(levels=half), settings(sound))["sound_guess"] == "silence"
+    assert sound.measure(piece(levels=half), settings(sound, silent_share=0.51))["sound_guess"] == guess
+
+
+def flowing(residual, in_the_box=0.0, *, first=100, count=8):
+    """Pairs of a picture that moves by ``residual``, and the performer's box of a fifth of it by ``in_the_box``."""
+    grid = np.zeros((10, 10), np.float16)
+    grid[2:8, 4:6] = in_the_box
+    start_s = first / FPS + 0.25 * np.arange(count)
+    return [FlowSample(at, at + 0.125, 2 * residual, 0.1, residual, grid) for at in start_s.tolist()]
+
+
+def test_what_neither_moves_as_a_whole_nor_in_the_box_is_static():
+    rule = settings(motion, static_below=0.5)
+    box = np.hypot(2, 6) / np.hypot(10, 10)
+    assert motion.examine(piece(flow=flowing(0.5)), rule) is None
+    still_all = motion.examine(piece(flow=flowing(0.25), performer=dancer()), rule)
+    assert (still_all.reason, still_all.value, still_all.threshold) == ("static", 0.25, 0.5)
+    small_dancer = piece(flow=flowing(0.25, 1.0), performer=dancer())
+    assert motion.examine(small_dancer, rule) is None
+    row = motion.measure(small_dancer, rule)
+    assert row["flow"] == row["flow_person"] == pytest.approx(1 / box, rel=1e-3)
+    assert (row["flow_whole"], row["flow_residual"], row["flow_camera"]) == (0.5, 0.25, 0.1)
+
+
+def test_people_are_looked_for_where_they_could_decide_alone():
+    """Of no performer at all, so that asking for the box fails."""
+    rule = settings(motion, static_below=0.5)
+    assert motion.examine(piece(flow=flowing(0.75, 3.0)), rule) is None
+    assert motion.examine(piece(flow=flowing(0.25, 0.0498)), rule).value == 0.25
+    with pytest.raises(AttributeError):
+        motion.examine(piece(flow=flowing(0.25, 0.0502)), rule)
+    assert motion.examine(piece(), rule).value is None
+    nobody = piece(flow=flowing(0.25))
+    nobody.evidence.people_known = False
+    row = motion.measure(nobody, rule)
+    assert (row["flow"], row["flow_person"]) == (0.25, None)
+
+
 def test_a_photo_is_static_and_a_dancer_is_not():
     assert still.examine(piece(performer=dancer(sway=0.3)), settings(still)) is None
     found = still.examine(piece(performer=dancer(sway=0.01)), settings(still))
     assert found.reason == "static" and found.value < found.threshold
     assert still.examine(piece(1.0, performer=dancer(1.0, sway=0.01)), settings(still)) is None
+
+
+def test_a_pose_that_changes_by_the_bound_is_kept():
+    swaying = piece(performer=dancer(sway=0.05))
+    change = still.measure(swaying, settings(still))["pose_change"]
+    assert still.examine(swaying, settings(still, pose_below=change)) is None
+    assert still.examine(swaying, settings(still, pose_below=np.nextafter(change, 1))).value == change
+    assert settings(still).pose_below == 0.045
 
 
 def test_two_performers_or_none_in_a_share_of_the_samples():
