@@ -168,10 +168,13 @@ def test_what_neither_moves_as_a_whole_nor_in_the_box_is_static():
 def test_people_are_looked_for_where_they_could_decide_alone():
     """Of no performer at all, so that asking for the box fails."""
     rule = settings(motion, static_below=0.5)
-    assert motion.examine(piece(flow=flowing(0.75, 3.0)), rule) is None
+    assert motion.examine(piece(flow=flowing(0.5, 3.0)), rule) is None
+    jerk = [*flowing(0.25, 0.04, count=7), *flowing(0.25, 3.0, first=180, count=1)]
+    assert motion.examine(piece(flow=jerk), rule).value == 0.25
     assert motion.examine(piece(flow=flowing(0.25, 0.0498)), rule).value == 0.25
-    with pytest.raises(AttributeError):
-        motion.examine(piece(flow=flowing(0.25, 0.0502)), rule)
+    for threshold, peak in ((0.5, 0.0502), (0.0625 / 0.1, 0.0625)):
+        with pytest.raises(AttributeError):
+            motion.examine(piece(flow=flowing(0.25, peak)), settings(motion, static_below=threshold))
     assert motion.examine(piece(), rule).value is None
     nobody = piece(flow=flowing(0.25))
     nobody.evidence.people_known = False
