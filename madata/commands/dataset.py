@@ -8,7 +8,17 @@ from pathlib import Path
 import click
 
 from madata.commands.dataset_use import card, export, stats
-from madata.commands.dataset_whole import health, merge, rebuild, release, remove, split, verify
+from madata.commands.dataset_whole import (
+    features,
+    health,
+    label,
+    merge,
+    rebuild,
+    release,
+    remove,
+    split,
+    verify,
+)
 from madata.commands.options import PATH, device_option, is_quiet, jobs_option, json_option, set_option
 from madata.commands.progress import Progress
 
@@ -20,7 +30,7 @@ def dataset() -> None:
     """Work on the folder of a data set."""
 
 
-for _verb in (card, export, health, merge, rebuild, release, remove, split, stats, verify):
+for _verb in (card, export, features, health, label, merge, rebuild, release, remove, split, stats, verify):
     dataset.add_command(_verb)
 
 

@@ -13,7 +13,7 @@ Legend: N clips, W windows, D sequences, T samples at 20 Hz.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy.typing as npt
 from madata.dataset.signatures import MIRROR, MOTION_COLUMNS, RATE_HZ, Signature
 from madata.types import FloatArray
 
-__all__ = ["LEAST_SCORE", "Recognised", "find_duplicates", "groups_of_music", "same_from_the_start"]
+__all__ = ["LEAST_SCORE", "Recognised", "find_duplicates", "same_from_the_start"]
 
 LEAST_SCORE = 0.95
 """From which on two clips show the same."""
@@ -325,11 +325,3 @@ def _correlation(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
     """Of the changes of all bands together."""
     a, b = np.diff(one, axis=0), np.diff(other, axis=0)
     return float((a * b).sum() / (np.sqrt((a * a).sum() * (b * b).sum()) + 1e-9))
-
-
-def groups_of_music(clips: Sequence[Recognised], pairs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Clip id -> smallest id of the clips with the same music, as far as pairs of them are known to sound alike."""
-    from madata.dataset.groups import group_of_sources
-
-    same = [(row["clip_a"], row["clip_b"], "song") for row in pairs if row["same_sound"]]
-    return group_of_sources([clip.clip_id for clip in clips if len(clip.signature.sound)], same)  # type: ignore[arg-type]

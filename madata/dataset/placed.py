@@ -14,6 +14,8 @@ from typing import Any
 
 from madata.dataset.folder import REMOVED, Row
 from madata.dataset.groups import group_of_sources, ties_between
+from madata.dataset.labels import read_labels
+from madata.dataset.music_features import music_columns
 from madata.dataset.recognise import recognise
 from madata.dataset.removed import read_removed
 from madata.dataset.split import (
@@ -92,6 +94,7 @@ def _rewrite(
 ) -> dict[str, int]:
     """Write both tables again, row by row; the clips in each split. A clip without a genre has that of its source."""
     splits: Counter[str] = Counter()
+    labels = read_labels(folder)
     known = clip_columns({})
     measured = {
         name: one for name, one in table_columns(folder / "clips.parquet").items() if name not in known
@@ -107,7 +110,9 @@ def _rewrite(
     def clips() -> Iterator[Row]:
         for row in iterate_rows(folder / "clips.parquet"):
             if row["source_id"] not in removed:
-                marked = after.clip_row(row)
+                marked = after.clip_row(
+                    {**row, **music_columns(folder, row["clip_id"]), **labels.get(row["clip_id"], {})}
+                )
                 if marked.get("genre") is None and row["source_id"] in genres:
                     marked["genre"], marked["genre_source"] = genres[row["source_id"]]
                 splits[str(marked["split"])] += 1
