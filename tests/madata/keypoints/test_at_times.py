@@ -33,6 +33,20 @@ def test_pixels_are_those_of_the_size_wanted_and_the_ends_hold(path):
     assert read.fps == pytest.approx(2.0)
 
 
+def test_one_row_is_read_and_holds(path):
+    write_npz(
+        path,
+        **{
+            name: one[:1] if len(one.shape) and name != "size" else one
+            for name, one in read_npz(path).items()
+        },
+    )
+    read = read_keypoints(path, np.array([0.0]))
+    np.testing.assert_array_equal(read.xy, [[[0, 5], [7, 7]]])
+    assert read.fps == 1.0
+    np.testing.assert_array_equal(read_keypoints(path, np.array([3.0, 3.5])).xy[1], [[0, 5], [7, 7]])
+
+
 @pytest.mark.parametrize("spoil", [{"score": None}, {"xy": np.zeros((0, 2, 2))}, {"size": np.zeros(3)}])
 def test_what_is_no_keypoint_file_is_named(path, spoil):
     arrays = {**read_npz(path), **spoil}
