@@ -17,6 +17,7 @@ import lzma
 import os
 import pickle
 import shutil
+import socket
 import tempfile
 import zipfile
 import zlib
@@ -90,14 +91,21 @@ def hold_file(lock: Path) -> Iterator[bool]:
     """
     with _storage_errors(lock):
         lock.parent.mkdir(parents=True, exist_ok=True)
-        stream = lock.open("w")
+        stream = lock.open("a")
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
         else:
-            yield True
+            # who holds it, for whoever does not get it; what a process that ended left there is replaced
+            stream.truncate(0)
+            stream.write(f"process {os.getpid()} on {socket.gethostname()}")
+            stream.flush()
+            try:
+                yield True
+            finally:
+                stream.truncate(0)
 
 
 @contextlib.contextmanager
@@ -110,7 +118,8 @@ def hold_folder(folder: Path) -> Iterator[None]:
     with hold_file(folder / ".lock") as held:
         if not held:
             raise MadanceError(
-                f"{folder}: another process works there; wait for it, or choose another folder"
+                f"{folder}: another process works there ({_holder(folder / '.lock')}); wait for it, or choose another "
+                "folder"
             )
         yield
 
@@ -132,6 +141,15 @@ def link_or_copy(source: Path, target: Path) -> None:
         except OSError:
             with atomic_path(target) as temporary:
                 shutil.copyfile(source, temporary)
+
+
+def _holder(lock: Path) -> str:
+    """Who wrote a lock, in words."""
+    try:
+        said = lock.read_text("utf-8", "replace")[:200]
+    except OSError:
+        said = ""
+    return said if said.isprintable() and said else "it does not say which"
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -260,7 +260,8 @@ def test_one_process_at_a_time_holds_a_folder(tmp_path):
     command = [sys.executable, "-c", textwrap.dedent(code)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(MadanceError, match="another process works there"), hold_folder(tmp_path / "run"):
+        words = rf"another process works there \(process {other.pid} on "
+        with pytest.raises(MadanceError, match=words), hold_folder(tmp_path / "run"):
             pass
         with hold_file(tmp_path / "run" / "other.lock") as held:
             assert held
