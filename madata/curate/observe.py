@@ -46,15 +46,17 @@ class ShotSpan:
     """A shot and what it begins with.
 
     Attributes:
-        begins_with: ``"start"``, ``"cut"``, ``"gradual"``, ``"jump"`` (:mod:`madata.shots.jump`) or ``"geometry"``
-            (another size, shape or rotation of the picture).
+        begins_with: ``"start"``, ``"cut"``, ``"gradual"``, ``"jump"`` (:mod:`madata.shots.jump`), ``"wipe"``
+            (:mod:`madata.shots.sweep`) or ``"geometry"`` (another size, shape or rotation of the picture).
         single, many_hot: the boundary's highest probabilities; ``None`` at the start of the source.
+        value: what was measured of a jump or a wipe.
     """
 
     span: Span
     begins_with: str
     single: float | None
     many_hot: float | None
+    value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class SourceObserver:
             cut_threshold=config.shots.cut_threshold,
             transition_threshold=config.shots.transition_threshold,
             jump_above=config.shots.jump_above,
+            sweep_below=config.shots.sweep_below,
         )
         self._grey_rate = _Rate(config.motion.pairs_per_s)
         self._picture_rate = _Rate(config.people.samples_per_s)
@@ -226,10 +229,11 @@ class SourceObserver:
         span, before = self.span(shot.start, shot.end), shot.before
         if before is None:
             return ShotSpan(span, "start", None, None)
-        begins_with = "cut" if before.is_cut else "gradual"
-        if before.single <= self._config.shots.cut_threshold:
-            begins_with = self._shots.begins_with(shot.start) or begins_with
-        return ShotSpan(span, begins_with, before.single, before.many_hot)
+        begins_with, value = "cut" if before.is_cut else "gradual", None
+        known = self._shots.begins_with(shot.start)
+        if known is not None and (known[0] == "wipe" or before.single <= self._config.shots.cut_threshold):
+            begins_with, value = known
+        return ShotSpan(span, begins_with, before.single, before.many_hot, value)
 
 
 def _fit(shown: tuple[int, int], long_side: int) -> tuple[int, int]:

@@ -189,7 +189,7 @@ def _analyse(
     decisions.dropped.sort(key=lambda dropped: dropped["start_frame"])
     shots = [
         {"source_id": source.source_id, **span_row(shot.span), "begins_with": shot.begins_with}
-        | {"single": shot.single, "many_hot": shot.many_hot}
+        | {"single": shot.single, "many_hot": shot.many_hot, "value": shot.value}
         for shot in observer.shots
     ]
     transitions = [span_row(span) for span in observer.transitions]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from madata.shots.jump import JUMP_ABOVE, JumpMeter
 from madata.shots.segment import Shot, ShotSegmenter, Transition
+from madata.shots.sweep import RESIDUAL_BELOW, Sweep, SweepMeter
 from madata.types import FloatArray
 
 __all__ = ["THUMBNAIL_SIZE", "BoundaryStream", "ShotDetector"]
@@ -28,13 +29,14 @@ class BoundaryStream(Protocol):
 
 
 class ShotDetector:
-    """Feeds a boundary stream, a :class:`JumpMeter` and a :class:`ShotSegmenter`.
+    """Feeds a boundary stream, a :class:`JumpMeter`, a :class:`SweepMeter` and a :class:`ShotSegmenter`.
 
     Args:
         stream: ``load_transnet().stream()``, or anything that answers like it.
         cut_threshold: of the single-frame head.
         transition_threshold: of the many-hot head.
         jump_above: a frame that more of a jump leads to begins a shot, see :mod:`madata.shots.jump`.
+        sweep_below: a wipe or push of which less is left is a transition, see :mod:`madata.shots.sweep`.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class ShotDetector:
         cut_threshold: float = 0.5,
         transition_threshold: float = 0.5,
         jump_above: float = JUMP_ABOVE,
+        sweep_below: float = RESIDUAL_BELOW,
     ) -> None:
         self._stream = stream
         self._segmenter = ShotSegmenter(
@@ -51,19 +54,27 @@ class ShotDetector:
         )
         self._meter = JumpMeter()
         self._jump_above = jump_above
+        self._sweeps = SweepMeter(sweep_below)
+        self._transition_threshold = transition_threshold
         self._waiting: list[npt.NDArray[np.uint8]] = []
         self._single = self._many_hot = np.zeros(0, np.float32)
         self._jumps: list[float] = []
         self._fed = self._pushed = 0
-        self._begins: dict[int, str] = {}
+        self._begins: dict[int, tuple[str, float | None]] = {}
+        self._swept: dict[int, float] = {}
 
     @property
     def decided(self) -> int:
-        """Number of frames known to be in a shot or in a transition; at most 140 less than were fed."""
+        """Number of frames known to be in a shot or in a transition; some hundred less than were fed."""
         return self._segmenter.decided
 
-    def begins_with(self, frame: int) -> str | None:
-        """What else than TransNet V2 says that a shot begins at a frame: ``"jump"``, or what :meth:`feed` was told."""
+    def begins_with(self, frame: int) -> tuple[str, float | None] | None:
+        """What else than TransNet V2 says that a shot begins at a frame, and the value it has measured.
+
+        ``"jump"``, ``"wipe"``, or what :meth:`feed` was told.
+        """
+        if frame - 1 in self._swept:
+            return "wipe", self._swept[frame - 1]
         return self._begins.get(frame)
 
     def feed(
@@ -77,15 +88,17 @@ class ShotDetector:
             begins: a shot begins here whatever the picture shows, and why.
         """
         if begins is not None and self._fed:
-            self._begins[self._fed] = begins
+            self._begins[self._fed] = begins, None
         self._fed += 1
         self._waiting.append(thumbnail)
+        self._sweeps.feed(thumbnail)
         self._take(*self._stream.feed(thumbnail), self._meter.feed(thumbnail, time_s))
         # whether a cut follows a frame is known with the jump to the next one
-        return self._push(min(len(self._single), len(self._jumps) - 1))
+        return self._push(min(len(self._single), len(self._jumps) - 1, self._sweeps.decided - self._pushed))
 
     def close(self) -> list[Shot | Transition]:
         """Decide all frames left; the last shot comes closed."""
+        self._sweeps.close()
         self._take(*self._stream.close(), self._meter.close())
         return self._push(len(self._single)) + self._segmenter.close()
 
@@ -96,6 +109,10 @@ class ShotDetector:
             self._many_hot = np.concatenate([self._many_hot, many_hot])
 
     def _push(self, count: int) -> list[Shot | Transition]:
+        # a sweep is held against the network as a whole
+        for one in self._sweeps.found:
+            if one.end - self._pushed > len(self._single):
+                count = min(count, one.start - self._pushed)
         if count <= 0:
             return []
         cuts = np.zeros(count, bool)
@@ -103,12 +120,31 @@ class ShotDetector:
             following = self._pushed + place + 1
             jump = self._jumps[place + 1] if place + 1 < len(self._jumps) else 0.0
             if jump >= self._jump_above:
-                self._begins.setdefault(following, "jump")
+                self._begins.setdefault(following, ("jump", jump))
             cuts[place] = following in self._begins
         events = self._segmenter.push(
-            np.stack(self._waiting[:count]), self._single[:count], self._many_hot[:count], cuts
+            np.stack(self._waiting[:count]),
+            self._single[:count],
+            self._many_hot[:count],
+            cuts,
+            self._take_sweeps(count),
         )
         self._pushed += count
         del self._waiting[:count], self._jumps[:count]
         self._single, self._many_hot = self._single[count:], self._many_hot[count:]
         return events
+
+    def _take_sweeps(self, count: int) -> npt.NDArray[np.bool_]:
+        """Which of the next ``count`` frames are inside a sweep."""
+        for one in [one for one in self._sweeps.found if one.start < self._pushed + count]:
+            self._sweeps.found.remove(one)
+            if not one.weak or self._network_agrees(one):
+                self._swept.update(dict.fromkeys(range(one.start, one.end), one.residual))
+        return np.array([self._pushed + place in self._swept for place in range(count)])
+
+    def _network_agrees(self, sweep: Sweep) -> bool:
+        """Whether the network sees a transition in the middle half of a sweep."""
+        first = max(0, sweep.start - self._pushed)
+        quarter = (sweep.end - sweep.start) // 4
+        middle = self._many_hot[first + quarter : sweep.end - self._pushed - quarter]
+        return bool((middle > self._transition_threshold).any())

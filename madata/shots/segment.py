@@ -24,7 +24,7 @@ knows of (a jump, another picture size) is a boundary everywhere.
 All other frames belong to shots. Measured on 28 dissolves and fades (4 to 48 frames, through black and
 white) between 12 real and rendered clips: rule 1 alone keeps up to 3 mixture frames at an end, rules 1 to 4
 keep 1 at most and take 3 clean ones at most; all hard cuts are exact to the frame. The network itself does
-not see wipes, nor transitions between two moments of one scene.
+not see wipes, nor transitions between two moments of one scene: the caller says which frames a sweep covers.
 
 Whether a frame is inside depends on no frame further away than `HISTORY` before or `LOOKAHEAD` behind it,
 hence the same answer comes out in one go and in pieces.
@@ -134,6 +134,7 @@ class ShotSegmenter:
         self._probabilities = np.empty((2, 0), np.float32)
         self._lights = np.empty((0, 3), np.float32)
         self._cuts = np.empty(0, bool)
+        self._swept = np.empty(0, bool)
         self._shots = 0
         self._open: Shot | None = None
         self._before: Transition | None = None
@@ -146,6 +147,7 @@ class ShotSegmenter:
         single: FloatArray,
         many_hot: FloatArray,
         cuts: _BoolArray | None = None,
+        swept: _BoolArray | None = None,
     ) -> list[Shot | Transition]:
         """Take the next n frames.
 
@@ -153,6 +155,7 @@ class ShotSegmenter:
             thumbnails: (n, H, W, 3) RGB.
             single, many_hot: (n,) probabilities.
             cuts: (n,) whether a cut is known to follow each frame.
+            swept: (n,) whether it is known to be inside a wipe or push.
 
         Returns: In order, the shots that grew or ended and the transitions that ended; a shot that goes on
             comes last. Frames before ``decided`` are done with.
@@ -170,7 +173,9 @@ class ShotSegmenter:
         self._pictures = np.concatenate([self._pictures, pictures]) if len(self._pictures) else pictures
         self._probabilities = np.concatenate([self._probabilities, np.stack([single, many_hot])], axis=1)
         self._lights = np.concatenate([self._lights, thumbnails.mean(axis=(1, 2), dtype=np.float32)])
-        self._cuts = np.concatenate([self._cuts, np.zeros(len(single), bool) if cuts is None else cuts])
+        none = np.zeros(len(single), bool)
+        self._cuts = np.concatenate([self._cuts, none if cuts is None else cuts])
+        self._swept = np.concatenate([self._swept, none if swept is None else swept])
         return self._decide(self._first + len(self._pictures) - LOOKAHEAD)
 
     def close(self) -> list[Shot | Transition]:
@@ -192,6 +197,7 @@ class ShotSegmenter:
             self._thresholds,
             steady=~_flickers(self._lights),
             known=self._cuts,
+            swept=self._swept,
             at_start=self._first == 0,
         )
         for frame in range(self.decided, stop):
@@ -213,6 +219,7 @@ class ShotSegmenter:
         self._pictures = self._pictures[forgotten:]
         self._probabilities = self._probabilities[:, forgotten:]
         self._lights, self._cuts = self._lights[forgotten:], self._cuts[forgotten:]
+        self._swept = self._swept[forgotten:]
         return events
 
     def _grow_shot(self, frame: int) -> None:
@@ -252,6 +259,7 @@ def _label(
     *,
     steady: _BoolArray,
     known: _BoolArray,
+    swept: _BoolArray,
     at_start: bool,
 ) -> tuple[_BoolArray, _BoolArray, _BoolArray]:
     """For each of n frames: is it inside a transition, does it follow a hard cut, is it blank.
@@ -260,6 +268,7 @@ def _label(
         pictures: (n, P) grey levels.
         steady: (n,) the light does not flicker.
         known: (n,) a cut is known to follow the frame.
+        swept: (n,) the frame is known to be inside a transition.
         at_start: the first frame is the first of its source.
     """
     level = pictures.mean(axis=1)
@@ -273,7 +282,7 @@ def _label(
         if stop - start <= _HARD_CUT_FRAMES and boundary[max(0, start - 1) : stop + 1].any():
             core[start:stop] = False
     blank &= steady
-    core |= blank
+    core |= blank | swept
 
     outwards = (level, many_hot, np.concatenate([[False], boundary[:-1]]), blank)
     backwards = (level[::-1], many_hot[::-1], boundary[::-1], blank[::-1])
