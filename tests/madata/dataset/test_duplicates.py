@@ -27,7 +27,7 @@ def clip(name, motion, sound=None):
 
 def test_a_copy_is_found_and_how_it_lies():
     rng = np.random.default_rng(5)
-    originals = [noise(seed) for seed in range(40)]
+    originals = [noise(seed) for seed in range(12)]
     clips = [clip(f"a{number:02d}", rows[:70]) for number, rows in enumerate(originals)]
     noisy = 0.3 * rng.normal(size=(60, 9)).astype(np.float32)
     clips += [
@@ -36,14 +36,15 @@ def test_a_copy_is_found_and_how_it_lies():
         clip("b-mirrored", retimed(originals[9], 0.97) @ MIRROR),
         clip("b-other", noise(99)[:60]),
     ]
-    found = {row["clip_b"]: row for row in find_duplicates(clips)}
+    rows = find_duplicates(clips)
+    found = {row["clip_b"]: row for row in rows}
     assert set(found) == {"b-shifted", "b-faster", "b-mirrored"}
     assert [found[name]["clip_a"] for name in sorted(found)] == ["a07", "a09", "a03"]
     shifted, faster, mirrored = found["b-shifted"], found["b-faster"], found["b-mirrored"]
     assert abs(shifted["shift_s"] - 1.6) < 0.1 and not shifted["mirrored"] and shifted["same_sound"] is None
     assert abs(faster["rate"] - 1.04) < 0.011 and abs(faster["shift_s"] - 0.5) < 0.1
     assert mirrored["mirrored"] and abs(mirrored["rate"] - 0.97) < 0.011
-    assert find_duplicates(clips[::-1]) == find_duplicates(clips), "the order of the clips changes nothing"
+    assert find_duplicates(clips[::-1]) == rows, "the order of the clips changes nothing"
 
 
 def test_clips_of_one_source_and_clips_in_which_nothing_moves_are_no_duplicates():
