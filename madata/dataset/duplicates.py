@@ -25,7 +25,7 @@ from madata.types import FloatArray
 
 __all__ = ["LEAST_SCORE", "Recognised", "find_duplicates", "same_from_the_start"]
 
-LEAST_SCORE = 0.95
+LEAST_SCORE = 1.1
 """From which on two clips show the same."""
 _LEAST_SHARED_S = 2.6
 _PROMISING = 0.6
