@@ -185,7 +185,9 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise ConfigError(f"{path}: TOML that is nested too deep") from None
+    except (OSError, ValueError) as error:  # undecodable, no TOML, or an integer of thousands of digits
         raise ConfigError(f"{path}: not valid TOML ({error})") from error
 
 
@@ -198,7 +200,7 @@ def parse_value(text: str) -> Any:
     """
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, thousands of digits, nested without end
         return text
 
 

@@ -262,13 +262,30 @@ def read_npz(path: Path, only: Collection[str] | None = None) -> dict[str, npt.N
             sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.zip.infolist()}
             if sum(size for name, size in sizes.items() if only is None or name in only) > MAX_UNPACKED_BYTES:
                 raise ValueError(f"its arrays unpack to more than {MAX_UNPACKED_BYTES >> 20} MiB")
-            return {name: archive[name] for name in archive.files if only is None or name in only}
+            arrays = {name: archive[name] for name in archive.files if only is None or name in only}
+        for name, array in arrays.items():
+            _refuse_no_text(name, array)
+        return arrays
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file", reason="missing") from None
     except Exception as error:  # numpy, zipfile and zlib each raise their own
         raise MediaError(
             f"{path}: not a readable .npz of plain arrays ({error})", reason="not_npz"
         ) from error
+
+
+def _refuse_no_text(name: str, array: npt.NDArray[Any]) -> None:
+    """Numpy takes any 32 bits for a letter; Python dies of the first one that is none when it is shown.
+
+    Raises:
+        ValueError: such a number stands in ``array``, or half of a letter that UTF-16 writes as two.
+    """
+    import numpy as np
+
+    if array.dtype.kind == "U":
+        letters = np.frombuffer(array.tobytes(), np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        if ((letters > 0x10FFFF) | ((letters >= 0xD800) & (letters < 0xE000))).any():
+            raise ValueError(f"{name} holds text of letters that do not exist")
 
 
 def npz_names(path: Path) -> list[str]:
@@ -282,7 +299,7 @@ def npz_names(path: Path) -> list[str]:
             return [name.removesuffix(".npy") for name in archive.namelist()]
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file", reason="missing") from None
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise MediaError(f"{path}: not a readable .npz ({error})", reason="not_npz") from error
 
 
@@ -354,8 +371,10 @@ def read_torch(path: Path) -> Any:
                 return load_plain(stream, size, lambda key: archive.read(f"{root}data/{key}"))
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file", reason="missing") from None
-    except (NotPlainError, zipfile.BadZipFile, KeyError, OSError, RuntimeError, zlib.error) as error:
-        # RuntimeError: encrypted
+    except (
+        *(NotPlainError, zipfile.BadZipFile, KeyError, OSError, EOFError, zlib.error),
+        *(RuntimeError, ValueError),  # encrypted; a name that is not UTF-8
+    ) as error:
         raise MediaError(
             f"{path}: refused, only plain containers and tensors of a PyTorch archive (1.6 or newer) are read: {error}",
             reason="unsafe_pickle",

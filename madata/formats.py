@@ -16,6 +16,7 @@ clip's, whatever other dots it has. ``.npz`` may hold a motion or keypoints, and
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePath
@@ -81,8 +82,12 @@ def is_a(path: PurePath, *kinds: Kind) -> bool:
 
 def kind_of(path: Path) -> Kind | None:
     """The kind of a file, ``None`` where its suffix is not known; an ``.npz`` with ``xy`` in it holds keypoints."""
-    if suffix_of(path) == ".npz" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+    if suffix_of(path) == ".npz":
+        # a damaged one is for whoever reads it to name
+        with (
+            contextlib.suppress(OSError, ValueError, NotImplementedError, zipfile.BadZipFile),
+            zipfile.ZipFile(path) as archive,
+        ):
             return "keypoints" if "xy.npy" in archive.namelist() else "motion"
     return next((kind for kind in SUFFIXES if is_a(path, kind)), None)
 

@@ -9,6 +9,8 @@ from madata.config import (
     differences,
     merged,
     parse_override,
+    parse_value,
+    read_toml,
     settle,
     to_toml,
     validated,
@@ -113,3 +115,16 @@ def test_a_folder_goes_on_only_as_it_was_begun(tmp_path):
 )
 def test_an_unknown_name_is_answered_with_the_nearest_or_with_all(name, known, end):
     assert did_you_mean(name, known) == end
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("a = " + "9" * 5000, "digits"), ("a = " + "[" * 5000, "too deep"), ("a = \xff", "utf-8")],
+)
+def test_toml_without_bounds_is_one_error(tmp_path, text, why):
+    path = tmp_path / "settings.toml"
+    path.write_text(text, "latin-1")
+    with pytest.raises(ConfigError, match=why) as caught:
+        read_toml(path)
+    assert str(path) in str(caught.value)
+    assert parse_value(text.removeprefix("a = "))

@@ -16,9 +16,11 @@ from madata.files import (
     atomic_path,
     hold_file,
     hold_folder,
+    npz_names,
     read_json,
     read_npz,
     read_pickle,
+    read_torch,
     sha256_bytes,
     sha256_file,
     write_bytes,
@@ -291,3 +293,21 @@ def test_an_npz_that_unpacks_without_end(tmp_path, monkeypatch):
     with pytest.raises(MediaError, match="unpack to more"):
         read_npz(tmp_path / "a.npz")
     assert list(read_npz(tmp_path / "a.npz", {"small"})) == ["small"]
+
+
+def test_text_of_letters_that_do_not_exist_is_refused(tmp_path):
+    for number, letter in enumerate((0x110000, 0xD800)):
+        path = tmp_path / f"{number}.npz"
+        np.savez(path, skeleton=np.array([letter], "<u4").view("<U1")[0:1])
+        with pytest.raises(MediaError, match="letters that do not exist"):
+            read_npz(path)
+
+
+def test_a_member_whose_name_is_no_text_is_one_error(tmp_path):
+    path = tmp_path / "a.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("\u00e4rchive/data.pkl", b"")
+    path.write_bytes(path.read_bytes().replace("\u00e4".encode(), b"\xff\xfe"))
+    for read in (read_torch, npz_names):
+        with pytest.raises(MediaError, match=r"a\.pt"):
+            read(path)

@@ -1,5 +1,6 @@
 """One list of suffixes: what one verb takes, every verb takes, in capitals too."""
 
+import zipfile
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -160,3 +161,12 @@ def test_a_folder_to_generate_from_has_the_same_files(tmp_path, suffix, cased):
         assert path.name in str(error)
     else:
         assert clip.clip_id == "clip"
+
+
+def test_a_damaged_archive_has_a_kind_and_no_traceback(tmp_path):
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("xy.npy", b"")
+    assert kind_of(path) == "keypoints"
+    path.write_bytes(path.read_bytes().replace(b"PK\x01\x02", b"PK\x09\x09"))
+    assert kind_of(path) == "motion"
