@@ -35,7 +35,7 @@ __all__ = ["motion"]
     default="official",
     show_default=True,
     help="official, paper, tiny, gft-to-cfg, bimamba-to-mamba, bimamba-to-transformer, edge, fact, bailando-codebook, "
-    "-root, -gpt or -actor-critic.",
+    "-root, -gpt, -actor-critic, megadance-codes or -gpt.",
 )
 @config_option
 @set_option("One setting: loop.clip_norm=1.")

@@ -62,6 +62,10 @@ def _the_same(network: Any, config: Config, windows: WindowBatch) -> Config:
     return config
 
 
+def _nothing(network: Any, windows: WindowBatch) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class MotionFamily(Generic[Network, Config]):
     """What the trainer knows of a kind of network, or of a stage of its training.
@@ -81,7 +85,9 @@ class MotionFamily(Generic[Network, Config]):
         trains: the modules a run trains; everything else is frozen.
         begins_with: the preset whose model this stage begins with; empty for none.
         new: what of the network that model need not have, as prefixes of tensor names.
-        finish: (trained network, settings, all training windows that fill a batch) -> settings of the model.
+        fit: (network, training windows spread over all) -> before a run that begins with no model: statistics.
+        finish: (trained network, settings, the first window of every take) -> settings of the model; it may
+            set buffers.
         music_width: (settings) -> K.
     """
 
@@ -98,6 +104,7 @@ class MotionFamily(Generic[Network, Config]):
     trains: Callable[[Network], Sequence[nn.Module]] = _whole
     begins_with: str = ""
     new: tuple[str, ...] = ()
+    fit: Callable[[Network, WindowBatch], None] = _nothing
     finish: Callable[[Network, Config, WindowBatch], Config] = _the_same
 
 

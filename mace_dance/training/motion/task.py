@@ -35,6 +35,9 @@ from madata.types import FloatArray
 
 __all__ = ["MotionTask", "resolve_training", "train_motion"]
 
+_FIT_WINDOWS = 1024
+"""Windows whose statistics a network takes."""
+
 
 def resolve_training(values: Mapping[str, Any]) -> tuple[MotionTraining[Any], MotionFamily[Any, Any]]:
     """Merged layers (:func:`mace_dance.training.motion.settings.settings_layers`) as settings, and their family.
@@ -84,6 +87,8 @@ class MotionTask:
         seed_globally(settings.loop.seed)
         self.network: nn.Module = family.kind.build(settings.model)
         _begin(self.network, settings, family)
+        if settings.start is None:
+            family.fit(self.network, self._spread_windows())
         trained = {id(value) for module in family.trains(self.network) for value in module.parameters()}
         for value in self.network.parameters():
             value.requires_grad_(id(value) in trained)
@@ -207,6 +212,15 @@ class MotionTask:
                 self.network, self.settings.model, WindowBatch(*(part.to(self._device) for part in windows))
             )
         save_model(folder, self.network, config, normaliser, info, self._family.kind.name)
+
+    def _spread_windows(self) -> WindowBatch:
+        """Training windows of the commonest length, evenly over all of them."""
+        windows = self._prepared.train
+        lengths, counts = np.unique(windows.lengths, return_counts=True)
+        alike = np.flatnonzero(windows.lengths == lengths[counts.argmax()])
+        count = min(_FIT_WINDOWS, len(alike))
+        chosen = alike[np.linspace(0, len(alike) - 1, count).round().astype(int)]
+        return windows.batch(chosen, self._family.normalised)
 
     def _first_windows(self) -> list[int]:
         """Of every training take its first window, of those that have the commonest length."""

@@ -1,0 +1,195 @@
+"""MEGADance as two families for ``madance train motion``: the codes of poses, then the GPT on them.
+
+| preset | trains | on |
+|---|---|---|
+| ``megadance-codes`` | both halves of the codes | poses and their joints: values, velocities, accelerations |
+| ``megadance-gpt`` | the GPT and its genre experts | cross entropy of the codes that follow |
+
+The authors publish losses, epochs and no training: optimiser, rates and batches of the presets are ours. They measure
+joints with the root at its velocity, which is kept. Their reading of axis-angles as angles about x, y and z is not:
+what is trained here codes true rotations, so that poses come back as they are
+(:func:`baselines.megadance.pose_codes.pose_vectors`).
+
+Windows are EDGE's motion vectors beside the music features ``megadance``, both at 30 frames per second.
+
+Legend: B batch, T frames, N = T / 8 codes, K music features.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from baselines.megadance.model import (
+    MEGADANCE_KIND,
+    MegaDance,
+    MegaDanceConfig,
+    motion_of_pose_vectors,
+)
+from baselines.megadance.network import choose_codes, genre_gpt_loss
+from baselines.megadance.pose_codes import FRAMES_OF_CODE
+from mace_dance.training.motion.data import WindowBatch
+from mace_dance.training.motion.family import Lesson, MotionFamily
+from madata.errors import MediaError
+from madata.motion import decode, encode, layout, with_up
+from madata.rotations import axis_angle_to_matrix, forward_kinematics, matrix_to_rot6d, rot6d_to_matrix
+from madata.skeletons import skeleton
+from madata.types import FloatArray
+
+__all__ = ["codes", "gpt", "poses_of_windows"]
+
+_VECTOR = "edge-151"
+_BODY = skeleton("smpl-24")
+_ROOT = 3
+_VELOCITY, _ACCELERATION = 0.5, 0.25
+_LEAST_DEVIATION = 1e-3
+"""Below it a number of a pose counts as one that never moves."""
+
+Loss = tuple[Tensor, dict[str, Tensor]]
+
+
+def poses_of_windows(vectors: Tensor) -> Tensor:
+    """(B, T, 147) poses, not normalised, of (B, T, 151) motion vectors; y up, rotations as they are."""
+
+    def poses(window: FloatArray) -> FloatArray:
+        motion = with_up(decode(window, _VECTOR), "y")
+        steps = np.diff(motion.translation, axis=0, append=motion.translation[-1:])
+        rot6d = matrix_to_rot6d(axis_angle_to_matrix(motion.rotation)).reshape(len(steps), -1)
+        return np.concatenate([steps, rot6d], axis=1).astype(np.float32)
+
+    return torch.from_numpy(np.stack([poses(each) for each in vectors.cpu().numpy()])).to(vectors.device)
+
+
+def _normalised(network: MegaDance, batch: WindowBatch) -> Tensor:
+    return (poses_of_windows(batch.motion) - network.pose_mean) / network.pose_std
+
+
+def _slow_music(network: MegaDance, music: Tensor) -> Tensor:
+    """(B, T, K) -> (B, N, K), every eighth row, normalised."""
+    slow: Tensor = (music[:, ::FRAMES_OF_CODE] - network.music_mean) / network.music_std
+    return slow
+
+
+def _fit(network: MegaDance, windows: WindowBatch) -> None:
+    """Take means and deviations from the training set."""
+    for name, values in (("pose", poses_of_windows(windows.motion)), ("music", windows.music)):
+        flat = values.flatten(0, 1).double()
+        deviation = flat.std(0)
+        still = deviation < _LEAST_DEVIATION
+        network.get_buffer(f"{name}_mean").copy_(flat.mean(0))
+        network.get_buffer(f"{name}_std").copy_(torch.where(still, 1.0, deviation))
+
+
+def _movement_loss(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean absolute error of values (B, T, ...), their velocities and their accelerations."""
+    total = F.l1_loss(found, wanted)
+    for order, weight in ((1, _VELOCITY), (2, _ACCELERATION)):
+        total = total + weight * F.l1_loss(found.diff(order, dim=1), wanted.diff(order, dim=1))
+    return total
+
+
+def _joints(network: MegaDance, poses: Tensor) -> Tensor:
+    """(B, T, 24, 3) of normalised poses, the root at its velocity."""
+    values = poses * network.pose_std + network.pose_mean
+    rotation = rot6d_to_matrix(values[..., _ROOT:].reshape(*values.shape[:2], _BODY.num_joints, 6))
+    offsets = torch.tensor(_BODY.offsets, dtype=values.dtype, device=values.device)
+    joints: Tensor = forward_kinematics(rotation, values[..., :_ROOT], offsets, _BODY.parents)
+    return joints
+
+
+def _codes_loss(network: MegaDance, lesson: Lesson, batch: WindowBatch, generator: torch.Generator) -> Loss:
+    wanted = _normalised(network, batch)
+    found = network.poses(wanted)
+    poses = _movement_loss(found, wanted)
+    joints = _movement_loss(_joints(network, found), _joints(network, wanted))
+    return poses + joints, {"poses": poses, "joints": joints}
+
+
+def _gpt_loss(network: MegaDance, lesson: Lesson, batch: WindowBatch, generator: torch.Generator) -> Loss:
+    with torch.no_grad():
+        upper, lower = network.poses.encode(_normalised(network, batch))
+    music = _slow_music(network, batch.music)[:, :-1]
+    logits = network.gpt(upper[:, :-1], lower[:, :-1], music, batch.genre)
+    return genre_gpt_loss(logits, upper[:, 1:], lower[:, 1:]), {}
+
+
+def _codes_sample(network: MegaDance, lesson: Lesson, batch: WindowBatch) -> Tensor:
+    return _vectors(network, network.poses(_normalised(network, batch)))
+
+
+def _gpt_sample(network: MegaDance, lesson: Lesson, batch: WindowBatch) -> Tensor:
+    upper, lower = network.poses.encode(_normalised(network, batch)[:, :FRAMES_OF_CODE])
+    upper, lower, _ = choose_codes(network.gpt, upper, lower, _slow_music(network, batch.music), batch.genre)
+    return _vectors(network, network.poses.decode(upper, lower)[:, FRAMES_OF_CODE:])
+
+
+def _vectors(network: MegaDance, poses: Tensor) -> Tensor:
+    """(B, T, 151) motion vectors of normalised poses; NaN for poses of nobody."""
+
+    def vectors(each: FloatArray) -> FloatArray:
+        try:
+            return encode(motion_of_pose_vectors(each), _VECTOR)
+        except (MediaError, ValueError):
+            return np.full((len(each), layout(_VECTOR).width), np.nan, np.float32)
+
+    values = (poses * network.pose_std + network.pose_mean).cpu().numpy()
+    return torch.from_numpy(np.stack([vectors(each) for each in values]))
+
+
+def _with_begin(network: MegaDance, config: MegaDanceConfig, windows: WindowBatch) -> MegaDanceConfig:
+    """Dances begin with the codes that most takes begin with."""
+    upper, lower = network.poses.encode(_normalised(network, windows)[:, :FRAMES_OF_CODE])
+    pairs = Counter(zip(upper[:, 0].tolist(), lower[:, 0].tolist(), strict=True))
+    network.begin.copy_(torch.tensor(pairs.most_common(1)[0][0]))
+    return config
+
+
+def _coded(config: MegaDanceConfig, frames: int) -> str | None:
+    if frames % FRAMES_OF_CODE == 0:
+        return None
+    return f"a code has {FRAMES_OF_CODE}: set data.window_frames to a multiple of it"
+
+
+def _in_context(config: MegaDanceConfig, frames: int) -> str | None:
+    most = FRAMES_OF_CODE * (config.gpt.context + 1)
+    if 2 * FRAMES_OF_CODE <= frames <= most:
+        return _coded(config, frames)
+    return f"the GPT takes {2 * FRAMES_OF_CODE} to {most}: set data.window_frames"
+
+
+codes: MotionFamily[MegaDance, MegaDanceConfig] = MotionFamily(
+    kind=MEGADANCE_KIND,
+    loss=_codes_loss,
+    sample=_codes_sample,
+    music_width=lambda config: config.gpt.music_features,
+    window_problem=_coded,
+    genres=lambda config: config.gpt.genres,
+    vector=_VECTOR,
+    layout="megadance-147",
+    normalised=False,
+    trains=lambda network: [network.poses],
+    fit=_fit,
+    finish=_with_begin,
+)
+"""The first stage; held-out dances are judged by what comes back of them."""
+
+gpt: MotionFamily[MegaDance, MegaDanceConfig] = MotionFamily(
+    kind=MEGADANCE_KIND,
+    loss=_gpt_loss,
+    sample=_gpt_sample,
+    music_width=lambda config: config.gpt.music_features,
+    window_problem=_in_context,
+    genres=lambda config: config.gpt.genres,
+    vector=_VECTOR,
+    layout="megadance-147",
+    normalised=False,
+    given=lambda config: FRAMES_OF_CODE,
+    trains=lambda network: [network.gpt],
+    begins_with="megadance-codes",
+    finish=_with_begin,
+)
+"""The second stage; held-out music is danced to from the first code of the real dance on."""
