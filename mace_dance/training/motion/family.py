@@ -62,10 +62,6 @@ def _the_same(network: Any, config: Config, windows: WindowBatch) -> Config:
     return config
 
 
-def _nothing(network: Any, windows: WindowBatch) -> None:
-    return None
-
-
 @dataclass(frozen=True)
 class MotionFamily(Generic[Network, Config]):
     """What the trainer knows of a kind of network, or of a stage of its training.
@@ -104,7 +100,7 @@ class MotionFamily(Generic[Network, Config]):
     trains: Callable[[Network], Sequence[nn.Module]] = _whole
     begins_with: str = ""
     new: tuple[str, ...] = ()
-    fit: Callable[[Network, WindowBatch], None] = _nothing
+    fit: Callable[[Network, WindowBatch], None] | None = None
     finish: Callable[[Network, Config, WindowBatch], Config] = _the_same
 
 

@@ -87,7 +87,7 @@ class MotionTask:
         seed_globally(settings.loop.seed)
         self.network: nn.Module = family.kind.build(settings.model)
         _begin(self.network, settings, family)
-        if settings.start is None:
+        if settings.start is None and family.fit is not None:
             family.fit(self.network, self._spread_windows())
         trained = {id(value) for module in family.trains(self.network) for value in module.parameters()}
         for value in self.network.parameters():
