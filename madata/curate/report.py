@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -115,7 +114,8 @@ def write_report(
     """Write ``report.html`` into ``out`` from its tables and the summary; return its path.
 
     ``settings`` are shown at its end, those of ``config`` where there are none; ``again`` is the command that decides
-    anew, ``madance dataset decide`` where nothing is said. Charts of what was never measured are left out.
+    anew, ``madance dataset decide`` on the folder that the page is opened in where nothing is said: the page has the
+    same bytes whatever its folder is called. Charts of what was never measured are left out.
 
     The page is written while the rows are read: memory does not grow with their number.
     """
@@ -134,7 +134,7 @@ def write_report(
         source_columns=_text(_SOURCE),
         sources=(_row(row, _SOURCE) for row in iterate_rows(out / "sources.parquet", _SOURCE)),
         settings=config.model_dump(mode="json") if settings is None else settings,
-        again=again or f"madance dataset decide {shlex.quote(out.resolve().name)}",
+        again=again,
     )
     path = out / "report.html"
     with atomic_path(path) as temporary:

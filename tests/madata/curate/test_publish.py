@@ -94,8 +94,7 @@ def test_what_is_finished_is_published_and_the_rest_counted(tmp_path):
     assert read_table(tmp_path / "clips.parquet")["clip_id"].tolist()[:3] == ["s0000-0", "s0000-1", "s0001-0"]
     page = (tmp_path / "report.html").read_text()
     assert "1 source is still to be done" in page and "notes.txt" in page
-    assert str(tmp_path) not in page
-    assert f'"madance dataset decide {tmp_path.name}"' in page
+    assert tmp_path.name not in page, "a page has the same bytes in a folder of any name"
     data = page.split('id="data">')[1].split("</script>")[0]
     rows = json.loads(data)
     assert len(rows["rows"]) == 9 and len(rows["sources"]) == 6
