@@ -86,7 +86,7 @@ def place_clips(folder: Path, *, val_share: float, test_share: float, jobs: int 
     genres = {row["source_id"]: (row["genre"], row["genre_source"]) for row in sources if row["genre"]}
     splits = _rewrite(folder, after, removed, genres)
     groups = {after.sources[row["source_id"]][0] for row in clips}
-    return Placed(splits, len(groups), len(duplicates), _advice(folder, after, len(groups), bool(clips)))
+    return Placed(splits, len(groups), len(duplicates), _advice(after, len(groups), bool(clips)))
 
 
 def _rewrite(
@@ -128,9 +128,9 @@ def _rewrite(
     return dict(sorted(splits.items()))
 
 
-def _advice(folder: Path, after: Assignment, groups: int, has_clips: bool) -> str:
+def _advice(after: Assignment, groups: int, has_clips: bool) -> str:
     if after.is_frozen:
-        return f"the test is frozen; madance dataset split {folder} cuts and sums up what is new"
+        return "the test is frozen; madance dataset split FOLDER cuts and sums up what is new"
     if not has_clips:
         return ""
     if groups < 2:
@@ -138,4 +138,4 @@ def _advice(folder: Path, after: Assignment, groups: int, has_clips: bool) -> st
             "there is no test split: all clips come from one group (a source, performance or uploader); add videos of "
             "others"
         )
-    return f"splits are provisional; madance dataset split {folder} freezes a test of exactly 5 s clips"
+    return "splits are provisional; madance dataset split FOLDER freezes a test of exactly 5 s clips"
