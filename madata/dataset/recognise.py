@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,11 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from madata.cache import cache_dir
 from madata.dataset.duplicates import Recognised, find_duplicates
 from madata.dataset.folder import Row
 from madata.dataset.signatures import MOTION_COLUMNS, RATE_HZ, SOUND_BANDS, Signature, signature_of
 from madata.engine import run
 from madata.errors import MadanceError, MediaError
+from madata.files import sha256_bytes, sha256_file
 from madata.manifest import DUPLICATE_COLUMNS, SIGNATURE_COLUMNS, read_rows, write_table
 
 __all__ = [
@@ -59,8 +63,27 @@ def recognise(
     ordered = sorted(clips, key=lambda row: str(row["clip_id"]))
     rows = [known[row["clip_id"]] for row in ordered if row["clip_id"] in known]
     write_signatures(folder, rows)
-    found = find_duplicates(_recognised(rows, clips))
+    found = _found(folder, _recognised(rows, clips))
     write_duplicates(folder, found)
+    return found
+
+
+def _found(folder: Path, clips: Sequence[Recognised]) -> list[Row]:
+    """The duplicates among the signatures of a folder; a search is remembered by all that decides it.
+
+    It is the dearest step at the end of a run, and most runs again bring nothing new.
+    """
+    code = [sha256_file(Path(__file__).with_name(name)) for name in ("duplicates.py", "signatures.py")]
+    sources = [(clip.clip_id, clip.source_id) for clip in clips]
+    key = sha256_bytes(json.dumps([code, sha256_file(folder / SIGNATURES), sources]).encode())
+    record = cache_dir() / "duplicates" / key[:2] / f"{key[2:]}.parquet"
+    if record.is_file():
+        with contextlib.suppress(MadanceError):  # a damaged record is made again
+            return read_rows(record, DUPLICATE_COLUMNS)
+    found = find_duplicates(clips)
+    with contextlib.suppress(MadanceError, OSError):  # a cache that cannot be written is no reason to stop
+        record.parent.mkdir(parents=True, exist_ok=True)
+        write_table(record, found, DUPLICATE_COLUMNS)
     return found
 
 
@@ -78,9 +101,9 @@ def _measure(row: Row, report: Callable[[float], None], *, folder: Path) -> Row 
         return None
 
 
-def _recognised(signatures: Sequence[Row], clips: Sequence[Row]) -> list[Recognised]:
+def _recognised(rows: Sequence[Row], clips: Sequence[Row]) -> list[Recognised]:
     source_of = {row["clip_id"]: row["source_id"] for row in clips}
-    return [Recognised(row["clip_id"], source_of[row["clip_id"]], signature_in(row)) for row in signatures]
+    return [Recognised(row["clip_id"], source_of[row["clip_id"]], signature_in(row)) for row in rows]
 
 
 def signature_row(clip_id: str, signature: Signature, sha256: str | None) -> Row:

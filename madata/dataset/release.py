@@ -58,17 +58,7 @@ def release(folder: Path, out: Path) -> int:
             f"{folder}: {len(unknown)} clips have no signature ({unknown[0]}): madance dataset split {folder}"
         )
     with hold_folder(out):
-        for name in _TABLES:
-            if (folder / name).is_file():
-                shutil.copyfile(folder / name, out / name)
-        for name in ("splits", "settings"):
-            if (folder / name).is_dir():
-                shutil.copytree(folder / name, out / name, dirs_exist_ok=True)
-        for row in tables.clips:
-            for column in ("keypoints", "music"):
-                if row[column]:
-                    (out / row[column]).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(folder / row[column], out / row[column])
+        _copy_what_is_measured(folder, out, tables.clips)
         clips = [{**row, "thumbnail": None} for row in tables.clips]
         dropped = [{**row, "thumbnail": None} for row in tables.dropped]
         released = FolderTables(out, tables.sources, clips, dropped, tables.measured)
@@ -197,19 +187,24 @@ def _other_than(known: Row, path: Path) -> str | None:
     return None
 
 
-def _take_tables(folder: Path, out: Path, tables: FolderTables, kept: list[Row]) -> None:
-    names = {row["clip_id"] for row in kept}
-    for row in tables.clips:
-        for column in ("keypoints", "music"):
-            if row["clip_id"] in names and row[column]:
-                (out / row[column]).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / row[column], out / row[column])
+def _copy_what_is_measured(folder: Path, out: Path, clips: Iterable[Row]) -> None:
+    """Tables, lists and settings of a folder, and the features of some of its clips."""
     for name in _TABLES:
         if (folder / name).is_file():
             shutil.copyfile(folder / name, out / name)
     for name in ("splits", "settings"):
         if (folder / name).is_dir():
             shutil.copytree(folder / name, out / name, dirs_exist_ok=True)
+    for row in clips:
+        for column in ("keypoints", "music"):
+            if row[column]:
+                (out / row[column]).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / row[column], out / row[column])
+
+
+def _take_tables(folder: Path, out: Path, tables: FolderTables, kept: list[Row]) -> None:
+    names = {row["clip_id"] for row in kept}
+    _copy_what_is_measured(folder, out, [row for row in tables.clips if row["clip_id"] in names])
     kept.sort(key=lambda row: str(row["clip_id"]))
     rebuilt = FolderTables(out, tables.sources, kept, tables.dropped, tables.measured)
     write_folder(rebuilt)

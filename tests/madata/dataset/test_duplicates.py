@@ -1,6 +1,8 @@
 import numpy as np
 
+from madata.dataset import recognise as module
 from madata.dataset.duplicates import Recognised, find_duplicates, same_from_the_start
+from madata.dataset.recognise import read_duplicates, recognise, signature_row, write_signatures
 from madata.dataset.signatures import MIRROR, MotionMeter, Signature, sound_levels
 
 RATE_HZ = 8000
@@ -117,3 +119,27 @@ def test_bands_of_the_sound():
     assert set(levels[2:-2].argmax(axis=1)) == {int(np.searchsorted(edges, 1000)) - 1}
     assert sound_levels(np.zeros(10, np.float32), RATE_HZ).shape == (0, 12)
     assert (sound_levels(np.zeros(RATE_HZ, np.float32), RATE_HZ) == -90).all()
+
+
+def test_what_has_been_searched_is_not_searched_again_until_something_is_new(tmp_path, monkeypatch):
+    monkeypatch.setenv("MADANCE_CACHE", str(tmp_path / "cache"))
+    searched = []
+    monkeypatch.setattr(
+        module, "find_duplicates", lambda clips: searched.append(len(clips)) or find_duplicates(clips)
+    )
+    rows = noise(3)[:70]
+    names = ("a", "b", "c")
+    signed = [signature_row(name, clip(name, rows).signature, "0" * 64) for name in names]
+    write_signatures(tmp_path, signed)
+
+    def found(*names, source=None):
+        clips = [
+            {"clip_id": name, "source_id": source or name, "path": None, "sha256": "0" * 64} for name in names
+        ]
+        return recognise(tmp_path, clips)
+
+    first = found(*names)
+    assert len(first) == 3 and read_duplicates(tmp_path) == first
+    assert found(*names) == first == read_duplicates(tmp_path) and searched == [3]
+    assert found(*names, source="one film") == [] and searched == [3, 3], "another tie to sources"
+    assert len(found("a", "b")) == 1 and searched == [3, 3, 2]
