@@ -6,6 +6,7 @@ A method says its ``name`` (of the system and of its weights), its ``card`` and 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
@@ -26,7 +27,7 @@ Network = TypeVar("Network", bound="nn.Module")
 Config = TypeVar("Config", bound="NetworkConfig")
 
 
-class PretrainedSystem(Generic[Network, Config]):
+class PretrainedSystem(ABC, Generic[Network, Config]):
     """A network that is loaded once and comes to the accelerator for a clip.
 
     Attributes:
@@ -45,13 +46,13 @@ class PretrainedSystem(Generic[Network, Config]):
         self._model: Pretrained[Network, Config] | None = None
         self.loaded: Loaded | None = None
 
+    @abstractmethod
     def load(self, path: Path) -> Pretrained[Network, Config]:
         """The model of a path that may hold it.
 
         Raises:
             WeightsError: it does not; the message says what it holds.
         """
-        raise NotImplementedError
 
     def setup(self, device: str) -> None:
         """Load the weights.

@@ -12,7 +12,7 @@ import json
 import time
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from motion_expert import multiplications
 
 from baselines.dance_decoder import DanceDecoder, guided
 from baselines.lodge.network import GlobalConfig, LocalConfig, LocalDecoder
@@ -29,17 +29,6 @@ def timed(run, repeats=3):
             found = run()
         taken.append(time.process_time() - begin)
     return min(taken), found
-
-
-def multiplications(run):
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels are not counted
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            run()
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-    return counter.get_total_flops()
 
 
 def step(network, batch, style):

@@ -20,10 +20,9 @@ Legend: B batch, T frames, N = T / 8 codes, K music features.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +35,7 @@ from baselines.bailando.model import (
 )
 from baselines.bailando.network import FRAMES_PER_CODE, choreograph, gpt_loss, memory_loss, root_loss
 from baselines.bailando.reward import dance_reward
+from baselines.code_training import commonest_begin, context_problem, vectors_of_poses, whole_codes_problem
 from baselines.fact.network import vectors_of_motion
 from mace_dance.training.motion.data import WindowBatch
 from mace_dance.training.motion.data.music_rows import MusicRows
@@ -44,7 +44,6 @@ from madata.errors import ConfigError, MediaError
 from madata.motion import layout
 from madata.rotations import forward_kinematics
 from madata.skeletons import skeleton
-from madata.types import FloatArray
 
 __all__ = ["actor_critic", "codebook", "gpt", "poses_of_vectors", "root"]
 
@@ -128,15 +127,13 @@ def _dance_sample(network: Bailando, lesson: Lesson, batch: WindowBatch) -> Tens
 
 
 def _vectors(poses: Tensor) -> Tensor:
-    """(B, T, 225) motion vectors; NaN for poses of nobody, as an untrained network gives them."""
-
-    def vectors(each: FloatArray) -> FloatArray:
-        try:
-            return vectors_of_motion(motion_of_poses(each))
-        except (MediaError, ConfigError, ValueError):
-            return np.full((len(each), layout(_VECTOR).width), np.nan, np.float32)
-
-    return torch.from_numpy(np.stack([vectors(each) for each in poses.cpu().numpy()]))
+    """(B, T, 225) motion vectors."""
+    return vectors_of_poses(
+        poses,
+        lambda each: vectors_of_motion(motion_of_poses(each)),
+        layout(_VECTOR).width,
+        (MediaError, ConfigError, ValueError),
+    )
 
 
 def _codebook_parts(network: Bailando) -> Sequence[nn.Module]:
@@ -149,21 +146,15 @@ def _codebook_parts(network: Bailando) -> Sequence[nn.Module]:
 def _with_begin(network: Bailando, config: BailandoConfig, windows: WindowBatch) -> BailandoConfig:
     """Dances begin with the codes that most takes begin with."""
     upper, lower = network.memory.encode(poses_of_vectors(windows.motion[:, :FRAMES_PER_CODE]))
-    pairs = Counter(zip(upper[:, 0].tolist(), lower[:, 0].tolist(), strict=True))
-    return config.model_copy(update={"begin": pairs.most_common(1)[0][0]})
+    return config.model_copy(update={"begin": commonest_begin(upper, lower)})
 
 
 def _coded(config: BailandoConfig, frames: int) -> str | None:
-    if frames % FRAMES_PER_CODE == 0:
-        return None
-    return f"a code has {FRAMES_PER_CODE}: set data.window_frames to a multiple of it"
+    return whole_codes_problem(frames, FRAMES_PER_CODE)
 
 
 def _in_context(config: BailandoConfig, frames: int) -> str | None:
-    most = FRAMES_PER_CODE * (config.gpt.context + 1)
-    if frames <= most and frames >= 3 * FRAMES_PER_CODE:
-        return _coded(config, frames)
-    return f"the GPT takes {3 * FRAMES_PER_CODE} to {most}: set data.window_frames"
+    return context_problem(frames, FRAMES_PER_CODE, fewest_codes=3, context=config.gpt.context)
 
 
 def _actor_critic_problem(config: BailandoConfig, frames: int) -> str | None:
@@ -172,68 +163,50 @@ def _actor_critic_problem(config: BailandoConfig, frames: int) -> str | None:
     return _in_context(config, frames)
 
 
-def _music_width(config: BailandoConfig) -> int:
-    return config.gpt.music_features
-
-
-codebook: MotionFamily[Bailando, BailandoConfig] = MotionFamily(
+_stage = partial(
+    MotionFamily[Bailando, BailandoConfig],
     kind=BAILANDO_KIND,
-    loss=_codebook_loss,
-    sample=_codebook_sample,
-    music_width=_music_width,
-    window_problem=_coded,
+    music_width=lambda config: config.gpt.music_features,
     vector=_VECTOR,
     layout=_LAYOUT,
     normalised=False,
-    trains=_codebook_parts,
     finish=_with_begin,
+)
+
+codebook: MotionFamily[Bailando, BailandoConfig] = _stage(
+    loss=_codebook_loss,
+    sample=_codebook_sample,
+    window_problem=_coded,
+    trains=_codebook_parts,
 )
 """The first stage; held-out dances are judged by what comes back of them."""
 
-root: MotionFamily[Bailando, BailandoConfig] = MotionFamily(
-    kind=BAILANDO_KIND,
+root: MotionFamily[Bailando, BailandoConfig] = _stage(
     loss=_root_loss,
     sample=_root_sample,
-    music_width=_music_width,
     window_problem=_coded,
-    vector=_VECTOR,
-    layout=_LAYOUT,
-    normalised=False,
     trains=lambda network: [network.memory.vqvae_down.decoders_root],
     begins_with="bailando-codebook",
-    finish=_with_begin,
 )
 """The second stage."""
 
-gpt: MotionFamily[Bailando, BailandoConfig] = MotionFamily(
-    kind=BAILANDO_KIND,
+gpt: MotionFamily[Bailando, BailandoConfig] = _stage(
     loss=_gpt_loss,
     sample=_dance_sample,
-    music_width=_music_width,
     window_problem=_in_context,
-    vector=_VECTOR,
-    layout=_LAYOUT,
-    normalised=False,
     given=lambda config: FRAMES_PER_CODE,
     trains=lambda network: [network.gpt],
     begins_with="bailando-root",
-    finish=_with_begin,
 )
 """The third stage; held-out music is danced to from the first code of the real dance on."""
 
-actor_critic: MotionFamily[Bailando, BailandoConfig] = MotionFamily(
-    kind=BAILANDO_KIND,
+actor_critic: MotionFamily[Bailando, BailandoConfig] = _stage(
     loss=_actor_critic_loss,
     sample=_dance_sample,
-    music_width=_music_width,
     window_problem=_actor_critic_problem,
-    vector=_VECTOR,
-    layout=_LAYOUT,
-    normalised=False,
     given=lambda config: FRAMES_PER_CODE,
     trains=lambda network: [network.gpt.gpt_head, network.gpt.critic_net],
     begins_with="bailando-gpt",
     new=("gpt.critic_net.",),
-    finish=_with_begin,
 )
 """The last stage; it begins with a critic that knows nothing."""

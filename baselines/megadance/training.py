@@ -17,13 +17,14 @@ Legend: B batch, T frames, N = T / 8 codes, K music features.
 
 from __future__ import annotations
 
-from collections import Counter
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from baselines.code_training import commonest_begin, context_problem, vectors_of_poses, whole_codes_problem
 from baselines.megadance.model import (
     MEGADANCE_KIND,
     MegaDance,
@@ -128,68 +129,56 @@ def _gpt_sample(network: MegaDance, lesson: Lesson, batch: WindowBatch) -> Tenso
 
 
 def _vectors(network: MegaDance, poses: Tensor) -> Tensor:
-    """(B, T, 151) motion vectors of normalised poses; NaN for poses of nobody."""
-
-    def vectors(each: FloatArray) -> FloatArray:
-        try:
-            return encode(motion_of_pose_vectors(each), _VECTOR)
-        except (MediaError, ValueError):
-            return np.full((len(each), layout(_VECTOR).width), np.nan, np.float32)
-
-    values = (poses * network.pose_std + network.pose_mean).cpu().numpy()
-    return torch.from_numpy(np.stack([vectors(each) for each in values]))
+    """(B, T, 151) motion vectors of normalised poses."""
+    return vectors_of_poses(
+        poses * network.pose_std + network.pose_mean,
+        lambda each: encode(motion_of_pose_vectors(each), _VECTOR),
+        layout(_VECTOR).width,
+        (MediaError, ValueError),
+    )
 
 
 def _with_begin(network: MegaDance, config: MegaDanceConfig, windows: WindowBatch) -> MegaDanceConfig:
     """Dances begin with the codes that most takes begin with."""
     upper, lower = network.poses.encode(_normalised(network, windows)[:, :FRAMES_OF_CODE])
-    pairs = Counter(zip(upper[:, 0].tolist(), lower[:, 0].tolist(), strict=True))
-    network.begin.copy_(torch.tensor(pairs.most_common(1)[0][0]))
+    network.begin.copy_(torch.tensor(commonest_begin(upper, lower)))
     return config
 
 
 def _coded(config: MegaDanceConfig, frames: int) -> str | None:
-    if frames % FRAMES_OF_CODE == 0:
-        return None
-    return f"a code has {FRAMES_OF_CODE}: set data.window_frames to a multiple of it"
+    return whole_codes_problem(frames, FRAMES_OF_CODE)
 
 
 def _in_context(config: MegaDanceConfig, frames: int) -> str | None:
-    most = FRAMES_OF_CODE * (config.gpt.context + 1)
-    if 2 * FRAMES_OF_CODE <= frames <= most:
-        return _coded(config, frames)
-    return f"the GPT takes {2 * FRAMES_OF_CODE} to {most}: set data.window_frames"
+    return context_problem(frames, FRAMES_OF_CODE, fewest_codes=2, context=config.gpt.context)
 
 
-codes: MotionFamily[MegaDance, MegaDanceConfig] = MotionFamily(
+_stage = partial(
+    MotionFamily[MegaDance, MegaDanceConfig],
     kind=MEGADANCE_KIND,
-    loss=_codes_loss,
-    sample=_codes_sample,
     music_width=lambda config: config.gpt.music_features,
-    window_problem=_coded,
     genres=lambda config: config.gpt.genres,
     vector=_VECTOR,
     layout="megadance-147",
     normalised=False,
+    finish=_with_begin,
+)
+
+codes: MotionFamily[MegaDance, MegaDanceConfig] = _stage(
+    loss=_codes_loss,
+    sample=_codes_sample,
+    window_problem=_coded,
     trains=lambda network: [network.poses],
     fit=_fit,
-    finish=_with_begin,
 )
 """The first stage; held-out dances are judged by what comes back of them."""
 
-gpt: MotionFamily[MegaDance, MegaDanceConfig] = MotionFamily(
-    kind=MEGADANCE_KIND,
+gpt: MotionFamily[MegaDance, MegaDanceConfig] = _stage(
     loss=_gpt_loss,
     sample=_gpt_sample,
-    music_width=lambda config: config.gpt.music_features,
     window_problem=_in_context,
-    genres=lambda config: config.gpt.genres,
-    vector=_VECTOR,
-    layout="megadance-147",
-    normalised=False,
     given=lambda config: FRAMES_OF_CODE,
     trains=lambda network: [network.gpt],
     begins_with="megadance-codes",
-    finish=_with_begin,
 )
 """The second stage; held-out music is danced to from the first code of the real dance on."""
