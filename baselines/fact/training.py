@@ -22,7 +22,7 @@ from baselines.fact.network import (
     motion_of_vectors,
     vectors_of_motion,
 )
-from mace_dance.training.motion.data import WindowBatch
+from mace_dance.training.motion.data import WindowBatch, frames_from
 from mace_dance.training.motion.family import Lesson, MotionFamily
 
 __all__ = ["fact"]
@@ -37,9 +37,9 @@ def _loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     config, frames = network.config, batch.motion.shape[1]
     latest = frames - _least_frames(config)
-    first = torch.randint(latest + 1, (len(batch.motion), 1), generator=generator)
+    first = torch.randint(latest + 1, (len(batch.motion),), generator=generator)
     seed, target, music = (
-        _cut(values, first + begin, count)
+        frames_from(values, first + begin, count)
         for values, begin, count in (
             (batch.motion, 0, config.seed_frames),
             (batch.motion, config.seed_frames, config.target_frames),
@@ -47,12 +47,6 @@ def _loss(
         )
     )
     return fact_loss(network(seed, music, first=config.target_frames), target), {}
-
-
-def _cut(values: Tensor, first: Tensor, count: int) -> Tensor:
-    """(B, count, ...) of (B, T, ...), from (B, 1) ``first`` on."""
-    places = (first + torch.arange(count)).to(values.device)
-    return values[torch.arange(len(values), device=values.device)[:, None], places]
 
 
 def _sample(network: Fact, lesson: Lesson, batch: WindowBatch) -> Tensor:

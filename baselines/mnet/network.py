@@ -78,6 +78,7 @@ class MnetConfig(NetworkConfig):
         music_frames, seed_frames, step_frames: A, S and P.
         places: most frames of motion and music together.
         genres: labels.
+        critic_layers: of the discriminator, which only training needs; 0 for none. The published one has 4.
     """
 
     features: int = Field(default=6 * _JOINTS + 3, ge=6 * _JOINTS + 3, le=6 * _JOINTS + 3)
@@ -92,6 +93,7 @@ class MnetConfig(NetworkConfig):
     places: int = Field(default=480, ge=1)
     genres: int = Field(default=len(GENRES), ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    critic_layers: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _fitting(self) -> MnetConfig:
@@ -169,6 +171,8 @@ class Mnet(nn.Module):
         self.mlp_m = nn.Linear(config.features, config.width)
         self.mlp_l = nn.Linear(config.width, config.features)
         self.tr_block = _Transformer(config)
+        if config.critic_layers:
+            self.critic = mnet_discriminator(config)
 
     def forward(self, motion: Tensor, music: Tensor, noise: Tensor, genre: Tensor) -> Tensor:
         """Motion after a seed.
@@ -215,12 +219,12 @@ class Mnet(nn.Module):
 
 
 def mnet_discriminator(config: MnetConfig) -> GenreDiscriminator:
-    """The critic of the training, half as deep."""
+    """The critic of the training."""
     return GenreDiscriminator(
         features=config.features,
         music_features=config.music_features,
         width=config.width,
-        layers=max(1, config.layers // 2),
+        layers=config.critic_layers,
         heads=config.heads,
         feed_forward=config.feed_forward,
         places=config.places,

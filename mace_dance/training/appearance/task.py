@@ -114,6 +114,10 @@ class AppearanceTask:
         """Of the stage."""
         return f"appearance-{self.settings.stage}"
 
+    def turns(self) -> dict[str, nn.Module]:
+        """One: nothing trains against it."""
+        return {"network": self.network}
+
     def epoch_batches(self, epoch: int, batch_size: int, seed: int) -> Sequence[Sequence[int]]:
         """All samples are of one shape."""
         return shuffled_batches(len(self._windows), batch_size, epoch, seed)
@@ -146,7 +150,9 @@ class AppearanceTask:
             picture=torch.stack([each["picture"] for each in kept]),
         )
 
-    def loss(self, batch: ClipBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(
+        self, batch: ClipBatch, generator: torch.Generator, turn: int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The flow-matching loss; it has no parts."""
         flow = self.settings.flow
         with contextlib.ExitStack() as stack:

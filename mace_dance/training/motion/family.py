@@ -30,7 +30,7 @@ from mace_dance.training.motion.settings import DanceSampleSettings, LossSetting
 from madata.errors import ConfigError, did_you_mean
 from madata.plugins import refuse_foreign
 
-__all__ = ["GROUP", "Lesson", "MotionFamily", "diffusion_family", "find_family", "motion_expert"]
+__all__ = ["GROUP", "Critic", "Lesson", "MotionFamily", "diffusion_family", "find_family", "motion_expert"]
 
 GROUP = "madance.trainers"
 
@@ -63,6 +63,19 @@ def _the_same(network: Any, config: Config, windows: WindowBatch) -> Config:
 
 
 @dataclass(frozen=True)
+class Critic(Generic[Network]):
+    """What trains against a network, each after the other at every step.
+
+    Attributes:
+        module: (network) -> the part of it that judges.
+        loss: as that of :class:`MotionFamily`; what it minimises.
+    """
+
+    module: Callable[[Network], nn.Module]
+    loss: Callable[[Network, Lesson, WindowBatch, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
+
+
+@dataclass(frozen=True)
 class MotionFamily(Generic[Network, Config]):
     """What the trainer knows of a kind of network, or of a stage of its training.
 
@@ -79,6 +92,7 @@ class MotionFamily(Generic[Network, Config]):
         normalised: it takes motion in -1..1, and not as it is.
         given: (settings) -> frames at the begin of a window from which a sample goes on.
         trains: the modules a run trains; everything else is frozen.
+        critic: what trains against these.
         begins_with: the preset whose model this stage begins with; empty for none.
         new: what of the network that model need not have, as prefixes of tensor names.
         fit: (network, training windows spread over all) -> before a run that begins with no model: statistics.
@@ -98,6 +112,7 @@ class MotionFamily(Generic[Network, Config]):
     normalised: bool = True
     given: Callable[[Config], int] = lambda config: 0
     trains: Callable[[Network], Sequence[nn.Module]] = _whole
+    critic: Critic[Network] | None = None
     begins_with: str = ""
     new: tuple[str, ...] = ()
     fit: Callable[[Network, WindowBatch], None] | None = None

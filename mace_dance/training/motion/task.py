@@ -89,7 +89,14 @@ class MotionTask:
         _begin(self.network, settings, family)
         if settings.start is None and family.fit is not None:
             family.fit(self.network, self._spread_windows())
-        trained = {id(value) for module in family.trains(self.network) for value in module.parameters()}
+        self._rivals: dict[str, nn.Module] = {}
+        if family.critic is not None:
+            self._rivals = {
+                "network": nn.ModuleList(family.trains(self.network)),
+                "critic": family.critic.module(self.network),
+            }
+        modules = [*family.trains(self.network), *self._rivals.values()]
+        trained = {id(value) for module in modules for value in module.parameters()}
         for value in self.network.parameters():
             value.requires_grad_(id(value) in trained)
         self._device = torch.device("cpu")
@@ -100,6 +107,10 @@ class MotionTask:
     def name(self) -> str:
         """Of the family."""
         return self.settings.family
+
+    def turns(self) -> dict[str, nn.Module]:
+        """The network, and its critic where there is one."""
+        return self._rivals or {"network": self.network}
 
     def windows(self) -> dict[str, Any]:
         """How much there is to train on, for a plan."""
@@ -147,9 +158,13 @@ class MotionTask:
         """Windows as they are; nothing is drawn."""
         return self._prepared.train.batch(indices, self._family.normalised)
 
-    def loss(self, batch: WindowBatch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the family minimises."""
-        return self._family.loss(self.network, self._lesson, batch, generator)
+    def loss(
+        self, batch: WindowBatch, generator: torch.Generator, turn: int = 0
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the family minimises, or its critic."""
+        critic = self._family.critic
+        loss = critic.loss if critic is not None and turn else self._family.loss
+        return loss(self.network, self._lesson, batch, generator)
 
     def sample(self, step: int, out: Path) -> dict[str, float | None]:
         """Dance to held-out music and judge; nothing where nothing is held out."""

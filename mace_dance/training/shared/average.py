@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 __all__ = ["Average", "load_trained", "trained_parameters", "trained_state"]
 
@@ -44,45 +45,43 @@ def load_trained(network: nn.Module, state: Mapping[str, Tensor]) -> None:
 class Average:
     """Exponential moving average of the trained parameters; buffers are not averaged.
 
-    The average of diffusers at one decay from the first step on, as EDGE and the Motion Expert are averaged.
+    One decay from the first step on, as EDGE and the Motion Expert are averaged.
 
     Attributes:
         decay: share of the old average that a step keeps; 0 keeps no average, and the network stands for it.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        from diffusers.training_utils import EMAModel
-
         self.decay = decay
-        trained = trained_parameters(network)
-        self._names, self._current = list(trained), list(trained.values())
-        # Without these two it starts as a copy of the first step and warms up: another average than the published.
-        constant = {"min_decay": decay, "update_after_step": -1}
-        self._average = EMAModel(self._current if decay else [], decay, **constant)
+        self._current = trained_parameters(network) if decay else {}
+        self._average = {name: value.detach().clone() for name, value in self._current.items()}
+        self._follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
     def update(self) -> None:
         """After a step."""
         if self.decay:
-            self._average.step(self._current)
+            self._follow(list(self._average.values()), list(self._current.values()), 1)
 
     def state(self) -> dict[str, Tensor]:
         """Averages by name; empty without a decay."""
-        return dict(zip(self._names, self._average.shadow_params, strict=bool(self.decay)))
+        return self._average
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Put :meth:`state` back."""
-        for name, value in self.state().items():
+        for name, value in self._average.items():
             value.copy_(state[name])
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
         """Within the block the network has the averaged weights."""
-        if not self.decay:
-            yield
-            return
-        self._average.store(self._current)
-        self._average.copy_to(self._current)
+        trained = {name: value.detach().clone() for name, value in self._current.items()}
+        self._take(self._average)
         try:
             yield
         finally:
-            self._average.restore(self._current)
+            self._take(trained)
+
+    @torch.no_grad()
+    def _take(self, values: Mapping[str, Tensor]) -> None:
+        for name, value in self._current.items():
+            value.copy_(values[name])

@@ -40,19 +40,19 @@ class Part:
         """For making the batch: crops and the like."""
         return np.random.default_rng(self._entropy(_BATCH))
 
-    def loss_generator(self) -> torch.Generator:
-        """For the loss: diffusion times and noise; on the CPU."""
-        return torch.Generator().manual_seed(self._number(_LOSS))
+    def loss_generator(self, turn: int = 0) -> torch.Generator:
+        """For the loss of a turn: diffusion times and noise; on the CPU."""
+        return torch.Generator().manual_seed(self._number(_LOSS, turn))
 
-    def seed_globally(self) -> None:
+    def seed_globally(self, turn: int = 0) -> None:
         """Set the generators that layers draw from by themselves (dropout), on every device."""
-        seed_globally(self._number(_GLOBAL))
+        seed_globally(self._number(_GLOBAL, turn))
 
-    def _entropy(self, purpose: int) -> np.random.SeedSequence:
-        return np.random.SeedSequence((self.seed, purpose, self.step, self.number))
+    def _entropy(self, purpose: int, turn: int = 0) -> np.random.SeedSequence:
+        return np.random.SeedSequence((self.seed, purpose, self.step, self.number, *([turn] if turn else [])))
 
-    def _number(self, purpose: int) -> int:
-        return int(self._entropy(purpose).generate_state(1, np.uint64)[0] >> 1)
+    def _number(self, purpose: int, turn: int) -> int:
+        return int(self._entropy(purpose, turn).generate_state(1, np.uint64)[0] >> 1)
 
 
 def seed_globally(seed: int) -> None:

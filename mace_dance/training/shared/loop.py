@@ -4,6 +4,9 @@ A step: the samples of the step (:mod:`~mace_dance.training.shared.draws`), the 
 asked for, the mean gradient over parts, cut to the longest allowed, one move of the optimiser at the learning rate
 of the step, one move of the average. Sums over processes decide whether the loss is finite and whether to stop, so
 that all processes decide alike. Nothing has moved yet when a loss or a gradient turns out not to be finite.
+
+Parts of a network that train against each other, a generator and its critic, move in turn: each by an optimiser of its
+own, on its own loss, of the same samples and with new draws, while the others stand still.
 """
 
 from __future__ import annotations
@@ -116,9 +119,26 @@ class _Objective(nn.Module):
         self.network = task.network
         self._task = task
 
-    def forward(self, batch: Any, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        loss, parts = self._task.loss(batch, generator)
+    def forward(self, batch: Any, generator: torch.Generator, turn: int) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, parts = self._task.loss(batch, generator, turn)
         return loss, {name: value.detach() for name, value in parts.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Turn:
+    """What moves together.
+
+    Attributes:
+        number: of the turn within a step.
+        prefix: of its numbers in the log; the first has none.
+        parameters: that it moves.
+        optimizer: by which.
+    """
+
+    number: int
+    prefix: str
+    parameters: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
 
 
 class _Run:
@@ -135,11 +155,8 @@ class _Run:
         self.steps = settings.total_steps(self.per_epoch)
         network = task.network.to(accelerator.device)
         task.prepare(accelerator.device)
-        self.parameters = list(trained_parameters(network).values())
-        if not self.parameters:
-            raise ConfigError(f"{task.name}: no parameter is to be trained")
+        self.turns = _turns(task, settings)
         self.average = Average(network, settings.average_decay)
-        self.optimizer = build_optimizer(settings, self.parameters)
         found = read_newest(self.checkpoints)
         accelerator.wait_for_everyone()
         self.step = self.begun_at = found.step if found else 0
@@ -152,7 +169,8 @@ class _Run:
     def _restore(self, found: TrainingState) -> None:
         load_trained(self.task.network, found.weights)
         self.average.load(found.average)
-        self.optimizer.load_state_dict(found.optimizer["optimizer"])
+        for turn in self.turns:
+            turn.optimizer.load_state_dict(found.optimizer[f"{turn.prefix}optimizer"])
         if self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(found.optimizer["scaler"])
 
@@ -222,44 +240,58 @@ class _Run:
 
     def _move(self, coming: Sequence[tuple[Part, Future[Any]]], stop: Callable[[], bool]) -> bool:
         """One step; whether a process wishes to stop."""
-        self.task.network.train()
-        self.optimizer.zero_grad(set_to_none=True)
-        sums: dict[str, Tensor] = {}
-        for number, (part, batch) in enumerate(coming, start=1):
-            last = number == len(coming)
-            share = contextlib.nullcontext() if last else self.accelerator.no_sync(self.objective)
-            with share:
-                for name, value in self._backward(part, batch.result()).items():
-                    sums[name] = sums[name] + value if name in sums else value
-        means, stopped = self._agree(sums, stop())
-        scaler = self.accelerator.scaler
-        if scaler is not None:
-            scaler.unscale_(self.optimizer)
-        gradients = [value.grad for value in self.parameters if value.grad is not None]
-        means["gradient_norm"] = norm = float(torch.nn.utils.get_total_norm(gradients))
-        self._refuse_not_finite(means, [index for part, _ in coming for index in part.indices])
         rate = learning_rate(self.settings, self.step, self.steps)
-        set_learning_rate(self.optimizer, rate)
-        if self.settings.clip_norm and math.isfinite(norm):
-            total = torch.tensor(norm, device=self.accelerator.device)
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.settings.clip_norm, total)
-        if scaler is not None:
-            scaler.step(self.optimizer)
-            scaler.update()
-        else:
-            self.optimizer.step()
+        means: dict[str, float] = {}
+        stopped = False
+        for turn in self.turns:
+            with _alone(turn, self.turns):
+                found, wishes = self._take(turn, coming, rate, stop)
+            means.update({f"{turn.prefix}{name}": value for name, value in found.items()})
+            stopped = stopped or wishes
         self.average.update()
         if self.records is not None:
             samples = self.accelerator.num_processes * sum(len(part.indices) for part, _ in coming)
             self.records.add(self.step + 1, means, rate, samples)
         return stopped
 
-    def _backward(self, part: Part, batch: Any) -> dict[str, Tensor]:
+    def _take(
+        self, turn: _Turn, coming: Sequence[tuple[Part, Future[Any]]], rate: float, stop: Callable[[], bool]
+    ) -> tuple[dict[str, float], bool]:
+        """One turn of a step: what is to be logged, and whether a process wishes to stop."""
+        self.task.network.train()
+        turn.optimizer.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        for number, (part, batch) in enumerate(coming, start=1):
+            last = number == len(coming)
+            share = contextlib.nullcontext() if last else self.accelerator.no_sync(self.objective)
+            with share:
+                for name, value in self._backward(part, batch.result(), turn.number).items():
+                    sums[name] = sums[name] + value if name in sums else value
+        means, stopped = self._agree(sums, stop())
+        scaler = self.accelerator.scaler
+        if scaler is not None:
+            scaler.unscale_(turn.optimizer)
+        gradients = [value.grad for value in turn.parameters if value.grad is not None]
+        means["gradient_norm"] = norm = float(torch.nn.utils.get_total_norm(gradients))
+        self._refuse_not_finite(means, [index for part, _ in coming for index in part.indices])
+        set_learning_rate(turn.optimizer, rate)
+        if self.settings.clip_norm and math.isfinite(norm):
+            total = torch.tensor(norm, device=self.accelerator.device)
+            torch.nn.utils.clip_grads_with_norm_(turn.parameters, self.settings.clip_norm, total)
+        if scaler is not None:
+            scaler.step(turn.optimizer)
+            scaler.update()
+        else:
+            turn.optimizer.step()
+        return means, stopped
+
+    def _backward(self, part: Part, batch: Any, turn: int) -> dict[str, Tensor]:
         """Add the gradient of one part; the loss and its parts."""
         from accelerate.utils import send_to_device
 
-        part.seed_globally()
-        loss, parts = self.objective(send_to_device(batch, self.accelerator.device), part.loss_generator())
+        part.seed_globally(turn)
+        on_device = send_to_device(batch, self.accelerator.device)
+        loss, parts = self.objective(on_device, part.loss_generator(turn), turn)
         self.accelerator.backward(loss / self.settings.accumulate)
         return {"loss": loss.detach(), **parts}
 
@@ -288,14 +320,14 @@ class _Run:
         raise MadanceError(
             f"step {self.step + 1} (epoch {self.step // self.per_epoch + 1}): not finite: "
             f"{', '.join(f'{name} {value}' for name, value in bad.items())}; the batch was {named}{more}; {kept}. "
-            "Nothing was changed by this step; look at these samples, or lower the learning rate in a new run"
+            "Nothing of this step is kept; look at these samples, or lower the learning rate in a new run"
         )
 
     def _save(self) -> None:
         if self.records is not None:
             scaler = self.accelerator.scaler
             state = {
-                "optimizer": self.optimizer.state_dict(),
+                **{f"{turn.prefix}optimizer": turn.optimizer.state_dict() for turn in self.turns},
                 "scaler": scaler.state_dict() if scaler is not None else {},
             }
             weights, average = trained_state(self.task.network), self.average.state()
@@ -335,3 +367,28 @@ class _Run:
             self.task.network.eval()
             yield
         self.task.network.train()
+
+
+def _turns(task: TrainingTask, settings: LoopSettings) -> list[_Turn]:
+    """An optimiser for each part of the network that moves by itself."""
+    turns = []
+    for number, (name, module) in enumerate(task.turns().items()):
+        parameters = list(trained_parameters(module).values())
+        if not parameters:
+            raise ConfigError(f"{task.name}: no parameter is to be trained")
+        prefix = f"{name}_" if number else ""
+        turns.append(_Turn(number, prefix, parameters, build_optimizer(settings, parameters)))
+    return turns
+
+
+@contextlib.contextmanager
+def _alone(turn: _Turn, turns: Sequence[_Turn]) -> Iterator[None]:
+    """Within the block only what moves in this turn collects gradients."""
+    others = [value for other in turns if other is not turn for value in other.parameters]
+    for value in others:
+        value.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for value in others:
+            value.requires_grad_(True)

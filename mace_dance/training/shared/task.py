@@ -29,6 +29,12 @@ class TrainingTask(Protocol):
     def network(self) -> nn.Module:
         """Holds the trained parameters: those with ``requires_grad``. Frozen ones are in no checkpoint."""
 
+    def turns(self) -> Mapping[str, nn.Module]:
+        """Parts of ``network`` that move in turn at every step, each by an optimiser of its own: one for most tasks.
+
+        A generator and its critic are two. Numbers of a part's loss bear its name in the log, but for the first.
+        """
+
     def epoch_batches(self, epoch: int, batch_size: int, seed: int) -> Sequence[Sequence[int]]:
         """The samples of every step of an epoch, a function of the arguments alone.
 
@@ -52,7 +58,9 @@ class TrainingTask(Protocol):
     def batch(self, indices: Sequence[int], rng: np.random.Generator) -> Any:
         """Training samples as :meth:`loss` takes them, on the CPU; may run in another thread."""
 
-    def loss(self, batch: Any, generator: torch.Generator) -> tuple[Tensor, Mapping[str, Tensor]]:
+    def loss(
+        self, batch: Any, generator: torch.Generator, turn: int = 0
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """The scalar to minimise, and scalar parts of it to log.
 
         The loop calls it with ``network`` in training mode, under autocast where a precision is asked for: what has
@@ -61,6 +69,7 @@ class TrainingTask(Protocol):
         Args:
             batch: from :meth:`batch`, tensors moved to the device.
             generator: on the CPU; draws alike on every device.
+            turn: which of :meth:`turns` it moves.
         """
 
     def sample(self, step: int, out: Path) -> Mapping[str, float | None]:

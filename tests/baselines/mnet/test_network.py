@@ -63,10 +63,9 @@ def test_golden_mnet(golden_file, golden_deviations):
         step_frames=steps,
         places=len(state["tr_block.layers.0.1.pe"]),
     )
-    made, critic = Mnet(config).eval(), mnet_discriminator(config)
+    made = Mnet(config).eval()
     made.load_state_dict(state)
-    if layers_of(critic_state) != max(1, config.layers // 2):
-        critic = mnet_discriminator(config.model_copy(update={"layers": 2 * layers_of(critic_state)}))
+    critic = mnet_discriminator(config.model_copy(update={"critic_layers": layers_of(critic_state)}))
     critic.load_state_dict(critic_state)
     critic.eval()
     with torch.no_grad():
@@ -101,7 +100,8 @@ def test_golden_mnet(golden_file, golden_deviations):
 def test_golden_mnet_has_the_published_tensors(golden_file):
     layout = json.loads(golden_file.read_text())
     with torch.device("meta"):
-        made = Mnet(MNET) if golden_file.name.startswith("mnet_gen") else mnet_discriminator(MNET)
+        generator = golden_file.name.startswith("mnet_gen")
+        made = Mnet(MNET) if generator else mnet_discriminator(MNET.model_copy(update={"critic_layers": 4}))
     expected = {name: each["shape"] for name, each in layout["state_dict"].items()}
     assert {name: list(value.shape) for name, value in made.state_dict().items()} == expected
     assert sum(value.numel() for value in made.parameters()) == layout["parameters"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         DataSettings,
         SyntheticSettings,
     )
-    from mace_dance.training.motion.data.windows import MotionWindows, WindowBatch
+    from mace_dance.training.motion.data.windows import MotionWindows, WindowBatch, frames_from
 
 __all__ = [
     "EDGE_DATA",
@@ -34,6 +34,7 @@ __all__ = [
     "PreparedDances",
     "SyntheticSettings",
     "WindowBatch",
+    "frames_from",
     "prepare",
     "prepare_synthetic",
 ]
@@ -48,6 +49,7 @@ _HOME = {
     "PreparedDances": "preparation",
     "SyntheticSettings": "settings",
     "WindowBatch": "windows",
+    "frames_from": "windows",
     "prepare": "preparation",
     "prepare_synthetic": "preparation",
 }

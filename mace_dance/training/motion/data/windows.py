@@ -20,7 +20,7 @@ from mace_dance.motion.normaliser import Normaliser
 from madata.errors import ConfigError
 from madata.types import FloatArray
 
-__all__ = ["MotionWindows", "WindowBatch", "epoch_batches"]
+__all__ = ["MotionWindows", "WindowBatch", "epoch_batches", "frames_from"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -135,3 +135,9 @@ def epoch_batches(
             continue
         steps += list(order[: len(order) // step * step].reshape(-1, step))
     return [steps[place].reshape(world, -1)[rank] for place in rng.permutation(len(steps))]
+
+
+def frames_from(values: torch.Tensor, first: torch.Tensor, count: int) -> torch.Tensor:
+    """(B, count, ...) of (B, T, ...): from (B,) ``first`` on, each window's own."""
+    places = (first[:, None] + torch.arange(count)).to(values.device)
+    return values[torch.arange(len(values), device=values.device)[:, None], places]

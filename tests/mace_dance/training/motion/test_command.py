@@ -71,9 +71,9 @@ def test_plan_then_training_then_going_on(dances, tmp_path):
 def test_ctrl_c_saves_and_says_how_to_go_on(dances, tmp_path, monkeypatch):
     real = MotionTask.loss
 
-    def interrupted(self, batch, generator):
+    def interrupted(self, batch, generator, turn=0):
         os.kill(os.getpid(), signal.SIGINT)
-        return real(self, batch, generator)
+        return real(self, batch, generator, turn)
 
     monkeypatch.setattr(MotionTask, "loss", interrupted)
     result = call(dances, tmp_path, "--steps=5")

@@ -68,11 +68,11 @@ class StopsItself(Toy):
         super().__init__()
         self.left, self.number = at, number
 
-    def loss(self, batch, generator):
+    def loss(self, batch, generator, turn=0):
         self.left -= 1
         if not self.left:
             os.kill(os.getpid(), self.number)
-        return super().loss(batch, generator)
+        return super().loss(batch, generator, turn)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -105,6 +105,42 @@ def test_loss_scaling_resumes_too(tmp_path, monkeypatch):
     assert 1 < parts.optimizer["scaler"]["scale"] < 2.0**127
     norms = [row["gradient_norm"] for row in rows(tmp_path / "parts" / "metrics.csv")]
     assert not norms[0] and float(norms[-1]) > 0
+
+
+class Contest(Toy):
+    """One layer against another: the first follows it, the second runs away."""
+
+    def __init__(self):
+        super().__init__()
+        self.moved, self.draws = [], []
+
+    def turns(self):
+        return {"follower": self.network[0], "fugitive": self.network[4]}
+
+    def loss(self, batch, generator, turn=0):
+        first, second = (self.network[place].weight for place in (0, 4))
+        self.moved.append((turn, first.requires_grad, second.requires_grad, first.detach().clone()))
+        self.draws.append(torch.rand((), generator=generator).item())
+        apart = (first.mean() - second.mean()).square() + self.draws[-1] * (first.mean() + second.mean())
+        return (1 - 2 * turn) * apart, {"apart": apart}
+
+
+def test_parts_that_train_against_each_other_move_in_turn_and_resume(tmp_path):
+    task = Contest()
+    run_training(task, settings(optimizer="adamw", accumulate=2), tmp_path / "whole", "cpu")
+    assert [turn for turn, *_ in task.moved[:6]] == [0, 0, 1, 1, 0, 0]
+    assert all((ours, theirs) == (turn == 0, turn == 1) for turn, ours, theirs, _ in task.moved)
+    assert not torch.equal(task.moved[1][3], task.moved[2][3])  # the second sees what the first has become
+    assert len(set(task.draws)) == len(task.draws)
+    logged = rows(tmp_path / "whole" / "metrics.csv")[0]
+    assert {"loss", "apart", "gradient_norm", "fugitive_loss", "fugitive_gradient_norm"} <= logged.keys()
+    state = read_newest(tmp_path / "whole" / "checkpoints").optimizer
+    assert state["optimizer"]["state"].keys() == state["fugitive_optimizer"]["state"].keys() == {0}
+    for steps in (6, 12):
+        run_training(
+            Contest(), settings(optimizer="adamw", accumulate=2, steps=steps), tmp_path / "parts", "cpu"
+        )
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
 
 
 def test_killed_again_and_again_it_goes_on_to_the_same_bits(tmp_path):
@@ -170,7 +206,7 @@ def test_a_loss_that_is_not_finite_stops_with_one_error(tmp_path):
 
 def test_a_gradient_that_is_not_finite_moves_nothing(tmp_path):
     class Steep(Toy):
-        def loss(self, batch, generator):
+        def loss(self, batch, generator, turn=0):
             weight = self.network[4].weight
             return (weight - weight.detach()).square().sum().sqrt(), {}
 
@@ -231,7 +267,7 @@ def test_micro_batches_change_nothing_but_the_order_of_sums(tmp_path):
         def batch(self, indices, rng):
             return super().batch(indices, np.random.default_rng(0))
 
-        def loss(self, batch, generator):
+        def loss(self, batch, generator, turn=0):
             error = (self.network(batch["x"]) - batch["y"]).square().mean()
             return error, {}
 

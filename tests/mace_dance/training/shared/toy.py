@@ -30,6 +30,9 @@ class Toy:
         self.extra = facts or {}
         self.sampled, self.exported = [], []
 
+    def turns(self):
+        return {"network": self.network}
+
     def epoch_batches(self, epoch, batch_size, seed):
         return shuffled_batches(self.samples, batch_size, epoch, seed)
 
@@ -49,7 +52,7 @@ class Toy:
             x[0, 0] = float("nan")
         return {"x": x, "y": x.sum(1, keepdim=True)}
 
-    def loss(self, batch, generator):
+    def loss(self, batch, generator, turn=0):
         time.sleep(self.step_s)
         noise = torch.randn(batch["x"].shape, generator=generator) / 100
         error = (self.network(batch["x"] + noise) - batch["y"]).square().mean()
