@@ -10,7 +10,7 @@ Legend: N rows.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from evaluation.metrics.beats import (
     NoBeatsError,
     beat_alignment,
     clip_alignment,
+    clip_directions,
     official_alignment,
 )
 from evaluation.metrics.estimate import Estimate, clip_sources
@@ -34,6 +35,7 @@ _LEAST_DEVIATION = 1e-6
 
 Floats = npt.NDArray[np.float64]
 Way = Literal["music_to_motion", "motion_to_music"]
+_WAYS = get_args(Way)
 
 _NO_MUSIC = "no music: give a folder of sound files, or videos with sound as the reference"
 _BOUNDS = (0.0, 1.0)
@@ -153,21 +155,9 @@ def _one_way(tables: Tables, way: Way) -> Estimate:
     rule, features, estimate = tables.protocol.beats, tables.motion("prediction"), Estimate()
     if rule is None:
         raise ValueError(f"protocol {tables.protocol.name} has no [beats]")
-    sides = (features.music_beats, features.motion_beats)
-    near = [
-        _nearness(own, other, rule.sigma_ms / 1000.0)
-        for own, other in zip(*(sides if way == "music_to_motion" else sides[::-1]), strict=True)
-    ]
-    tables.shared(clip_sources).mean(estimate, RowValues(np.array(near)), _BOUNDS)
+    near = clip_directions(features.motion_beats, features.music_beats, sigma_ms=rule.sigma_ms)
+    tables.shared(clip_sources).mean(estimate, RowValues(near[_WAYS.index(way)]), _BOUNDS)
     return estimate
-
-
-def _nearness(own: Floats, other: Floats, sigma_s: float) -> float:
-    """How near the beats of ``own`` are to those of ``other``, 0..1; NaN where one side has none."""
-    if not len(own) or not len(other):
-        return float("nan")
-    distance_s = np.abs(own[:, None] - other).min(axis=1)
-    return float(np.exp(-np.square(distance_s / sigma_s) / 2.0).mean())
 
 
 _BAS = MetricSpec(

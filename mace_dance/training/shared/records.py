@@ -1,4 +1,8 @@
-"""What a run tells of itself: rows of tables, TensorBoard, progress."""
+"""What a run tells of itself: rows of tables, TensorBoard, progress.
+
+The tables go on at a checkpoint, to the row. TensorBoard is written to without accelerate's tracker: where the package
+is absent, that leaves it out and says nothing.
+"""
 
 from __future__ import annotations
 

@@ -18,41 +18,17 @@ from baselines.bailando.model import (
     motion_of_poses,
 )
 from baselines.bailando.system import BailandoSystem
-from evaluation.systems import Request, find
+from evaluation.systems import find
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.motion import joint_positions
-from madata.music import write_wav
 from madata.synthetic.dance import make_dance
-from madata.synthetic.music import make_music
+from tests.baselines.conftest import Tried
+
+TRIED = Tried(BailandoSystem, make_tiny_bailando)
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bailando") / "tiny"
-    make_tiny_bailando(folder)
-    return folder
-
-
-@pytest.fixture
-def request_(tmp_path):
-    write_wav(tmp_path / "song.wav", make_music(4.0, seed=1).music)
-
-    def ask(duration_s=2.0, fps=30.0):
-        return Request(
-            "clip", "motion", tmp_path / "song.wav", None, None, None, duration_s, fps, (0, 0), 0, tmp_path
-        )
-
-    return ask
-
-
-def ready(weights):
-    made = BailandoSystem(str(weights))
-    made.setup("cpu")
-    return made
-
-
-def test_a_dance_is_as_long_as_asked_stands_and_is_marked(weights, request_):
-    made = ready(weights)
+def test_a_dance_is_as_long_as_asked_stands_and_is_marked(ready, request_):
+    made = ready()
     for seconds in (2.0, 0.1):
         motion = made.generate(request_(seconds))
         assert (len(motion.rotation), motion.fps, motion.up) == (round(30 * seconds), 30.0, "y")
@@ -118,7 +94,7 @@ def test_the_files_of_the_authors(weights, tmp_path, monkeypatch):
         load_bailando(tmp_path)
 
 
-def test_refusals(weights, request_, tmp_path, monkeypatch):
+def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
     monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     with pytest.raises(WeightsError, match="bailando"):
@@ -128,6 +104,6 @@ def test_refusals(weights, request_, tmp_path, monkeypatch):
     with pytest.raises(MadanceError, match="setup"):
         BailandoSystem(str(weights)).generate(request_())
     with pytest.raises(MediaError, match=r"9\.00 s are asked for"):
-        ready(weights).generate(request_(9.0))
+        ready().generate(request_(9.0))
     with pytest.raises(ConfigError, match="512 codes, the GPT knows 3"):
         BAILANDO_KIND.build(BailandoConfig(gpt={"codes": 3}))

@@ -6,42 +6,18 @@ import torch
 
 from baselines.fact.network import FACT_KIND, Fact, FactConfig, checkpoint_name, load_fact, make_tiny_fact
 from baselines.fact.system import FactSystem
-from evaluation.systems import Request, find
+from evaluation.systems import find
 from madata.errors import MadanceError, MediaError, WeightsError
 from madata.motion import joint_positions, write_motion
-from madata.music import write_wav
 from madata.synthetic.dance import make_dance
-from madata.synthetic.music import make_music
+from tests.baselines.conftest import Tried
 from tests.baselines.fact.test_tf_checkpoint import write_checkpoint
 
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("fact") / "tiny"
-    make_tiny_fact(folder)
-    return folder
+TRIED = Tried(FactSystem, make_tiny_fact, asked_s=0.2)
 
 
-@pytest.fixture
-def request_(tmp_path):
-    write_wav(tmp_path / "song.wav", make_music(1.0, seed=1).music)
-
-    def ask(duration_s=0.2, fps=30.0):
-        return Request(
-            "clip", "motion", tmp_path / "song.wav", None, None, None, duration_s, fps, (0, 0), 0, tmp_path
-        )
-
-    return ask
-
-
-def ready(weights, **options):
-    made = FactSystem(str(weights), **options)
-    made.setup("cpu")
-    return made
-
-
-def test_a_dance_is_as_long_as_asked_and_marked(weights, request_):
-    made = ready(weights)
+def test_a_dance_is_as_long_as_asked_and_marked(ready, request_):
+    made = ready()
     motion = made.generate(request_())
     assert (len(motion.rotation), motion.fps, motion.up) == (6, 30.0, "y")
     assert made.loaded.label == "tiny-random"
@@ -50,17 +26,17 @@ def test_a_dance_is_as_long_as_asked_and_marked(weights, request_):
     assert made.plan(request_(), "cpu")[1] == "12 frames, one pass each"
 
 
-def test_what_was_danced_before_matters(weights, request_, tmp_path):
+def test_what_was_danced_before_matters(ready, request_, tmp_path):
     write_motion(tmp_path / "before.npz", make_dance(3.0, fps=30, seed=2).motion)
-    still = ready(weights).generate(request_())
-    going = ready(weights, seed_motion=str(tmp_path / "before.npz")).generate(request_())
+    still = ready().generate(request_())
+    going = ready(seed_motion=str(tmp_path / "before.npz")).generate(request_())
     assert np.abs(still.rotation - going.rotation).max() > 1e-6
     write_motion(tmp_path / "short.npz", make_dance(1.0, fps=60, seed=2).motion)
     with pytest.raises(MediaError, match=r"short\.npz: lasts 1\.00 s, a seed motion 2\.00 s"):
-        ready(weights, seed_motion=str(tmp_path / "short.npz"))
+        ready(seed_motion=str(tmp_path / "short.npz"))
 
 
-def test_refusals(weights, request_, tmp_path, monkeypatch):
+def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
     monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     with pytest.raises(WeightsError, match="fact"):
@@ -70,7 +46,7 @@ def test_refusals(weights, request_, tmp_path, monkeypatch):
     with pytest.raises(MadanceError, match="setup"):
         FactSystem(str(weights)).generate(request_())
     with pytest.raises(MediaError, match="are asked for"):
-        ready(weights).generate(request_(duration_s=3.0))
+        ready().generate(request_(duration_s=3.0))
 
 
 def test_the_checkpoint_of_the_authors_and_a_folder_are_one(weights, tmp_path):

@@ -18,33 +18,12 @@ from baselines.lodge.model import (
     make_tiny_lodge,
 )
 from baselines.lodge.system import LodgeSystem
-from evaluation.systems import Request, find
+from evaluation.systems import find
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.motion import joint_positions
-from madata.music import write_wav
-from madata.synthetic.music import make_music
+from tests.baselines.conftest import Tried
 
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lodge") / "tiny"
-    make_tiny_lodge(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def song(tmp_path_factory):
-    path = tmp_path_factory.mktemp("song") / "song.wav"
-    write_wav(path, make_music(3.0, seed=1).music)
-    return path
-
-
-@pytest.fixture
-def request_(tmp_path, song):
-    def ask(duration_s=2.0, fps=30.0, seed=0):
-        return Request("clip", "motion", song, None, None, None, duration_s, fps, (0, 0), seed, tmp_path)
-
-    return ask
+TRIED = Tried(LodgeSystem, make_tiny_lodge, song_s=3.0)
 
 
 @pytest.fixture
@@ -60,14 +39,8 @@ def few_steps(monkeypatch):
     )
 
 
-def ready(weights, **options):
-    made = LodgeSystem(str(weights), **options)
-    made.setup("cpu")
-    return made
-
-
-def test_a_dance_is_as_long_as_asked_stands_and_is_marked(weights, request_, few_steps):
-    made = ready(weights, genre="Jazz")
+def test_a_dance_is_as_long_as_asked_stands_and_is_marked(ready, request_, few_steps):
+    made = ready(genre="Jazz")
     motion = made.generate(request_())
     assert (len(motion.rotation), motion.fps, motion.up, motion.skeleton) == (60, 30.0, "y", "smplx-22")
     points = joint_positions(motion)
@@ -183,7 +156,7 @@ def test_the_files_of_the_authors(weights, tmp_path, monkeypatch):
         load_lodge(tmp_path)
 
 
-def test_refusals(weights, request_, tmp_path, monkeypatch):
+def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
     monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     with pytest.raises(WeightsError, match="lodge"):
@@ -193,11 +166,11 @@ def test_refusals(weights, request_, tmp_path, monkeypatch):
     with pytest.raises(MadanceError, match="setup"):
         LodgeSystem(str(weights)).generate(request_())
     with pytest.raises(ConfigError, match=r"no genre 'Jaz'.*Jazz"):
-        ready(weights, genre="Jaz")
+        ready(genre="Jaz")
     with pytest.raises(ConfigError, match=r"soft is in 0\.\.1"):
         LodgeSystem(soft=2.0)
     with pytest.raises(MediaError, match=r"9\.00 s are asked for"):
-        ready(weights).generate(request_(9.0))
+        ready().generate(request_(9.0))
     (tmp_path / "file.ckpt").touch()
     with pytest.raises(WeightsError, match=r"file\.ckpt: is a file; give the authors' folder exp"):
         LodgeSystem(str(tmp_path / "file.ckpt")).setup("cpu")

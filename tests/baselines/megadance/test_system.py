@@ -20,37 +20,13 @@ from baselines.megadance.model import (
 )
 from baselines.megadance.network import GenreGptConfig
 from baselines.megadance.system import MegaDanceSystem
-from evaluation.systems import Request, find
+from evaluation.systems import find
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.motion import joint_positions
-from madata.music import music_features, write_wav
-from madata.types import Music
+from madata.music import music_features
+from tests.baselines.conftest import Tried
 
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("megadance") / "tiny"
-    make_tiny_megadance(folder)
-    return folder
-
-
-@pytest.fixture
-def request_(tmp_path):
-    beat = np.sin(np.arange(44100) * 0.1) * (np.arange(44100) % 11025 < 1600)
-    write_wav(tmp_path / "song.wav", Music(beat.astype(np.float32), 22050))
-    write_wav(tmp_path / "silence.wav", Music(np.zeros(44100, np.float32), 22050))
-
-    def ask(duration_s=2.0, fps=30.0, name="song"):
-        path = tmp_path / f"{name}.wav"
-        return Request("clip", "motion", path, None, None, None, duration_s, fps, (0, 0), 0, tmp_path)
-
-    return ask
-
-
-def ready(weights, **options):
-    made = MegaDanceSystem(str(weights), **options)
-    made.setup("cpu")
-    return made
+TRIED = Tried(MegaDanceSystem, make_tiny_megadance)
 
 
 def loud(weights):
@@ -63,8 +39,8 @@ def loud(weights):
     return network
 
 
-def test_a_dance_is_as_long_as_asked_stands_and_is_marked(weights, request_):
-    made = ready(weights)
+def test_a_dance_is_as_long_as_asked_stands_and_is_marked(ready, request_):
+    made = ready()
     for name in ("song", "silence"):
         motion = made.generate(request_(1.9, name=name))
         assert (len(motion.rotation), motion.fps, motion.up) == (57, 30.0, "y")
@@ -73,10 +49,10 @@ def test_a_dance_is_as_long_as_asked_stands_and_is_marked(weights, request_):
     assert made.loaded.label == "tiny-random"
     assert find("megadance").declaration.fps == 30
     assert made.plan(request_(), "cpu")[1] == "8 codes of 8 frames for each half of the body, a guessed genre"
-    assert "genre Dai" in ready(weights, genre="Dai").plan(request_(), "cpu")[1]
+    assert "genre Dai" in ready(genre="Dai").plan(request_(), "cpu")[1]
 
 
-def test_every_eighth_row_of_the_music_is_heard(weights, request_, monkeypatch):
+def test_every_eighth_row_of_the_music_is_heard(ready, request_, monkeypatch):
     heard = []
     plain = module.dance_in_genre
 
@@ -85,7 +61,7 @@ def test_every_eighth_row_of_the_music_is_heard(weights, request_, monkeypatch):
         return plain(network, music, genre)
 
     monkeypatch.setattr(module, "dance_in_genre", listen)
-    ready(weights, genre="Korean").generate(request_(1.5))
+    ready(genre="Korean").generate(request_(1.5))
     ((music, genre),) = heard
     values = music_features(request_().music, "megadance").values
     np.testing.assert_array_equal(music[0].numpy(), values[:45:8])
@@ -178,7 +154,7 @@ def test_the_files_of_the_authors(weights, tmp_path, monkeypatch):
         load_megadance(tmp_path)
 
 
-def test_refusals(weights, request_, tmp_path, monkeypatch):
+def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
     monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     with pytest.raises(WeightsError, match="megadance"):
@@ -190,8 +166,8 @@ def test_refusals(weights, request_, tmp_path, monkeypatch):
     with pytest.raises(MadanceError, match="setup"):
         MegaDanceSystem(str(weights)).generate(request_())
     with pytest.raises(ConfigError, match=r"no genre 'Jaz'.*Jazz"):
-        ready(weights, genre="Jaz")
+        ready(genre="Jaz")
     with pytest.raises(MediaError, match=r"9\.00 s are asked for"):
-        ready(weights).generate(request_(9.0))
+        ready().generate(request_(9.0))
     with pytest.raises(ConfigError, match="poses have 4375 codes, the GPT knows 9"):
         MEGADANCE_KIND.build(MegaDanceConfig(gpt=GenreGptConfig(codes=9)))

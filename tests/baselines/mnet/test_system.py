@@ -6,45 +6,22 @@ import torch
 
 from baselines.mnet.network import Mnet, MnetConfig, load_mnet, make_tiny_mnet
 from baselines.mnet.system import MnetSystem
-from evaluation.systems import Request, find
+from evaluation.systems import find
 from mace_dance.motion.normaliser import Normaliser
 from mace_dance.motion.pretrained import save_model
 from madata import music
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.motion import joint_positions, write_motion
-from madata.music import load_audio, write_wav
+from madata.music import load_audio
 from madata.synthetic.dance import make_dance
-from madata.types import Music, MusicFeatures
+from madata.types import MusicFeatures
+from tests.baselines.conftest import Tried
+
+TRIED = Tried(MnetSystem, make_tiny_mnet, song_s=1.0, asked_s=1.0)
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mnet") / "tiny"
-    make_tiny_mnet(folder)
-    return folder
-
-
-@pytest.fixture
-def request_(tmp_path):
-    beat = np.sin(np.arange(22050) * 0.1) * (np.arange(22050) % 5512 < 800)
-    write_wav(tmp_path / "song.wav", Music(beat.astype(np.float32), 22050))
-    write_wav(tmp_path / "silence.wav", Music(np.zeros(22050, np.float32), 22050))
-
-    def ask(duration_s=1.0, fps=30.0, seed=0, name="song", clip="clip"):
-        path = tmp_path / f"{name}.wav"
-        return Request(clip, "motion", path, None, None, None, duration_s, fps, (0, 0), seed, tmp_path)
-
-    return ask
-
-
-def ready(weights, **options):
-    made = MnetSystem(str(weights), **options)
-    made.setup("cpu")
-    return made
-
-
-def test_a_dance_is_as_long_as_asked_and_marked(weights, request_, tmp_path):
-    made = ready(weights)
+def test_a_dance_is_as_long_as_asked_and_marked(ready, request_, tmp_path):
+    made = ready()
     for name in ("song", "silence"):
         motion = made.generate(request_(name=name))
         assert (len(motion.rotation), motion.fps, motion.up) == (30, 30.0, "y")
@@ -54,23 +31,23 @@ def test_a_dance_is_as_long_as_asked_and_marked(weights, request_, tmp_path):
     assert made.plan(request_(), "cpu")[1] == "2 windows, 30 frames each"
 
 
-def test_genre_seed_and_what_was_danced_before_matter(weights, request_, tmp_path):
+def test_genre_seed_and_what_was_danced_before_matter(ready, request_, tmp_path):
     write_motion(tmp_path / "before.npz", make_dance(1.5, fps=30, seed=2).motion)
-    plain = ready(weights, genre="house").generate(request_())
-    named = ready(weights).generate(request_(clip="gHO_sBM_cAll"))
+    plain = ready(genre="house").generate(request_())
+    named = ready().generate(request_(clip="gHO_sBM_cAll"))
     np.testing.assert_array_equal(plain.rotation, named.rotation)
     for other in (
-        ready(weights, genre="krump").generate(request_()),
-        ready(weights, genre=5).generate(request_(seed=3)),
-        ready(weights, genre=5, seed_motion=str(tmp_path / "before.npz")).generate(request_()),
+        ready(genre="krump").generate(request_()),
+        ready(genre=5).generate(request_(seed=3)),
+        ready(genre=5, seed_motion=str(tmp_path / "before.npz")).generate(request_()),
     ):
         assert np.abs(plain.rotation - other.rotation).max() > 1e-7
     write_motion(tmp_path / "short.npz", make_dance(0.5, fps=60, seed=2).motion)
     with pytest.raises(MediaError, match=r"short\.npz: lasts 0\.50 s, a seed motion 1\.00 s"):
-        ready(weights, seed_motion=str(tmp_path / "short.npz"))
+        ready(seed_motion=str(tmp_path / "short.npz"))
 
 
-def test_the_network_hears_a_second_of_silence_the_song_and_silence(weights, request_, monkeypatch):
+def test_the_network_hears_a_second_of_silence_the_song_and_silence(ready, request_, monkeypatch):
     heard = []
 
     def listen(path, layout, fps):
@@ -79,7 +56,7 @@ def test_the_network_hears_a_second_of_silence_the_song_and_silence(weights, req
         return MusicFeatures(np.zeros((150, 438), np.float32), fps, np.zeros(0, np.float32))
 
     monkeypatch.setattr(music, "music_features", listen)
-    made = ready(weights)
+    made = ready()
     made.generate(request_(0.9))
     ((waveform, rate, layout, fps),) = heard
     assert (layout, fps, rate) == ("bailando", 60, 22050)
@@ -105,7 +82,7 @@ def test_the_checkpoint_of_the_authors_and_a_folder_are_one(weights, tmp_path):
         load_mnet(tmp_path / "lodge.ckpt")
 
 
-def test_refusals(weights, request_, tmp_path, monkeypatch):
+def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
     monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     with pytest.raises(WeightsError, match="mnet"):
@@ -118,8 +95,8 @@ def test_refusals(weights, request_, tmp_path, monkeypatch):
     unit = Normaliser(np.ones(147, np.float32), np.zeros(147, np.float32))
     save_model(tmp_path / "other", Mnet(other), other, unit, kind="mnet")
     with pytest.raises(ConfigError, match="takes 35 music features a frame, its method computes 438"):
-        ready(tmp_path / "other")
+        MnetSystem(str(tmp_path / "other")).setup("cpu")
     with pytest.raises(ConfigError, match="no genre 'crump'"):
-        ready(weights, genre="crump")
+        ready(genre="crump")
     with pytest.raises(MediaError, match=r"3\.00 s are asked for"):
-        ready(weights).generate(request_(3.0))
+        ready().generate(request_(3.0))

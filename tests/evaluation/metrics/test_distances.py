@@ -209,6 +209,8 @@ def test_manifold_scores_by_hand():
     shared = manifold_scores(np.array([[1.0], [30.0]]), real, neighbours=1)
     assert (shared.precision, shared.density) == (0.5, 1.0)
     assert manifold_scores(real, real, neighbours=2).coverage == 1.0
+    edge = manifold_scores(np.array([[0.0], [2.0]]), np.array([[4.0], [9.0]]), neighbours=1)
+    assert edge.recall == 0.5  # 4 lies on the edge of the ball of radius 2 about 2
 
 
 def test_nearest_distance(rng):

@@ -284,8 +284,12 @@ def test_a_rare_sight_is_not_taken_for_certain():
             np.repeat([0.0, 0.5], [20 - others, others]), units(20), minimum=0.0, maximum=1.0
         )
         assert found.high >= 0.5 * stats.beta.ppf(0.975, others + 1, 20 - others)
-    with pytest.raises(ValueError, match="same value"):
-        mean_interval(np.zeros(20), units(20), minimum=0.0)
+
+
+def test_equal_values_of_what_is_no_share_have_no_interval():
+    for limits in ({"minimum": 0.0}, {"minimum": -1.0, "maximum": 1.0}, {"minimum": 0.0, "maximum": 255.0}):
+        with pytest.raises(ValueError, match="same value"):
+            mean_interval(np.ones(20), units(20), **limits)
 
 
 def test_shares_at_their_limits_are_not_certain():
