@@ -139,7 +139,7 @@ def _extra_columns(task: Task, entries: Sequence[BoardEntry]) -> list[BoardColum
                 found.setdefault(metric.name, extra_column(metric))
     if SPEED.metric not in usual and any(entry.result.generation for entry in entries):
         found[SPEED.metric] = replace(SPEED, extra=True)
-    return list(found.values())
+    return sorted(found.values(), key=lambda column: (column.panel, column.group if column.panel else ""))
 
 
 def _sections(entries: Sequence[BoardEntry]) -> list[list[list[BoardEntry]]]:

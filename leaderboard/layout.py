@@ -47,6 +47,7 @@ class BoardColumn:
         by_music: whether values on other music are other values.
         corrected: the direction in corrected protocols, where the paper's tables print another one.
         extra: not in the paper's table.
+        panel: of a group of its own beside the paper's
     """
 
     metric: str
@@ -61,6 +62,7 @@ class BoardColumn:
     by_music: bool = False
     corrected: Direction | None = None
     extra: bool = False
+    panel: bool = False
 
     @property
     def higher_is_better(self) -> bool | None:
@@ -110,6 +112,7 @@ def board_column(spec: MetricSpec) -> BoardColumn:
         latex=spec.latex,
         by_music="music" in spec.needs,
         corrected=spec.direction if spec.published_direction else None,
+        panel=bool(spec.panel),
     )
 
 
@@ -147,7 +150,7 @@ def extra_column(metric: Metric) -> BoardColumn:
         stated: dict[bool | None, Direction] = {True: "higher", False: "lower", None: "none"}
         direction = stated[metric.higher_is_better]
         known = BoardColumn(metric.name, metric.name, metric.name, direction, unit=metric.unit)
-    return replace(known, group=f"More {metric.track}", extra=True)
+    return replace(known, group=known.group if known.panel else f"More {metric.track}", extra=True)
 
 
 def in_shown_unit(value: float, column: BoardColumn, unit: str) -> float:

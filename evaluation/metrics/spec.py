@@ -90,6 +90,7 @@ class MetricSpec:
         compared: two systems are held against each other by it; not where another metric decides the same question.
         beside: a metric of the same question that may be undecided where this one decides.
         caution: what a reader must always be told.
+        panel: heading of a group of its own in tables, for what the paper's tables do not judge.
     """
 
     name: str
@@ -118,6 +119,7 @@ class MetricSpec:
     compared: bool = True
     beside: str = ""
     caution: str = ""
+    panel: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what would fail later and elsewhere.
@@ -153,7 +155,9 @@ class MetricSpec:
 
     @property
     def group(self) -> str:
-        """The heading of its column in the paper's tables."""
+        """The heading of its column in tables: its panel, or that of the paper's tables."""
+        if self.panel:
+            return self.panel
         return "Reconstruction" if "pairs" in self.needs else self.track.capitalize()
 
     @property

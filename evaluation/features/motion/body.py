@@ -16,7 +16,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["HIP_NAMES", "Body", "UpAxis", "body_track", "joint_index"]
+from evaluation.inputs.pose_files import JointTrack
+
+__all__ = ["HIP_NAMES", "Body", "UpAxis", "body_track", "clip_body", "joint_index"]
 
 UpAxis = Literal["y", "z", "-y"]
 
@@ -141,6 +143,17 @@ def body_track(
         unit=unit,
         missing_rate=float(1.0 - seen.mean()),
     )
+
+
+def clip_body(clip: JointTrack) -> Body:
+    """The clip in body units.
+
+    Raises:
+        ValueError: it gives no frame rate, or the torso is never seen.
+    """
+    if clip.fps is None:
+        raise ValueError("the clip gives no frame rate")
+    return body_track(clip.points, clip.names, clip.fps, up=clip.up, score=clip.score)
 
 
 def _torso_length(

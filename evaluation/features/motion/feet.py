@@ -97,11 +97,13 @@ class FootContact:
         ratio: sliding contact frames over contact frames of both feet; NaN without contact.
         contact_frames: contact frames of both feet.
         floor_m: height of the floor.
+        slip_m_s: metres that feet in contact slide in a second of contact; NaN without contact.
     """
 
     ratio: float
     contact_frames: int
     floor_m: float
+    slip_m_s: float
 
 
 def foot_sliding(
@@ -127,8 +129,9 @@ def foot_sliding(
 
     Example:
         >>> drift = np.zeros((10, 24, 3)) + np.arange(10)[:, None, None] * np.array([0.05, 0, -0.05])
-        >>> foot_sliding(drift, fps=30)
-        FootContact(ratio=1.0, contact_frames=18, floor_m=0.0)
+        >>> found = foot_sliding(drift, fps=30)
+        >>> found.ratio, found.contact_frames, found.floor_m, round(found.slip_m_s, 3)
+        (1.0, 18, 0.0, 2.121)
     """
     span = max(1, round(fps / 30.0))
     if len(joints) <= span or not np.isfinite(joints).all():
@@ -140,9 +143,12 @@ def foot_sliding(
     speed = np.linalg.norm((feet[span:] - feet[:-span])[..., [0, 2]], axis=-1) * fps / span
     height = np.maximum(feet[span:], feet[:-span])[..., 1] - floor_m
     contact = (height[:, :2] <= _ANKLE_HEIGHT_M) & (height[:, 2:] <= _TOE_HEIGHT_M)
-    slides = contact & (np.maximum(speed[:, :2], speed[:, 2:]) > max_speed_m_s)
+    faster, slower = np.maximum(speed[:, :2], speed[:, 2:]), np.minimum(speed[:, :2], speed[:, 2:])
     frames = int(contact.sum())
-    return FootContact(float(slides.sum() / frames) if frames else float("nan"), frames, floor_m)
+    if not frames:
+        return FootContact(float("nan"), 0, floor_m, float("nan"))
+    slides = contact & (faster > max_speed_m_s)
+    return FootContact(float(slides.sum() / frames), frames, floor_m, float(slower[contact].mean()))
 
 
 GRAVITY_M_S2 = 9.81

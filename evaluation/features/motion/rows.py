@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from evaluation.definitions import VARIANTS
 from evaluation.features.motion.beats import motion_beat_times
-from evaluation.features.motion.body import body_track
+from evaluation.features.motion.body import clip_body
 from evaluation.features.motion.geometric import limb_angle_columns, limb_angles
 from evaluation.features.motion.kinetic import log_energies, log_energy_columns
 from evaluation.features.motion.published import official_features, official_motion_beats
@@ -104,7 +104,7 @@ def _corrected(tracks: Sequence[JointTrack]) -> _Features:
         if track.fps is None:
             raise MediaError("gives no frame rate", reason="no_fps")
         try:
-            body = body_track(track.points, track.names, track.fps, up=track.up, score=track.score)
+            body = clip_body(track)
         except ValueError as error:
             raise MediaError(str(error), reason="no_torso") from error
         kinetic.append(log_energies(body))

@@ -20,14 +20,39 @@ HIGHER |= {"coverage", "ssim", "psnr", "imaging_quality", "aesthetic_quality", "
 HIGHER |= {"background_consistency", "motion_smoothness", "temporal_flickering"}
 HIGHER |= {"subject_consistency_video_mean", "background_consistency_video_mean"}
 LOWER = {"fid_k", "fid_g", "fid_k_infinity", "fid_g_infinity", "kid_k", "kid_g", "fsr", "pfc", "fvd", "lpips"}
-LOWER |= {"nearest_real"}
-NEARER = {"div_k", "div_g"}
+LOWER |= {
+    "nearest_real",
+    "bone_stretch",
+    "limb_excess",
+    "joint_excess",
+    "self_collision",
+    "foot_slip",
+    "floating",
+}
+LOWER |= {"floor_penetration", "side_swaps"}
+DIVERSITY = {"div_k", "div_g"}
+NEARER = {*DIVERSITY, "missing_limbs", "acceleration", "jerk", "root_drift", "size_drift"}
 NONE = {"bas_chance", "missing_rate", "motion_magnitude"}
 
 SHARE = {"bas", "bas_chance", "bas_music_to_motion", "bas_motion_to_music", "precision", "recall", "coverage"}
-SHARE |= {"fsr", "missing_rate", *(HIGHER - {"bas_z", "density", "ssim", "psnr"})}
+SHARE |= {
+    "fsr",
+    "missing_rate",
+    "missing_limbs",
+    "floating",
+    *(HIGHER - {"bas_z", "density", "ssim", "psnr"}),
+}
 POSITIVE = {"fid_k", "fid_g", "fid_k_infinity", "fid_g_infinity", "div_k", "div_g", "density", "pfc", "fvd"}
-POSITIVE |= {"lpips", "nearest_real"}
+POSITIVE |= {
+    "lpips",
+    "nearest_real",
+    "bone_stretch",
+    "limb_excess",
+    "joint_excess",
+    "self_collision",
+    "foot_slip",
+}
+POSITIVE |= {"floor_penetration", "side_swaps", "acceleration", "jerk", "root_drift", "size_drift"}
 BOUNDS = {
     **dict.fromkeys(SHARE, (0.0, 1.0)),
     **dict.fromkeys(POSITIVE, (0.0, np.inf)),
@@ -52,9 +77,9 @@ def test_every_direction_is_the_one_that_is_known():
 
 def test_published_scripts_call_more_diversity_better_and_turn_nothing_else_around():
     turned = {name for name, one in own_metrics().items() if one.direction_in("official") != one.direction}
-    assert turned == NEARER
-    assert {own_metrics()[name].direction_in("official") for name in NEARER} == {"higher"}
-    assert {own_metrics()[name].direction_in("corrected") for name in NEARER} == {"reference"}
+    assert turned == DIVERSITY
+    assert {own_metrics()[name].direction_in("official") for name in DIVERSITY} == {"higher"}
+    assert {own_metrics()[name].direction_in("corrected") for name in DIVERSITY} == {"reference"}
 
 
 def test_every_bound_is_the_one_that_is_known():
