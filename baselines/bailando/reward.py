@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from baselines.bailando.network import FRAMES_PER_CODE
+from baselines.dance_beats import dance_beats
 from madata.skeletons import skeleton
 
 __all__ = ["dance_reward"]
 
-_SMOOTHING_FRAMES = 5.0
 _WORTH = 10.0
 _TINY = 1e-5
 _LEFT_HIP, _RIGHT_HIP, _LEFT_KNEE, _RIGHT_KNEE, _LEFT_ANKLE, _RIGHT_ANKLE = (
@@ -47,13 +47,8 @@ def dance_reward(poses: Tensor, music_beats: Tensor, facing: float = 0.0) -> Ten
 
 
 def _dance_beats(poses: Tensor) -> Tensor:
-    """(B, N) 1 where a code holds a minimum of the smoothed mean speed."""
-    from scipy.ndimage import gaussian_filter1d
-
-    points = poses.detach().cpu().numpy().reshape(*poses.shape[:2], -1, 3)
-    speed = gaussian_filter1d(np.linalg.norm(np.diff(points, axis=1), axis=3).mean(2), _SMOOTHING_FRAMES, 1)
-    beats = np.zeros(poses.shape[:2], np.float32)
-    beats[:, 1:-2] = (speed[:, 1:-1] < speed[:, :-2]) & (speed[:, 1:-1] < speed[:, 2:])
+    """(B, N) 1 where a code holds a beat of the dance."""
+    beats = dance_beats(poses.reshape(*poses.shape[:2], -1, 3)).astype(np.float32)
     return torch.from_numpy(beats.reshape(len(beats), -1, FRAMES_PER_CODE).max(2))
 
 

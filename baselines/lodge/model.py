@@ -25,7 +25,16 @@ from torch import Tensor, nn
 from baselines.dance_decoder import DanceDecoder, predictor, rising_weights
 from baselines.genre_transformer import NOISE_WIDTH
 from baselines.lightning import parts_of_state, read_lightning
-from baselines.lodge.network import FEATURES, GENRES, ROOT, ROTATIONS, GlobalConfig, LocalConfig, LocalDecoder
+from baselines.lodge.network import (
+    FEATURES,
+    GENRES,
+    ROOT,
+    ROTATIONS,
+    GlobalConfig,
+    LocalConfig,
+    LocalDecoder,
+    lodge_discriminator,
+)
 from baselines.lodge.primitives import SLICES, Hints, hints_of, shared_out, window_starts
 from mace_dance.motion.checkpoint import load_strictly, read_normaliser, require_folder
 from mace_dance.motion.config import NetworkConfig
@@ -69,11 +78,16 @@ _SOFT_STEPS = 50
 
 
 class LodgeConfig(NetworkConfig):
-    """Sizes of both networks."""
+    """Sizes of both networks.
+
+    Attributes:
+        critic_layers: of the discriminator, which only training needs; 0 for none. The published one has 4.
+    """
 
     features: int = Field(default=FEATURES, ge=FEATURES, le=FEATURES)
     coarse: GlobalConfig = GlobalConfig()
     fine: LocalConfig = LocalConfig()
+    critic_layers: int = Field(default=0, ge=0)
 
 
 class Lodge(nn.Module):
@@ -94,6 +108,8 @@ class Lodge(nn.Module):
         self.config = config
         self.coarse = DanceDecoder(config.coarse)
         self.fine = LocalDecoder(config.fine)
+        if config.critic_layers:
+            self.critic = lodge_discriminator(config.fine, config.critic_layers)
 
 
 LODGE_KIND: Kind[Lodge, LodgeConfig] = Kind("lodge", LodgeConfig, Lodge)
@@ -128,7 +144,7 @@ def dance_coarse_to_fine(
     schedule = cosine_schedule().to(music.device)
     primitives = ddim(predictor(network.coarse, windows), _noise(windows, config.coarse, seed), schedule)
     proper = _proper(model.normaliser.unnormalise(primitives))
-    hints = hints_of(model.normaliser.normalise(shared_out(proper, slices)))
+    hints = hints_of(model.normaliser.normalise(shared_out(proper, slices)), config.fine.frames)
     in_slices = in_slices[:slices]
     normalised = sample_held(
         network.fine,

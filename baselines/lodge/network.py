@@ -108,16 +108,16 @@ class LocalDecoder(DanceDecoder):
         return out
 
 
-def lodge_discriminator(config: LocalConfig) -> GenreDiscriminator:
-    """The critic of the local network's training: motion and music together are M frames long at most."""
+def lodge_discriminator(config: LocalConfig, layers: int = 4) -> GenreDiscriminator:
+    """The critic of the local network's training."""
     return GenreDiscriminator(
         features=config.features,
         music_features=config.music_features,
         width=config.latent,
-        layers=4,
-        heads=8,
-        feed_forward=1024,
-        places=config.latent,
+        layers=layers,
+        heads=config.heads,
+        feed_forward=config.feed_forward,
+        places=2 * config.frames,
         genres=config.genres,
         names=("mlp_motion", "mlp_cond"),
     )

@@ -1,9 +1,10 @@
 """Dance primitives: what stands between Lodge's two networks.
 
-1024 frames have 13 primitives of 8 frames: one at each border of the four slices of 256 frames, and two in each slice.
-A slice takes half of the primitives at its borders, fixed, and its own two as hints, each of them again as its mirror
-image. Music of more slices has windows of four; the last window ends with the music, so that it overlaps the one before
-where their number is no multiple of four. At the seam of two windows both sides take the primitive of the earlier one.
+A window of 1024 frames has 13 primitives of 8 frames: one at each border of the four slices of 256 frames, and two in
+each slice. A slice takes half of the primitives at its borders, fixed, and its own two as hints, each of them again as
+its mirror image. Music of more slices has windows of four; the last window ends with the music, so that it overlaps the
+one before where their number is no multiple of four. At the seam of two windows both sides take the primitive of the
+earlier one.
 
 Legend: W windows, S slices, F motion features.
 """
@@ -17,7 +18,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from baselines.lodge.network import FEATURES, ROOT, ROTATIONS
+from baselines.dance_beats import dance_beats
+from baselines.lodge.network import FEATURES, ROOT, ROTATIONS, lodge_joints
+from mace_dance.motion.normaliser import Normaliser
+from madata.errors import ConfigError
 from madata.rotations import matrix_to_rot6d, rot6d_to_matrix
 from madata.skeletons import skeleton
 
@@ -28,6 +32,7 @@ __all__ = [
     "hints_of",
     "key_frames",
     "mirrored_rotations",
+    "primitives_of_windows",
     "shared_out",
     "window_starts",
 ]
@@ -38,11 +43,11 @@ SLICES = 4
 PRIMITIVE = 8
 """Frames of a primitive."""
 
-_SLICE_FRAMES = 256
+_SLICE_FRAMES, _LEAST_SLICE_FRAMES = 256, 64
 _OF_SLICE = 3 * PRIMITIVE
 _HALF = PRIMITIVE // 2
 _HINTED = ((28, False, 0), (60, True, 0), (156, False, 8), (188, True, 8))
-"""First frame of a hint, whether it is mirrored, and where it begins among the two primitives of a slice."""
+"""First frame of a hint in 256, whether it is mirrored, and where it begins among the two primitives of a slice."""
 
 _MIRRORED = (1.0, -1.0, -1.0, -1.0, 1.0, 1.0)
 """Signs of a 6D rotation whose axis-angle keeps x and turns y and z around."""
@@ -92,19 +97,31 @@ def shared_out(windows: Tensor, slices: int) -> Tensor:
     return torch.cat(parts)[:slices]
 
 
-def hints_of(primitives: Tensor) -> Hints:
+def hints_of(primitives: Tensor, slice_frames: int = _SLICE_FRAMES) -> Hints:
     """Hints from the normalised primitives (S, 24, F) of each slice.
 
     As published, mirror images are made of the normalised numbers as if they were rotations.
+
+    Args:
+        primitives: of the slices.
+        slice_frames: of a slice, 64 at least; in a shorter one than the published hints move together.
+
+    Raises:
+        ConfigError: a slice is too short for its hints.
     """
-    value = primitives.new_zeros(len(primitives), _SLICE_FRAMES, FEATURES)
-    placed = torch.zeros(_SLICE_FRAMES, dtype=torch.bool, device=value.device)
+    if slice_frames < _LEAST_SLICE_FRAMES:
+        raise ConfigError(
+            f"a slice of {slice_frames} frames has no room for its hints: {_LEAST_SLICE_FRAMES} at least"
+        )
+    value = primitives.new_zeros(len(primitives), slice_frames, FEATURES)
+    placed = torch.zeros(slice_frames, dtype=torch.bool, device=value.device)
     own = primitives[:, _HALF:-_HALF]
     images = {False: own, True: _mirrored(own)}
     value[:, :_HALF], value[:, -_HALF:] = primitives[:, :_HALF], primitives[:, -_HALF:]
     placed[:_HALF] = placed[-_HALF:] = True
     for first, turned, begin in _HINTED:
-        frames = slice(first, first + PRIMITIVE)
+        moved = first * slice_frames // _SLICE_FRAMES
+        frames = slice(moved, moved + PRIMITIVE)
         value[:, frames] = images[turned][:, begin : begin + PRIMITIVE]
         placed[frames] = True
     mask = placed[:, None].expand(-1, FEATURES).clone()
@@ -152,3 +169,32 @@ def key_frames(beats: Sequence[int], count: int, frames: int) -> list[int]:
         widest = max(range(len(gaps)), key=lambda index: (gaps[index] >= 10) * gaps[index])
         kept.insert(widest, (fenced[widest] + fenced[widest + 1]) // 2)
     return kept
+
+
+def primitives_of_windows(windows: Tensor, normaliser: Normaliser, shifts: Sequence[int]) -> Tensor:
+    """(W, 104, F) primitives of normalised windows (W, T, F), what the global network learns to dance.
+
+    Each is 8 frames about a border of a slice or about a beat of the dance, and begins at the origin of normalised
+    positions.
+
+    Args:
+        windows: of four slices each.
+        normaliser: of the training set.
+        shifts: frames by which the cuts of each window are moved, -2..2.
+    """
+    frames = windows.shape[1]
+    beats = dance_beats(lodge_joints(normaliser.unnormalise(windows)))
+    borders = [frames * border // SLICES for border in range(1, SLICES)]
+    cut = []
+    for window, of_window, shift in zip(windows, beats, shifts, strict=True):
+        near = key_frames(of_window.nonzero()[0].tolist(), 2 * SLICES, frames)
+        near = [min(max(beat, PRIMITIVE), frames - PRIMITIVE) for beat in near]
+        middles = near[:2]
+        for index, border in enumerate(borders, start=1):
+            middles += [border, *near[2 * index : 2 * index + 2]]
+        starts = [0, *(middle - _HALF + shift for middle in middles), frames - PRIMITIVE]
+        parts = torch.stack([window[start : start + PRIMITIVE] for start in starts])
+        across = [ROOT.start, ROOT.start + 2]
+        parts[..., across] = parts[..., across] - parts[:, :1, across]
+        cut.append(parts.flatten(0, 1))
+    return torch.stack(cut)
