@@ -240,10 +240,10 @@ def in_picture(clip: JointTrack) -> JointTrack:
 
 def made_dances(count: int) -> list[JointTrack]:
     """Five seconds each of made-up dances."""
-    return [_track(make_dance(SECONDS, fps=FPS, seed=seed).motion) for seed in range(count)]
+    return [track_of(make_dance(SECONDS, fps=FPS, seed=seed).motion) for seed in range(count)]
 
 
-def _track(motion: Motion3D) -> JointTrack:
+def track_of(motion: Motion3D) -> JointTrack:
     joints = joint_positions(motion, up="y").astype(np.float64)
     return convert_track(JointTrack(joints, None, motion.skeleton, motion.fps, "y", "made"), "smplx-22")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.bodies import ROWS, in_picture, judged, made_dances, mean_value, read_dances
+from benchmarks.bodies import ROWS, in_picture, judged, made_dances, mean_value
 from evaluation.features.motion.feet import foot_sliding
 from evaluation.features.motion.floor import floating
 from evaluation.metrics.registry import check_metrics, own_metrics
@@ -18,11 +18,6 @@ PANEL = ("ma-bodies3d", "ma-bodies2d")
 @pytest.fixture(scope="module")
 def dances():
     return made_dances(3)
-
-
-@pytest.fixture(scope="module")
-def mocap(motion_dir):
-    return read_dances(motion_dir)[::3]
 
 
 def must_move_away(row, values):

@@ -31,6 +31,9 @@ LOWER |= {
 }
 LOWER |= {"floor_penetration", "side_swaps"}
 DIVERSITY = {"div_k", "div_g"}
+_ASKED = ("beat_hit", "beat_coverage", "beat_f1", "beat_phase", "beat_continuity", "tempo_agreement")
+ABOVE = {f"{name}_z" for name in _ASKED}
+HIGHER |= {*_ASKED, *ABOVE}
 NEARER = {*DIVERSITY, "missing_limbs", "acceleration", "jerk", "root_drift", "size_drift"}
 NONE = {"bas_chance", "missing_rate", "motion_magnitude"}
 
@@ -56,7 +59,7 @@ POSITIVE |= {"floor_penetration", "side_swaps", "acceleration", "jerk", "root_dr
 BOUNDS = {
     **dict.fromkeys(SHARE, (0.0, 1.0)),
     **dict.fromkeys(POSITIVE, (0.0, np.inf)),
-    **dict.fromkeys(("kid_k", "kid_g", "bas_z", "psnr"), (-np.inf, np.inf)),
+    **dict.fromkeys(("kid_k", "kid_g", "bas_z", "psnr", *ABOVE), (-np.inf, np.inf)),
     "ssim": (-1.0, 1.0),
     "motion_magnitude": (0.0, 255.0),
 }
