@@ -11,7 +11,7 @@ from madata.errors import ConfigError
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["on_device", "resolve_device", "unusable"]
+__all__ = ["model_servers", "on_device", "resolve_device", "unusable"]
 
 _DRIVERS = ("nvidia[0-9]*", "dxg", "kfd")
 """Device files of NVIDIA, of NVIDIA below Windows, of AMD: without any there is nothing to ask torch about, whose
@@ -27,6 +27,24 @@ def resolve_device(device: str) -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def model_servers(device: str) -> tuple[str, ...]:
+    """The devices that a run on ``device`` has a model server for: none on the CPU, every GPU for ``"cuda"``.
+
+    Raises:
+        ConfigError: there is no GPU.
+    """
+    if device == "cpu":
+        return ()
+    if device != "cuda":
+        return (device,)
+    import torch
+
+    count = torch.cuda.device_count()
+    if not count:
+        raise ConfigError("the device 'cuda' cannot be used: there is no GPU that torch can see")
+    return tuple(f"cuda:{number}" for number in range(count))
 
 
 def on_device(network: nn.Module, device: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,8 +20,20 @@ from madata.commands.dataset_whole import (
     split,
     verify,
 )
-from madata.commands.options import PATH, device_option, is_quiet, jobs_option, json_option, set_option
+from madata.commands.options import (
+    PATH,
+    device_option,
+    engine_options,
+    is_quiet,
+    jobs_option,
+    json_option,
+    set_option,
+    shard_option,
+)
 from madata.commands.progress import Progress
+
+if TYPE_CHECKING:
+    from madata.shard import Shard
 
 __all__ = ["dataset"]
 
@@ -54,6 +67,10 @@ for _verb in (card, export, features, health, label, merge, rebuild, release, re
     "--weights", type=PATH, help="Folder of model weights, for sources that must be looked at again."
 )
 @device_option
+@engine_options
+@shard_option(
+    "Only a part of the sources, into a folder of its own; madance dataset merge joins those of all parts."
+)
 @json_option
 @click.pass_context
 def decide(
@@ -67,6 +84,9 @@ def decide(
     jobs: int,
     weights: Path | None,
     device: str,
+    engine: str,
+    address: str | None,
+    shard: Shard | None,
     as_json: bool,
 ) -> None:
     """Decide about every source of FOLDER again, by what was measured in it.
@@ -80,6 +100,8 @@ def decide(
     from madata.curate.again import decide_again
     from madata.curate.target import Target
     from madata.devices import resolve_device
+    from madata.engine import engine_of
+    from madata.shard import Shard
 
     if keep and drop:
         raise click.UsageError("--keep and --drop say the same thing in two ways: give one of them")
@@ -94,6 +116,8 @@ def decide(
             jobs=jobs,
             weights=weights,
             device=resolve_device(device),
+            shard=shard or Shard(),
+            engine=engine_of(engine, address),
             watch=progress,
         )
     if as_json:

@@ -11,6 +11,7 @@ import click
 from madata.commands.options import (
     PATH,
     config_option,
+    engine_options,
     is_quiet,
     jobs_option,
     json_option,
@@ -69,6 +70,7 @@ __all__ = ["render"]
 @click.option("--music", type=PATH, help="Folder of sound files named like the motions.")
 @seed_option("Seed of window offsets, outfits and places (setting: seed).", default=None)
 @jobs_option()
+@engine_options
 @limit_option("Take only the first motions.")
 @shard_option("Only a part of the motions; madance dataset merge joins the folders of all parts.")
 @json_option
@@ -85,6 +87,8 @@ def render(
     mean_s: float | None,
     overlap: float | None,
     jobs: int,
+    engine: str,
+    address: str | None,
     limit: int | None,
     shard: Shard | None,
     as_json: bool,
@@ -99,6 +103,7 @@ def render(
     """
     from dataclasses import asdict
 
+    from madata.engine import engine_of
     from madata.render.batch import render_motions
     from madata.render.settings import render_settings
     from madata.shard import Shard
@@ -111,7 +116,14 @@ def render(
     settings = render_settings(config, overrides, flags)
     with Progress(quiet=is_quiet()) as progress:
         summary = render_motions(
-            motions, out, settings=settings, jobs=jobs, limit=limit, shard=shard or Shard(), watch=progress
+            motions,
+            out,
+            settings=settings,
+            jobs=jobs,
+            limit=limit,
+            shard=shard or Shard(),
+            engine=engine_of(engine, address),
+            watch=progress,
         )
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))

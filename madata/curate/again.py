@@ -15,17 +15,18 @@ from typing import Any
 from madata.config import differences, to_toml
 from madata.curate.batch import CurationSummary, work_through
 from madata.curate.decide import PieceJudge
-from madata.curate.journal import Entry, Journal
+from madata.curate.journal import Entry, Journal, shard_note
 from madata.curate.observations import NotMeasuredError, observations_path, read_pieces, source_path
 from madata.curate.publish import Publisher
 from madata.curate.settings import CurationConfig, load_config, override
-from madata.curate.source import DESCRIBED, curate_source, cut_clips, encode_settings
+from madata.curate.source import DESCRIBED, curate_source, curation_step, cut_clips, encode_settings
 from madata.curate.sources import Collection
 from madata.curate.target import Target, threshold_for
-from madata.engine import SILENT, Watch, run
+from madata.engine import SILENT, Engine, Step, Watch, run_steps
 from madata.errors import ConfigError, MadanceError
-from madata.files import hold_folder, link_or_copy, remove_leftovers, write_text
+from madata.files import hold_folder, link_or_copy, remove_leftovers, write_json, write_text
 from madata.manifest import PROVENANCE_COLUMNS, iterate_rows
+from madata.shard import WHOLE, Shard
 from madata.types import Source
 
 __all__ = ["decide_again"]
@@ -48,6 +49,8 @@ def decide_again(
     jobs: int = 1,
     weights: Path | None = None,
     device: str = "cpu",
+    shard: Shard = WHOLE,
+    engine: Engine = run_steps,
     watch: Watch = SILENT,
 ) -> CurationSummary:
     """Decide about every source of the data set ``folder`` under other settings; ``out`` may be the same folder.
@@ -57,11 +60,17 @@ def decide_again(
         target: what is to be left when one threshold has moved besides.
         jobs: worker processes.
         weights: folder of model weights, for sources that have to be looked at again.
+        shard: take only this part of the sources; its folder is joined with the others by ``madance dataset merge``.
+            ``target`` is that of the whole.
+        engine: where sources are worked on (:mod:`madata.engine`); the bytes are the same.
         watch: is told how far it is.
 
     Raises:
-        MadanceError: ``folder`` is no data set, or a setting says how something is measured.
+        MadanceError: ``folder`` is no data set, a setting says how something is measured, or a part of ``folder`` is to
+            take its place.
     """
+    if shard != WHOLE and out.resolve() == folder.resolve():
+        raise ConfigError("--shard needs --out: a part would take the place of the whole data set")
     if not (folder / "settings.toml").exists():
         raise MadanceError(f"{folder}: no data set that madance curate made (it holds no settings.toml)")
     before = load_config(folder / "settings.toml")
@@ -73,15 +82,17 @@ def decide_again(
             chosen = threshold_for(target, folder, sources, config, jobs=jobs, say=watch.say)
             config = override(config, [chosen])
         remove_leftovers(out)
-        old, journal = Journal(folder, before.hash), Journal(out, config.hash)
+        note = shard_note(out, shard) if out.resolve() != folder.resolve() else None
+        sources = [source for source in sources if shard.has(source.source_id)]
+        journal = Journal(out, config.hash)
         done = journal.done()
         pending = [source for source in sources if source.source_id not in done]
         watch.start(sum(seconds[source.source_id] for source in pending))
-        work = partial(
-            _decide_source, folder=folder, out=out, old=old, config=config, weights=weights, device=device
-        )
+        if note is not None:
+            write_json(*note)
+        step = _deciding(folder.absolute(), out.absolute(), before, config, weights, device)
         publisher = Publisher(out, sources, found, config)
-        outcomes = run(work, pending, jobs=jobs, on_progress=watch.advance)
+        outcomes = engine([step], pending, jobs=jobs, on_progress=watch.advance)
         work_through(outcomes, len(pending), found, publisher, watch)
         # last of all: until here the folder is one of the old settings, and the same command goes on
         write_text(out / "settings.toml", to_toml(config))
@@ -125,6 +136,27 @@ def _sources(folder: Path) -> tuple[Collection, list[Source], dict[str, float]]:
             provenance[source_id] = about
     found = Collection(tuple(sources), names, tuple(duplicates), (), tuple(unusable), provenance)
     return found, sources, seconds
+
+
+def _deciding(
+    folder: Path,
+    out: Path,
+    before: CurationConfig,
+    config: CurationConfig,
+    weights: Path | None,
+    device: str,
+) -> Step[Source, Entry]:
+    """What is done with each source. A GPU is for those that must be looked at again."""
+    work = partial(
+        _decide_source,
+        folder=folder,
+        out=out,
+        old=Journal(folder, before.hash),
+        config=config,
+        weights=None if weights is None else weights.absolute(),
+        device=device,
+    )
+    return curation_step("decide", work, device)
 
 
 def _decide_source(

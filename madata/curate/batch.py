@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from madata.config import refuse_differences, to_toml
-from madata.curate.journal import Entry, Journal
+from madata.curate.journal import Entry, Journal, shard_note
 from madata.curate.publish import CurationSummary, Publisher
 from madata.curate.settings import CurationConfig, load_config
 from madata.curate.source import curation_steps
 from madata.curate.sources import Collection, collect, probe_all
 from madata.engine import SILENT, Engine, Outcome, Watch, run_steps
 from madata.errors import MadanceError, MediaError
-from madata.files import hold_folder, read_json, remove_leftovers, write_json, write_text
+from madata.files import hold_folder, remove_leftovers, write_json, write_text
 from madata.shard import WHOLE, Shard
 from madata.types import Source
 
@@ -49,10 +49,10 @@ def curate(
     with hold_folder(out):
         remove_leftovers(out)
         _refuse_other_settings(out, config)
-        part = _part(out, shard)
+        note = shard_note(out, shard)
         found = collect(paths, out=out, jobs=jobs, shard=shard, watch=watch)
         write_text(out / "settings.toml", to_toml(config))
-        write_json(*part)
+        write_json(*note)
         sources = found.sources[:limit]
         done = Journal(out, config.hash).done()
         pending = [source for source in sources if source.source_id not in done]
@@ -104,15 +104,3 @@ def _refuse_other_settings(out: Path, config: CurationConfig) -> None:
     path = out / "settings.toml"
     if path.exists() and any(out.glob("journal/*/*.json")):
         refuse_differences(out, load_config(path).model_dump(mode="json"), config.model_dump(mode="json"))
-
-
-def _part(out: Path, shard: Shard) -> tuple[Path, dict[str, str]]:
-    """Where it is noted which part of the sources a folder holds, and the note.
-
-    Raises:
-        ConfigError: it holds another part, whose tables would not hold what is added.
-    """
-    path, note = out / "journal" / "shard.json", {"shard": f"{shard.index}/{shard.count}"}
-    if path.exists():
-        refuse_differences(out, read_json(path), note)
-    return path, note

@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from madata.config import refuse_differences
 from madata.errors import MadanceError
 from madata.files import read_json, write_json
+from madata.shard import Shard
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["Entry", "Journal", "shard_note"]
 
 _VERSION = 2
 _ENDINGS = {"done": ".json", "analysed": ".analysed.json"}
@@ -83,3 +85,15 @@ class Journal:
 
     def _path(self, source_id: str, state: str) -> Path:
         return self._folder / f"{source_id}{_ENDINGS[state]}"
+
+
+def shard_note(out: Path, shard: Shard) -> tuple[Path, dict[str, str]]:
+    """Where it is noted which part of the sources a folder holds, and the note.
+
+    Raises:
+        ConfigError: it holds another part, whose tables would not hold what is added.
+    """
+    path, note = out / "journal" / "shard.json", {"shard": f"{shard.index}/{shard.count}"}
+    if path.exists():
+        refuse_differences(out, read_json(path), note)
+    return path, note

@@ -128,7 +128,7 @@ def measure_cost(
         return None
     with tempfile.TemporaryDirectory(prefix="madance-") as folder:
         work = partial(_cost_of, folder=Path(folder), config=config, weights=weights, device=device)
-        outcomes = list(run(work, [*chosen[:1], *chosen], jobs=1))
+        outcomes = list(run(work, [*chosen[:1], *chosen], jobs=1, device=device))
     if fatal := next((one.error for one in outcomes if one.fatal), None):
         raise MadanceError(fatal)
     measured = [one.value for one in outcomes[1:] if one.value is not None]

@@ -29,7 +29,7 @@ from madata.pose import PoseBackend
 from madata.types import Source, Span, VideoInfo
 from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, SoundTrack, cut, probe
 
-__all__ = ["DESCRIBED", "curate_source", "curation_steps", "cut_clips", "encode_settings"]
+__all__ = ["DESCRIBED", "curate_source", "curation_step", "curation_steps", "cut_clips", "encode_settings"]
 
 DESCRIBED = ("fps", "num_frames", "duration_s", "width", "height", "has_audio", "bytes", "sha256")
 """The columns of a clip that are read off its file."""
@@ -38,6 +38,8 @@ _PACKAGES = ("torch", "cv2", "av")
 """What curating a source imports that takes its time."""
 _SOURCES_AT_A_TIME = 8
 """A worker loads its networks once for so many, where an engine starts workers anew."""
+_WORKERS_A_GPU = 16
+"""Processes that decode for a GPU, where an engine hands out GPUs."""
 
 
 def curate_source(
@@ -77,16 +79,19 @@ def curation_steps(
     ``look`` decodes it once, for shots, flow, people and sound, and decides; ``cut`` decodes what was kept, and
     encodes it. Each remembers in the journal what it has done.
     """
-    gpus = 1.0 if device.startswith("cuda") else 0.0
     networks: dict[str, Any] = {"weights": None if weights is None else weights.absolute(), "device": device}
     look = partial(_look, out=out.absolute(), config=config, until_s=until_s, **networks)
     cutting = partial(_cut, out=out.absolute(), config=config, **networks)
     # keypoints of every frame are looked for in the clips themselves
-    gpus_to_cut = gpus if config.output.keypoints == "full" else 0.0
-    return (
-        Step("look", look, gpus=gpus, batch_size=_SOURCES_AT_A_TIME, packages=_PACKAGES),
-        Step("cut", cutting, gpus=gpus_to_cut, batch_size=_SOURCES_AT_A_TIME, packages=_PACKAGES),
-    )
+    networks_to_cut = device if config.output.keypoints == "full" else "cpu"
+    return (curation_step("look", look, device), curation_step("cut", cutting, networks_to_cut))
+
+
+def curation_step(name: str, function: Callable[..., Entry], device: str) -> Step[Source, Entry]:
+    """A step of curation: what imports and networks cost is shared by some sources."""
+    workers = 1 if device == "cpu" else _WORKERS_A_GPU
+    sources = _SOURCES_AT_A_TIME * workers
+    return Step(name, function, device=device, workers=workers, batch_size=sources, packages=_PACKAGES)
 
 
 def _look(
@@ -155,7 +160,7 @@ def _analyse(
     device: str,
     until_s: float,
 ) -> Entry:
-    from madata.shots import load_transnet
+    from madata.shots import boundary_stream
 
     try:
         with ExitStack() as stack:
@@ -168,7 +173,7 @@ def _analyse(
             stretches: list[Arrays] = []
             load = partial(_backend, config, weights, device)
             look = partial(_judge, judge, config, track, load, stretches)
-            observer = SourceObserver(config, load_transnet(device).stream(), look)
+            observer = SourceObserver(config, boundary_stream(device), look)
             end_s = _observe(decoder, observer, report, until_s)
             observer.close()
             write_pieces(out, source, stretches)

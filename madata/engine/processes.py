@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from typing import Any, TypeVar
 
+from madata.devices import model_servers
 from madata.engine.work import Outcome, Step
 from madata.errors import MadanceError
 
@@ -45,6 +46,7 @@ def run(
     *,
     jobs: int,
     packages: Sequence[str] = (),
+    device: str = "cpu",
     on_progress: Callable[[float], None] = lambda amount: None,
 ) -> Iterator[Outcome[Item, Value]]:
     """Call ``function(item, report)`` for every item in ``jobs`` processes; yield outcomes as they finish.
@@ -52,11 +54,27 @@ def run(
     Args:
         function: a module-level function (it is sent to the workers by name). It may call ``report(amount)``.
         packages: what it imports that is slow to import; those not installed are passed over.
+        device: where the workers' networks run. On another one than ``cpu`` a model server holds them for all workers
+            (:mod:`madata.networks`).
         on_progress: receives every reported amount in this process.
     """
+    if not items:
+        return
+    from madata.networks import serving  # NumPy comes with it, which a word of help need not wait for
+
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(packages))
+    with serving(model_servers(device)):
+        yield from _run(function, items, jobs, on_progress)
+
+
+def _run(
+    function: Callable[[Item, Callable[[float], None]], Value],
+    items: Sequence[Item],
+    jobs: int,
+    on_progress: Callable[[float], None],
+) -> Iterator[Outcome[Item, Value]]:
     pending = list(range(len(items)))[::-1]
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(packages))
     workers = [_start(context, function) for _ in range(min(jobs, len(items)))]
     try:
         for worker in workers:
@@ -120,7 +138,10 @@ def run_steps(
 ) -> Iterator[Outcome[Item, Any]]:
     """Take every item through all steps; one process does all of an item. See :func:`run`."""
     packages = tuple(dict.fromkeys(name for step in steps for name in step.packages))
-    yield from run(Through(tuple(steps)), items, jobs=jobs, packages=packages, on_progress=on_progress)
+    device = next((step.device for step in steps if step.device != "cpu"), "cpu")
+    yield from run(
+        Through(tuple(steps)), items, jobs=jobs, packages=packages, device=device, on_progress=on_progress
+    )
 
 
 def _start(context: ForkServerContext, function: Callable[..., Any]) -> _Worker:

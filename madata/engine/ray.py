@@ -12,7 +12,7 @@ import contextlib
 import importlib
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,7 +23,7 @@ from madata.errors import MissingDependencyError
 
 __all__ = ["require_ray", "run_on_ray"]
 
-_BATCHES_PER_CPU = 4
+_BATCHES_PER_WORKER = 4
 """Batches are made smaller than a step asks for rather than leave a machine idle at the end."""
 
 
@@ -62,15 +62,18 @@ def run_on_ray(
         context.enable_progress_bars = context.print_on_execution_start = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         cpus = max(1, int(ray.cluster_resources().get("CPU", jobs)))
-        largest = max(1, len(items) // (_BATCHES_PER_CPU * cpus))
+        at_once = max(1, cpus // max(step.workers for step in steps))
+        largest = max(1, len(items) // (_BATCHES_PER_WORKER * at_once))
         batch = min(max(step.batch_size for step in steps), largest)
         rows = data.from_items(
             [{"work": _Work(index, item)} for index, item in enumerate(items)],
             override_num_blocks=-(-len(items) // batch),
         )
         for step in steps:
+            gpus = 1 if step.device.startswith("cuda") else None
+            workers = min(step.workers, _most_cores(ray.nodes(), gpu=bool(gpus)))
             rows = rows.map_batches(
-                partial(_do, step), batch_size=None, num_cpus=step.cpus, num_gpus=step.gpus or None
+                partial(_do, step, workers), batch_size=None, num_cpus=workers, num_gpus=gpus
             )
         for row in rows.iter_rows():
             done = row["work"]
@@ -90,7 +93,14 @@ class _Work:
     amount: float = 0.0
 
 
-def _do(step: Step[Any, Any], batch: dict[str, Any]) -> dict[str, Any]:
+def _most_cores(nodes: Sequence[Mapping[str, Any]], *, gpu: bool) -> int:
+    """Cores of the largest machine, among those with a GPU where one is needed: more are never free at once."""
+    resources = [node["Resources"] for node in nodes if node["Alive"]]
+    cores = [one.get("CPU", 0) for one in resources if one.get("GPU", 0) or not gpu]
+    return max(1, int(max(cores, default=1)))
+
+
+def _do(step: Step[Any, Any], workers: int, batch: dict[str, Any]) -> dict[str, Any]:
     """One step of a batch; what failed in an earlier one is passed on."""
     import numpy as np
 
@@ -98,8 +108,9 @@ def _do(step: Step[Any, Any], batch: dict[str, Any]) -> dict[str, Any]:
     for outcome in run(
         partial(_counted, step.function),
         [row for row in rows if row.error is None],
-        jobs=1,
+        jobs=workers,
         packages=step.packages,
+        device=step.device,
     ):
         row = outcome.item
         at = next(place for place, other in enumerate(rows) if other.index == row.index)

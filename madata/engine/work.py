@@ -53,15 +53,16 @@ class Step(Generic[Item, Value]):
 
     Attributes:
         function: a module-level function of the item and of ``report(amount)``.
-        cpus, gpus: what it keeps busy, for a scheduler; a share of a GPU lets several work on it.
+        device: where its networks run; on another one than ``cpu`` its workers share model servers.
+        workers: processes that one call of a scheduler runs, a core each: on a GPU, as many as feed it.
         packages: what its function imports that takes its time.
         batch_size: items that one call of a scheduler takes, where starting costs more than an item.
     """
 
     name: str
     function: Callable[[Item, Callable[[float], None]], Value]
-    cpus: float = 1.0
-    gpus: float = 0.0
+    device: str = "cpu"
+    workers: int = 1
     batch_size: int = 1
     packages: tuple[str, ...] = ()
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from madata.errors import WeightsError
+from madata.networks import BatchNetwork
 from madata.pose.base import Detections, Image, Poses, check_images, empty_poses
 from madata.pose.crops import box_crop, warp
 from madata.pose.heatmaps import Method, decode_heatmaps, to_picture
@@ -43,7 +44,7 @@ def presence_of(score: FloatArray) -> FloatArray:
 
 
 def estimate_in_boxes(
-    network: Callable[[FloatArray], FloatArray],
+    network: BatchNetwork,
     num_joints: int,
     images: Sequence[Image],
     people: Sequence[Detections],
@@ -64,7 +65,7 @@ def estimate_in_boxes(
         part = range(start, min(start + _BATCH, len(owners)))
         crops = np.stack([warp(images[owners[row]], matrices[row], CROP_SIZE) for row in part])
         normal = (crops.astype(np.float32) / 255.0 - _MEAN) / _DEVIATION
-        heatmaps = network(np.ascontiguousarray(normal.transpose(0, 3, 1, 2)))
+        (heatmaps,) = network(np.ascontiguousarray(normal.transpose(0, 3, 1, 2)))
         cells, values = decode_heatmaps(heatmaps, method)
         size = (heatmaps.shape[3], heatmaps.shape[2])
         xy += [to_picture(cells[row - start], size, CROP_SIZE, matrices[row]) for row in part]

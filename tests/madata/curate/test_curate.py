@@ -348,14 +348,25 @@ def test_decisions_are_made_again_without_a_decode(curated, tmp_path, madance):
         assert (folder / row.thumbnail).exists() and (folder / row.keypoints).exists()
 
 
-def test_clips_that_stay_are_taken_over_into_another_folder(curated, tmp_path, madance):
+def test_clips_that_stay_are_taken_over_into_the_folders_of_parts(curated, tmp_path, madance):
     out, _ = curated
     untouched = contents(out)
-    decided(out, madance, "--set", "motion.static_below=0.3", "--out", tmp_path / "again")
+    rows = []
+    for part in ("1/2", "2/2"):
+        folder = tmp_path / part[0]
+        decided(out, madance, "--set", "motion.static_below=0.3", "--shard", part, "--out", folder)
+        rows += comparable(folder)
+        for row in read_table(folder / "clips.parquet").itertuples():
+            assert (folder / row.path).stat().st_ino == (out / row.path).stat().st_ino
     assert contents(out) == untouched
-    assert comparable(tmp_path / "again") == comparable(out)
-    for row in read_table(out / "clips.parquet").itertuples():
-        assert (tmp_path / "again" / row.path).stat().st_ino == (out / row.path).stat().st_ino
+    # which clips are copies of one another is known when the parts are merged
+    keys = ("clip_id", "start_frame", "end_frame", "path", "sha256", "keypoints")
+    clips = [{tuple(row[key] for key in keys) for row in some} for some in (rows, comparable(out))]
+    assert clips[0] == clips[1]
+    other = madance("dataset", "decide", out, "--shard", "2/2", "--out", tmp_path / "1")
+    assert other.returncode == 2 and "shard" in other.stderr
+    whole = madance("dataset", "decide", out, "--shard", "1/2")
+    assert whole.returncode == 2 and "--out" in whole.stderr
 
 
 def test_what_says_how_to_measure_is_refused(curated, madance):

