@@ -1,6 +1,7 @@
 """Lodge's networks, losses and primitives against upstream's numbers and names, and what they promise."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,16 +11,21 @@ from baselines.dance_decoder import DanceDecoder
 from baselines.lodge.losses import FINE_TUNING, GLOBAL, LOCAL, lodge_losses
 from baselines.lodge.model import sample_held
 from baselines.lodge.network import (
+    CONTACTS,
+    ROOT,
+    ROTATIONS,
     GlobalConfig,
     LocalConfig,
     LocalDecoder,
     foot_condition,
     lodge_discriminator,
+    lodge_joints,
 )
 from baselines.lodge.primitives import Hints, key_frames, mirrored_rotations
 from mace_dance.motion.diffusion import cosine_schedule
 from mace_dance.motion.normaliser import Normaliser
 from madata.errors import ConfigError
+from madata.motion import FEET
 from tests.mace_dance.motion.golden import deviation, tensor, tensors, weights_of
 
 
@@ -125,6 +131,47 @@ def test_golden_lodge_losses(golden_file, golden_deviations):
     assert "root" in found
     with pytest.raises(ConfigError, match="2 frames at least"):
         lodge_losses(predicted[:, :1], target[:, :1], normaliser, LOCAL)
+
+
+def test_feet_are_scored_by_the_published_bounds():
+    """Half for a toe 1.5 cm above a floor at -1.2 m, and half for one that goes at 0.3 m/s."""
+    vectors = torch.zeros(1, 3, 139)
+    vectors[..., ROTATIONS] = torch.tensor([1.0, 0, 0, 0, 1, 0]).repeat(22)
+    rest = lodge_joints(vectors)[0, 0, list(FEET), 1]
+    for foot, bound in enumerate([-1.188, -1.188, -1.15, -1.15]):
+        for above, touches in ((-1e-4, 1.0), (1e-4, 0.0)):
+            vectors[..., ROOT] = torch.tensor([0.0, bound + above - rest[foot], 0.0])
+            assert (foot_condition(vectors)[..., 3 * foot : 3 * foot + 3] == touches).all()
+    for foot in (2, 3):
+        vectors[..., ROOT] = torch.tensor([0.0, -1.185 - rest[foot], 0.0])
+        vectors[0, :, ROOT.start] = torch.tensor([0.0, 0.01, 0.02])
+        scores = foot_condition(vectors)[0, 0, 12:24].reshape(4, 3)
+        assert scores[foot].tolist() == pytest.approx([0.25] * 3, abs=1e-3)
+        torch.testing.assert_close(scores[:2], scores[2:])
+
+
+@pytest.mark.parametrize(
+    ("weights", "published"),
+    [
+        (GLOBAL, (0.636, 2.964, 0.636, 10.942)),
+        (LOCAL, (0.636, 2.964, 1.0, 20.0)),
+        (FINE_TUNING, (0.636, 2.964, 1.0, 10.0)),
+    ],
+)
+def test_lodge_losses_weigh_as_published(weights, published):
+    """Feet count where the model says that they stand; the root's velocity counts twice, by its upstream slip."""
+    predicted, target = 0.3 * torch.randn(2, 1, 6, 139, generator=torch.Generator().manual_seed(0))
+    predicted[..., CONTACTS] = 0.96
+    same = Normaliser(np.ones(139, np.float32), np.zeros(139, np.float32))
+    names = ("reconstruction", "velocity", "joints", "foot")
+    plain = lodge_losses(predicted, target, same, replace(weights, **dict.fromkeys(names, 1.0)))
+    found = lodge_losses(predicted, target, same, weights)
+    for name, weight in zip(names, published, strict=True):
+        assert found[name] == pytest.approx(weight * plain[name]) and found[name] > 0
+    steps = (predicted - target)[..., ROOT].diff(dim=1).square().mean()
+    assert found.get("root", 0.0) == pytest.approx(0.45 * steps if weights is FINE_TUNING else 0.0)
+    predicted[..., CONTACTS] = 0.95
+    assert lodge_losses(predicted, target, same, weights)["foot"] == 0
 
 
 @pytest.mark.golden

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from madata.curate.filters import frozen, full_body, length, motion, people, sound, still
+from madata.curate.look import measure_sound
 from madata.curate.piece import Performer, Piece
 from madata.curate.sound import FRAMES_PER_S, SoundLevels
 from madata.flow import FlowSample
 from madata.skeletons import skeleton
 from madata.types import Span
+from madata.video.audio import Sound
 
 FPS = 20
 NAMES = skeleton("coco-17").joints
@@ -119,6 +121,24 @@ def test_sound_below_the_bounds_is_kept():
     row = sound.measure(piece(levels=sounding(*[-20] * 6, missing=0.25)), settings(sound))
     assert row["sound_missing_s"] == pytest.approx(1.5)
     assert row["sound_level_db"] == pytest.approx(-20)
+
+
+def test_what_a_file_lacks_is_a_share_of_its_frames():
+    class Track:
+        def read(self, start_s, end_s):
+            wave = np.full((2, round((end_s - start_s) * 1000)), 0.5, np.float32)
+            return Sound(wave, 1000, 0.5)
+
+    levels = measure_sound(Track(), 3.0, 4.5)
+    np.testing.assert_allclose(levels.missing, np.repeat([0.5, 1.0], [50, 25]))
+    np.testing.assert_allclose(levels.power, 0.25)
+    assert SoundLevels(0.0, np.zeros(0), np.zeros(0)).silent_share(-50) == 1.0
+
+
+def test_a_box_ends_with_the_picture():
+    made = dancer(2.0)
+    made.boxes[:] = [[-0.2, 0.1, 1.4, 0.9], [0.6, 0.1, 0.4, 0.9], [np.nan] * 4, [0.1, -1.0, 0.2, 2.0]]
+    assert made.known_boxes() == [(5.0, (0.0, 0.1, 1.0, 0.9)), (6.5, (0.1, 0.0, 0.2, 1.0))]
 
 
 def test_sound_of_a_window_is_its_own():
