@@ -16,6 +16,7 @@ from baselines.bailando.network import (
     memory_loss,
     root_loss,
 )
+from baselines.three_streams import LOWER, UPPER
 from madata.errors import ConfigError
 from tests.mace_dance.motion.golden import deviation, tensor, tensors
 
@@ -157,6 +158,25 @@ def test_the_velocity_of_the_root_is_not_coded():
     assert all(torch.equal(*pair) for pair in zip(memory.encode(poses), memory.encode(moved), strict=True))
     memory(poses)[0].sum().backward()
     assert memory.vqvae_down.decoders_root[0].out.weight.grad.abs().sum() > 0
+
+
+def test_positions_velocities_and_accelerations_weigh_what_the_settings_say():
+    sizes = {"codes": 4, "code_width": 4, "width": 4, "depth": 1}
+    weights = {"commit": 0.0, "velocity": 0.0, "acceleration": 0.0}
+    poses = torch.randn(2, 16, 72, generator=torch.Generator().manual_seed(0))
+
+    def loss(**changed):
+        torch.manual_seed(0)
+        memory = ChoreographicMemory(MemoryConfig(**sizes, **(weights | changed)))
+        with torch.no_grad():
+            return memory_loss(memory, poses).item(), (memory(poses, in_place=True)[0] - poses)
+
+    alone, error = loss()
+    for order, name in enumerate(("positions", "velocity", "acceleration")):
+        joints = error.diff(order, dim=1).abs().mean((0, 1)).reshape(24, 3)
+        expected = sum(joints[list(half)].mean().item() for half in (UPPER, LOWER)) / 2
+        found = alone if name == "positions" else (loss(**{name: 2.0})[0] - alone) / 2
+        assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_wrong_shapes_are_refused():
