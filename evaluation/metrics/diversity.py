@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from evaluation.metrics.distances import diversity
-from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic, clip_sources, sized
-from evaluation.metrics.feature_space import Part, feature_space
+from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic, clip_sources
+from evaluation.metrics.feature_space import Part, feature_space, sized_space
 from evaluation.metrics.nearest import nearest_real
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables
@@ -23,13 +23,8 @@ _BOUNDS = (0.0, np.inf)
 
 
 def _estimate(tables: Tables, part: Part) -> Estimate:
-    estimate = sized(tables)
-    if estimate.reason is not None:
-        return estimate
-    try:
-        space = tables.shared(feature_space, part)
-    except ValueError as error:
-        estimate.reason = str(error)
+    estimate, space = sized_space(tables, part)
+    if space is None:
         return estimate
     estimate.value, estimate.reference = diversity(space.prediction), diversity(space.reference)
     drawn = tables.shared(clip_sources)

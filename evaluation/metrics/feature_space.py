@@ -16,12 +16,12 @@ import numpy.typing as npt
 
 from evaluation.definitions import VARIANTS
 from evaluation.features.table import FeatureTable
-from evaluation.metrics.estimate import Rows
+from evaluation.metrics.estimate import Estimate, Rows, sized
 from evaluation.metrics.scaling import fit_scale, scale_officially
 from evaluation.metrics.tables import Tables
 from evaluation.protocol import Protocol
 
-__all__ = ["FeatureSpace", "Part", "feature_space", "joint_space"]
+__all__ = ["FeatureSpace", "Part", "feature_space", "joint_space", "sized_space"]
 
 Array = npt.NDArray[Any]
 Part = Literal["k", "g"]
@@ -80,6 +80,18 @@ def feature_space(tables: Tables, part: Part) -> FeatureSpace:
     if dropped:
         tables.note(f"columns in which the reference does not vary are left out: {', '.join(dropped)}")
     return FeatureSpace(scale.apply(raw), scale.apply(real), dropped, protocol, raw, real)
+
+
+def sized_space(tables: Tables, part: Part) -> tuple[Estimate, FeatureSpace | None]:
+    """A distance under way, and the space it is taken in; none where the estimate says why there is no value."""
+    estimate = sized(tables)
+    if estimate.reason is not None:
+        return estimate, None
+    try:
+        return estimate, tables.shared(feature_space, part)
+    except ValueError as error:
+        estimate.reason = str(error)
+        return estimate, None
 
 
 def _raw(features: FeatureTable, part: Part) -> Array:

@@ -16,7 +16,7 @@ import numpy as np
 from evaluation.definitions import VARIANTS
 from evaluation.metrics.distances import extrapolated_frechet, frechet_distance, official_frechet
 from evaluation.metrics.estimate import ClipSources, Estimate, Rows, RowStatistic, clip_sources, sized
-from evaluation.metrics.feature_space import FeatureSpace, Part, feature_space
+from evaluation.metrics.feature_space import FeatureSpace, Part, feature_space, sized_space
 from evaluation.metrics.nearest import nearest_real
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables
@@ -35,13 +35,8 @@ def _value(space: FeatureSpace) -> float:
 
 def _fid(tables: Tables, part: Part) -> Estimate:
     """One FID; computed once for itself and for its limit."""
-    estimate = sized(tables)
-    if estimate.reason is not None:
-        return estimate
-    try:
-        space = tables.shared(feature_space, part)
-    except ValueError as error:
-        estimate.reason = str(error)
+    estimate, space = sized_space(tables, part)
+    if space is None:
         return estimate
     try:
         estimate.value = _value(space)

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.metrics.distances import kernel_distance
-from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic, clip_sources, sized
-from evaluation.metrics.feature_space import Part, feature_space
+from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic, clip_sources
+from evaluation.metrics.feature_space import Part, feature_space, sized_space
 from evaluation.metrics.nearest import nearest_real
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables
@@ -27,11 +27,10 @@ def _kid(first: npt.NDArray[np.float64], second: npt.NDArray[np.float64]) -> flo
 
 
 def _estimate(tables: Tables, part: Part) -> Estimate:
-    estimate = sized(tables)
-    if estimate.reason is not None:
+    estimate, space = sized_space(tables, part)
+    if space is None:
         return estimate
     try:
-        space = tables.shared(feature_space, part)
         estimate.value = _kid(space.prediction, space.reference)
     except ValueError as error:
         estimate.reason = str(error)

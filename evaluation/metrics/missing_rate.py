@@ -23,7 +23,6 @@ METRICS = (
         needs=frozenset({"keypoints"}),
         direction="none",
         bounds=(0.0, 1.0),
-        absent="no foot contact",
         values=_values,
     ),
 )
