@@ -86,7 +86,7 @@ def some_sound(rng, seconds):
 
 
 def a_performance(folder, rng):
-    """Pictures of a dance in some place, in some clothes."""
+    """Pictures of a dance in some place, in some clothes, and where its joints are in them (N, 24, 2)."""
     from madata.render.backdrop import BACKDROPS, make_stage
     from madata.render.camera import front_camera
     from madata.render.pose import body_joints
@@ -96,7 +96,8 @@ def a_performance(folder, rng):
     place = sorted(BACKDROPS)[int(rng.integers(len(BACKDROPS)))]
     stage = make_stage(place, camera, [joints], float(joints[..., 1].min()), seed=int(rng.integers(3)))
     outfit = OUTFITS[int(rng.integers(len(OUTFITS)))]
-    return [drawn(stage.image.copy(), camera.project(pose), outfit) for pose in joints]
+    points = camera.project(joints)
+    return [drawn(stage.image.copy(), pose, outfit) for pose in points], points
 
 
 def drawn(image, points, outfit):
@@ -142,7 +143,8 @@ def copy_of(pictures, fps, sound, number, path):
         "other_sound": bool(rng.random() < 0.5),
         "crf": int(rng.integers(24, 34)),
     }
-    shown = _altered(pictures, fps, how, rng.uniform(12, 30))
+    how["fps"] = round(rng.uniform(12, 30), 3)
+    shown = _altered(pictures, fps, how), how["fps"]
     side = max(48, round(rng.uniform(0.7, 1.0) * max(shown[0][0].shape) / 2) * 2)
     coarse = EncodeSettings(long_side=side, crf=how["crf"], audio_rate_hz=RATE_HZ, audio_bit_rate=24_000)
     heard = None if sound is None else _sound_of(sound, how, len(shown[0]) / shown[1], rng)
@@ -150,19 +152,31 @@ def copy_of(pictures, fps, sound, number, path):
     return signature_of(path), how
 
 
-def _altered(pictures, fps, how, new_fps):
+def _altered(pictures, fps, how):
     """Pictures of a copy at another frame rate: frame k shows what was seen at start_s + k / new_fps * rate."""
     height, width = pictures[0].shape[:2]
-    top, bottom, left, right = (round(share * side) for share, side in
-                                zip(how["crop"], (height, height, width, width), strict=True))  # fmt: skip
-    count = int((len(pictures) / fps - how["start_s"]) / how["rate"] * new_fps)
+    top, bottom, left, right = _borders(how, (height, width))
     shown = []
-    for k in range(count):
-        at = min(len(pictures) - 1, int((how["start_s"] + k / new_fps * how["rate"]) * fps + 1e-6))
+    for at in _shown_at(len(pictures), fps, how):
         picture = pictures[at][top : height - bottom, left : width - right]
         picture = picture[:, ::-1] if how["mirrored"] else picture
         shown.append(np.clip(picture * how["gain"], 0, 255).astype(np.uint8))
-    return shown, round(new_fps, 3)
+    return shown
+
+
+def _borders(how, size):
+    """What is cropped from top, bottom, left and right, px."""
+    height, width = size
+    return [
+        round(share * side) for share, side in zip(how["crop"], (height, height, width, width), strict=True)
+    ]
+
+
+def _shown_at(count, fps, how):
+    """Which of ``count`` pictures each picture of a copy shows."""
+    shown = int((count / fps - how["start_s"]) / how["rate"] * how["fps"])
+    at = (how["start_s"] + np.arange(shown) / how["fps"] * how["rate"]) * fps
+    return np.minimum(count - 1, (at + 1e-6).astype(int))
 
 
 def _sound_of(sound, how, seconds, rng):
@@ -175,26 +189,46 @@ def _sound_of(sound, how, seconds, rng):
     return Music(faster[: round(seconds * RATE_HZ)], RATE_HZ)
 
 
-def make(number, report, *, out, motions, copies):
-    """Dance ``number``, and a copy of it if it is one of the first; what is there already is not made again."""
+def make(number, report, *, out, motions, copied):
+    """Dance ``number``, and a copy of it if it is one of ``copied``; what is there already is not made again."""
     path = out / f"{number:04d}.npz"
     if path.exists():
         return path
     rng = np.random.default_rng([number, 1])
-    pictures = a_performance(motions, rng)
+    pictures, points = a_performance(motions, rng)
     sound = some_sound(rng, len(pictures) / FPS)
-    _keep(path, pictures, FPS, sound, number if number < copies else None)
+    _keep(path, pictures, FPS, sound, number if number in copied else None, points)
     return path
 
 
-def _keep(path, pictures, fps, sound, number):
+def _keep(path, pictures, fps, sound, number, points=None):
     own = look_at(pictures, fps, sound)
     arrays = {"motion": own.motion, "sound": own.sound}
+    if points is not None:
+        arrays |= as_keypoints("", points, fps, pictures[0].shape)
     if number is not None:
         again, how = copy_of(pictures, fps, sound, number, path.with_suffix(".mp4"))
         path.with_suffix(".mp4").unlink()
         arrays |= {"copy_motion": again.motion, "copy_sound": again.sound, "how": np.array(json.dumps(how))}
+        if points is not None:
+            arrays |= as_keypoints("copy_", *joints_of_copy(points, fps, pictures[0].shape, how))
     write_npz(path, **arrays)
+
+
+def as_keypoints(prefix, points, fps, shape):
+    """Arrays of a keypoint file: where the joints are, of every picture."""
+    return {f"{prefix}xy": points, f"{prefix}fps": np.float64(fps), f"{prefix}size": np.array(shape[1::-1])}
+
+
+def joints_of_copy(points, fps, shape, how):
+    """Where the joints are in the pictures of a copy: what a perfect detector would find there."""
+    top, bottom, left, right = _borders(how, shape[:2])
+    shown = points[_shown_at(len(points), fps, how)] - np.array([left, top], np.float32)
+    size = (shape[0] - top - bottom, shape[1] - left - right)
+    if how["mirrored"]:
+        shown = shown[:, skeleton("smpl-24").mirrored]
+        shown[..., 0] = size[1] - shown[..., 0]
+    return shown, how["fps"], size
 
 
 def cut_footage(videos, out, copies, seconds=5.2):
@@ -263,14 +297,18 @@ def main():
     parser.add_argument("--footage", type=Path)
     parser.add_argument("--dances", type=int, default=1600)
     parser.add_argument("--copies", type=int, default=400)
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first dance: others are a fresh set"
+    )
     parser.add_argument("--jobs", type=int, default=1)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     if given.footage:
         cut_footage(given.footage, given.out, given.copies)
     else:
-        work = partial(make, out=given.out, motions=given.motions, copies=given.copies)
-        for outcome in run(work, range(given.dances), jobs=given.jobs):
+        copied = range(given.first, given.first + given.copies)
+        work = partial(make, out=given.out, motions=given.motions, copied=copied)
+        for outcome in run(work, range(given.first, given.first + given.dances), jobs=given.jobs):
             if outcome.value is None:
                 raise SystemExit(f"dance {outcome.item}: {outcome.error}")
     measure(given.out)

@@ -86,6 +86,8 @@ def verify(ctx: click.Context, folder: Path, full: bool, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from madata.dataset.absent import read_absent
+    from madata.dataset.split import read_test_list
     from madata.dataset.verify import verify_data_set
 
     findings = verify_data_set(folder, full=full)
@@ -96,6 +98,12 @@ def verify(ctx: click.Context, folder: Path, full: bool, as_json: bool) -> None:
             click.echo(f"{one.kind:18s} {visible(one.where)}: {visible(one.message)}")
         if len(findings) > _MOST_FINDINGS:
             click.echo(f"and {len(findings) - _MOST_FINDINGS} more: --json names them")
+        if absent := ([] if findings else sorted(read_absent(folder))):
+            tested = len(set(absent) & set(read_test_list(folder)))
+            click.echo(
+                f"a part of what was released: {len(absent)} clips could not be made again, {tested} of them tested "
+                f"(rebuilt.json says why; the first is {visible(absent[0])})"
+            )
         said = "verified" + ("" if full else " (clips by their sizes; --full reads them)")
         click.echo(f"{folder}: {len(findings)} faults" if findings else f"{folder}: {said}")
     ctx.exit(3 if findings else 0)

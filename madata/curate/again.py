@@ -22,6 +22,7 @@ from madata.curate.settings import CurationConfig, load_config, override
 from madata.curate.source import DESCRIBED, curate_source, curation_step, cut_clips, encode_settings
 from madata.curate.sources import Collection
 from madata.curate.target import Target, threshold_for
+from madata.dataset.removed import read_removed, write_removed
 from madata.engine import SILENT, Engine, Step, Watch, run_steps
 from madata.errors import ConfigError, MadanceError
 from madata.files import hold_folder, link_or_copy, remove_leftovers, write_json, write_text
@@ -84,14 +85,17 @@ def decide_again(
         remove_leftovers(out)
         note = shard_note(out, shard) if out.resolve() != folder.resolve() else None
         sources = [source for source in sources if shard.has(source.source_id)]
-        journal = Journal(out, config.hash)
-        done = journal.done()
+        journal, removed = Journal(out, config.hash), read_removed(folder)
+        if removed and note is not None:
+            write_removed(out, [folder])
+        done = {*journal.done(), *removed}
         pending = [source for source in sources if source.source_id not in done]
         watch.start(sum(seconds[source.source_id] for source in pending))
         if note is not None:
             write_json(*note)
         step = _deciding(folder.absolute(), out.absolute(), before, config, weights, device)
         publisher = Publisher(out, sources, found, config)
+        publisher.leave_out(removed)
         outcomes = engine([step], pending, jobs=jobs, on_progress=watch.advance)
         work_through(outcomes, len(pending), found, publisher, watch)
         # last of all: until here the folder is one of the old settings, and the same command goes on

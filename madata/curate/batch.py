@@ -11,6 +11,7 @@ from madata.curate.publish import CurationSummary, Publisher
 from madata.curate.settings import CurationConfig, load_config
 from madata.curate.source import curation_steps
 from madata.curate.sources import Collection, collect, probe_all
+from madata.dataset.removed import read_removed
 from madata.engine import SILENT, Engine, Outcome, Watch, run_steps
 from madata.errors import MadanceError, MediaError
 from madata.files import hold_folder, remove_leftovers, write_json, write_text
@@ -54,12 +55,14 @@ def curate(
         write_text(out / "settings.toml", to_toml(config))
         write_json(*note)
         sources = found.sources[:limit]
-        done = Journal(out, config.hash).done()
+        removed = read_removed(out)
+        done = {*Journal(out, config.hash).done(), *removed}
         pending = [source for source in sources if source.source_id not in done]
         described = probe_all(pending, jobs=jobs, watch=watch).values()
         watch.start(sum(info.duration_s or 0.0 for info in described if not isinstance(info, MediaError)))
         steps = curation_steps(out=out, config=config, weights=weights, device=device)
         publisher = Publisher(out, sources, found, config)
+        publisher.leave_out(removed)
         outcomes = engine(steps, pending, jobs=jobs, on_progress=watch.advance)
         work_through(outcomes, len(pending), found, publisher, watch)
         return publisher.finish(jobs=jobs)

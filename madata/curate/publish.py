@@ -21,6 +21,7 @@ from madata.curate.journal import Entry, Journal
 from madata.curate.report import write_report
 from madata.curate.settings import CurationConfig
 from madata.curate.sources import Collection
+from madata.dataset.folder import REMOVED
 from madata.dataset.placed import place_clips
 from madata.files import write_json
 from madata.manifest import (
@@ -90,7 +91,7 @@ class Publisher:
     Attributes:
         crashed: sources whose worker died, with the reason in words. They are not journaled: the next run tries them
             again.
-        unjournaled: entries of other sources that the next run tries again.
+        unjournaled: entries of other sources that the next run tries again, and of those that were removed.
 
     Args:
         config: brings the columns and charts of the filters.
@@ -118,6 +119,11 @@ class Publisher:
         self._due_s = time.monotonic() + _LEAST_PAUSE_S
         self.crashed: dict[str, str] = {}
         self.unjournaled: dict[str, Entry] = {}
+
+    def leave_out(self, removed: Iterable[str]) -> None:
+        """Publish tombstones of ``removed`` sources, whatever the journal holds of them."""
+        about = {"status": REMOVED, "clips": 0}
+        self.unjournaled |= {name: Entry("done", dict(about)) for name in sorted(removed)}
 
     def refresh(self) -> None:
         """Publish, where the last time is long enough ago."""
@@ -227,7 +233,7 @@ class _Totals:
         self.sources += 1
         self.source_s += row.get("duration_s") or 0.0
         self.segments += row.get("segments") or 0
-        if row["status"] not in ("done", "duplicate"):
+        if row["status"] not in ("done", "duplicate", REMOVED):
             about = {"reason": row.get("reason") or "", "message": row.get("message") or ""}
             self.problems.append({"file": row["file"], **about})
         if entry is not None:

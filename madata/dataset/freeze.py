@@ -16,6 +16,7 @@ import numpy as np
 
 from madata.dataset.folder import FolderTables, Row, read_folder, write_folder
 from madata.dataset.groups import group_of_sources, hashed_place, ties_between
+from madata.dataset.music_features import music_columns
 from madata.dataset.recognise import recognise
 from madata.dataset.split import (
     Assignment,
@@ -163,6 +164,9 @@ def _cut_keypoints(source: Path, target: Path, seconds: float, fps: float) -> No
 def _mark(tables: FolderTables, after: Assignment) -> None:
     tables.sources = [after.source_row(row) for row in tables.sources]
     tables.clips = [after.clip_row(row) for row in tables.clips]
+    for row in tables.clips:
+        if row["clip_id"] in after.clips:
+            row |= music_columns(tables.folder, row)
 
 
 def _remove_long(tables: FolderTables, after: Assignment) -> None:

@@ -52,7 +52,7 @@ def add_music_features(
             if why:
                 failed[outcome.item["clip_id"]] = why
             on_clip(1)
-        tables.clips = [{**row, **music_columns(folder, row["clip_id"])} for row in tables.clips]
+        tables.clips = [{**row, **music_columns(folder, row)} for row in tables.clips]
         write_folder(tables)
         if (folder / SUMS).exists():
             write_sums(folder, tables)
@@ -87,11 +87,15 @@ def _measure(row: Row, report: Callable[[float], None], *, folder: Path) -> str 
     return None
 
 
-def music_columns(folder: Path, clip_id: str) -> dict[str, Any]:
-    """The columns of a clip that its features fill; nothing where there are none."""
-    path = features_path(clip_id)
+def music_columns(folder: Path, row: Row) -> dict[str, Any]:
+    """The columns of a clip that its features fill; nothing where there are none.
+
+    A clip that was cut for the test has features of its long version: only beats inside it count.
+    """
+    path = features_path(row["clip_id"])
     if not (folder / path).exists():
         return {}
     arrays = read_npz(folder / path, {"beats_s", "tempo_bpm"})
     beats, tempo = arrays["beats_s"], float(arrays["tempo_bpm"])
-    return {"music": path.as_posix(), "tempo_bpm": tempo or None, "num_beats": len(beats)}
+    inside = int((beats < row["duration_s"]).sum())
+    return {"music": path.as_posix(), "tempo_bpm": tempo or None, "num_beats": inside}

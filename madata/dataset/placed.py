@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from madata.dataset.folder import REMOVED, Row
+from madata.dataset.folder import Row
 from madata.dataset.groups import group_of_sources, ties_between
 from madata.dataset.labels import read_labels
 from madata.dataset.music_features import music_columns
 from madata.dataset.recognise import recognise
-from madata.dataset.removed import read_removed
+from madata.dataset.removed import read_removed, tombstone
 from madata.dataset.split import (
     Assignment,
     SplitRule,
@@ -103,16 +103,13 @@ def _rewrite(
     def sources() -> Iterator[Row]:
         for row in iterate_rows(folder / "sources.parquet"):
             gone = removed.get(str(row["source_id"]))
-            yield after.source_row(
-                {**row, **gone, "clips": 0, "clips_s": 0.0, "status": REMOVED} if gone else row
-            )
+            yield after.source_row(tombstone(row, gone) if gone else row)
 
     def clips() -> Iterator[Row]:
         for row in iterate_rows(folder / "clips.parquet"):
             if row["source_id"] not in removed:
-                marked = after.clip_row(
-                    {**row, **music_columns(folder, row["clip_id"]), **labels.get(row["clip_id"], {})}
-                )
+                marked = after.clip_row({**row, **labels.get(row["clip_id"], {})})
+                marked |= music_columns(folder, marked)
                 if marked.get("genre") is None and row["source_id"] in genres:
                     marked["genre"], marked["genre_source"] = genres[row["source_id"]]
                 splits[str(marked["split"])] += 1

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from madata.cache import remembered_sha256
+from madata.dataset.absent import write_absent
 from madata.dataset.duplicates import same_from_the_start
 from madata.dataset.folder import FolderTables, Row, read_folder, write_folder
 from madata.dataset.recognise import DUPLICATES, SIGNATURES, read_signatures, signature_in
@@ -122,7 +123,10 @@ def rebuild(
                 kept += outcome.value[0]
                 wrong |= outcome.value[1]
             on_source(1)
-        _take_tables(folder, out, tables, kept)
+        why = {
+            row["clip_id"]: "its video is not there" for row in tables.clips if row["source_id"] in missing
+        }
+        _take_tables(folder, out, tables, kept, why | wrong)
     return Rebuilt(len(kept), dict(sorted(missing.items())), dict(sorted(wrong.items())))
 
 
@@ -202,10 +206,13 @@ def _copy_what_is_measured(folder: Path, out: Path, clips: Iterable[Row]) -> Non
                 shutil.copyfile(folder / row[column], out / row[column])
 
 
-def _take_tables(folder: Path, out: Path, tables: FolderTables, kept: list[Row]) -> None:
+def _take_tables(
+    folder: Path, out: Path, tables: FolderTables, kept: list[Row], absent: dict[str, str]
+) -> None:
     names = {row["clip_id"] for row in kept}
     _copy_what_is_measured(folder, out, [row for row in tables.clips if row["clip_id"] in names])
     kept.sort(key=lambda row: str(row["clip_id"]))
     rebuilt = FolderTables(out, tables.sources, kept, tables.dropped, tables.measured)
     write_folder(rebuilt)
+    write_absent(out, absent)
     write_sums(out, rebuilt)

@@ -18,7 +18,7 @@ from madata.dataset.sums import write_sums
 from madata.errors import MadanceError, did_you_mean
 from madata.files import hold_folder, read_json, remove_leftovers, write_json
 
-__all__ = ["RemovalSummary", "data_version", "read_removed", "remove_sources", "write_removed"]
+__all__ = ["RemovalSummary", "data_version", "read_removed", "remove_sources", "tombstone", "write_removed"]
 
 _FILE = "removed.json"
 _FORGOTTEN = ("title", "uploader_hash", "url", "likes", "views", "upload_date")
@@ -94,7 +94,7 @@ def remove_sources(
         gone, today = set(source_ids), (day or datetime.date.today()).isoformat()
         before = read_removed(folder)
         new = gone - set(before)
-        content = {
+        content: dict[str, Any] = {
             "removals": int(data_version(folder).rpartition(".")[2]) + bool(new),
             "sources": before | {source: {"reason": reason, "removed_at": today} for source in new},
         }
@@ -104,8 +104,10 @@ def remove_sources(
         tables.clips = [row for row in tables.clips if row["source_id"] not in gone]
         thumbnails = [row for row in tables.dropped if row["source_id"] in gone]
         tables.dropped = [row for row in tables.dropped if row["source_id"] not in gone]
+        stones = content["sources"]
         tables.sources = [
-            _tombstone(row, reason, today) if row["source_id"] in new else row for row in tables.sources
+            tombstone(row, stones[row["source_id"]]) if row["source_id"] in new else row
+            for row in tables.sources
         ]
         write_folder(tables)
         _forget(folder, gone, {row["clip_id"] for row in leaving})
@@ -120,16 +122,10 @@ def remove_sources(
     return RemovalSummary(len(new), len(leaving), test, data_version(folder))
 
 
-def _tombstone(row: Row, reason: str, today: str) -> Row:
-    about = {
-        "status": REMOVED,
-        "reason": reason,
-        "message": None,
-        "removed_at": today,
-        "clips": 0,
-        "clips_s": 0.0,
-    }
-    return {**row, **dict.fromkeys(_FORGOTTEN), **about}
+def tombstone(row: Row, removed: Row) -> Row:
+    """The row of a source as what is left of it once it was ``removed`` (see :func:`read_removed`)."""
+    about = {"status": REMOVED, "message": None, "clips": 0, "clips_s": 0.0}
+    return {**row, **dict.fromkeys(_FORGOTTEN), **about, **removed}
 
 
 def _forget(folder: Path, sources: Collection[str], clips: Collection[str]) -> None:

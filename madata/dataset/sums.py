@@ -26,6 +26,7 @@ _TOP = (
     "croissant.json",
     "removed.json",
     "release.json",
+    "rebuilt.json",
 )
 
 

@@ -1,18 +1,20 @@
 """Is a data set whole, unchanged and without leaks? Tables are read, files looked for, media hashed only if asked.
 
 Every finding is a row: what kind of fault, where, and in words. A leak is something that the test shares with what is
-trained on: a source, a group, a performance, an uploader, pictures, a file.
+trained on: a source, a group, a performance, an uploader, pictures, a file. Clips that a rebuild is known to lack
+(:mod:`madata.dataset.absent`) are no fault.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from madata.dataset.absent import read_absent
 from madata.dataset.folder import FILE_COLUMNS, REMOVED, FolderTables, Row, read_folder
 from madata.dataset.groups import DEFAULT_TIES, ties_between
 from madata.dataset.recognise import SIGNATURES, read_duplicates, read_signatures
@@ -74,7 +76,12 @@ def verify_data_set(
                 )
             )
     if frozen is not None:
-        found += _of_list(tables, frozen)
+        try:
+            absent = read_absent(folder)
+        except MadanceError as error:
+            absent = {}
+            found.append(Breach("table", str(folder), str(error)))
+        found += _of_list(tables, frozen, absent)
     return [*found, *_leaks(tables, frozen)]
 
 
@@ -138,14 +145,14 @@ def _hash(path: Path, on_file: Callable[[int], object]) -> str | None:
     return digest
 
 
-def _of_list(tables: FolderTables, frozen: Assignment) -> Iterator[Breach]:
+def _of_list(tables: FolderTables, frozen: Assignment, absent: Collection[str]) -> Iterator[Breach]:
     rows = {row["clip_id"]: row for row in tables.clips}
     removed = {row["source_id"] for row in tables.sources if row["status"] == REMOVED}
     groups: dict[str, str] = {}
     for clip in frozen.test or ():
         row = rows.get(clip)
         if row is None:
-            if not any(clip.startswith(f"{source}-") for source in removed):
+            if clip not in absent and not any(clip.startswith(f"{source}-") for source in removed):
                 yield Breach("list", clip, "stands in the test list and has no row")
             continue
         if row["split"] != "test":

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from madata.curate.again import decide_again
+from madata.curate.batch import curate
 from madata.curate.settings import load_config
 from madata.curate.source import curate_source
+from madata.dataset.removed import read_removed, remove_sources
 from madata.manifest import iterate_rows, read_table
 from madata.types import Source
 from tests.madata.curate.conftest import FPS, SECONDS, SIZE
@@ -330,8 +334,6 @@ def comparable(folder):
 
 
 def test_decisions_are_made_again_without_a_decode(curated, tmp_path, madance):
-    import shutil
-
     out, summary = curated
     folder = tmp_path / "data"
     shutil.copytree(out, folder)
@@ -367,6 +369,24 @@ def test_clips_that_stay_are_taken_over_into_the_folders_of_parts(curated, tmp_p
     assert other.returncode == 2 and "shard" in other.stderr
     whole = madance("dataset", "decide", out, "--shard", "1/2")
     assert whole.returncode == 2 and "--out" in whole.stderr
+
+
+def test_a_removed_source_stays_away_from_whatever_is_decided_or_curated_again(
+    curated, two_sources, tmp_path
+):
+    out, _ = curated
+    folder = tmp_path / "data"
+    shutil.copytree(out, folder)
+    source = next(row["source_id"] for row in iterate_rows(folder / "clips.parquet"))
+    remove_sources(folder, [source], reason="takedown")
+    decide_again(folder, tmp_path / "again", overrides=["motion.static_below=0.3"])
+    curate([two_sources], folder, config=load_config(folder / "settings.toml"))
+    for place in (folder, tmp_path / "again"):
+        row = next(row for row in iterate_rows(place / "sources.parquet") if row["source_id"] == source)
+        assert (row["status"], row["reason"], row["clips"], row["url"]) == ("removed", "takedown", 0, None)
+        assert all(row["source_id"] != source for row in iterate_rows(place / "clips.parquet"))
+        assert not list(place.glob(f"clips/{source}-*")) and not list(place.glob(f"keypoints/{source}-*"))
+        assert list(read_removed(place)) == [source]
 
 
 def test_what_says_how_to_measure_is_refused(curated, madance):

@@ -1,10 +1,12 @@
+import numpy as np
+
 from madata.dataset.folder import read_folder, write_folder
 from madata.dataset.freeze import split_data_set
-from madata.dataset.music_features import add_music_features
+from madata.dataset.music_features import add_music_features, features_path
 from madata.dataset.placed import place_clips
 from madata.dataset.split import SplitRule
 from madata.dataset.verify import verify_data_set
-from madata.files import read_npz, sha256_file
+from madata.files import read_npz, sha256_file, write_npz
 from madata.synthetic.music import make_music
 from madata.video import Decoder, write_video
 
@@ -38,3 +40,16 @@ def test_features_beats_and_tempo_of_clips_with_sound(data):
     assert (data / row["music"]).stat().st_mtime_ns == before
     split_data_set(data, SplitRule(clips=1, val_share=0.0))
     assert verify_data_set(data, full=True) == []
+
+
+def test_beats_beyond_the_end_of_a_tested_clip_do_not_count(data):
+    for row in read_folder(data).clips:
+        beats = np.array([1.0, 4.9, 5.2])
+        write_npz(data / features_path(row["clip_id"]), beats_s=beats, tempo_bpm=np.float64(120))
+    place_clips(data, val_share=0.0, test_share=0.1)
+    assert {row["num_beats"] for row in read_folder(data).clips} == {3}
+    split_data_set(data, SplitRule(clips=1, val_share=0.0))
+    for _ in range(2):  # by the split, and by every table that is made again
+        counts = {row["split"]: row["num_beats"] for row in read_folder(data).clips}
+        assert counts == {"test": 2, "train": 3} | ({"held": 3} if "held" in counts else {})
+        place_clips(data, val_share=0.0, test_share=0.1)

@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 
+from madata.dataset.absent import read_absent
 from madata.dataset.folder import read_folder, write_folder
 from madata.dataset.freeze import split_data_set
 from madata.dataset.health import check_health
@@ -44,6 +45,25 @@ def test_a_video_that_is_another_one_now_and_one_that_is_gone(released, tmp_path
     made = rebuild(folder, videos, tmp_path / "again", jobs=1)
     assert made.clips == 6 and made.missing == {"video-01": 1}
     assert list(made.wrong) == ["video-03-000000"] and "something else" in made.wrong["video-03-000000"]
+
+
+def test_a_rebuild_without_a_tested_video_is_a_part_and_leaks_are_still_found(released, tmp_path):
+    folder, videos = released
+    tested = next(row for row in read_folder(folder).clips if row["split"] == "test")
+    (videos / f"{tested['source_id']}.mp4").unlink()
+    again = tmp_path / "again"
+    rebuild(folder, videos, again, jobs=1)
+    assert read_absent(again) == {tested["clip_id"]: "its video is not there"}
+    assert verify_data_set(again, full=True) == []
+    note = (again / "rebuilt.json").read_text()
+    (again / "rebuilt.json").write_text("[]")
+    assert {one.kind for one in verify_data_set(again)} == {"changed", "table", "list"}
+    (again / "rebuilt.json").write_text(note)
+    tables = read_folder(again)
+    one, other = tables.clips[:2]
+    one["split"], other["split"], other["source_id"] = "test", "train", one["source_id"]
+    write_folder(tables)
+    assert "leak: source" in {found.kind for found in verify_data_set(again)}
 
 
 def test_what_is_no_release_and_what_is_there_already(data, released, tmp_path):
