@@ -29,7 +29,15 @@ from madata.config import ClosedModel
 from madata.errors import ConfigError
 from madata.rotations import euler_to_matrix, matrix_to_rot6d
 
-__all__ = ["FRAMES_OF_CODE", "POSE_WIDTH", "PoseCodes", "PoseCodesConfig", "ScalarQuantiser", "pose_vectors"]
+__all__ = [
+    "FRAMES_OF_CODE",
+    "POSE_WIDTH",
+    "PoseCodes",
+    "PoseCodesConfig",
+    "ScalarQuantiser",
+    "halves_of",
+    "pose_vectors",
+]
 
 _LEVELS_OF_RATE = 3
 FRAMES_OF_CODE = 2**_LEVELS_OF_RATE
@@ -153,7 +161,7 @@ class PoseCodes(nn.Module):
         Raises:
             ConfigError: T is no multiple of 8.
         """
-        upper, lower = _halves(poses)
+        upper, lower = halves_of(poses)
         return (
             self.Pose_UP_Quantizer.bottleneck(self.Pose_UP_Encoder(upper))[0],
             self.Pose_DOWN_Quantizer.bottleneck(self.Pose_DOWN_Encoder(lower))[0],
@@ -168,14 +176,19 @@ class PoseCodes(nn.Module):
 
     def forward(self, poses: Tensor) -> Tensor:
         """(B, T, 147) -> what comes back of it."""
-        upper, lower = _halves(poses)
+        upper, lower = halves_of(poses)
         return _whole(
             self.Pose_UP_Decoder(self.Pose_UP_Quantizer.bottleneck(self.Pose_UP_Encoder(upper))[1]),
             self.Pose_DOWN_Decoder(self.Pose_DOWN_Quantizer.bottleneck(self.Pose_DOWN_Encoder(lower))[1]),
         )
 
 
-def _halves(poses: Tensor) -> tuple[Tensor, Tensor]:
+def halves_of(poses: Tensor) -> tuple[Tensor, Tensor]:
+    """Numbers of the upper and of the lower body, (B, T, 90) and (B, T, 57), of (B, T, 147) poses.
+
+    Raises:
+        ConfigError: the shape is another, or T no multiple of 8.
+    """
     if poses.ndim != 3 or poses.shape[2] != POSE_WIDTH or poses.shape[1] % FRAMES_OF_CODE:
         raise ConfigError(
             f"poses are (B, T, {POSE_WIDTH}), T a multiple of {FRAMES_OF_CODE}, got {tuple(poses.shape)}"

@@ -1,9 +1,10 @@
-"""MEGADance as two families for ``madance train motion``: the codes of poses, then the GPT on them.
+"""MEGADance as families for ``madance train motion``: codes of poses, the GPT on them, and a classifier of genres.
 
 | preset | trains | on |
 |---|---|---|
 | ``megadance-codes`` | both halves of the codes | poses and their joints: values, velocities, accelerations |
 | ``megadance-gpt`` | the GPT and its genre experts | cross entropy of the codes that follow |
+| ``megadance-genres`` | the classifier, by itself | cross entropy of the genre |
 
 The authors publish losses, epochs and no training: optimiser, rates and batches of the presets are ours. They measure
 joints with the root at its velocity, which is kept. Their reading of axis-angles as angles about x, y and z is not:
@@ -21,10 +22,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.code_training import commonest_begin, context_problem, vectors_of_poses, whole_codes_problem
+from baselines.megadance.classifier import GENRES_KIND, LABELS, ClassifierConfig, GenreReader
 from baselines.megadance.model import (
     MEGADANCE_KIND,
     MegaDance,
@@ -32,7 +34,7 @@ from baselines.megadance.model import (
     motion_of_pose_vectors,
 )
 from baselines.megadance.network import choose_codes, genre_gpt_loss
-from baselines.megadance.pose_codes import FRAMES_OF_CODE
+from baselines.megadance.pose_codes import FRAMES_OF_CODE, halves_of
 from mace_dance.training.motion.data import WindowBatch
 from mace_dance.training.motion.family import Lesson, MotionFamily
 from madata.errors import MediaError
@@ -41,7 +43,7 @@ from madata.rotations import axis_angle_to_matrix, forward_kinematics, matrix_to
 from madata.skeletons import skeleton
 from madata.types import FloatArray
 
-__all__ = ["codes", "gpt", "poses_of_windows"]
+__all__ = ["codes", "genres", "gpt", "poses_of_windows"]
 
 _VECTOR = "edge-151"
 _BODY = skeleton("smpl-24")
@@ -53,14 +55,21 @@ _LEAST_DEVIATION = 1e-3
 Loss = tuple[Tensor, dict[str, Tensor]]
 
 
-def poses_of_windows(vectors: Tensor) -> Tensor:
-    """(B, T, 147) poses, not normalised, of (B, T, 151) motion vectors; y up, rotations as they are."""
+def poses_of_windows(vectors: Tensor, *, velocity: bool = True) -> Tensor:
+    """(B, T, 147) poses, not normalised, of (B, T, 151) motion vectors; y up, rotations as they are.
+
+    Args:
+        vectors: of windows.
+        velocity: of the root, or where it is.
+    """
 
     def poses(window: FloatArray) -> FloatArray:
         motion = with_up(decode(window, _VECTOR), "y")
-        steps = np.diff(motion.translation, axis=0, append=motion.translation[-1:])
-        rot6d = matrix_to_rot6d(axis_angle_to_matrix(motion.rotation)).reshape(len(steps), -1)
-        return np.concatenate([steps, rot6d], axis=1).astype(np.float32)
+        root = motion.translation
+        if velocity:
+            root = np.diff(root, axis=0, append=root[-1:])
+        rot6d = matrix_to_rot6d(axis_angle_to_matrix(motion.rotation)).reshape(len(root), -1)
+        return np.concatenate([root, rot6d], axis=1).astype(np.float32)
 
     return torch.from_numpy(np.stack([poses(each) for each in vectors.cpu().numpy()])).to(vectors.device)
 
@@ -77,12 +86,16 @@ def _slow_music(network: MegaDance, music: Tensor) -> Tensor:
 
 def _fit(network: MegaDance, windows: WindowBatch) -> None:
     """Take means and deviations from the training set."""
-    for name, values in (("pose", poses_of_windows(windows.motion)), ("music", windows.music)):
-        flat = values.flatten(0, 1).double()
-        deviation = flat.std(0)
-        still = deviation < _LEAST_DEVIATION
-        network.get_buffer(f"{name}_mean").copy_(flat.mean(0))
-        network.get_buffer(f"{name}_std").copy_(torch.where(still, 1.0, deviation))
+    _take_statistics(network, "pose", poses_of_windows(windows.motion))
+    _take_statistics(network, "music", windows.music)
+
+
+def _take_statistics(network: nn.Module, name: str, values: Tensor) -> None:
+    flat = values.flatten(0, 1).double()
+    deviation = flat.std(0)
+    still = deviation < _LEAST_DEVIATION
+    network.get_buffer(f"{name}_mean").copy_(flat.mean(0))
+    network.get_buffer(f"{name}_std").copy_(torch.where(still, 1.0, deviation))
 
 
 def _movement_loss(found: Tensor, wanted: Tensor) -> Tensor:
@@ -105,7 +118,8 @@ def _joints(network: MegaDance, poses: Tensor) -> Tensor:
 def _codes_loss(network: MegaDance, lesson: Lesson, batch: WindowBatch, generator: torch.Generator) -> Loss:
     wanted = _normalised(network, batch)
     found = network.poses(wanted)
-    poses = _movement_loss(found, wanted)
+    halves = zip(halves_of(found), halves_of(wanted), strict=True)
+    poses = torch.stack([_movement_loss(*half) for half in halves]).sum()
     joints = _movement_loss(_joints(network, found), _joints(network, wanted))
     return poses + joints, {"poses": poses, "joints": joints}
 
@@ -126,6 +140,28 @@ def _gpt_sample(network: MegaDance, lesson: Lesson, batch: WindowBatch) -> Tenso
     upper, lower = network.poses.encode(_normalised(network, batch)[:, :FRAMES_OF_CODE])
     upper, lower, _ = choose_codes(network.gpt, upper, lower, _slow_music(network, batch.music), batch.genre)
     return _vectors(network, network.poses.decode(upper, lower)[:, FRAMES_OF_CODE:])
+
+
+def _read(network: GenreReader, batch: WindowBatch) -> Tensor:
+    """(B, 20) logits."""
+    logits: Tensor = network(poses_of_windows(batch.motion, velocity=False))
+    return logits
+
+
+def _genres_loss(
+    network: GenreReader, lesson: Lesson, batch: WindowBatch, generator: torch.Generator
+) -> Loss:
+    return F.cross_entropy(_read(network, batch), batch.genre), {}
+
+
+def _genres_measure(network: GenreReader, lesson: Lesson, batch: WindowBatch) -> dict[str, Tensor]:
+    logits = _read(network, batch)
+    right = (logits.argmax(1) == batch.genre).float()
+    return {"accuracy": right, "cross_entropy": F.cross_entropy(logits, batch.genre, reduction="none")}
+
+
+def _genres_fit(network: GenreReader, windows: WindowBatch) -> None:
+    _take_statistics(network, "pose", poses_of_windows(windows.motion, velocity=False))
 
 
 def _vectors(network: MegaDance, poses: Tensor) -> Tensor:
@@ -182,3 +218,17 @@ gpt: MotionFamily[MegaDance, MegaDanceConfig] = _stage(
     begins_with="megadance-codes",
 )
 """The second stage; held-out music is danced to from the first code of the real dance on."""
+
+genres: MotionFamily[GenreReader, ClassifierConfig] = MotionFamily(
+    kind=GENRES_KIND,
+    loss=_genres_loss,
+    sample=None,
+    measure=_genres_measure,
+    music_width=lambda config: None,
+    genres=lambda config: LABELS,
+    vector=_VECTOR,
+    layout="megadance-147",
+    normalised=False,
+    fit=_genres_fit,
+)
+"""The classifier; held-out windows say how often it is right."""

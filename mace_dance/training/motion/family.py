@@ -84,7 +84,7 @@ class MotionFamily(Generic[Network, Config]):
         loss: (network in training mode, lesson, windows, generator) -> the scalar to minimise, and parts to log.
             Everything random comes from the generator, or from torch's global one.
         sample: (network in ``eval`` mode, lesson, windows) -> (B, T - given, F) motion vectors to their music; of
-            their motion, ``given`` frames may be looked at.
+            their motion, ``given`` frames may be looked at. ``None`` where ``measure`` stands for it.
         genres: labels the network knows; ``None`` for one without labels.
         window_problem: (settings, frames of a window) -> what is wrong with that length, ``None`` where nothing is.
         vector: the layout of motion vectors that it needs, ``None`` for any.
@@ -98,13 +98,15 @@ class MotionFamily(Generic[Network, Config]):
         fit: (network, training windows spread over all) -> before a run that begins with no model: statistics.
         finish: (trained network, settings, the first window of every take) -> settings of the model; it may
             set buffers.
-        music_width: (settings) -> K.
+        music_width: (settings) -> K; ``None`` for a network that hears nothing.
+        measure: (network in ``eval`` mode, lesson, windows) -> (B,) numbers by name, of a network that does not dance;
+            their means over held-out windows judge it.
     """
 
     kind: Kind[Network, Config]
     loss: Callable[[Network, Lesson, WindowBatch, torch.Generator], tuple[Tensor, dict[str, Tensor]]]
-    sample: Callable[[Network, Lesson, WindowBatch], Tensor]
-    music_width: Callable[[Config], int]
+    sample: Callable[[Network, Lesson, WindowBatch], Tensor] | None
+    music_width: Callable[[Config], int | None]
     window_problem: Callable[[Config, int], str | None] = lambda config, frames: None
     genres: Callable[[Config], int | None] = lambda config: None
     vector: str | None = None
@@ -117,6 +119,7 @@ class MotionFamily(Generic[Network, Config]):
     new: tuple[str, ...] = ()
     fit: Callable[[Network, WindowBatch], None] | None = None
     finish: Callable[[Network, Config, WindowBatch], Config] = _the_same
+    measure: Callable[[Network, Lesson, WindowBatch], dict[str, Tensor]] | None = None
 
 
 def diffusion_family(

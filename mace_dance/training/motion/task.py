@@ -9,7 +9,7 @@ averaged weights.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -173,6 +173,9 @@ class MotionTask:
             return {}
         count = min(self.settings.samples.clips, len(held_out))
         chosen = np.linspace(0, len(held_out) - 1, count).round().astype(int).tolist()
+        if self._family.measure is not None:
+            self._judged = self._measured(self._family.measure, held_out, chosen)
+            return self._judged
         danced = self._danced(held_out, chosen)
         for index in chosen[: self.settings.samples.keep]:
             self._keep(out / f"step-{step:08d}", held_out, index, danced[index])
@@ -189,16 +192,34 @@ class MotionTask:
     def _danced(self, windows: MotionWindows, chosen: Sequence[int]) -> dict[int, FloatArray]:
         """(T - given, F) unnormalised motion vectors to the music of each window."""
         danced: dict[int, FloatArray] = {}
+        for batch in self._on_device(windows, chosen):
+            with torch.no_grad():
+                vectors = self._family.sample(self.network, self._lesson, batch)  # type: ignore[misc]
+            danced.update(zip(batch.window.tolist(), vectors.cpu().numpy(), strict=True))
+        return danced
+
+    def _measured(
+        self,
+        measure: Callable[[nn.Module, Lesson, WindowBatch], dict[str, Tensor]],
+        windows: MotionWindows,
+        chosen: Sequence[int],
+    ) -> dict[str, float | None]:
+        """Means over windows of what a network that does not dance is measured by."""
+        found: dict[str, list[float]] = {}
+        for batch in self._on_device(windows, chosen):
+            with torch.no_grad():
+                for name, values in measure(self.network, self._lesson, batch).items():
+                    found.setdefault(name, []).extend(values.tolist())
+        return {name: float(np.mean(values)) for name, values in found.items()}
+
+    def _on_device(self, windows: MotionWindows, chosen: Sequence[int]) -> Iterator[WindowBatch]:
+        """The windows in batches of one length each."""
         for length in np.unique(windows.lengths[chosen]):
             alike = [index for index in chosen if windows.lengths[index] == length]
             size = max(1, self.settings.samples.batch_frames // int(length))
             for first in range(0, len(alike), size):
                 batch = windows.batch(alike[first : first + size], self._family.normalised)
-                on_device = WindowBatch(*(part.to(self._device) for part in batch))
-                with torch.no_grad():
-                    vectors = self._family.sample(self.network, self._lesson, on_device).cpu().numpy()
-                danced.update(zip(batch.window.tolist(), vectors, strict=True))
-        return danced
+                yield WindowBatch(*(part.to(self._device) for part in batch))
 
     def _keep(self, folder: Path, windows: MotionWindows, index: int, vectors: FloatArray) -> None:
         try:
@@ -311,7 +332,7 @@ def _check_fit(
         raise ConfigError(
             f"the data has {width} features, the network {model.features}: --set model.features={width}"
         )
-    if family.music_width(model) != heard:
+    if family.music_width(model) not in (None, heard):
         raise ConfigError(
             f"the data has {heard} music_features, the network {family.music_width(model)}: "
             f"--set model.music_features={heard}, or data.music_layout of the network's"

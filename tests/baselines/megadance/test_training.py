@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.megadance.classifier import GENRES_KIND, ClassifierConfig
 from baselines.megadance.model import MEGADANCE_KIND, MegaDanceConfig, motion_of_pose_vectors
 from baselines.megadance.training import poses_of_windows
 from mace_dance.motion.pretrained import read_model
@@ -83,6 +84,25 @@ def test_models_bear_the_statistics_of_their_windows(data, stages):
     assert bool((model.network.pose_std > 0).all())
 
 
+GENRES = ("megadance-genres", "model.width=16", "model.heads=2", "model.layers=2", "loop.batch_size=8")
+
+
+def test_the_classifier_learns_genres_and_goes_on_to_the_same_bits(tmp_path, data):
+    run = (*GENRES, "loop.learning_rate=3e-3")
+    losses, before, after, folder = learned(data, tmp_path / "parts", *run, steps=15)
+    assert np.mean(losses[-3:]) < 0.5 * losses[0]
+    assert (
+        float(after["cross_entropy"]) < float(before["cross_entropy"]) and 0 <= float(after["accuracy"]) <= 1
+    )
+    assert_the_bits_of_a_whole_run(data, tmp_path / "parts", tmp_path / "whole", *run, steps=15)
+    reader = read_model(folder, GENRES_KIND)
+    assert reader.info.genres == ("a", "b") and bool((reader.network.pose_mean != 0).any())
+    windows = data.train.batch(range(len(data.train)), normalised=False)
+    with torch.no_grad():
+        found = reader.network(poses_of_windows(windows.motion, velocity=False)).argmax(1)
+    assert (found == windows.genre).float().mean() > 0.8
+
+
 def test_poses_come_back_as_the_motion_they_are():
     motion = make_dance(0.5, fps=30).motion
     poses = poses_of_windows(torch.from_numpy(encode(motion, "edge-151"))[None])[0].numpy()
@@ -94,5 +114,7 @@ def test_the_presets_are_the_published_networks_and_the_second_needs_the_first(d
     for name in ("codes", "gpt"):
         settings, _ = resolve_training(settings_layers(f"megadance-{name}"))
         assert settings.model == MegaDanceConfig() and settings.data.music_rows == MusicRows("megadance", 30)
+    settings, _ = resolve_training(settings_layers("megadance-genres"))
+    assert settings.model == ClassifierConfig()
     with pytest.raises(ConfigError, match="from the model of --preset megadance-codes"):
         stage(data, "megadance-gpt", *SMALL)
