@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _DARK_DEVIATION = 4.0
 """Grey levels; in a thumbnail that deviates less from its mean nobody can be seen."""
 
-__all__ = ["Sample", "ShotSpan", "SourceObserver", "Stretch"]
+__all__ = ["Sample", "ShotSpan", "SourceObserver", "Stretch", "people_size"]
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class SourceObserver:
         # where the light is off nothing is seen of anybody: the next frame that shows something is taken
         if seen and self._picture_rate.due(frame.time_s):
             self._picture_rate.take(frame.time_s)
-            picture_size = _fit(size, self._config.people.long_side)
+            picture_size = people_size(size, self._config.people.long_side)
             picture = frame.scaled(picture_size, "rgb24", interpolation="bilinear")
             self._pictures.append(Sample(frame.index, frame.time_s, picture))
 
@@ -236,7 +236,10 @@ class SourceObserver:
         return ShotSpan(span, begins_with, before.single, before.many_hot, value)
 
 
-def _fit(shown: tuple[int, int], long_side: int) -> tuple[int, int]:
-    """Small pictures are enlarged: in them the networks take one body for two."""
+def people_size(shown: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """(width, height) px of the pictures people are looked for in.
+
+    Small ones are enlarged: in them the networks take one body for two.
+    """
     scale = long_side / max(shown)
     return max(2, round(shown[0] * scale)), max(2, round(shown[1] * scale))

@@ -29,7 +29,15 @@ from madata.pose import PoseBackend
 from madata.types import Source, Span, VideoInfo
 from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, SoundTrack, cut, probe
 
-__all__ = ["DESCRIBED", "curate_source", "curation_step", "curation_steps", "cut_clips", "encode_settings"]
+__all__ = [
+    "DESCRIBED",
+    "curate_source",
+    "curation_step",
+    "curation_steps",
+    "cut_clips",
+    "encode_settings",
+    "pose_backend",
+]
 
 DESCRIBED = ("fps", "num_frames", "duration_s", "width", "height", "has_audio", "bytes", "sha256")
 """The columns of a clip that are read off its file."""
@@ -171,7 +179,7 @@ def _analyse(
             )
             track = stack.enter_context(SoundTrack(source.path)) if info.audio else None
             stretches: list[Arrays] = []
-            load = partial(_backend, config, weights, device)
+            load = partial(pose_backend, config, weights, device)
             look = partial(_judge, judge, config, track, load, stretches)
             observer = SourceObserver(config, boundary_stream(device), look)
             end_s = _observe(decoder, observer, report, until_s)
@@ -222,7 +230,8 @@ def _without(path: Path, error: Exception) -> str:
     return str(error).removeprefix(f"{path}: ")
 
 
-def _backend(config: CurationConfig, weights: Path | None, device: str) -> PoseBackend:
+def pose_backend(config: CurationConfig, weights: Path | None, device: str) -> PoseBackend:
+    """The backend that the settings name, loaded once per process whatever the number of sources."""
     people = config.people
     return _load_backend(people.backend, weights, device, tuple(people.options.items()))
 
@@ -231,7 +240,6 @@ def _backend(config: CurationConfig, weights: Path | None, device: str) -> PoseB
 def _load_backend(
     name: str, weights: Path | None, device: str, options: tuple[tuple[str, Any], ...]
 ) -> PoseBackend:
-    """A backend, loaded once per process whatever the number of sources."""
     return pose.load(name, weights=weights, device=device, **dict(options))
 
 
@@ -335,7 +343,7 @@ def cut_clips(
         if row["clip_id"] not in failures
     ]
     if config.output.keypoints == "full":
-        load = partial(_backend, config, weights, device)
+        load = partial(pose_backend, config, weights, device)
         kept = [{**row, "keypoints": full_keypoints(out, row, load)} for row in kept]
     dropped = entry.dropped + [
         _uncut(row, *failures[row["clip_id"]]) for row in entry.clips if row["clip_id"] in failures

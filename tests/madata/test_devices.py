@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from madata import devices
-from madata.devices import on_device, resolve_device
+from madata.devices import model_servers, on_device, resolve_device
 from madata.errors import ConfigError
 
 
@@ -29,3 +29,14 @@ def test_auto_is_cuda_where_there_is_one(monkeypatch, tmp_path, drivers, cuda, d
     monkeypatch.setattr(devices, "Path", lambda path: tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     assert resolve_device("auto") == device
+
+
+def test_every_gpu_has_a_model_server(monkeypatch):
+    torch = pytest.importorskip("torch")
+    assert model_servers("cpu") == ()
+    assert model_servers("cuda:1") == ("cuda:1",)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert model_servers("cuda") == ("cuda:0", "cuda:1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ConfigError, match="no GPU"):
+        model_servers("cuda")

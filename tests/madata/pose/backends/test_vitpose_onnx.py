@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from madata.errors import WeightsError
+from madata.errors import MadanceError, WeightsError
+from madata.networks import serving
 from madata.pose import Detections, load
 from madata.pose.base import empty_detections
 
@@ -80,6 +81,26 @@ def test_joints_come_out_where_they_are_in_the_picture(tmp_path, num_joints, ske
         for person in found.xy:
             assert person == pytest.approx(spots[np.arange(num_joints) % 3], abs=0.25)
     assert all(((one.score >= 0) & (one.score <= 1)).all() for one in poses)
+
+
+def test_a_model_server_places_joints_where_a_process_of_its_own_does(tmp_path):
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (150, 200, 3), np.uint8) for _ in range(2)]
+    boxes = np.array([[40, 20, 110, 130], [30, 25, 120, 140], [80, 30, 150, 120]], np.float32)
+    ones = np.ones(3, np.float32)
+    people = [Detections(boxes, ones, ones), Detections(boxes[:2], ones[:2], ones[:2])]
+    model = write_network(tmp_path / "tiny.onnx", 17)
+    alone = load("vitpose-onnx", model=model)
+    with serving(("cpu",), batch=2):
+        served = load("vitpose-onnx", model=model)
+        found = served.estimate(pictures, people)
+        with pytest.raises(MadanceError, match="not a readable ONNX network"):
+            (tmp_path / "no.onnx").write_bytes(b"not a network")
+            load("vitpose-onnx", model=str(tmp_path / "no.onnx"))
+    assert served.identity == alone.identity
+    for one, other in zip(found, alone.estimate(pictures, people), strict=True):
+        assert one.xy == pytest.approx(other.xy, abs=1e-3)
+        assert one.score == pytest.approx(other.score, abs=1e-5)
 
 
 def test_other_networks_are_refused(tmp_path):
