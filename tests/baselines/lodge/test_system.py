@@ -135,8 +135,9 @@ def test_the_files_of_the_authors(weights, tmp_path, monkeypatch):
     write_official(tmp_path, network, monkeypatch)
     monkeypatch.setattr(module, "LodgeConfig", lambda: small)
     loaded = load_lodge(tmp_path)
+    state = loaded.network.state_dict()
     for name, value in network.state_dict().items():
-        assert torch.equal(value, loaded.network.state_dict()[name]), name
+        assert torch.equal(value, state[name]), name
     assert loaded.normaliser.scale[0] == 2.0 and loaded.normaliser.shift[0] == 0.5
     assert loaded.info.label is None and len(loaded.info.genres) == 16
     path = tmp_path / "Local_Module" / "any_name" / "checkpoints" / "epoch=299.ckpt"

@@ -125,8 +125,9 @@ def test_the_files_of_the_authors(weights, tmp_path, monkeypatch):
     write_official(tmp_path, network)
     monkeypatch.setattr(module, "MegaDanceConfig", lambda: model.config)
     loaded = load_megadance(tmp_path).network
+    state = loaded.state_dict()
     for name, value in network.state_dict().items():
-        assert name == "begin" or torch.equal(value, loaded.state_dict()[name]), name
+        assert name == "begin" or torch.equal(value, state[name]), name
     monkeypatch.setattr(module, "GenreClassifier", lambda: GenreClassifier(width=8, heads=2, layers=1))
     assert not load_classifier(tmp_path).training
     monkeypatch.setattr(module, "GenreClassifier", lambda: GenreClassifier(width=8, heads=2, layers=2))

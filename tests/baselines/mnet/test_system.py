@@ -72,8 +72,9 @@ def test_the_checkpoint_of_the_authors_and_a_folder_are_one(weights, tmp_path):
     beside = {"dis.mlp_a.bias": torch.zeros(1), "compute_loss.vet_loss.smpl.betas": torch.zeros(1)}
     torch.save({"state_dict": {**state, **beside}, "epoch": 1}, tmp_path / "last.ckpt")
     loaded = load_mnet(tmp_path / "last.ckpt", model.config)
+    state = loaded.network.state_dict()
     for name, value in model.network.state_dict().items():
-        assert torch.equal(value, loaded.network.state_dict()[name])
+        assert torch.equal(value, state[name])
     assert loaded.info.genres[9] == "ballet jazz"
     with pytest.raises(WeightsError, match="another shape"):
         load_mnet(tmp_path / "last.ckpt", model.config.model_copy(update={"feed_forward": 4}))

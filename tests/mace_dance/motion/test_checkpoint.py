@@ -60,8 +60,9 @@ def test_the_official_layout_is_read(upstream, tmp_path, prefix):
     path = upstream(tmp_path / "train-3750.pt", content)
     loaded, normaliser = load_motion_expert(path, network.config)
     assert not loaded.training
+    state = loaded.state_dict()
     for name, value in network.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], value)
+        assert torch.equal(state[name], value)
     np.testing.assert_array_equal(normaliser.scale, np.arange(1, 10))
     np.testing.assert_array_equal(normaliser.shift, -1)
     averaged = read_checkpoint(path, "ema").state

@@ -46,8 +46,9 @@ def test_what_is_saved_is_loaded(model):
     assert (model / WEIGHTS_FILE).stat().st_mode == (model / CONFIG_FILE).stat().st_mode
     assert (loaded.config, loaded.info) == (tiny().config, INFO)
     assert not loaded.network.training
+    state = loaded.network.state_dict()
     for name, value in tiny().state_dict().items():
-        assert torch.equal(loaded.network.state_dict()[name], value)
+        assert torch.equal(state[name], value)
     np.testing.assert_array_equal(loaded.normaliser.scale, np.arange(1, 10))
     np.testing.assert_array_equal(loaded.normaliser.shift, np.linspace(-1, 1, 9, dtype=np.float32))
 

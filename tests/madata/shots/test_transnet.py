@@ -191,7 +191,9 @@ def test_own_decode(model, goldens):
         golden = read_npz(path)
         with decode.Decoder(videos[0]) as frames:
             thumbnails = np.stack([frame.scaled((48, 27)) for frame in frames])
-        single, many_hot = model.predict(thumbnails)
-        assert np.abs(single - golden["single"]).max() < 5e-3
-        assert np.abs(many_hot - golden["many_hot"]).max() < 5e-3
-        np.testing.assert_array_equal(scenes(single), golden["scenes"])
+        assert np.abs(thumbnails.astype(int) - golden["frames48x27"]).mean((1, 2, 3)).max() < 1
+        # what stands before the window that begins at 150 is decided without the rest
+        single, many_hot = (head[:150] for head in model.predict(thumbnails[:200]))
+        assert np.abs(single - golden["single"][:150]).max() < 5e-3
+        assert np.abs(many_hot - golden["many_hot"][:150]).max() < 5e-3
+        np.testing.assert_array_equal(scenes(single), scenes(golden["single"][:150]))
