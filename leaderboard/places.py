@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from pydantic import TypeAdapter
+
 from evaluation.compare import rank
 from evaluation.stats.ranks import Ranking
 from leaderboard.entries import BoardEntry
 from leaderboard.layout import BoardColumn
+from leaderboard.remembered import remembered
 from leaderboard.table import Row, Section
 from leaderboard.ties import TieJudge
 from madata.errors import MadanceError
 
 __all__ = ["placed"]
+
+_RANKINGS: TypeAdapter[dict[str, Ranking]] = TypeAdapter(dict[str, Ranking])
 
 
 def placed(
@@ -33,14 +38,8 @@ def placed(
     """
     rows = {row.key: row for row in section.rows}
     rankings: dict[str, Ranking] = {}
-    for runs in _comparable(rows, members):
-        loaded = {key: run for key, entry in runs.items() if (run := judge.run(entry)) is not None}
-        if len(loaded) < 2:
-            continue
-        try:
-            rankings |= rank(loaded)
-        except MadanceError:  # features of other kinds, or too few clips in common
-            continue
+    for entries in _comparable(rows, members):
+        rankings |= _rankings(entries, judge)
     for metric, ranking in rankings.items():
         for key, place in ranking.standings.items():
             cell = rows[key].cells.get(metric)
@@ -50,6 +49,26 @@ def placed(
     shown = [column for column in columns if column.metric in rankings and not column.extra]
     notes = tuple(_line(column, rankings[column.metric], rows) for column in shown)
     return replace(section, rows=tuple(rows[row.key] for row in section.rows), notes=(*section.notes, *notes))
+
+
+def _rankings(entries: Mapping[str, BoardEntry], judge: TieJudge) -> dict[str, Ranking]:
+    """Metric -> ranks of the rows whose results have features; remembered by their content."""
+    with_features = [pair for pair in entries.items() if pair[1].features is not None and judge.exact]
+    there = dict(sorted(with_features, key=lambda pair: pair[1].result.id))
+    rows = {entry.result.id: key for key, entry in there.items()}
+
+    def compute() -> dict[str, Ranking]:
+        runs = {entry.result.id: run for entry in there.values() if (run := judge.run(entry)) is not None}
+        try:
+            return rank(runs) if len(runs) > 1 else {}
+        except MadanceError:  # features of other kinds, or too few clips in common
+            return {}
+
+    found = remembered("rankings", list(there.values()), _RANKINGS, compute) if len(there) > 1 else {}
+    return {
+        metric: replace(one, standings={rows[name]: place for name, place in one.standings.items()})
+        for metric, one in found.items()
+    }
 
 
 def _comparable(

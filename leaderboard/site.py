@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import TypeAdapter
+
 from evaluation.protocol import Protocol
 from evaluation.result import Result
 from leaderboard.board import Board, build_board
@@ -26,6 +28,7 @@ from leaderboard.figures import interval_plot, pareto_plot, points_of
 from leaderboard.layout import BoardColumn
 from leaderboard.paper import TASKS, paper_table
 from leaderboard.recheck import Fault, checked_level
+from leaderboard.remembered import remembered
 from leaderboard.render import LEGEND, to_json
 from leaderboard.render.web import templates
 from leaderboard.reported import reported_source
@@ -36,6 +39,7 @@ from madata.files import write_json, write_text
 
 __all__ = ["SiteOptions", "build_site", "safe_link"]
 
+_CHECKS: TypeAdapter[tuple[int, list[Fault]]] = TypeAdapter(tuple[int, list[Fault]])
 _ADDRESS = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
 
 
@@ -108,7 +112,7 @@ def _check(entry: BoardEntry, out: Path, options: SiteOptions) -> _Checked:
         shutil.copyfile(source, out / folder / name)
     if options.rescore:
         options.on_step(f"computing again: {result.system.name}")
-        level, faults = checked_level(entry)
+        level, faults = _checked(entry)
     else:
         level, faults = 0, [Fault("not_checked", "the numbers were not computed again for this page")]
     said = result.verification
@@ -118,6 +122,12 @@ def _check(entry: BoardEntry, out: Path, options: SiteOptions) -> _Checked:
         if options.trust_levels and level == 1:
             level, stated = said.level, f"level {said.level} by {said.by or 'nobody named'}"
     return _Checked(level, tuple(faults), stated, {name: f"{folder}/{name}" for name in copies})
+
+
+def _checked(entry: BoardEntry) -> tuple[int, list[Fault]]:
+    if entry.stale:  # the files beside it are not those that are remembered
+        return checked_level(entry)
+    return remembered("checks", [entry], _CHECKS, lambda: checked_level(entry))
 
 
 def _with_levels(board: Board, checked: Mapping[str, _Checked]) -> Board:

@@ -7,27 +7,22 @@ intervals are held against each other as if the systems were independent, which 
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
-import evaluation
 from evaluation.compare import Run, compare, load_run
 from evaluation.inputs.sources import rows_of_sources
 from evaluation.result import Metric
 from evaluation.stats.means import mean_interval
 from evaluation.stats.verdicts import Verdict
 from leaderboard.entries import BoardEntry
-from madata.cache import cache_dir, remembered_sha256
+from leaderboard.remembered import remembered
 from madata.errors import MadanceError
-from madata.files import read_json, sha256_bytes, write_json
 
 __all__ = ["TieJudge", "clip_scores", "intervals_meet"]
 
@@ -61,33 +56,7 @@ def clip_scores(samples: Path) -> dict[str, dict[str, float]]:
     return scores
 
 
-@cache
-def _code() -> list[str]:
-    """Hashes of what decides a verdict: another version of it remembers nothing of this one."""
-    package = Path(evaluation.__file__).parent
-    return [remembered_sha256(package / part) for part in ("compare.py", "stats", "metrics")]
-
-
-def _record(best: BoardEntry, other: BoardEntry) -> Path | None:
-    """Where the verdicts of two results are remembered: by all that decides them; ``None`` without features."""
-    if best.features is None or other.features is None:
-        return None
-    try:
-        hashes = [remembered_sha256(best.features), remembered_sha256(other.features)]
-    except OSError:
-        return None
-    decisive = [_code(), best.result.id, other.result.id, *hashes]
-    key = sha256_bytes(json.dumps(decisive).encode())
-    return cache_dir() / "comparisons" / key[:2] / f"{key[2:]}.json"
-
-
-def _read_record(record: Path) -> dict[str, str] | None:
-    try:
-        known = read_json(record)
-    except MadanceError:
-        return None
-    whole = isinstance(known, dict) and set(known.values()) <= set(get_args(Verdict))
-    return known if whole else None
+_VERDICTS: TypeAdapter[dict[str, Verdict]] = TypeAdapter(dict[str, Verdict])
 
 
 @dataclass
@@ -100,7 +69,7 @@ class TieJudge:
 
     exact: bool = True
     _runs: dict[str, Run | None] = field(default_factory=dict)
-    _verdicts: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    _verdicts: dict[tuple[str, str], dict[str, Verdict]] = field(default_factory=dict)
     _scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
     def tied(self, best: BoardEntry, other: BoardEntry, name: str) -> bool:
@@ -115,23 +84,16 @@ class TieJudge:
         paired = self._paired(best, other, first, second)
         return paired if paired is not None else bool(apart)
 
-    def _compared(self, best: BoardEntry, other: BoardEntry) -> dict[str, str]:
+    def _compared(self, best: BoardEntry, other: BoardEntry) -> dict[str, Verdict]:
         """Metric -> verdict of the features, none where they do not compare; remembered by their content."""
         key = (best.result.id, other.result.id)
         if key not in self._verdicts:
-            record = _record(best, other)
-            known = None if record is None else _read_record(record)
-            if known is None:
-                known = self._judged(best, other)
-                if record is not None:
-                    with contextlib.suppress(
-                        MadanceError
-                    ):  # a cache that cannot be written is no reason to stop
-                        write_json(record, known)
-            self._verdicts[key] = known
+            self._verdicts[key] = remembered(
+                "comparisons", (best, other), _VERDICTS, lambda: self._judged(best, other)
+            )
         return self._verdicts[key]
 
-    def _judged(self, best: BoardEntry, other: BoardEntry) -> dict[str, str]:
+    def _judged(self, best: BoardEntry, other: BoardEntry) -> dict[str, Verdict]:
         runs = self.run(best), self.run(other)
         if runs[0] is None or runs[1] is None:
             return {}

@@ -83,16 +83,13 @@ def decide_again(
             chosen = threshold_for(target, folder, sources, config, jobs=jobs, say=watch.say)
             config = override(config, [chosen])
         remove_leftovers(out)
-        note = shard_note(out, shard) if out.resolve() != folder.resolve() else None
+        if out.resolve() != folder.resolve():
+            _begin(folder, out, shard)
         sources = [source for source in sources if shard.has(source.source_id)]
         journal, removed = Journal(out, config.hash), read_removed(folder)
-        if removed and note is not None:
-            write_removed(out, [folder])
         done = {*journal.done(), *removed}
         pending = [source for source in sources if source.source_id not in done]
         watch.start(sum(seconds[source.source_id] for source in pending))
-        if note is not None:
-            write_json(*note)
         step = _deciding(folder.absolute(), out.absolute(), before, config, weights, device)
         publisher = Publisher(out, sources, found, config)
         publisher.leave_out(removed)
@@ -103,6 +100,13 @@ def decide_again(
         summary = publisher.finish(jobs=jobs)
         journal.remove_others()
         return summary
+
+
+def _begin(folder: Path, out: Path, shard: Shard) -> None:
+    """Note in another folder which part it holds, and what was removed."""
+    write_json(*shard_note(out, shard))
+    if read_removed(folder):
+        write_removed(out, [folder])
 
 
 def _refuse_other_measurements(before: CurationConfig, now: CurationConfig) -> None:

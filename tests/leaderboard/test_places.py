@@ -7,6 +7,7 @@ import pytest
 
 from evaluation.protocol import load_protocol
 from evaluation.score import score, write_scored
+from leaderboard import places, site, ties
 from leaderboard.board import build_board
 from leaderboard.entries import read_entries
 from leaderboard.render.data import to_json
@@ -49,6 +50,32 @@ def test_ranks_are_intervals_and_the_column_and_the_page_say_so(runs, tmp_path):
     document = json.loads(to_json(board.table))
     stored = {row["name"]: row["cells"]["fid_k"] for row in document["sections"][0]["rows"]}
     assert stored["lazy"]["rank"] == [3, 3]
+
+
+def test_a_second_page_of_the_same_results_computes_nothing(runs, tmp_path, monkeypatch):
+    """In another order it ranks nothing either; other rows are ranked."""
+    monkeypatch.setenv("MADANCE_CACHE", str(tmp_path / "cache"))
+    asked = []
+    for module, name in ((places, "rank"), (site, "checked_level"), (ties, "compare")):
+        function = getattr(module, name)
+        watched = lambda *given, name=name, function=function: asked.append(name) or function(*given)  # noqa: E731
+        monkeypatch.setattr(module, name, watched)
+
+    def page(*names):
+        asked.clear()
+        entries = read_entries([runs / name for name in names])
+        text = site.build_site(entries, tmp_path / "site").read_text()
+        return text, set(asked)
+
+    first, computed = page("one", "two", "lazy")
+    assert computed == {"rank", "checked_level", "compare"}
+    assert page("one", "two", "lazy") == (first, set())
+    assert page("lazy", "two", "one")[1] <= {"compare"}
+    assert "rank" in page("one", "two")[1]
+    for record in (tmp_path / "cache" / "rankings").rglob("*.json"):
+        record.write_text('{"fid_k": 1}')
+    again, computed = page("one", "two", "lazy")
+    assert again == first and computed == {"rank"}
 
 
 def test_without_features_there_are_no_ranks(runs):
