@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from madata.bars import crop_of
 from madata.config import differences, to_toml
 from madata.curate.batch import CurationSummary, work_through
 from madata.curate.decide import PieceJudge
@@ -29,6 +30,7 @@ from madata.files import hold_folder, link_or_copy, remove_leftovers, write_json
 from madata.manifest import PROVENANCE_COLUMNS, iterate_rows
 from madata.shard import WHOLE, Shard
 from madata.types import Source
+from madata.video.geometry import Crop
 
 __all__ = ["decide_again"]
 
@@ -212,18 +214,18 @@ def _take_over(
 ) -> None:
     """Take over the files of clips that are as before, and thumbnails; remove what is no more."""
     same_look = load_config(folder / "settings.toml").clip == config.clip
-    kept_before = {_frames(row) for row in known.clips} if same_look else set()
-    same = {row["path"] for row in entry.clips if _frames(row) in kept_before}
+    kept_before = {_shown(row) for row in known.clips} if same_look else set()
+    same = {row["path"] for row in entry.clips if _shown(row) in kept_before}
     described = {row["path"]: {key: row[key] for key in DESCRIBED} for row in known.clips}
     for row in entry.clips:
         if row["path"] in same and (folder / row["path"]).exists():
             row |= described[row["path"]]
     if folder == out and len(same) < len(entry.clips):
         _refuse_without_source(source)
-    pictures = {_frames(row): row.get("thumbnail") for row in [*known.dropped, *known.clips]}
+    pictures = {_shown(row): row.get("thumbnail") for row in [*known.dropped, *known.clips]}
     rows = [*entry.clips, *entry.dropped]
     for row in rows:
-        thumbnail = pictures.get(_frames(row))
+        thumbnail = pictures.get(_shown(row))
         row["thumbnail"] = thumbnail if thumbnail and (folder / thumbnail).exists() else None
     files = {row[key] for row in rows for key in ("keypoints", "thumbnail") if row.get(key)}
     if config.output.keypoints == "full":
@@ -246,8 +248,9 @@ def _refuse_without_source(source: Source) -> None:
         )
 
 
-def _frames(row: dict[str, Any]) -> tuple[int, int]:
-    return row["start_frame"], row["end_frame"]
+def _shown(row: dict[str, Any]) -> tuple[int, int, Crop | None]:
+    """The frames that a row is about, and what of them."""
+    return row["start_frame"], row["end_frame"], crop_of(row)
 
 
 def _remove_files(out: Path, rows: Sequence[dict[str, Any]], keep: Container[str] = ()) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from madata.bars import crop_of
 from madata.curate.filter import Excluded, Filter, Rejection
 from madata.curate.filters import FILTERS
 from madata.curate.observe import Sample
@@ -25,7 +26,7 @@ from madata.curate.stills import write_thumbnail
 from madata.files import write_npz
 from madata.manifest import Column, span_row, split_of
 from madata.types import Span
-from madata.video.geometry import Framing
+from madata.video.geometry import Crop, Framing
 from madata.windows import LengthLaw, draw_windows, window_seed
 
 __all__ = ["Decisions", "PieceJudge", "filters_of", "measured_columns"]
@@ -63,7 +64,7 @@ class PieceJudge:
     Args:
         out: the folder of the data set; the keypoints of kept windows and the thumbnails are written there at once.
             ``None``: nothing is written, only decided.
-        framing: from the size of a shown picture to that of its clip.
+        framing: from the size of a shown picture, and what of it is used, to the picture of its clip.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class PieceJudge:
         *,
         out: Path | None,
         config: CurationConfig,
-        framing: Callable[[tuple[int, int]], Framing],
+        framing: Callable[[tuple[int, int], Crop | None], Framing],
     ) -> None:
         self._source_id = source_id
         self._out = out
@@ -141,9 +142,10 @@ class PieceJudge:
 
     def _keep(self, piece: Piece, window: Piece) -> None:
         clip_id = f"{self._source_id}-{window.span.start:06d}"
+        measured = self._measured(window, self._filters[-1] if self._filters else None)
         keypoints = Path("keypoints") / f"{clip_id}.npz"
         if self._out is not None:
-            _write_keypoints(self._out / keypoints, window, self._framing(window.size))
+            _write_keypoints(self._out / keypoints, window, self._framing(window.size, crop_of(measured)))
         output = self._config.output
         self.decisions.clips.append(
             {
@@ -153,7 +155,7 @@ class PieceJudge:
                 "split": split_of(self._source_id, val_share=output.val_share, test_share=output.test_share),
                 "subset": output.subset,
                 **_segment_row(piece),
-                **self._measured(window, self._filters[-1] if self._filters else None),
+                **measured,
                 "path": str(Path("clips") / f"{clip_id}.mp4"),
                 "keypoints": str(keypoints),
                 "thumbnail": self._thumbnail(window.span, clip_id),
@@ -217,10 +219,11 @@ def _write_keypoints(path: Path, window: Piece, framing: Framing) -> None:
     seen = window.people
     if not len(seen.counts):
         return
-    scale = np.array([framing.scaled[0] / seen.size[0], framing.scaled[1] / seen.size[1]])
+    picture = window.bars.picture
+    xy = seen.xy * (np.array(picture.size) / seen.size) + (picture.left, picture.top)
     write_npz(
         path,
-        xy=(seen.xy * scale + np.array(framing.offset)).astype(np.float32),
+        xy=framing.points(xy, window.size),
         score=seen.score,
         times_s=seen.times_s - window.span.start_s,
         skeleton=np.array(seen.skeleton),

@@ -7,6 +7,7 @@ source has to be looked at again.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from madata.bars import Bars
 from madata.curate.look import Looked
 from madata.curate.observe import Stretch
 from madata.curate.piece import Performer, Piece
@@ -23,6 +25,7 @@ from madata.errors import MadanceError
 from madata.files import read_npz, write_npz
 from madata.flow import FlowSample
 from madata.types import Source, Span
+from madata.video.geometry import Crop
 
 __all__ = [
     "Arrays",
@@ -58,6 +61,8 @@ def recorded(stretch: Stretch, evidence: Looked) -> Arrays:
         "size": np.array(stretch.size, np.int64),
         "frame_times_s": stretch.frame_times_s,
         "changes": stretch.changes,
+        "picture": np.array(dataclasses.astuple(stretch.bars.picture), np.int64),
+        "bars": np.array("+".join(stretch.bars.kinds)),
     }
     measured = evidence.measured
     if "sound" in measured:
@@ -118,7 +123,11 @@ def _piece(arrays: Arrays) -> Piece:
     times = arrays["frame_times_s"]
     span = Span(start, end, float(times[0]), float(times[-1]))
     width, height = arrays["size"].tolist()
-    return Piece((width, height), span, times, arrays["changes"], Recorded(span, arrays))
+    if "picture" not in arrays:
+        raise NotMeasuredError("bars were not measured here")
+    kinds = tuple(filter(None, str(arrays["bars"]).split("+")))
+    bars = Bars(Crop(*arrays["picture"].tolist()), kinds)
+    return Piece((width, height), span, times, arrays["changes"], bars, Recorded(span, arrays))
 
 
 class Recorded:

@@ -11,12 +11,13 @@ Frames are counted in presentation order; a span is [start, end).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from madata.bars import SAMPLES_PER_S, Bars, Profile, find_bars
 from madata.curate.settings import CurationConfig
 from madata.flow import working_size
 from madata.shots import THUMBNAIL_SIZE, BoundaryStream, Shot, ShotDetector, Transition
@@ -68,13 +69,15 @@ class Stretch:
         frame_times_s: (n + 1,) float64, when each of its n frames appears and when the last one disappears.
         changes: (n,) how much each frame differs from the one before: grey levels, the largest difference of its
             thumbnail.
-        grey, pictures: the samples inside it.
+        bars: where the picture lies inside its bars.
+        grey, pictures: the samples inside it, without bars.
     """
 
     span: Span
     size: tuple[int, int]
     frame_times_s: npt.NDArray[np.float64]
     changes: npt.NDArray[np.uint8]
+    bars: Bars
     grey: tuple[Sample, ...]
     pictures: tuple[Sample, ...]
 
@@ -118,6 +121,8 @@ class SourceObserver:
         )
         self._grey_rate = _Rate(config.motion.pairs_per_s)
         self._picture_rate = _Rate(config.people.samples_per_s)
+        self._profile_rate = _Rate(SAMPLES_PER_S)
+        self._profiles: list[Profile] = []
         self._grey: list[Sample] = []
         self._pictures: list[Sample] = []
         self._times_s: list[float] = []
@@ -156,6 +161,9 @@ class SourceObserver:
 
     def _sample(self, frame: Frame, *, seen: bool) -> None:
         size = frame.shown_size
+        if self._profile_rate.due(frame.time_s):
+            self._profile_rate.take(frame.time_s)
+            self._profiles.append(Profile.of(frame))
         if self._grey_rate.due(frame.time_s):
             self._grey_rate.take(frame.time_s)
             grey_size = working_size(size, self._config.motion.long_side)
@@ -205,16 +213,30 @@ class SourceObserver:
         if end <= start:
             return
         times = np.array([self._shown_s(frame) for frame in range(start, end + 1)])
-        inside = [
-            tuple(sample for sample in samples if start <= sample.index < end)
+        profiles = [one for one in self._profiles if start <= one.index < end]
+        grey, pictures = (
+            [sample for sample in samples if start <= sample.index < end]
             for samples in (self._grey, self._pictures)
-        ]
+        )
         size = next(size for first, size in reversed(self._sizes) if first <= start)
         changes = np.array(self._changes[start:end], np.uint8)
-        self._judge(Stretch(self.span(start, end), size, times, changes, *inside))
+        bars = find_bars(size, profiles, [sample.image for sample in grey])
+        motion, people = self._config.motion.long_side, self._config.people.long_side
+        self._judge(
+            Stretch(
+                self.span(start, end),
+                size,
+                times,
+                changes,
+                bars,
+                _without_bars(grey, bars, size, working_size(bars.picture.size, motion)),
+                _without_bars(pictures, bars, size, people_size(bars.picture.size, people)),
+            )
+        )
         self._forget(end)
 
     def _forget(self, index: int) -> None:
+        self._profiles = [one for one in self._profiles if one.index >= index]
         self._grey = [sample for sample in self._grey if sample.index >= index]
         self._pictures = [sample for sample in self._pictures if sample.index >= index]
 
@@ -234,6 +256,28 @@ class SourceObserver:
         if known is not None and (known[0] == "wipe" or before.single <= self._config.shots.cut_threshold):
             begins_with, value = known
         return ShotSpan(span, begins_with, before.single, before.many_hot, value)
+
+
+def _without_bars(
+    samples: list[Sample], bars: Bars, shown: tuple[int, int], size: tuple[int, int]
+) -> tuple[Sample, ...]:
+    """What the samples of a shown picture hold between its bars, at the size of a picture that has none."""
+    import cv2
+
+    picture = bars.picture
+    if picture.size == shown:
+        return tuple(samples)
+    found = []
+    for sample in samples:
+        height, width = sample.image.shape[:2]
+        across, down = width / shown[0], height / shown[1]
+        part = sample.image[
+            round(picture.top * down) : round((picture.top + picture.height) * down),
+            round(picture.left * across) : round((picture.left + picture.width) * across),
+        ]
+        image = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        found.append(replace(sample, image=image))
+    return tuple(found)
 
 
 def people_size(shown: tuple[int, int], long_side: int) -> tuple[int, int]:

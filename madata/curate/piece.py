@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from madata.bars import Bars
 from madata.curate.sound import SoundLevels
 from madata.flow import Box, FlowSample, MotionSummary, summarize
 from madata.types import FloatArray, Span
@@ -100,6 +101,7 @@ class Piece:
         changes: (n,) how much each frame differs from the one before: grey levels, the largest difference of its
             thumbnail.
         evidence: what was measured, perhaps in a longer stretch that this is a part of.
+        bars: where the picture lies inside its bars; people and motion are measured there.
         is_window: it is a window, not a whole stretch.
     """
 
@@ -107,6 +109,7 @@ class Piece:
     span: Span
     frame_times_s: npt.NDArray[np.float64]
     changes: npt.NDArray[np.uint8]
+    bars: Bars
     evidence: Evidence
     is_window: bool = False
 
@@ -114,7 +117,7 @@ class Piece:
         """A part of it, with the same evidence."""
         first, last = span.start - self.span.start, span.end - self.span.start
         times, changes = self.frame_times_s[first : last + 1], self.changes[first:last]
-        return Piece(self.size, span, times, changes, self.evidence, is_window)
+        return Piece(self.size, span, times, changes, self.bars, self.evidence, is_window)
 
     def span_of(self, start: int, end: int) -> Span:
         """Frames [start, end) of the source, which must lie in the piece, with their times."""

@@ -125,7 +125,7 @@ def write_report(
         loader=jinja2.PackageLoader("madata"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     charts = [chart for chart in _histograms(out, config) if any(chart.counts)]
-    columns = [*_CARD, *_KEPT, *_DROPPED, *dict.fromkeys(chart.column for chart in charts)]
+    columns = [*_CARD, *_KEPT, *_PICTURE, *_DROPPED, *dict.fromkeys(chart.column for chart in charts)]
     page = environment.get_template("report.html").stream(
         summary=summary,
         histograms=charts,
@@ -153,6 +153,7 @@ _CARD = (
     "thumbnail",
 )
 _KEPT = ("split", "path", "fps", "width", "height")
+_PICTURE = ("bars", "cropped", "picture_left", "picture_top", "picture_width", "picture_height")
 _DROPPED = ("stage", "reason", "message")
 _SOURCE = (
     "source_id", "file", "status", "width", "height", "fps", "duration_s", "frames", "shots", "clips", "message", "url",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from madata import pose
+from madata.bars import crop_of
 from madata.curate.decide import PieceJudge
 from madata.curate.full_keypoints import full_keypoints
 from madata.curate.journal import Entry, Journal
@@ -259,7 +260,7 @@ def _judge(
         backend=load,
         rule=PeopleRule(min_hips=config.people.min_hips),
     )
-    piece = Piece(stretch.size, stretch.span, stretch.frame_times_s, stretch.changes, evidence)
+    piece = Piece(stretch.size, stretch.span, stretch.frame_times_s, stretch.changes, stretch.bars, evidence)
     judge(piece, stretch.pictures)
     kept.append(recorded(stretch, evidence))
 
@@ -323,7 +324,7 @@ def cut_clips(
     """Cut the clips that are not there yet; describe each from its own file, unless its row does."""
     failures: dict[str, tuple[str, str]] = {}
     missing = [row for row in entry.clips if not (out / row["path"]).exists()]
-    requests = [CutRequest(_span(row), out / row["path"]) for row in missing]
+    requests = [CutRequest(_span(row), out / row["path"], crop_of(row)) for row in missing]
     try:
         results = cut(source.path, requests, encode_settings(config))
     except MediaError as error:

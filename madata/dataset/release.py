@@ -149,6 +149,7 @@ def _rebuild_source(
     item: tuple[Path, list[Row]], report: Callable[[float], None], *, out: Path, signatures: dict[str, Row]
 ) -> tuple[list[Row], dict[str, str]]:
     """The rows of the clips that came out right, and why others did not."""
+    from madata.bars import crop_of
     from madata.types import Span
     from madata.video import CutRequest, EncodeSettings, cut
 
@@ -163,7 +164,7 @@ def _rebuild_source(
                 fps=row["fps"], size=(row["width"], row["height"]), audio_rate_hz=48_000
             )
             try:
-                (result,) = cut(source, [CutRequest(span, target)], settings)
+                (result,) = cut(source, [CutRequest(span, target, crop_of(row))], settings)
             except MediaError as error:
                 wrong[row["clip_id"]] = str(error)
                 continue

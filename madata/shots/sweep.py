@@ -3,9 +3,10 @@
 A and B are the frames before and behind such a transition if, on the grey thumbnails,
 
 - they differ: by 24 levels in the mean, and by more than 30 in at least 45 % of the places;
-- every frame between is made of A and B: in a *wipe* each of those places is A or B; in a *push* the picture is a piece
-  of A beside B, shifted. What is left, relative to the difference of A and B, is at most 0.22 in each frame. In a
-  dissolve half is left in the middle, in a pan nothing fits;
+- every frame between is made of A and B: in a *wipe* each of those places is A or B; in a *push* A and
+  B move over one another along an axis: B pushes A out, covers or uncovers it, or A is squeezed to its middle. What is
+  left, relative to the difference of A and B, is at most 0.22 in each frame. In a dissolve half is left in the middle,
+  in a pan nothing fits;
 - the share of B never falls by more than 0.06, never leaps by more than 0.55, and lies between 0.1 and 0.9 in at least
   two frames: a hard cut has none such;
 - in a wipe, what is A and what is B are areas: at most 8 % of neighbouring places are on different sides.
@@ -22,7 +23,7 @@ faces and made cases none is found that is not there.
 
 from __future__ import annotations
 
-import itertools
+import functools
 from collections import deque
 from dataclasses import dataclass, replace
 
@@ -50,7 +51,7 @@ _CUT_STEP = 0.7
 """A step of this part of the whole difference is a cut."""
 _AS_GOOD, _AS_MUCH = 0.08, 0.85
 _LONGEST_CLUSTER = 4 * LONGEST
-_COARSE = 1.15
+_STORED = 8 * LONGEST
 _LONGEST_PUSH = 24
 """Frames; a camera that pans over as much in a second or two pushes nothing out."""
 
@@ -81,7 +82,8 @@ class SweepMeter:
 
     def __init__(self, residual_below: float = RESIDUAL_BELOW) -> None:
         self._residual_below = residual_below
-        self._frames = np.zeros((0, 27, 48), np.float32)
+        self._stored = np.zeros((_STORED, 27, 48), np.float32)
+        self._filled = 0
         self._steps: deque[float] = deque(maxlen=LONGEST)
         self._fed = 0
         self._open: list[Sweep] = []
@@ -90,21 +92,32 @@ class SweepMeter:
 
     def feed(self, thumbnail: npt.NDArray[np.uint8]) -> None:
         """Take the next thumbnail (27, 48, 3)."""
-        grey = thumbnail.mean(axis=2, dtype=np.float32)[None]
-        if len(self._frames):
-            self._steps.append(float(np.abs(grey[0] - self._frames[-1]).mean()))
-        self._frames = np.concatenate([self._frames[-LONGEST:], grey])
+        if self._filled == _STORED:
+            self._stored[:LONGEST] = self._stored[-LONGEST:]
+            self._filled = LONGEST
+        self._stored[self._filled] = grey = thumbnail.mean(axis=2, dtype=np.float32)
+        if self._filled:
+            self._steps.append(float(np.abs(grey - self._stored[self._filled - 1]).mean()))
+        self._filled += 1
         self._fed += 1
+        if self._residual_below > 0:
+            self._look()
+        self._settle(self._fed - LONGEST)
+
+    def _look(self) -> None:
+        """Look for sweeps that end with the last frame."""
+        frames = self._stored[max(0, self._filled - LONGEST - 1) : self._filled]
+        lengths = [length for length in _WINDOWS if length < len(frames)]
+        means = np.abs(frames[[-length - 1 for length in lengths]] - frames[-1]).mean(axis=(1, 2))
         largest, steps = 0.0, list(self._steps)
-        for shorter, length in itertools.pairwise((0, *_WINDOWS)):
-            if self._residual_below <= 0 or length >= len(self._frames):
-                break
+        for shorter, length, mean in zip((0, *_WINDOWS), lengths, means.tolist(), strict=False):
             largest = max(largest, *steps[len(steps) - length : len(steps) - shorter])
-            seen = _sweep(self._frames[-length - 1 :], largest, self._residual_below)
+            if mean < _MEAN_LEVELS or largest > _CUT_STEP * mean:
+                continue
+            seen = _sweep(frames[-length - 1 :], self._residual_below)
             if seen is not None:
                 first = self._fed - length - 1
                 self._open.append(replace(seen, start=seen.start + first, end=seen.end + first))
-        self._settle(self._fed - LONGEST)
 
     def close(self) -> None:
         """Decide the frames left."""
@@ -148,13 +161,10 @@ def _joined(cluster: list[Sweep]) -> Sweep:
     return replace(best, start=start, end=end)
 
 
-def _sweep(frames: FloatArray, largest_step: float, residual_below: float) -> Sweep | None:
+def _sweep(frames: FloatArray, residual_below: float) -> Sweep | None:
     """The sweep between the first and the last of some frames (n, H, W), if there is one; counted from the first."""
     before, behind, between = frames[0], frames[-1], frames[1:-1]
     difference = np.abs(before - behind)
-    mean = float(difference.mean())
-    if mean < _MEAN_LEVELS or largest_step > _CUT_STEP * mean:
-        return None
     differs = difference > _PLACE_LEVELS
     places = float(differs.mean())
     if places < _PLACES:
@@ -215,25 +225,82 @@ def _wipe(
 
 
 def _push(before: FloatArray, behind: FloatArray, between: FloatArray, enough: float) -> _Fit:
-    """The same for A pushed out by B, in the best of the four directions; nothing is rough there."""
+    """The same for A and B that move over one another along an axis; nothing is rough there.
+
+    Means of bands differ by no more than the pictures do: where they leave too much nobody looks at those.
+    """
     best: _Fit = (float("inf"), np.zeros(len(between), np.float32), 0.0)
-    for turns in range(4):
-        a, b = (np.rot90(one, turns)[::2] for one in (before, behind))
-        frames = np.rot90(between, turns, axes=(1, 2))[:, ::2]
-        width = a.shape[1]
-        side_by_side = np.concatenate([a, b], axis=1)
-        views = np.lib.stride_tricks.sliding_window_view(side_by_side, width, axis=1).swapaxes(0, 1)
-        # the frame in the middle says whether this direction is worth a look
-        if _nearest(views[:, ::2], frames[len(frames) // 2, ::2])[0] > _COARSE * enough:
-            continue
-        rests, places = zip(*(_nearest(views, frame) for frame in frames), strict=True)
-        if max(rests) < best[0]:
-            best = max(rests), np.array(places, np.float32) / width, 0.0
+    middle = len(between) // 2
+    for turned in (False, True):
+        a, b = (one.T if turned else one for one in (before, behind))
+        frames = between.swapaxes(1, 2) if turned else between
+        pair, moves = np.concatenate([a, b], axis=1), _moves(a.shape[1])
+        part = slice(*(round(share * a.shape[1]) for share in _PART))
+        views, shown = pair.mean(axis=0)[moves], frames.mean(axis=1)
+        rests = np.abs(views[:, part] - shown[middle]).mean(axis=2)
+        for move in np.flatnonzero(rests.min(axis=1) <= enough).tolist():
+            bands = np.abs(_bands(pair)[:, moves[move, part]] - _bands(frames[middle])[:, None])
+            if bands.mean(axis=(0, 2)).min() > enough:
+                continue
+            least = np.abs(views[move] - shown[:, None]).mean(axis=2)
+            limit = min(enough, best[0])
+            if least.min(axis=1).max() > limit:
+                continue
+            found = _along(pair, moves[move], frames, least, limit)
+            if found is not None:
+                best = found[0], found[1] / a.shape[1], 0.0
     return best
 
 
-def _nearest(views: FloatArray, frame: FloatArray) -> tuple[float, int]:
-    """The smallest mean difference of a frame from some views, and the place of that view."""
-    rests = np.abs(views - frame).mean(axis=(1, 2))
-    place = int(rests.argmin())
-    return float(rests[place]), place
+def _bands(pictures: FloatArray) -> FloatArray:
+    """Means of three bands along the axis: (..., H, W) to (..., 3, W)."""
+    *many, height, width = pictures.shape
+    means: FloatArray = pictures.reshape(*many, 3, height // 3, width).mean(axis=-2)
+    return means
+
+
+def _along(
+    pair: FloatArray, columns: npt.NDArray[np.intp], frames: FloatArray, least: FloatArray, enough: float
+) -> tuple[float, FloatArray] | None:
+    """The largest rest of the frames and the step that each shows, ``None`` where a frame leaves more than enough.
+
+    Args:
+        columns: (n, W) of ``pair`` (H, 2 W) that are shown at each step.
+        least: (frames, n) what each step leaves at least.
+    """
+    largest, steps = 0.0, np.zeros(len(frames), np.float32)
+    middle, slack = len(frames) // 2, round(_FALL * columns.shape[1])
+    # the frame in the middle shows most of both; those before it show less of B, those behind it more
+    for place in sorted(range(len(frames)), key=lambda place: abs(place - middle)):
+        likely = np.flatnonzero(least[place] <= enough)
+        if place < middle:
+            likely = likely[likely <= steps[middle] + slack]
+        elif place > middle:
+            likely = likely[likely >= steps[middle] - slack]
+        if not len(likely):
+            return None
+        rests = np.abs(pair[:, columns[likely]] - frames[place][:, None]).mean(axis=(0, 2))
+        nearest = int(rests.argmin())
+        largest, steps[place] = max(largest, float(rests[nearest])), likely[nearest]
+        if largest > enough:
+            return None
+    return largest, steps
+
+
+@functools.cache
+def _moves(width: int) -> npt.NDArray[np.intp]:
+    """Which columns of A (0 to W - 1) and B (from W on) are seen at each step of each kind of move, (7, W + 1, W).
+
+    B pushes A out, covers it or is uncovered by it, from either side; A is squeezed to its middle, with B behind.
+    """
+    x, step = np.arange(width)[None], np.arange(width + 1)[:, None]
+    is_a, behind = x < width - step, np.broadcast_to(x + width, (width + 1, width))
+    one_way = [x + step, np.where(is_a, x, x + step), np.where(is_a, x + step, behind)]
+    other_way = [
+        np.where(move < width, width - 1, 3 * width - 1)[:, ::-1] - move[:, ::-1] for move in one_way
+    ]
+    squeezed = np.floor(width / 2 + (x + 0.5 - width / 2) * width / np.maximum(width - step, 1e-9)).astype(
+        int
+    )
+    squeezed = np.where((squeezed >= 0) & (squeezed < width), squeezed, behind)
+    return np.stack([*one_way, *other_way, squeezed])

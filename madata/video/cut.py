@@ -22,6 +22,7 @@ from madata.video.audio import SoundTrack, resample_sound
 from madata.video.container import open_media, video_stream
 from madata.video.decode import Decoder, Frame
 from madata.video.encode import ColourTags, EncodeSettings, MovieWriter, Painter
+from madata.video.geometry import Crop
 from madata.video.timeline import KeyFrame, Timeline, as_rate, choose_frames, read_timeline
 
 __all__ = ["ClipSound", "CutRequest", "CutResult", "cut"]
@@ -29,10 +30,11 @@ __all__ = ["ClipSound", "CutRequest", "CutResult", "cut"]
 
 @dataclass(frozen=True)
 class CutRequest:
-    """A span of the source and the file it becomes."""
+    """A span of the source, the file it becomes, and what of the picture is used; ``None`` is all of it."""
 
     span: Span
     target: Path
+    crop: Crop | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class _Job:
     def open(self, frame: Frame, sound: SoundTrack | None) -> None:
         """Prepare the writer; ``frame`` is the first one shown."""
         settings = self._settings
-        framing = settings.framing(frame.shown_size)
+        framing = settings.framing(frame.shown_size, self._request.crop)
         tags = ColourTags.of(frame.picture)
         self._painter = Painter(framing, frame.orientation, tags)
         waveform = None

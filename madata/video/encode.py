@@ -20,7 +20,7 @@ import numpy.typing as npt
 from madata.errors import ConfigError
 from madata.types import FloatArray
 from madata.video.container import media_url
-from madata.video.geometry import Fit, Framing, Orientation, frame_clip
+from madata.video.geometry import Crop, Fit, Framing, Orientation, frame_clip
 from madata.video.scale import Scaler, is_high_range, is_rgb
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ class EncodeSettings:
             if holds:
                 raise ConfigError(f"encoding: {problem}")
 
-    def framing(self, shown: tuple[int, int]) -> Framing:
-        """Where a shown picture of this size comes to lie in a clip."""
-        return frame_clip(shown, long_side=self.long_side, size=self.size, fit=self.fit)
+    def framing(self, shown: tuple[int, int], crop: Crop | None = None) -> Framing:
+        """Where a shown picture of this size, or the part of it that is used, comes to lie in a clip."""
+        return frame_clip(shown, long_side=self.long_side, size=self.size, fit=self.fit, crop=crop)
 
     def rate_for(self, source_hz: int) -> int:
         """Sample rate to write for a source of ``source_hz``: its own if AAC knows it, else the next higher one."""
@@ -157,7 +157,8 @@ class Painter:
                 | Interpolation.ACCURATE_RND
                 | Interpolation.FULL_CHR_H_INP,
             )
-        plain = self._orientation == Orientation() and self._framing.scaled == self._framing.out
+        framing = self._framing
+        plain = self._orientation == Orientation() and framing.scaled == framing.out and framing.crop is None
         if plain:
             return picture
         planes = [self._place(plane, index) for index, plane in enumerate(_planes(picture))]
@@ -167,6 +168,10 @@ class Painter:
     def _place(self, plane: npt.NDArray[np.uint8], index: int) -> npt.NDArray[np.uint8]:
         plane = self._orientation.apply(plane)
         part = 1 if index == 0 else 2
+        crop = self._framing.crop
+        if crop is not None:
+            left, top = crop.left // part, crop.top // part
+            plane = plane[top : top - -crop.height // part, left : left - -crop.width // part]
         width, height = (side // part for side in self._framing.out)
         dx, dy = (side // part for side in self._framing.offset)
         black = 128 if index else 0 if self._tags.colour_range == _FULL else 16

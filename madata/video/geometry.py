@@ -15,7 +15,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Fit", "Framing", "Orientation", "frame_clip", "orientation_of_matrix", "shown_size"]
+from madata.types import FloatArray
+
+__all__ = ["Crop", "Fit", "Framing", "Orientation", "frame_clip", "orientation_of_matrix", "shown_size"]
 
 Fit = Literal["pad", "crop"]
 Size = tuple[int, int]
@@ -74,22 +76,51 @@ def shown_size(stored: Size, pixel_aspect: Fraction | None, orientation: Orienta
 
 
 @dataclass(frozen=True)
+class Crop:
+    """The part of a shown picture that is used, px from its upper left corner."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def size(self) -> Size:
+        """(width, height)."""
+        return self.width, self.height
+
+
+@dataclass(frozen=True)
 class Framing:
     """How a shown picture becomes the picture of a clip; all sizes are (w, h) in shown orientation.
 
     Attributes:
         scaled: the whole picture is scaled to this size first.
         out: size of the clip, both sides even.
-        offset: where the scaled picture's corner lies in the clip; negative values crop.
+        offset: where the corner of what is used lies in the clip; negative values cut.
+        crop: what of the scaled picture is used; ``None`` is all of it.
     """
 
     scaled: Size
     out: Size
     offset: Size
+    crop: Crop | None = None
+
+    def points(self, xy: npt.NDArray[np.floating[Any]], shown: Size) -> FloatArray:
+        """Points (..., 2) px of the shown picture as px of the clip."""
+        corner = (self.crop.left, self.crop.top) if self.crop is not None else (0, 0)
+        scale = np.array(self.scaled) / np.array(shown)
+        placed: FloatArray = (xy * scale + (np.array(self.offset) - corner)).astype(np.float32)
+        return placed
 
 
 def frame_clip(
-    shown: Size, *, long_side: int | None = None, size: Size | None = None, fit: Fit = "pad"
+    shown: Size,
+    *,
+    long_side: int | None = None,
+    size: Size | None = None,
+    fit: Fit = "pad",
+    crop: Crop | None = None,
 ) -> Framing:
     """Decide the size of a clip.
 
@@ -98,7 +129,11 @@ def frame_clip(
         long_side: largest side allowed; a smaller picture is never enlarged.
         size: exact size instead; the picture is centred in it.
         fit: with ``size``, ``"pad"`` keeps all of the picture and adds black, ``"crop"`` fills the frame.
+        crop: what of the picture is used, e.g. without its bars.
     """
+    if crop is not None:
+        inner = frame_clip(crop.size, long_side=long_side, size=size, fit=fit)
+        return _cropped(shown, crop, inner)
     if size is not None:
         pick = min if fit == "pad" else max
         factor = pick(Fraction(size[0], shown[0]), Fraction(size[1], shown[1]))
@@ -113,6 +148,20 @@ def frame_clip(
     # an odd last row or column is cut off: scaling by one pixel would blur the whole picture
     out = (max(2, _even(shown[0])), max(2, _even(shown[1])))
     return Framing(shown, out, (0, 0))
+
+
+def _cropped(shown: Size, crop: Crop, inner: Framing) -> Framing:
+    """The framing of a whole picture that shows a part of it as ``inner`` does: what is scaled alone has hard edges."""
+    factors = [Fraction(inner.scaled[0], crop.width), Fraction(inner.scaled[1], crop.height)]
+    scaled = [round(side * factor) for side, factor in zip(shown, factors, strict=True)]
+    # even, so that it falls between chroma samples, and rather inside the part than beside it
+    places = [
+        min(-_even(-round(start * factor)), _even(whole - used))
+        for start, factor, whole, used in zip(
+            (crop.left, crop.top), factors, scaled, inner.scaled, strict=True
+        )
+    ]
+    return Framing((scaled[0], scaled[1]), inner.out, inner.offset, Crop(places[0], places[1], *inner.scaled))
 
 
 def _even(value: int) -> int:

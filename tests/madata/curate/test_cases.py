@@ -63,6 +63,8 @@ def test_a_turned_phone_gives_two_shots_each_in_its_own_shape(curate):
     assert done.spans("shots")[1][0] == 210
     for clip in done.clips.itertuples():
         assert (clip.start_frame < 210) == (clip.width == 256)
+        # the first half shows a square picture in grey; grey may be a wall, and is marked alone
+        assert (clip.bars, clip.cropped) == ("colour" if clip.start_frame < 210 else "none", False)
 
 
 def test_a_photo_under_snow_is_static(curate):

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from madata.bars import Bars
+from madata.curate.filters import bars as bars_filter
 from madata.curate.filters import frozen, full_body, length, motion, people, sound, still
 from madata.curate.look import measure_sound
 from madata.curate.piece import Performer, Piece
@@ -11,6 +13,7 @@ from madata.flow import FlowSample
 from madata.skeletons import skeleton
 from madata.types import Span
 from madata.video.audio import Sound
+from madata.video.geometry import Crop
 
 FPS = 20
 NAMES = skeleton("coco-17").joints
@@ -23,12 +26,13 @@ class Evidence:
         self.performer, self.sound, self.flow = performer, levels, flow
 
 
-def piece(seconds=6.0, *, changes=None, performer=None, levels=None, flow=(), first=100):
+def piece(seconds=6.0, *, changes=None, performer=None, levels=None, flow=(), first=100, bars=None):
     count = round(seconds * FPS)
     span = Span(first, first + count, first / FPS, (first + count) / FPS)
     times = (first + np.arange(count + 1)) / FPS
     changes = np.full(count, 50, np.uint8) if changes is None else np.array(changes, np.uint8)
-    return Piece((640, 480), span, times, changes, Evidence(performer, levels, flow))
+    bars = bars or Bars(Crop(0, 0, 640, 480))
+    return Piece((640, 480), span, times, changes, bars, Evidence(performer, levels, flow))
 
 
 def dancer(seconds=6.0, *, seen=None, sway=0.3, hidden=(), height=0.6, per_s=2, first=100):
@@ -265,3 +269,19 @@ def test_feet_outside_the_picture_are_not_seen():
     below = dancer()
     below.xy[..., 1] += 45
     assert full_body.examine(piece(performer=below), settings(full_body)).value == 0.0
+
+
+def test_bars_are_told_cropped_where_that_is_asked_and_bounded():
+    rule = settings(bars_filter)
+    blurred = piece(bars=Bars(Crop(160, 0, 320, 480), ("blurred",)))
+    row = bars_filter.measure(blurred, rule)
+    assert (row["bars"], row["bars_share"], row["cropped"]) == ("blurred", pytest.approx(0.5), True)
+    assert (row["picture_left"], row["picture_width"]) == (160, 320)
+    assert bars_filter.examine(blurred, rule) is None
+    found = bars_filter.examine(blurred, settings(bars_filter, most=0.4))
+    assert (found.reason, found.value, found.threshold) == ("mostly_bars", pytest.approx(0.5), 0.4)
+    assert not bars_filter.measure(blurred, settings(bars_filter, crop=()))["cropped"]
+    coloured = piece(bars=Bars(Crop(160, 0, 320, 480), ("colour",)))
+    assert not bars_filter.measure(coloured, rule)["cropped"]
+    row = bars_filter.measure(piece(), rule)
+    assert (row["bars"], row["bars_share"], row["cropped"]) == ("none", 0, False)

@@ -36,6 +36,8 @@ def observe(folder, source_id, speed, seconds=12):
         "size": np.array([216, 384]),
         "frame_times_s": times,
         "changes": np.full(seconds * FPS, 9, np.uint8),
+        "picture": np.array([0, 0, 216, 384]),
+        "bars": np.array(""),
         "flow": flow,
         "flow_grid": np.zeros((len(pairs), 4, 4), np.float16),  # no box could move more than the picture
     }

@@ -42,6 +42,29 @@ def push_up(a, b, share):
     return np.concatenate([a, b])[moved : moved + 27]
 
 
+def push_right(a, b, share):
+    moved = round(48 * share)
+    return np.concatenate([b, a], axis=1)[:, 48 - moved : 96 - moved]
+
+
+def cover_from_the_right(a, b, share):
+    moved = round(48 * share)
+    return np.concatenate([a[:, : 48 - moved], b[:, :moved]], axis=1)
+
+
+def uncover_downwards(a, b, share):
+    moved = round(27 * share)
+    return np.concatenate([b[:moved], a[: 27 - moved]])
+
+
+def squeeze(a, b, share):
+    left, right = round(24 * share), 48 - round(24 * share)
+    picture = b.copy()
+    if left < right:
+        picture[:, left:right] = a[:, np.linspace(0, 47, right - left).round().astype(int)]
+    return picture
+
+
 def dissolve(a, b, share):
     return (1 - share) * a + share * b
 
@@ -65,7 +88,18 @@ def sweeps(frames, **options):
 
 @pytest.mark.parametrize(
     ("mix", "length"),
-    [(wipe_left, 6), (wipe_left, 22), (circle, 6), (circle, 12), (circle, 22), (push_up, 6)],
+    [
+        (wipe_left, 6),
+        (wipe_left, 22),
+        (circle, 6),
+        (circle, 12),
+        (circle, 22),
+        (push_up, 6),
+        (push_right, 12),
+        (cover_from_the_right, 12),
+        (uncover_downwards, 6),
+        (squeeze, 12),
+    ],
 )
 def test_a_sweep_is_found_where_it_is(mix, length):
     (found,) = [one for one in sweeps(film(mix, length=length)) if not one.weak]

@@ -9,6 +9,7 @@ import pytest
 from madata.errors import ConfigError, MadanceError, MediaError
 from madata.types import Span
 from madata.video import CutRequest, Decoder, EncodeSettings, cut, probe
+from madata.video.geometry import Crop
 from tests.media_builder import (
     ROWS,
     Recipe,
@@ -471,3 +472,28 @@ def test_real_odd_files_are_cut_frame_by_frame(media_dir, tmp_path, name):
         for frame, index in zip(decoder, shown, strict=True):
             error = np.abs(frame.scaled((64, 64), "gray").astype(int) - thumbnails[index]).mean()
             assert error < 2, (frame.index, index)
+
+
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_a_part_of_the_picture_is_shown_as_it_is(tmp_path, rotation):
+    source = build(tmp_path / "a.mp4", Recipe(num_frames=6, rotation=rotation, crf=4))
+    (span,) = spans(source, [(0, 6)])
+    whole, part = CutRequest(span, tmp_path / "whole.mp4"), Crop(20, 14, 60, 50)
+    results = cut(source, [whole, CutRequest(span, tmp_path / "part.mp4", part)], EncodeSettings(crf=4))
+    assert results[1].size == (60, 50)
+    pictures = []
+    for result in results:
+        with Decoder(result.path) as decoder:
+            pictures.append([frame.scaled(frame.shown_size, "gray") for frame in decoder])
+    for all_of_it, cropped in zip(*pictures, strict=True):
+        assert np.abs(all_of_it[14:64, 20:80].astype(int) - cropped).mean() < 2
+
+
+def test_nothing_beside_a_part_comes_into_the_padding(tmp_path):
+    source = build(tmp_path / "a.mp4", Recipe(num_frames=3))
+    (span,) = spans(source, [(0, 3)])
+    request = CutRequest(span, tmp_path / "part.mp4", Crop(40, 10, 40, 80))
+    cut(source, [request], EncodeSettings(size=(96, 96)))
+    with Decoder(request.target) as decoder:
+        picture = next(iter(decoder)).scaled((96, 96), "gray")
+    assert picture[:, :20].max() < 6 and picture[:, -20:].max() < 6 and picture[:, 40:56].mean() > 40
