@@ -145,12 +145,11 @@ def frozen_frame(request: Request) -> Iterator[Image]:
     """The reference picture, ``num_frames`` times."""
     import cv2
 
+    from madata.video.stills import read_still
+
     if request.image is None:
         raise MadanceError("frozen-frame needs a reference picture")
-    read = cv2.imread(str(request.image), cv2.IMREAD_COLOR)
-    if read is None:
-        raise MediaError(f"{request.image}: cannot be read as a picture", reason="unreadable")
-    picture = np.ascontiguousarray(cv2.resize(read, request.size)[..., ::-1], np.uint8)
+    picture = np.asarray(cv2.resize(read_still(request.image), request.size), np.uint8)
     return (picture for _ in range(request.num_frames))
 
 

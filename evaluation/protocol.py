@@ -12,7 +12,6 @@ Example:
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -21,9 +20,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from evaluation.definitions import PAIR_PROTOCOLS, PairProtocol
-from madata.config import ClosedModel, read_toml, validated
+from madata.config import ClosedModel, validated
 from madata.errors import ConfigError, did_you_mean
-from madata.files import sha256_bytes
+from madata.files import parse_toml, read_toml, sha256_bytes
 
 __all__ = [
     "DEFAULTS",
@@ -226,8 +225,8 @@ def load_protocol(name: str) -> Protocol:
         'set'
     """
     if name in protocol_names():
-        text = resources.files("evaluation").joinpath("protocols", f"{name}.toml").read_text("utf-8")
-        return validated(Protocol, tomllib.loads(text), where=f"protocol {name}", noun="key")
+        text = resources.files("evaluation").joinpath("protocols", f"{name}.toml").read_bytes()
+        return validated(Protocol, parse_toml(text, name), where=f"protocol {name}", noun="key")
     if name.endswith(".toml"):
         return validated(Protocol, read_toml(Path(name)), where=name, noun="key")
     raise ConfigError(f"there is no protocol {name!r}{did_you_mean(name, protocol_names())}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
-import json
 from importlib import resources
 from typing import Any, Literal, get_args
+
+from madata.files import parse_json
 
 __all__ = ["TASKS", "TASK_TITLES", "Task", "paper_document", "paper_table"]
 
@@ -22,8 +23,8 @@ TASK_TITLES: dict[Task, str] = {
 @functools.cache
 def paper_document() -> dict[str, Any]:
     """All of ``reported.json``."""
-    text = resources.files("leaderboard").joinpath("reported.json").read_text("utf-8")
-    document: dict[str, Any] = json.loads(text)
+    text = resources.files("leaderboard").joinpath("reported.json").read_bytes()
+    document: dict[str, Any] = parse_json(text, "reported.json")
     return document
 
 

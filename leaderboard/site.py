@@ -35,7 +35,7 @@ from leaderboard.reported import reported_source
 from leaderboard.table import Section, Table
 from leaderboard.ties import TieJudge
 from leaderboard.viewer import make_lanes, viewer_data
-from madata.files import write_json, write_text
+from madata.files import parse_json, write_json, write_text
 
 __all__ = ["SiteOptions", "build_site", "safe_link"]
 
@@ -93,7 +93,7 @@ def build_site(entries: Sequence[BoardEntry], out: Path, options: SiteOptions | 
     options.on_step("clips")
     lanes = make_lanes(boards, options.media, out, most=options.clips)
     for board in boards:
-        write_json(out / "data" / f"{board.table.task}.json", json.loads(to_json(board.table)))
+        write_json(out / "data" / f"{board.table.task}.json", parse_json(to_json(board.table), "a table"))
     page = _render(boards, entries, checked, viewer_data(lanes), options)
     path = out / "index.html"
     write_text(path, page)

@@ -23,6 +23,7 @@ from evaluation.stats.verdicts import Verdict
 from leaderboard.entries import BoardEntry
 from leaderboard.remembered import remembered
 from madata.errors import MadanceError
+from madata.files import whole_table
 
 __all__ = ["TieJudge", "clip_scores", "intervals_meet"]
 
@@ -41,12 +42,7 @@ def intervals_meet(first: Metric, second: Metric) -> bool | None:
 
 def clip_scores(samples: Path) -> dict[str, dict[str, float]]:
     """Metric -> clip -> mean over its windows, from a samples file."""
-    import pandas as pd
-
-    try:
-        table = pd.read_parquet(samples, columns=["clip_id", "metric", "value"])
-    except (OSError, ValueError) as error:
-        raise MadanceError(f"{samples}: not a samples file ({error})") from error
+    table = whole_table(samples, ["clip_id", "metric", "value"]).to_pandas(ignore_metadata=True)
     means = (
         table.dropna(subset=["value"]).groupby(["metric", "clip_id"], sort=True)["value"].mean().reset_index()
     )

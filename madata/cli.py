@@ -4,12 +4,13 @@ Each package declares its own verbs in ``pyproject.toml``, so this module import
 imports heavy packages only when it runs: ``madance --help`` answers at once.
 
 Exit codes: 0 done, 1 finished with items missing, 2 an error of the user or of the place (disk, rights, a package that
-is not installed), 3 verification failed, 70 a fault of ours, 130 interrupted.
+is not installed), 3 verification failed, 70 a fault of ours, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import traceback
 from importlib.metadata import entry_points
@@ -17,6 +18,7 @@ from importlib.metadata import entry_points
 import click
 
 from madata.commands.options import with_verbosity
+from madata.ending import Terminated, fault_report, raise_on_signals
 from madata.errors import MadanceError, did_you_mean
 from madata.plugins import refuse_foreign
 
@@ -78,12 +80,14 @@ with_verbosity(madance)
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is one line and exit code 2, a fault of ours is shown whole."""
+    """Run the command line; what a user can mend is one line and exit code 2, a fault of ours is a short report."""
+    raise_on_signals()
     try:
         code = madance.main(prog_name="madance", standalone_mode=False)
-    except click.Abort:
+    except click.Abort as error:
         click.echo("interrupted; the same command goes on where it stopped", err=True)
-        sys.exit(130)
+        cause = error.__cause__
+        sys.exit(128 + (cause.number if isinstance(cause, Terminated) else signal.SIGINT))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -100,9 +104,18 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         click.echo(f"error: {where}{error.strerror or error}", err=True)
         sys.exit(2)
-    except Exception:
-        traceback.print_exc()
-        click.echo("this is a fault of madance itself: please report it with the lines above", err=True)
+    except MemoryError:
+        click.echo("error: not enough memory; give it more, or fewer --jobs or smaller files", err=True)
+        sys.exit(2)
+    except Exception as error:
+        if logging.getLogger().isEnabledFor(logging.DEBUG):
+            traceback.print_exc()
+        click.echo(fault_report(error), err=True)
+        click.echo(
+            "this is a fault of madance itself, not of your files: please send these lines to its issue tracker "
+            "(-vv shows all)",
+            err=True,
+        )
         sys.exit(70)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -10,7 +10,6 @@ Which settings there are stands with whatever they decide about, e.g. :mod:`mada
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from madata.errors import ConfigError, MadanceError, did_you_mean
-from madata.files import read_json, write_json
+from madata.files import as_json, parse_toml, read_json, write_json
 
 __all__ = [
     "ClosedModel",
@@ -26,7 +25,6 @@ __all__ = [
     "merged",
     "parse_override",
     "parse_value",
-    "read_toml",
     "refuse_differences",
     "settle",
     "to_toml",
@@ -146,7 +144,7 @@ def settle(path: Path, values: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: the folder of ``path`` was begun with other values; the differences are named.
     """
-    now = json.loads(json.dumps(values))
+    now = as_json(values)
     if not path.exists():
         write_json(path, now)
     else:
@@ -175,22 +173,6 @@ def to_toml(settings: BaseModel) -> str:
     return tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file.
-
-    Raises:
-        ConfigError: it is absent, unreadable or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except RecursionError:
-        raise ConfigError(f"{path}: TOML that is nested too deep") from None
-    except (OSError, ValueError) as error:  # undecodable, no TOML, or an integer of thousands of digits
-        raise ConfigError(f"{path}: not valid TOML ({error})") from error
-
-
 def parse_value(text: str) -> Any:
     """A value of ``--set KEY=VALUE``: TOML where it can be read as such, else text.
 
@@ -199,8 +181,8 @@ def parse_value(text: str) -> Any:
         (0.5, [1, 2], 'fast')
     """
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):  # no TOML, thousands of digits, nested without end
+        return parse_toml(f"value = {text}", text)["value"]
+    except ConfigError:
         return text
 
 

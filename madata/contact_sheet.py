@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from madata.errors import MediaError
 from madata.files import write_bytes
 
 _MOST_ON_A_SHEET = 192
@@ -56,11 +57,9 @@ def write_contact_sheet(path: Path, thumbnails: Sequence[Path], *, columns: int 
 
 
 def _read_image(path: Path) -> Any:
-    import cv2
-    import numpy as np
+    from madata.video.stills import read_still
 
     try:
-        data = path.read_bytes()
-    except OSError:  # a sheet lacks what was moved away
+        return read_still(path)[..., ::-1]
+    except MediaError:  # a sheet lacks what was moved away
         return None
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None

@@ -8,7 +8,7 @@
 | keypoints | .npz .json | :func:`madata.keypoints.read_pose_sequence` |
 | picture | .png .jpg .webp ... | OpenCV |
 | weights | .safetensors .pt ... | the networks themselves |
-| settings | .toml | :func:`madata.config.read_toml` |
+| settings | .toml | :func:`madata.files.read_toml` |
 
 Case does not matter. A suffix may have two parts (``clip.bvh.xz``, ``clip.pkl.npy``); the name without it is the
 clip's, whatever other dots it has. ``.npz`` may hold a motion or keypoints, and :func:`kind_of` looks inside.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from madata.errors import MadanceError
-from madata.files import atomic_path
+from madata.files import atomic_path, open_table, whole_table
 from madata.types import Span
 
 if TYPE_CHECKING:
@@ -321,14 +321,8 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         MadanceError: the file is absent or is no Parquet file.
     """
-    import pandas as pd
-
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise MadanceError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise MadanceError(f"{path}: not a readable Parquet file ({error})") from error
+    found: pd.DataFrame = whole_table(path).to_pandas(ignore_metadata=True)
+    return found
 
 
 def iterate_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -341,19 +335,16 @@ def iterate_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[d
         MadanceError: the file is absent or is no Parquet file.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with open_table(path) as file:
             wanted = (
                 None if columns is None else [name for name in columns if name in file.schema_arrow.names]
             )
             for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=wanted):
                 yield from batch.to_pylist()
-    except FileNotFoundError:
-        raise MadanceError(f"{path}: no such file") from None
     except (OSError, pa.ArrowException) as error:
-        raise MadanceError(f"{path}: not a readable Parquet file ({error})") from error
+        raise MadanceError(f"{path}: damaged ({error}); copy it again") from error
 
 
 def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] | None = ()) -> pa.Table:
@@ -373,7 +364,7 @@ def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] | No
     wanted = (
         None if optional is None else [name for name in dict.fromkeys([*needed, *optional]) if name in there]
     )
-    return _read(path, opened, wanted)
+    return whole_table(path, wanted, opened=opened)
 
 
 def read_rows(
@@ -390,7 +381,9 @@ def read_rows(
     """
     import pyarrow as pa
 
-    table = _read(path, _opened(path), only)
+    opened = _opened(path)
+    wanted = None if only is None else [name for name in only if name in opened.schema_arrow.names]
+    table = whole_table(path, wanted, opened=opened)
     for name, column in (columns or {}).items():
         if name not in table.column_names:
             if only is None or name in only:
@@ -421,14 +414,7 @@ def table_columns(path: Path) -> dict[str, Column]:
 
 
 def _opened(path: Path) -> pq.ParquetFile:
-    import pyarrow.parquet as pq
-
-    try:
-        opened = pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise MadanceError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise MadanceError(f"{path}: not a readable Parquet file ({error}); copy it again") from error
+    opened = open_table(path)
     version = (opened.schema_arrow.metadata or {}).get(b"madance_tables", b"1")
     if not version.isdigit() or int(version) > _VERSION:
         raise MadanceError(
@@ -436,13 +422,6 @@ def _opened(path: Path) -> pq.ParquetFile:
             f"reads up to {_VERSION}: update it"
         )
     return opened
-
-
-def _read(path: Path, opened: pq.ParquetFile, names: Sequence[str] | None) -> pa.Table:
-    try:
-        return opened.read(columns=None if names is None else list(names))
-    except (OSError, ValueError) as error:  # Arrow's own errors are these
-        raise MadanceError(f"{path}: damaged ({error}); copy it again") from error
 
 
 def _kind_of(column: str | Column) -> pa.DataType:

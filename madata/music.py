@@ -3,7 +3,7 @@
 Samples are what ``librosa.load`` gives: mono in -1..1, resampled with ``soxr_hq``. libsndfile reads wav,
 flac, ogg and mp3; everything else (m4a, the sound track of a video) is decoded by PyAV to 16 bits, as the
 decoder behind ``librosa.load`` does. Both are bounded: PyAV opens media only, never a playlist that names other
-files (:mod:`madata.video.container`), and a file of more than ``MOST_SAMPLES`` is refused before they are allocated.
+files (:mod:`madata.video.container`), and more samples than the limits allow are refused before they are held.
 
 Feature layouts, one row per frame with hop 512 at ``fps * 512`` Hz:
 
@@ -37,10 +37,10 @@ import numpy.typing as npt
 
 from madata.errors import MediaError, MissingDependencyError
 from madata.files import atomic_path
+from madata.limits import reading_limits
 from madata.types import LEAST_SOUND_RATE_HZ, FloatArray, Music, MusicFeatures
 
 __all__ = [
-    "MOST_SAMPLES",
     "Beats",
     "aist_tempo",
     "beat_vector",
@@ -54,9 +54,6 @@ __all__ = [
 ]
 
 Layout = Literal["edge", "megadance", "bailando"]
-
-MOST_SAMPLES = 1 << 28
-"""What one sound file may hold, over its channels: 46 minutes of stereo at 48 kHz, 1 GiB as read."""
 
 _HOP = 512
 _OFFICIAL_RATE_HZ = 8320
@@ -149,7 +146,7 @@ def _is_plain_sound(path: Path) -> bool:
     """Whether libsndfile reads the file, which nobody then need decode to find out how long it is.
 
     Raises:
-        MediaError: it does, and the file holds more than ``MOST_SAMPLES``.
+        MediaError: it does, and the file holds more samples than :class:`madata.limits.ReadingLimits` allows.
     """
     soundfile = _soundfile()
     try:
@@ -161,9 +158,9 @@ def _is_plain_sound(path: Path) -> bool:
 
 
 def _refuse_endless(path: Path, samples: int) -> None:
-    if samples > MOST_SAMPLES:
+    if samples > (most := reading_limits().samples):
         raise MediaError(
-            f"{path}: holds more than {MOST_SAMPLES >> 20} million samples of sound; cut it first",
+            f"{path}: holds more than {most / 1e6:g} million samples of sound (MADANCE_LIMITS samples); cut it first",
             reason="too_large",
         )
 

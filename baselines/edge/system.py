@@ -26,6 +26,7 @@ import numpy as np
 from baselines.motion_system import PretrainedSystem
 from evaluation.systems import Card, Request, fit_motion, system
 from madata.errors import ConfigError, MadanceError, MediaError
+from madata.files import read_npy
 
 if TYPE_CHECKING:
     from baselines.edge.network import Edge, EdgeConfig
@@ -189,12 +190,7 @@ def _first_frames(values: FloatArray, frames: int, source: Path, needed: int | N
 
 def _cached(path: Path, danced: int, count: int, config: EdgeConfig) -> FloatArray:
     """(W, T, K) from a file of features, whole or in windows."""
-    try:
-        values = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise MediaError(f"{path}: no such file of music features", reason="missing") from error
-    except (ValueError, OSError, EOFError) as error:
-        raise MediaError(f"{path}: not a readable .npy of numbers ({error})", reason="not_npy") from error
+    values = read_npy(path)
     frames, width = config.frames, config.music_features
     if values.dtype.kind != "f" or values.ndim not in (2, 3) or values.shape[-1] != width:
         raise MediaError(

@@ -8,7 +8,6 @@ import select
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +19,7 @@ from evaluation.check.rules import Finding, Status, check_system
 from evaluation.check.writes import stray_writes, watch_writes
 from evaluation.systems import Task, choose_task, find
 from madata.errors import MadanceError
-from madata.files import read_json, write_json
+from madata.files import parse_json, read_json, scratch_folder, write_json
 
 __all__ = ["check_in_child", "run_order"]
 
@@ -49,8 +48,8 @@ def check_in_child(
         spec: as :func:`evaluation.systems.find` takes it.
         limit_s: time for all of it.
     """
-    with tempfile.TemporaryDirectory(prefix="madance-check-") as scratch:
-        order = Path(scratch) / "order.json"
+    with scratch_folder() as scratch:
+        order = scratch / "order.json"
         write_json(
             order,
             {
@@ -62,7 +61,7 @@ def check_in_child(
                 "size": size,
             },
         )
-        prints = Path(scratch) / "prints.txt"
+        prints = scratch / "prints.txt"
         reading, writing = os.pipe()
         with prints.open("wb") as log:
             child = subprocess.Popen(
@@ -97,7 +96,7 @@ def _listen(reading: int, child: subprocess.Popen[bytes], limit_s: float) -> Ite
         for line in lines:
             if line == _END:
                 return
-            yield Finding(**json.loads(line))
+            yield Finding(**parse_json(line, "the process of the check"))
     code = child.wait()
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     yield Finding("process", "fail", f"the process {how} before the check was done")

@@ -26,7 +26,7 @@ from evaluation.generate.settings import Settings
 from evaluation.systems import FolderSystem, Plugin, Request, Running, Task
 from evaluation.systems.foreign import line_of
 from madata.errors import MadanceError
-from madata.files import sha256_bytes
+from madata.files import scratch_folder, sha256_bytes
 from madata.types import Motion3D
 
 __all__ = ["Finding", "check_system"]
@@ -65,8 +65,7 @@ def check_system(
         out: folder the results are to go to later; checked for being writable.
         size: (width, height) px of videos; that of the system by default.
     """
-    with tempfile.TemporaryDirectory(prefix="madance-check-") as scratch:
-        root = Path(scratch)
+    with scratch_folder() as root:
         yield Finding("task", "pass", f"{plugin.name} is asked for {task}")
         if out is not None:
             yield _writable(out)

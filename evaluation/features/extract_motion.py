@@ -5,7 +5,6 @@ Clips are read a few at a time, so memory does not grow with the set.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -33,6 +32,7 @@ from evaluation.protocol import Protocol
 from evaluation.result import PoseSource, Problem, Side
 from madata.convert import UNITS_M
 from madata.errors import MadanceError, MediaError, MissingDependencyError, WeightsError
+from madata.files import as_json
 from madata.formats import is_a
 
 __all__ = ["ExtractedMotion", "ExtractedSide", "extract_motion", "extract_side"]
@@ -321,7 +321,7 @@ def _pose(prediction: ExtractedSide, reference: ExtractedSide, how: Extraction) 
         reference="+".join(reference.origins),
         skeleton=prediction.skeleton,
         mixed=mixed,
-        identity=json.loads(json.dumps(used, default=str)),
+        identity=as_json(used, default=str),
     )
 
 

@@ -20,6 +20,7 @@ from evaluation.problems import Refused, nothing_left, refuse
 from evaluation.protocol import Protocol
 from evaluation.result import Problem
 from madata.errors import MadanceError, MediaError
+from madata.files import parse_json
 
 __all__ = ["SavedReference", "read_reference", "save_reference"]
 
@@ -50,7 +51,7 @@ def read_reference(path: Path, protocol: Protocol) -> SavedReference:
     tables, facts = read_tables(path)
     if set(tables) != {"reference"} or "facts" not in facts:
         raise MediaError(f"{path}: not a file of --save-reference", reason="no_features")
-    known = json.loads(facts["facts"])
+    known = parse_json(facts["facts"], path)
     if known["protocol"] != protocol.sha256:
         name = f"{protocol.name} {protocol.sha256[:12]}"
         raise MadanceError(f"{path}: made under another protocol than {name}; save it anew")

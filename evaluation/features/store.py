@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from evaluation.features.table import FeatureTable, RunFeatures
 from evaluation.protocol import Protocol
 from evaluation.result import Side
-from madata.errors import MediaError
-from madata.files import read_npz, write_npz
+from madata.errors import MadanceError, MediaError
+from madata.files import parse_json, read_npz, write_npz
 
 __all__ = ["read_run", "read_tables", "write_run", "write_tables"]
 
@@ -133,9 +133,9 @@ def read_run(path: Path) -> RunFeatures:
 def _missing_of(path: Path, text: str) -> tuple[dict[str, str], str]:
     """What was not looked for, and why there is no motion."""
     try:
-        missing, no_motion = json.loads(text)
+        missing, no_motion = parse_json(text, path)
         return {
             str(name): str(reason) for name, reason in missing.items()
         }, no_motion or RunFeatures.no_motion
-    except (ValueError, TypeError, AttributeError) as error:
+    except (MadanceError, ValueError, TypeError, AttributeError) as error:
         raise MediaError(f"{path}: does not say what was not measured", reason="no_features") from error

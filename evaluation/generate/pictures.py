@@ -22,7 +22,6 @@ Size = tuple[int, int]
 Image = npt.NDArray[np.uint8]
 
 _LONGEST_SIDE_PX = 1280  # of a picture that comes without a size: the larger side of the published systems
-_MOST_PIXELS = 200 * 10**6  # the largest cameras; 600 MB of RGB
 
 
 def own_size(path: Path) -> Size:
@@ -78,37 +77,14 @@ def _still(path: Path) -> tuple[Size, Callable[[Size], Image]]:
     """Size of a picture file, and a function that gives it at any size, RGB."""
     import cv2
 
-    _refuse_huge(path)
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise MediaError(f"{path}: cannot be read as a picture", reason="unreadable")
+    from madata.video.stills import read_still
+
+    image = read_still(path)
     height, width = image.shape[:2]
 
     def scaled(size: Size) -> Image:
         shrinks = size[0] < width
         resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        return np.asarray(resized[..., ::-1], np.uint8)
+        return np.asarray(resized, np.uint8)
 
     return (width, height), scaled
-
-
-def _refuse_huge(path: Path) -> None:
-    """Look at the size in the header: a file of some kilobytes may unpack to gigabytes of pixels."""
-    import warnings
-
-    from PIL import Image as Pillow
-
-    try:
-        with warnings.catch_warnings(action="ignore", category=Pillow.DecompressionBombWarning):
-            width, height = Pillow.open(path).size
-    except Pillow.DecompressionBombError:
-        width = height = _MOST_PIXELS
-    except FileNotFoundError:
-        raise MediaError(f"{path}: no such file", reason="missing") from None
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow's readers raise of a damaged header
-        raise MediaError(f"{path}: cannot be read as a picture", reason="unreadable") from error
-    if width * height > _MOST_PIXELS:
-        raise MediaError(
-            f"{path}: has more than {_MOST_PIXELS // 10**6} million pixels, give a smaller picture",
-            reason="too_large",
-        )

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -29,7 +28,7 @@ from evaluation.systems import Loaded
 from madata.cache import remembered_sha256
 from madata.config import differences
 from madata.errors import ConfigError, MadanceError
-from madata.files import hold_file, read_json, write_json
+from madata.files import as_json, hold_file, holder, read_json, remove_leftovers, write_json
 
 __all__ = ["RUN_SCHEMA", "ClipEntry", "Records", "refuse_other_run"]
 
@@ -98,7 +97,8 @@ class Records:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise MadanceError(f"cannot write {folder}: {error.strerror}") from error
-        wanted = json.loads(json.dumps(identity))
+        remove_leftovers(self.folder)
+        wanted = as_json(identity)
         before = read_json(self.run) if self.run.exists() else None
         if before is not None:
             before.pop("loaded", None)
@@ -115,7 +115,7 @@ class Records:
         """
         if loaded is None:
             return
-        wanted = json.loads(json.dumps(_described(loaded)))
+        wanted = as_json(_described(loaded))
         run = read_json(self.run)
         if run.get("loaded") is None:
             write_json(self.run, {**run, "loaded": wanted})
@@ -172,11 +172,9 @@ class Records:
         with hold_file(self._locks / clip_id) as held:
             yield held
 
-    def sweep(self) -> None:
-        """Remove what killed processes left half written; only when every clip is done, so that nobody writes."""
-        for folder in (self.clips, self._journal, self.folder / "inputs"):
-            for path in folder.glob(".tmp-*"):
-                path.unlink(missing_ok=True)
+    def maker_of(self, clip_id: str) -> str:
+        """The process that has a clip, in words."""
+        return holder(self._locks / clip_id)
 
     def leave(self) -> None:
         """Forget the journal, and the folder where nothing else is in it: the record of a clip lies beside it."""

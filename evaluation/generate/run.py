@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -24,9 +23,9 @@ from evaluation.generate.resources import peak_gpu_mib, peak_rss_mib, seed_every
 from evaluation.systems import Plugin, Request, Running, optional_method
 from evaluation.systems.foreign import guarded, line_of, prints_apart
 from madata.errors import MadanceError, MediaError, MissingDependencyError, WeightsError
-from madata.files import sha256_file
+from madata.files import scratch_folder, sha256_file
 
-__all__ = ["ClipRun", "Progress", "describe_system", "plan_of", "scratch_folder"]
+__all__ = ["ClipRun", "Progress", "describe_system", "plan_of"]
 
 _FATAL = (MissingDependencyError, WeightsError)
 # bytes per pixel that a finished clip takes at most; a system judges the room for its own pieces
@@ -221,16 +220,6 @@ def describe_system(plugin: Plugin, options: Any) -> dict[str, Any]:
         "options": dict(options),
         "card": asdict(plugin.declaration.card),
     }
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """An empty folder that is removed afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="madance-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -12,7 +12,6 @@ that was made otherwise is not overwritten.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,12 +24,12 @@ from evaluation.generate.own_clip import ClipInputs, own_clip, task_of_file
 from evaluation.generate.preview import write_preview
 from evaluation.generate.records import Records, refuse_other_run
 from evaluation.generate.requests import RequestMaker
-from evaluation.generate.run import ClipRun, describe_system, plan_of, scratch_folder
+from evaluation.generate.run import ClipRun, describe_system, plan_of
 from evaluation.generate.settings import Settings
 from evaluation.inputs.discovery import CLIP_SCHEMA, PARTS_SUFFIX
 from evaluation.systems import Plugin, Request, Running
 from madata.errors import MadanceError
-from madata.files import read_json, sha256_file, write_json
+from madata.files import as_json, read_json, scratch_folder, sha256_file, write_json
 
 __all__ = ["generate_clip", "parts_of", "plan_clip"]
 
@@ -135,7 +134,7 @@ def _finished(out: Path, records: Records, identity: Mapping[str, Any]) -> dict[
         MadanceError: there is a file of that name that something else made.
     """
     path = out.with_suffix(".json")
-    wanted = json.loads(json.dumps(identity))
+    wanted = as_json(identity)
     if path.exists():
         record = read_json(path)
         known = isinstance(record, dict) and record.get("schema") == CLIP_SCHEMA
@@ -170,7 +169,10 @@ def _made(
         raise
     entry = records.read(clip.clip_id)
     if entry is None or entry.state == "started":
-        raise MadanceError(f"{records.target(clip.clip_id, '')}: another process is making it; wait for it")
+        raise MadanceError(
+            f"{records.target(clip.clip_id, '')}: another process is making it ({records.maker_of(clip.clip_id)}); "
+            "wait for it"
+        )
     if entry.state == "failed":
         records.leave()
         raise MadanceError(f"{system.declaration.name}: {entry.error}")

@@ -10,11 +10,11 @@ from typing import Any
 from evaluation.generate.clips import ClipSet, DataClip, lacking, read_clips
 from evaluation.generate.records import RUN_SCHEMA, Records
 from evaluation.generate.requests import RequestMaker
-from evaluation.generate.run import ClipRun, Progress, describe_system, plan_of, scratch_folder
+from evaluation.generate.run import ClipRun, Progress, describe_system, plan_of
 from evaluation.generate.settings import Settings
 from evaluation.generate.summary import Summary, summarise
 from evaluation.systems import Plugin, Task, choose_task
-from madata.files import write_json
+from madata.files import scratch_folder, write_json
 
 __all__ = ["generate", "plan_split"]
 
@@ -66,8 +66,6 @@ def generate(
     )
     summary = summarise(records, [clip.clip_id for clip in chosen], len(clips.clips), lacks)
     write_json(out / "report.json", asdict(summary))
-    if summary.done == len(clips.clips):
-        records.sweep()
     ids = {clip.clip_id for clip in mine}
     return replace(summary, failed={clip: text for clip, text in summary.failed.items() if clip in ids})
 

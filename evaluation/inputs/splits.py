@@ -5,7 +5,6 @@ The lists lie in ``splits.json`` with their sources. How much of each clip is sc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,6 +15,7 @@ from evaluation.inputs.discovery import Folder
 from evaluation.inputs.names import clip_name, whole_name
 from evaluation.protocol import Protocol
 from madata.errors import ConfigError, MadanceError, did_you_mean
+from madata.files import parse_json
 
 __all__ = [
     "OfficialSplit",
@@ -117,6 +117,6 @@ def compares_with_all(protocol: Protocol) -> bool:
 
 @cache
 def _stored() -> dict[str, dict[str, Any]]:
-    text = resources.files("evaluation.inputs").joinpath("splits.json").read_text("utf-8")
-    stored: dict[str, dict[str, Any]] = json.loads(text)
+    text = resources.files("evaluation.inputs").joinpath("splits.json").read_bytes()
+    stored: dict[str, dict[str, Any]] = parse_json(text, "splits.json")
     return stored

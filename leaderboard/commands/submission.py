@@ -42,9 +42,8 @@ def pack(run: Path, out: Path, predictions: Path | None, card: Path | None) -> N
 
 
 def _document(path: Path) -> dict[str, Any]:
-    from madata.config import read_toml
     from madata.errors import MadanceError
-    from madata.files import read_json
+    from madata.files import read_json, read_toml
     from madata.formats import is_a
 
     content = read_toml(path) if is_a(path, "settings") else read_json(path)

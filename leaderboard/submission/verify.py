@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from leaderboard.submission.levels import Remeasure, reached
 from leaderboard.ties import clip_scores
 from madata.config import validated
 from madata.errors import ConfigError, MadanceError
-from madata.files import read_json, read_npz, sha256_bytes, sha256_file
+from madata.files import open_table, read_json, read_npz, scratch_folder, sha256_bytes, sha256_file
 
 __all__ = ["ArchiveVerdict", "Expected", "verify", "verify_all"]
 
@@ -94,8 +93,7 @@ def verify(
         remeasure: scores predictions against the verifier's own reference; needed for level 2.
         regenerated: predictions the verifier made from code and weights; needed, with ``remeasure``, for level 3.
     """
-    with tempfile.TemporaryDirectory(prefix="madance-") as name:
-        folder = Path(name)
+    with scratch_folder() as folder:
         try:
             names = unpack(archive, folder, limits)
             manifest = _manifest(folder)
@@ -151,10 +149,9 @@ def _manifest(folder: Path) -> Manifest:
 def _json(path: Path) -> Any:
     try:
         return read_json(path)
-    except RecursionError:
-        raise _Rejected("bad_json", f"{path.name}: nested too deeply") from None
     except MadanceError as error:
-        raise _Rejected("bad_json", str(error).removeprefix(f"{path.parent}/")) from error
+        code = "not_finite" if "is no number" in str(error) else "bad_json"
+        raise _Rejected(code, str(error).removeprefix(f"{path.parent}/")) from error
 
 
 def _check_files(folder: Path, names: list[str], manifest: Manifest) -> list[Fault]:
@@ -227,13 +224,10 @@ def _check_content(entry: BoardEntry, expected: Expected, limits: Limits) -> lis
 
 
 def _check_table(path: Path, result: Result, limits: Limits) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        metadata = pq.ParquetFile(path).metadata
-    except (OSError, pa.ArrowException) as error:
-        raise ArchiveError("bad_samples", f"{path.name}: not a readable table ({error})") from error
+        metadata = open_table(path).metadata
+    except MadanceError as error:
+        raise ArchiveError("bad_samples", str(error).removeprefix(f"{path.parent}/")) from error
     size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     if metadata.num_rows > _ROWS_PER_CLIP * max(1, result.dataset.n_scored) or size > limits.table_bytes:
         raise ArchiveError(

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from evaluation.systems import Request
 from madata.errors import ConfigError, MadanceError, MediaError
+from madata.video.stills import read_still
 
 if TYPE_CHECKING:
     from mace_dance.appearance.pose_video import PosePoints, ReferencePose
@@ -32,7 +33,6 @@ __all__ = [
     "find_person",
     "make_controls",
     "read_faces",
-    "read_picture",
 ]
 
 Image = npt.NDArray[np.uint8]
@@ -131,7 +131,7 @@ def make_controls(request: Request, options: ControlOptions) -> Controls:
     """
     if request.image is None or request.pose is None:
         raise MadanceError(f"{request.clip_id}: an animation needs a picture and a pose")
-    picture = read_picture(request.image)
+    picture = read_still(request.image)
     is_motion = request.motion is not None
     person = find_person(picture, options) if options.needs_person(is_motion=is_motion) else None
     aligned = person if options.aligned(is_motion=is_motion) else None
@@ -173,20 +173,6 @@ def find_person(picture: Image, options: ControlOptions) -> ReferencePose:
     from mace_dance.appearance.pose_video import ReferencePose
 
     return ReferencePose.from_image(picture, options.pose_backend, people=options.people)
-
-
-def read_picture(path: Path) -> Image:
-    """(H, W, 3) RGB of a picture file.
-
-    Raises:
-        MediaError: it cannot be read as a picture.
-    """
-    import cv2
-
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise MediaError(f"{path}: cannot be read as a picture", reason="unreadable")
-    return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
 def read_faces(path: Path, num_frames: int, fps: float) -> list[Image]:

@@ -14,8 +14,9 @@ from typing import Any, Literal
 from torch import Tensor
 
 from mace_dance.appearance.run_folder import network_fingerprint, read_tensor, write_tensor
-from madata.errors import MadanceError
+from madata.errors import MadanceError, WeightsError
 from madata.files import sha256_bytes
+from madata.tensors import open_safetensors
 
 __all__ = ["EmbeddingCache"]
 
@@ -67,12 +68,10 @@ class EmbeddingCache:
 
 
 def _metadata(path: Path) -> dict[str, str]:
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, "pt") as archive:
+        with open_safetensors(path) as archive:
             return {"encoder": "unknown", **(archive.metadata() or {})}
-    except (OSError, SafetensorError) as error:
+    except WeightsError as error:
         raise MadanceError(
             f"{path}: not readable ({error}); delete it and run the same command again"
         ) from error

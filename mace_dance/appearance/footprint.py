@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from mace_dance.appearance.memory import FULL_SIZE, ModelSizes
 from madata.errors import WeightsError
-from madata.files import read_json
+from madata.files import parse_json, read_json
 
 __all__ = ["sizes_of_folder"]
 
@@ -63,7 +62,7 @@ def _header(path: Path) -> dict[str, dict[str, list[int]]]:
             length = int.from_bytes(stream.read(8), "little")
             if length > _LARGEST_HEADER:
                 raise ValueError("its header is too long")
-            header: dict[str, dict[str, list[int]]] = json.loads(stream.read(length))
+            header: dict[str, dict[str, list[int]]] = parse_json(stream.read(length), path)
             return header
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({error}); fetch it again") from error

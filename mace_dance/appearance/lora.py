@@ -10,7 +10,6 @@ matches names and skips the rest loads nothing and says nothing.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mace_dance.appearance.names import ATTENTION, FEED_FORWARD, LAYER
 from mace_dance.appearance.tensors import read_metadata, read_tensors
 from madata.errors import ConfigError, WeightsError
-from madata.files import read_json
+from madata.files import parse_json, read_json
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -180,10 +179,7 @@ def _configured_alpha(path: Path) -> dict[str, Any]:
     """``lora_alpha`` and ``alpha_pattern`` of a file's own metadata or of the configuration beside it."""
     written = read_metadata(path).get(_METADATA)
     if written is not None:
-        try:
-            table = json.loads(written)
-        except json.JSONDecodeError as error:
-            raise WeightsError(f"{path}: its metadata {_METADATA} is not JSON ({error})") from error
+        table = parse_json(written, f"{path}: its metadata {_METADATA}", error=WeightsError)
         return {str(key).removeprefix("transformer."): value for key, value in table.items()}
     beside = path.with_name("adapter_config.json")
     return dict(read_json(beside)) if path.name == "adapter_model.safetensors" and beside.is_file() else {}

@@ -28,8 +28,10 @@ from torch import Tensor
 
 from mace_dance.appearance.tensors import saving
 from madata.config import settle
-from madata.errors import MadanceError, MediaError
+from madata.errors import MadanceError, MediaError, WeightsError
 from madata.files import atomic_path, read_json, remove_leftovers, sha256_bytes, sha256_file, write_json
+from madata.tensors import all_tensors
+from madata.video.container import media_url, open_media
 
 __all__ = [
     "RunFolder",
@@ -191,14 +193,11 @@ def read_tensor(path: Path) -> Tensor:
     Raises:
         MadanceError: the file is damaged or holds something else.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         # Cloned into memory as torch lays it out: where a tensor lies decides which kernels read it, and a run that
         # goes on from this file has to end in the bits of one that was never stopped.
-        tensor: Tensor = load_file(path)["value"].clone()
-    except (OSError, KeyError, SafetensorError) as error:
+        tensor: Tensor = all_tensors(path)["value"].clone()
+    except (KeyError, WeightsError) as error:
         raise MadanceError(
             f"{path}: not readable ({error}); delete it and run the same command again"
         ) from error
@@ -219,7 +218,7 @@ def write_lossless(path: Path, frames: Sequence[Image], fps: float) -> None:
     rate = Fraction(fps).limit_denominator(1001)
     with (
         atomic_path(path) as temporary,
-        av.open(str(temporary), "w", format="matroska", options={"fflags": "+bitexact"}) as container,
+        av.open(media_url(temporary), "w", format="matroska", options={"fflags": "+bitexact"}) as container,
     ):
         stream = container.add_stream("ffv1", rate=rate, options={"level": "3", "slicecrc": "1"})
         stream.width, stream.height, stream.pix_fmt = width, height, "bgr0"
@@ -239,10 +238,10 @@ def read_lossless(path: Path) -> Iterator[Image]:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with open_media(path) as container:
             for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
-    except (av.FFmpegError, OSError, IndexError) as error:
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    except (MediaError, av.FFmpegError, IndexError) as error:
         raise MediaError(
             f"{path}: a segment cannot be read ({error}); delete it and run the same command again",
             reason="damaged_segment",

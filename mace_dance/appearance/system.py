@@ -29,11 +29,11 @@ from mace_dance.appearance.controls import (
     check_faces,
     find_person,
     make_controls,
-    read_picture,
 )
 from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import read_json, write_json
 from madata.formats import suffix_of
+from madata.video.stills import read_still
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -221,7 +221,7 @@ class WanAnimator:
         if request.image is not None and options.needs_person(
             is_motion=request.pose is None or request.motion is not None
         ):
-            find_person(read_picture(request.image), options)
+            find_person(read_still(request.image), options)
 
     def _sources(self) -> Sources:
         """The files to load.

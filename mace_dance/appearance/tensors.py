@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import re
-import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from madata.errors import MadanceError, WeightsError
 from madata.files import read_json
 from madata.formats import suffix_of
+from madata.tensors import first_line, open_safetensors, open_torch
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +43,7 @@ def read_safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     Raises:
         WeightsError: the file is absent, cut off or of another kind.
     """
-    with _opened(path) as content:
+    with open_safetensors(path) as content:
         for name in content.keys():  # noqa: SIM118 (not a mapping)
             yield name, content.get_tensor(name)
 
@@ -57,12 +56,7 @@ def read_pth(path: Path) -> dict[str, Tensor]:
     """
     import torch
 
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except Exception as error:  # a damaged or hostile pickle may raise anything
-        raise WeightsError(f"{path}: refused or not readable as tensors ({_first_line(error)})") from error
+    content = open_torch(path, mapped=True)
     if not isinstance(content, Mapping) or not all(
         isinstance(value, torch.Tensor) for value in content.values()
     ):
@@ -83,7 +77,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     """The text written beside the tensors of a safetensors file; empty for other files."""
     if suffix_of(path) != ".safetensors":
         return {}
-    with _opened(path) as content:
+    with open_safetensors(path) as content:
         return dict(content.metadata() or {})
 
 
@@ -93,7 +87,7 @@ def check_safetensors(path: Path) -> None:
     Raises:
         WeightsError: the file is cut off or of another kind.
     """
-    with _opened(path):
+    with open_safetensors(path):
         pass
 
 
@@ -171,22 +165,4 @@ def saving(path: Path) -> Iterator[None]:
             raise MadanceError(
                 f"the disk is full while writing {path}: free some space and run the same command again"
             ) from error
-        raise MadanceError(f"{path}: could not be written: {_first_line(error)}") from error
-
-
-def _opened(path: Path) -> Any:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file")
-    try:
-        return safe_open(path, framework="pt")
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        size = path.stat().st_size
-        raise WeightsError(
-            f"{path}: damaged or not a safetensors file ({size} bytes; {_first_line(error)}); fetch it again"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise MadanceError(f"{path}: could not be written: {first_line(error)}") from error

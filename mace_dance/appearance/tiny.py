@@ -7,14 +7,13 @@ it generates is noise; the folder carries :data:`LABEL` in :data:`MARKER`, so th
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from mace_dance.appearance.quiet import quiet_libraries
 from mace_dance.appearance.tensors import saving
 from madata.errors import MadanceError
-from madata.files import write_json
+from madata.files import scratch_folder, write_json
 
 __all__ = ["LABEL", "MARKER", "TRANSFORMER", "make_tiny", "tiny_pipeline"]
 
@@ -61,14 +60,12 @@ def make_tiny(folder: Path, seed: int = 0) -> None:
         "seed": seed,
         "what": "Wan-Animate with random weights, for tests; it draws noise",
     }
-    with saving(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder.parent) as scratch:
-            made = Path(scratch) / folder.name
-            with quiet_libraries():
-                tiny_pipeline(seed).save_pretrained(made)
-            write_json(made / MARKER, marker)
-            made.replace(folder)
+    with saving(folder), scratch_folder(folder.parent) as scratch:
+        made = scratch / folder.name
+        with quiet_libraries():
+            tiny_pipeline(seed).save_pretrained(made)
+        write_json(made / MARKER, marker)
+        made.replace(folder)
 
 
 def tiny_pipeline(seed: int = 0) -> Any:

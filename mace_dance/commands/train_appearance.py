@@ -73,7 +73,7 @@ def kinematic(**options: Any) -> None:
     encoded once. The same command goes on from the newest checkpoint in OUT, to the same bits. OUT/adapter.safetensors
     is the result. Ctrl-C saves first.
 
-    Exit codes: 0 done, 1 done with samples left out, 130 interrupted.
+    Exit codes: 0 done, 1 done with samples left out, 130 interrupted, 143 terminated.
     """
     _train("kinematic", None, {}, **options)
 
@@ -101,7 +101,7 @@ def aesthetic(
     encoded once. The same command goes on from the newest checkpoint in OUT, to the same bits. OUT/lora.safetensors is
     the result. Ctrl-C saves first.
 
-    Exit codes: 0 done, 1 done with samples left out, 130 interrupted.
+    Exit codes: 0 done, 1 done with samples left out, 130 interrupted, 143 terminated.
     """
     if (adapter is None) is not no_kinematic:
         raise click.UsageError("give either --adapter (of the kinematic stage) or --no-kinematic")
@@ -181,6 +181,7 @@ def _show_result(
     ctx: click.Context, prepared: PreparedRun, trained: Any, line: Any, out: Path, *, as_json: bool
 ) -> None:
     from mace_dance.training.appearance.outputs import OUTPUTS
+    from mace_dance.training.shared.interruption import exit_code_when_stopped
 
     drops = prepared.drops()
     made = out / OUTPUTS[prepared.settings.stage]
@@ -203,7 +204,7 @@ def _show_result(
             f"interrupted at step {trained.step} of {trained.steps}, which is saved; the same command goes on there",
             err=True,
         )
-        ctx.exit(130)
+        ctx.exit(exit_code_when_stopped())
     if drops:
         ctx.exit(1)
 

@@ -73,11 +73,12 @@ def motion(
     The same command goes on from the newest checkpoint in OUT, to the same bits. OUT/metrics.csv has the losses,
     OUT/samples.csv what held-out music makes of it, OUT/model the finished model. Ctrl-C saves first.
 
-    Exit codes: 0 done, 130 interrupted.
+    Exit codes: 0 done, 130 interrupted, 143 terminated.
     """
     if steps is not None and epochs is not None:
         raise click.UsageError("give either --steps or --epochs", ctx)
     from mace_dance.training.motion.task import train_motion
+    from mace_dance.training.shared.interruption import exit_code_when_stopped
     from mace_dance.training.shared.progress import ProgressLine, is_speaker
 
     loop = {"steps": steps, "epochs": epochs, "batch_size": batch_size, "precision": precision, "seed": seed}
@@ -106,7 +107,7 @@ def motion(
             f"interrupted at step {trained.step} of {trained.steps}, which is saved; the same command goes on there",
             err=True,
         )
-        ctx.exit(130)
+        ctx.exit(exit_code_when_stopped())
 
 
 def _task(

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from mace_dance.motion.config import OFFICIAL, MotionExpertConfig
 from mace_dance.motion.model import MotionExpert
 from mace_dance.motion.normaliser import Normaliser
 from madata.errors import ConfigError, WeightsError
+from madata.tensors import open_torch
 
 __all__ = [
     "OfficialCheckpoint",
@@ -135,15 +135,7 @@ def read_normaliser(path: Path) -> Normaliser:
 def _content(path: Path, boxes: Sequence[Any]) -> Any:
     if not path.is_file():
         raise WeightsError(f"{path}: no such checkpoint")
-    try:
-        with torch.serialization.safe_globals(list(boxes)):
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged or hostile pickle may raise anything
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise WeightsError(
-            f"{path}: refused or not readable as a checkpoint of tensors ({reason})"
-        ) from error
-    return content
+    return open_torch(path, boxes=boxes)
 
 
 def state_of(path: Path, content: Mapping[str, Any], key: str) -> dict[str, Tensor]:

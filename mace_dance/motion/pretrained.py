@@ -30,7 +30,8 @@ from mace_dance.motion.model import MotionExpert
 from mace_dance.motion.normaliser import Normaliser
 from madata.config import ClosedModel, validated
 from madata.errors import ConfigError, MadanceError, WeightsError
-from madata.files import atomic_path, read_json, write_json
+from madata.files import atomic_path, read_json, scratch_folder, write_json
+from madata.tensors import all_tensors
 
 __all__ = [
     "CONFIG_FILE",
@@ -155,15 +156,12 @@ def save_model(
             f"{folder}: holds {strangers[0]} and is no folder of a model alone; choose another"
         )
     try:
-        aside = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:12]}")
-        aside.mkdir(parents=True)
-        try:
+        with scratch_folder(folder.parent) as scratch:
+            aside = scratch / folder.name
             with atomic_path(aside / WEIGHTS_FILE) as temporary:
                 save_file(tensors, temporary)
             write_json(aside / CONFIG_FILE, description.model_dump(mode="json"))
             _move_into_place(aside, folder)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise MadanceError(f"cannot write {folder}: {error.strerror or error}") from error
 
@@ -179,7 +177,7 @@ def _strangers(folder: Path) -> list[str]:
 
 def _move_into_place(aside: Path, folder: Path) -> None:
     """Rename; a folder that is not empty cannot be renamed over, so the earlier model steps aside first."""
-    earlier = aside.with_name(f"{aside.name}-earlier")
+    earlier = folder.with_name(f".{folder.name}-{uuid.uuid4().hex[:12]}")  # not where it would be swept
     with contextlib.suppress(FileNotFoundError):
         folder.rename(earlier)
     aside.rename(folder)
@@ -247,15 +245,9 @@ def _description(folder: Path) -> _Description:
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except FileNotFoundError as error:
-        raise WeightsError(f"{path}: no such file; the model folder is not whole") from error
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: damaged or no safetensors file ({error})") from error
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file; the model folder is not whole")
+    tensors = all_tensors(path)
     _refuse_not_finite(tensors, path)
     return tensors
 

@@ -78,8 +78,9 @@ def card(folder: Path, config: Path | None, overrides: tuple[str, ...]) -> None:
 
     Settings: name, version, licence, url, contact, cite_as, published, creators.
     """
-    from madata.config import merged, parse_override, read_toml, validated
+    from madata.config import merged, parse_override, validated
     from madata.dataset.card import CardSettings, write_card
+    from madata.files import read_toml
 
     layers = [read_toml(config)] if config is not None else []
     values = merged([*layers, *(parse_override(text) for text in overrides)])

@@ -26,7 +26,7 @@ from madata.curate.target import Target, threshold_for
 from madata.dataset.removed import read_removed, write_removed
 from madata.engine import SILENT, Engine, Step, Watch, run_steps
 from madata.errors import ConfigError, MadanceError
-from madata.files import hold_folder, link_or_copy, remove_leftovers, write_json, write_text
+from madata.files import hold_folder, link_or_copy, write_json, write_text
 from madata.manifest import PROVENANCE_COLUMNS, iterate_rows
 from madata.shard import WHOLE, Shard
 from madata.types import Source
@@ -69,8 +69,7 @@ def decide_again(
         watch: is told how far it is.
 
     Raises:
-        MadanceError: ``folder`` is no data set, a setting says how something is measured, or a part of ``folder`` is to
-            take its place.
+        MadanceError: ``folder`` is no data set, a setting says how it is measured, or a part would take its place.
     """
     if shard != WHOLE and out.resolve() == folder.resolve():
         raise ConfigError("--shard needs --out: a part would take the place of the whole data set")
@@ -84,7 +83,6 @@ def decide_again(
         if target is not None:
             chosen = threshold_for(target, folder, sources, config, jobs=jobs, say=watch.say)
             config = override(config, [chosen])
-        remove_leftovers(out)
         if out.resolve() != folder.resolve():
             _begin(folder, out, shard)
         sources = [source for source in sources if shard.has(source.source_id)]

@@ -14,7 +14,7 @@ from madata.curate.sources import Collection, collect, probe_all
 from madata.dataset.removed import read_removed
 from madata.engine import SILENT, Engine, Outcome, Watch, run_steps
 from madata.errors import MadanceError, MediaError
-from madata.files import hold_folder, remove_leftovers, write_json, write_text
+from madata.files import hold_folder, write_json, write_text
 from madata.shard import WHOLE, Shard
 from madata.types import Source
 
@@ -48,7 +48,6 @@ def curate(
         MadanceError: nothing to do, other settings than those ``out`` was made with, a full disk, missing weights.
     """
     with hold_folder(out):
-        remove_leftovers(out)
         _refuse_other_settings(out, config)
         note = shard_note(out, shard)
         found = collect(paths, out=out, jobs=jobs, shard=shard, watch=watch)

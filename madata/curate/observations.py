@@ -22,7 +22,7 @@ from madata.curate.observe import Stretch
 from madata.curate.piece import Performer, Piece
 from madata.curate.sound import SoundLevels
 from madata.errors import MadanceError
-from madata.files import read_npz, write_npz
+from madata.files import parse_json, read_npz, write_npz
 from madata.flow import FlowSample
 from madata.types import Source, Span
 from madata.video.geometry import Crop
@@ -164,7 +164,7 @@ class Recorded:
     def performer(self) -> Performer:
         """The people."""
         self._require("people_frames")
-        about = json.loads(str(self._arrays["people_about"]))
+        about = parse_json(str(self._arrays["people_about"]), "observations of people")
         parts: dict[str, Any] = {name: self._arrays[f"people_{name}"] for name in _PERFORMER}
         width, height = about["size"]
         return Performer(**parts, size=(width, height), skeleton=about["skeleton"], backend=about["backend"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from madata.curate.source import curate_source
 from madata.curate.sources import Collection, collect, probe_all
 from madata.engine import SILENT, Watch, run
 from madata.errors import MadanceError, MediaError
+from madata.files import scratch_folder
 from madata.shard import WHOLE, Shard
 from madata.types import Source, VideoInfo
 
@@ -126,8 +126,8 @@ def measure_cost(
     chosen = [sources[(2 * number + 1) * len(sources) // (2 * count)] for number in range(count)]
     if not chosen:
         return None
-    with tempfile.TemporaryDirectory(prefix="madance-") as folder:
-        work = partial(_cost_of, folder=Path(folder), config=config, weights=weights, device=device)
+    with scratch_folder() as folder:
+        work = partial(_cost_of, folder=folder, config=config, weights=weights, device=device)
         outcomes = list(run(work, [*chosen[:1], *chosen], jobs=1, device=device))
     if fatal := next((one.error for one in outcomes if one.fatal), None):
         raise MadanceError(fatal)
@@ -146,9 +146,9 @@ def _cost_of(
     device: str,
 ) -> tuple[float, float]:
     """(CPU s, s of video) of the beginning of a source."""
-    with tempfile.TemporaryDirectory(dir=folder) as out:
+    with scratch_folder(folder) as out:
         began_s = time.process_time()
         entry = curate_source(
-            source, report, out=Path(out), config=config, weights=weights, device=device, until_s=_SPAN_S
+            source, report, out=out, config=config, weights=weights, device=device, until_s=_SPAN_S
         )
         return time.process_time() - began_s, entry.source.get("duration_s") or 0.0

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import hmac
-import json
 import os
 import re
 import secrets
@@ -27,7 +26,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from madata.engine import SILENT, Watch
 from madata.errors import MadanceError
-from madata.files import read_json
+from madata.files import parse_json, read_json
 from madata.formats import stem_of
 
 __all__ = ["read_notes", "uploader_hash"]
@@ -178,10 +177,7 @@ def _line_rows(path: Path) -> Iterator[Any]:
     with path.open(encoding="utf-8-sig", errors="replace") as stream:
         while line := stream.readline(_LONGEST_LINE):
             if line.strip():
-                try:
-                    yield json.loads(line)
-                except RecursionError:
-                    raise ValueError("JSON that is nested too deep") from None
+                yield parse_json(line, path)
 
 
 def _flat(row: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import json
-import tomllib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -19,11 +18,11 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import BaseModel, Field, create_model, field_validator, model_validator
 
-from madata.config import ClosedModel, merged, parse_override, read_toml, validated
+from madata.config import ClosedModel, merged, parse_override, validated
 from madata.curate.filter import Filter
 from madata.curate.filters import FILTERS
 from madata.errors import ConfigError, did_you_mean
-from madata.files import sha256_bytes
+from madata.files import parse_toml, read_toml, sha256_bytes
 from madata.pose import BACKENDS, check_options
 
 __all__ = [
@@ -219,7 +218,7 @@ def _resolve(values: Mapping[str, Any], where: str) -> CurationConfig:
 
 @functools.cache
 def _preset(name: str) -> dict[str, Any]:
-    return tomllib.loads(resources.files("madata").joinpath(f"configs/{name}.toml").read_text("utf-8"))
+    return parse_toml(resources.files("madata").joinpath(f"configs/{name}.toml").read_bytes(), name)
 
 
 def _defaults() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from madata.cache import remembered_sha256
+from madata.files import open_table
 from madata.manifest import SPLITS
 
 __all__ = ["croissant"]
@@ -110,11 +111,9 @@ def _splits() -> dict[str, Any]:
 
 
 def _records(path: Path) -> dict[str, Any]:
-    import pyarrow.parquet as pq
-
     name = path.stem
     fields = []
-    for column in pq.read_schema(path):
+    for column in open_table(path).schema_arrow:
         if str(column.type) not in _TYPES:
             continue
         field: dict[str, Any] = {

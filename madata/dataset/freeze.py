@@ -28,7 +28,7 @@ from madata.dataset.split import (
 )
 from madata.dataset.sums import write_sums
 from madata.errors import ConfigError, MadanceError
-from madata.files import hold_folder, read_npz, remove_leftovers, write_npz
+from madata.files import hold_folder, read_npz, write_npz
 from madata.types import Span
 
 __all__ = ["SplitSummary", "split_data_set"]
@@ -63,7 +63,6 @@ def split_data_set(
         MadanceError: ``folder`` is no data set, or there is nothing to test.
     """
     with hold_folder(folder):
-        remove_leftovers(folder)
         tables = read_folder(folder)
         if not tables.clips:
             raise MadanceError(f"{folder}: holds no clip; see dropped.parquet for why")

@@ -17,7 +17,7 @@ from madata.dataset.clips import ClipTable
 from madata.dataset.folder import Row, read_folder, write_folder
 from madata.dataset.sums import SUMS, write_sums
 from madata.errors import ConfigError, MadanceError, did_you_mean
-from madata.files import hold_folder, read_json, remove_leftovers, write_json
+from madata.files import hold_folder, read_json, write_json
 from madata.formats import stem_of
 from madata.types import Clip
 
@@ -43,7 +43,6 @@ def label_clips(folder: Path, given: str) -> dict[str, int]:
     """
     path = Path(given)
     with hold_folder(folder):
-        remove_leftovers(folder)
         tables = read_folder(folder)
         if path.is_dir():
             said, source = _of_keys(tables.clips, tables.sources, dict(_finedance(path))), "finedance"

@@ -21,7 +21,7 @@ from madata.dataset.recognise import read_signatures, write_signatures
 from madata.dataset.removed import write_removed
 from madata.dataset.split import Assignment, SplitRule, read_assignment, write_assignment
 from madata.errors import ConfigError, MadanceError
-from madata.files import hold_folder, read_json, remove_leftovers, sha256_file, write_json
+from madata.files import hold_folder, read_json, sha256_file, write_json
 from madata.manifest import SHOT_COLUMNS, read_rows, table_columns, write_table
 
 __all__ = ["MergeSummary", "merge_data_sets"]
@@ -61,7 +61,6 @@ def merge_data_sets(
         raise ConfigError(f"{out} is one of the folders that are joined: choose another --out")
     parts = [read_folder(folder) for folder in folders]
     with hold_folder(out):
-        remove_leftovers(out)
         _refuse_other_content(out, parts)
         sources = _sources(parts)
         clips, repeated = _clips(parts)

@@ -19,7 +19,7 @@ from madata.dataset.folder import Row, read_folder, write_folder
 from madata.dataset.sums import SUMS, write_sums
 from madata.engine import run
 from madata.errors import MadanceError, MediaError
-from madata.files import hold_folder, read_npz, remove_leftovers, write_npz
+from madata.files import hold_folder, read_npz, write_npz
 
 __all__ = ["add_music_features", "features_path", "music_columns"]
 
@@ -41,7 +41,6 @@ def add_music_features(
     """
     failed: dict[str, str] = {}
     with hold_folder(folder):
-        remove_leftovers(folder)
         tables = read_folder(folder)
         heard = [row for row in tables.clips if row["has_audio"]]
         missing = [row for row in heard if not _is_there(folder, row)]

@@ -16,7 +16,7 @@ from madata.dataset.folder import FILE_COLUMNS, REMOVED, Row, read_folder, write
 from madata.dataset.recognise import read_duplicates, read_signatures, write_duplicates, write_signatures
 from madata.dataset.sums import write_sums
 from madata.errors import MadanceError, did_you_mean
-from madata.files import hold_folder, read_json, remove_leftovers, write_json
+from madata.files import hold_folder, read_json, write_json
 
 __all__ = ["RemovalSummary", "data_version", "read_removed", "remove_sources", "tombstone", "write_removed"]
 
@@ -85,7 +85,6 @@ def remove_sources(
         MadanceError: there is no such source.
     """
     with hold_folder(folder):
-        remove_leftovers(folder)
         tables = read_folder(folder)
         known = {row["source_id"] for row in tables.sources if row["source_id"]}
         for source in source_ids:

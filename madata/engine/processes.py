@@ -21,6 +21,7 @@ from multiprocessing.context import ForkServerContext
 from typing import Any, TypeVar
 
 from madata.devices import model_servers
+from madata.ending import end_with_parent
 from madata.engine.work import Outcome, Step
 from madata.errors import MadanceError
 
@@ -200,6 +201,7 @@ def _work(function: Callable[..., Any], connection: Connection, environment: dic
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     sys.unraisablehook = _leave_at_once
+    end_with_parent()
     try:
         _answer(function, connection)
     finally:

@@ -12,6 +12,7 @@ from madata.files import read_json, read_npz
 from madata.formats import suffix_of
 from madata.keypoints import instances, mace, normalised, openpose, own
 from madata.keypoints.sequence import PoseSequence
+from madata.limits import refuse_boundless
 
 __all__ = ["KEYPOINT_FORMATS", "is_keypoint_folder", "read_pose_sequence", "write_keypoints"]
 
@@ -44,6 +45,7 @@ def read_pose_sequence(
         raise MediaError(
             f"is not as its format has it ({type(error).__name__}: {str(error)[:120]})", reason="wrong_shape"
         ) from error
+    refuse_boundless("", len(found.xy), found.xy.shape[1], fps or found.fps)
     return replace(found, fps=fps or found.fps, size=size or found.size)
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from madata.errors import ConfigError, MediaError, did_you_mean
-from madata.files import sha256_bytes, write_npz
+from madata.errors import ConfigError, MadanceError, MediaError, did_you_mean
+from madata.files import parse_json, sha256_bytes, write_npz
 from madata.keypoints.sequence import PoseSequence, numbers, positive
 from madata.skeletons import skeleton
 
@@ -51,8 +50,8 @@ def _backend(stored: Any) -> str:
         return "unknown"
     text = str(stored)
     try:
-        settings = json.loads(text)
-    except (ValueError, RecursionError):
+        settings = parse_json(text, "the backend")
+    except MadanceError:
         return text
     name = settings.get("name", "unknown") if isinstance(settings, dict) else text
     return f"{name}-{sha256_bytes(text.encode())[:12]}"

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.errors import MediaError
+from madata.limits import refuse_boundless
 
 __all__ = ["Doubles", "PoseSequence", "between_frames", "frame_places", "numbers", "positive"]
 
@@ -63,6 +64,7 @@ def frame_places(frames: int, fps: float, wanted_fps: float) -> Doubles:
     """(K,) where frames at k / ``wanted_fps`` lie among ``frames`` at ``fps``, none beyond the last."""
     last = frames - 1
     count = int(np.floor(last * wanted_fps / fps + 1e-6)) + 1  # a rounding error does not cost the last frame
+    refuse_boundless("at another rate they have ", count, 0, wanted_fps)
     return np.clip(np.arange(count) * fps / wanted_fps, 0, last)
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from madata.errors import ConfigError
+from madata.limits import refuse_boundless
 from madata.rotations import axis_angle_to_quaternion, quaternion_to_axis_angle, slerp
 from madata.types import Motion3D
 
@@ -28,6 +29,7 @@ def resample(motion: Motion3D, fps: float) -> Motion3D:
 
     Raises:
         ConfigError: ``fps`` is not positive.
+        MediaError: the motion would be of more frames than :class:`madata.limits.ReadingLimits` allows.
     """
     if not (np.isfinite(fps) and fps > 0):
         raise ConfigError(f"the frame rate must be positive, got {fps}")
@@ -35,7 +37,9 @@ def resample(motion: Motion3D, fps: float) -> Motion3D:
         return motion
     last = len(motion.rotation) - 1
     ratio = motion.fps / fps
-    grid = np.arange(int(np.floor(last / ratio + _SLACK_FRAMES)) + 1) * ratio
+    frames = int(np.floor(last / ratio + _SLACK_FRAMES)) + 1
+    refuse_boundless("at another rate the motion has ", frames, motion.rotation.shape[1], fps)
+    grid = np.arange(frames) * ratio
     nearest = np.rint(grid)
     grid = np.clip(np.where(np.abs(grid - nearest) < _SLACK_FRAMES, nearest, grid), 0, last)
     before = np.floor(grid).astype(np.intp)

@@ -20,7 +20,7 @@ from madata.curate.settings import load_config
 from madata.curate.sources import Collection
 from madata.engine import SILENT, Engine, Step, Watch, run_steps
 from madata.errors import MadanceError
-from madata.files import hold_folder, read_json, remove_leftovers, write_json, write_text
+from madata.files import hold_folder, read_json, write_json, write_text
 from madata.manifest import iterate_rows
 from madata.render.clips import make_renderer, render_source
 from madata.render.settings import RenderSettings
@@ -77,7 +77,6 @@ def render_motions(
     found = find_motions(paths, out=out, music=settings.music)
     motions = [motion for motion in found if shard.has(motion.sha256)][:limit]
     with hold_folder(out):
-        remove_leftovers(out)
         note = shard_note(out, shard)
         _settle(out, settings)
         write_json(*note)

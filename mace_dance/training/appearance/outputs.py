@@ -19,7 +19,7 @@ from mace_dance.appearance.lora import ADAPTER_NAME, LAYERS, expected_layers
 from mace_dance.appearance.tensors import read_metadata, saving
 from mace_dance.training.appearance.settings import LoraSettings, Stage
 from madata.errors import WeightsError
-from madata.files import atomic_path
+from madata.files import atomic_path, parse_json
 
 __all__ = ["OUTPUTS", "read_record", "write_adapter", "write_lora"]
 
@@ -67,10 +67,7 @@ def read_record(path: Path) -> dict[str, Any]:
     written = read_metadata(path).get(_RECORD)
     if written is None:
         return {}
-    try:
-        record: dict[str, Any] = json.loads(written)
-    except json.JSONDecodeError as error:
-        raise WeightsError(f"{path}: its record is not JSON ({error})") from error
+    record: dict[str, Any] = parse_json(written, f"{path}: its record", error=WeightsError)
     return record
 
 
@@ -88,6 +85,8 @@ def _write(
 def _ordered(content: bytes) -> bytes:
     """A safetensors file with its header in order: the library's own order of metadata changes from run to run."""
     end = 8 + int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header = json.dumps(
+        parse_json(content[8:end], "its header"), sort_keys=True, separators=(",", ":")
+    ).encode()
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + content[end:]

@@ -6,7 +6,6 @@ and the embeddings come from the store.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +24,7 @@ from mace_dance.training.appearance.clips import TrainingWindow
 from mace_dance.training.appearance.footage import Footage, read_footage
 from mace_dance.training.appearance.settings import AppearanceTraining
 from mace_dance.training.appearance.store import LatentStore
+from madata.files import scratch_folder
 from madata.video import write_video
 
 __all__ = ["generate_samples", "video_psnr_db"]
@@ -97,8 +97,8 @@ def _generate(
     faces = RepeatedFrame(footage.faces[0], data.frames) if held else footage.faces
     device = pipeline.transformer.device
     mixed = torch.autocast(device.type, torch.bfloat16, enabled=settings.loop.precision == "bf16")
-    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=out) as scratch, mixed:
-        embeddings = Path(scratch) / "embeddings"
+    with scratch_folder(out) as scratch, mixed:
+        embeddings = scratch / "embeddings"
         _put_embeddings(embeddings, window, footage, store)
         result = animate(
             pipeline,
@@ -108,7 +108,7 @@ def _generate(
             faces,
             window.clip.prompt,
             samples.seed,
-            folder=Path(scratch) / "run",
+            folder=scratch / "run",
             embeddings=embeddings,
         )
         return list(result.frames)

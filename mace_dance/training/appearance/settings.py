@@ -26,7 +26,8 @@ from pydantic import Field, model_validator
 
 from mace_dance.appearance.settings import DEFAULT_PROMPT
 from mace_dance.training.shared.settings import LoopSettings
-from madata.config import ClosedModel, merged, parse_override, read_toml, validated
+from madata.config import ClosedModel, merged, parse_override, validated
+from madata.files import read_toml
 
 __all__ = [
     "AppearanceTraining",

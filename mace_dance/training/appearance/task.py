@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -36,7 +34,7 @@ from mace_dance.training.shared.records import TrainingProgress
 from madata.cache import remembered_sha256
 from madata.config import refuse_differences, to_toml
 from madata.errors import ConfigError
-from madata.files import read_json, sha256_bytes
+from madata.files import link_or_copy, read_json, scratch_folder, sha256_bytes
 
 __all__ = ["AppearanceTask", "Basis", "deciding_facts", "refuse_another_run", "train_appearance"]
 
@@ -267,10 +265,6 @@ def train_appearance(
 
 def _second_name(path: Path, name: Path) -> None:
     """The same file under a second name: a hard link, a copy where the disk knows none."""
-    aside = name.with_name(f".tmp-{name.name}")
-    aside.unlink(missing_ok=True)
-    try:
-        os.link(path, aside)
-    except OSError:
-        shutil.copyfile(path, aside)
-    aside.replace(name)
+    with scratch_folder(name.parent) as scratch:
+        link_or_copy(path, scratch / name.name)
+        (scratch / name.name).replace(name)

@@ -6,7 +6,6 @@ file of the user, ``--set section.key=value`` and the flags of the command follo
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -16,8 +15,9 @@ from pydantic import BaseModel, Field
 
 from mace_dance.training.motion.data.settings import DataSettings
 from mace_dance.training.shared.settings import LoopSettings
-from madata.config import ClosedModel, merged, parse_override, read_toml
+from madata.config import ClosedModel, merged, parse_override
 from madata.errors import ConfigError, did_you_mean
+from madata.files import parse_toml, read_toml
 
 __all__ = [
     "DanceSampleSettings",
@@ -101,7 +101,7 @@ def _preset(name: str) -> dict[str, Any]:
     if name not in known:
         raise ConfigError(f"there is no preset {name!r}{did_you_mean(name, known)}")
     path = resources.files("mace_dance").joinpath(f"configs/{_PRESET}{name}{_SUFFIX}")
-    return tomllib.loads(path.read_text("utf-8"))
+    return parse_toml(path.read_bytes(), name)
 
 
 def settings_layers(

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor
 
 from madata.errors import MadanceError
 from madata.files import read_json, sha256_file, write_bytes
+from madata.tensors import all_tensors, open_torch
 
 __all__ = [
     "TrainingState",
@@ -180,9 +181,9 @@ def _read(folder: Path, step: int) -> TrainingState:
     average = folder / _AVERAGE
     return TrainingState(
         step,
-        load_file(folder / _WEIGHTS),
-        load_file(average) if average.is_file() else {},
-        torch.load(folder / _OPTIMIZER, map_location="cpu", weights_only=True),
+        all_tensors(folder / _WEIGHTS),
+        all_tensors(average) if average.is_file() else {},
+        open_torch(folder / _OPTIMIZER),
         read_json(folder / _PROGRESS),
     )
 

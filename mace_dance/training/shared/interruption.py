@@ -5,32 +5,45 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["stop_wished"]
+from madata.ending import SAME_WISH_S
+
+__all__ = ["exit_code_when_stopped", "stop_wished"]
+
+_stopped_by: list[int] = []
 
 
 @contextlib.contextmanager
 def stop_wished() -> Iterator[Callable[[], bool]]:
-    """Within the block the first SIGINT or SIGTERM only makes the yielded function true; the second acts."""
-    came = False
+    """Within the block the first SIGINT or SIGTERM only makes the yielded function true; a later one acts."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
     watched = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in watched}
+    came: list[float] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
+        came.append(time.monotonic())
+        if came[-1] - came[0] <= SAME_WISH_S:
+            _stopped_by.append(number)
+            return
         for each, handler in before.items():
             signal.signal(each, handler)
+        signal.raise_signal(number)
 
     for number in before:
         signal.signal(number, note)
     try:
-        yield lambda: came
+        yield lambda: bool(came)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def exit_code_when_stopped() -> int:
+    """128 and the number of the signal that was the first wish to stop, as a shell counts."""
+    return 128 + (_stopped_by[0] if _stopped_by else signal.SIGINT)

@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 
 from madata.errors import ConfigError, MediaError
-from madata.files import npz_names, read_npz, read_pickle, read_torch
+from madata.files import npz_names, read_npy_or_pickle, read_npz, read_pickle, read_torch
 from madata.formats import SUFFIXES, suffix_of
+from madata.limits import refuse_boundless
 from madata.motion.bvh import bvh_to_motion, read_bvh, write_bvh
 from madata.motion.fit import motion_of_positions
 from madata.motion.formats import amass, body_parts, own, positions, recovered, rows, smpl
@@ -146,6 +147,13 @@ def _with_fps(hints: Hints | None, fps: float | None) -> Hints:
 
 
 def _read(path: Path, format: str | None, hints: Hints) -> Motion3D | Positions3D:
+    found = _read_file(path, format, hints)
+    points = found.positions if isinstance(found, Positions3D) else found.rotation
+    refuse_boundless(f"{path}: ", len(points), points.shape[1], found.fps)
+    return found
+
+
+def _read_file(path: Path, format: str | None, hints: Hints) -> Motion3D | Positions3D:
     if format is not None and format not in MOTION_FORMATS:
         layout(format)
     suffix = suffix_of(path)
@@ -160,7 +168,7 @@ def _read(path: Path, format: str | None, hints: Hints) -> Motion3D | Positions3
     elif suffix in (".pt", ".pth"):
         content = read_torch(path)
     elif suffix in (".npy", ".pkl.npy"):
-        content = rows.load(path)
+        content = read_npy_or_pickle(path)
     else:
         raise MediaError(
             f"{path}: {suffix or 'no suffix'} is no motion file; known: {', '.join(SUFFIXES['motion'])}",

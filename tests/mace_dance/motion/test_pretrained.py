@@ -124,7 +124,7 @@ def test_what_is_no_model(model, tmp_path):
     with pytest.raises(WeightsError, match=r"absent\.pt: no such checkpoint"):
         load_model(tmp_path / "absent.pt")
     Path(model / WEIGHTS_FILE).write_bytes(b"not tensors")
-    with pytest.raises(WeightsError, match="damaged or no safetensors"):
+    with pytest.raises(WeightsError, match="damaged or not a safetensors"):
         load_model(model)
     Path(model / WEIGHTS_FILE).unlink()
     with pytest.raises(WeightsError, match="not whole"):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from madata.errors import WeightsError
 from madata.formats import suffix_of
+from madata.tensors import open_safetensors, open_torch
 
 if TYPE_CHECKING:
     import torch
@@ -98,23 +99,18 @@ def _read_any(path: Path, prefix: str) -> dict[str, torch.Tensor]:
     if _is_torchscript(path):
         return _read_archive(path, prefix)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:  # it pickles classes of its own
-        return _read_archive(path, prefix)
-    except Exception as error:  # torch raises many kinds for damaged files
-        raise WeightsError(f"{path}: not a readable weights file ({error})") from error
+        content = open_torch(path)
+    except WeightsError as error:
+        if isinstance(error.__cause__, pickle.UnpicklingError):  # it pickles classes of its own
+            return _read_archive(path, prefix)
+        raise
     found = {name: value for name, value in _flatten(content) if isinstance(value, torch.Tensor)}
     return _unwrapped(found)
 
 
 def _read_safetensors(path: Path, prefix: str) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a readable safetensors file ({error})") from error
+    with open_safetensors(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118
 
 
 def _is_torchscript(path: Path) -> bool:

@@ -9,7 +9,6 @@ Legend: T frames, F features of a motion vector, M music features.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from mace_dance.training.motion.data.music_rows import MusicRows
 from mace_dance.training.motion.data.settings import MusicSource
 from mace_dance.training.motion.data.takes import Take, TakeSpan
 from madata.errors import ConfigError, MediaError
-from madata.files import atomic_path, read_pickle
+from madata.files import atomic_path, read_npy, read_pickle, scratch_folder
 from madata.formats import suffix_of
 from madata.motion import (
     check_motion,
@@ -110,10 +109,7 @@ def _shipped(path: Path, rows: MusicRows) -> FloatArray:
             f"this network hears {rows.layout} at {rows.fps:g}: put the sound file there",
             reason="wrong_rate",
         )
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise MediaError(f"{path}: not a readable .npy of numbers ({error})", reason="not_npy") from error
+    values = read_npy(path)
     if values.ndim != 2 or values.shape[1] != rows.width or values.dtype.kind != "f":
         raise MediaError(
             f"{path}: {values.dtype} {values.shape}, expected music features (T, {rows.width})",
@@ -133,7 +129,7 @@ def read_take(job: TakeJob, report: Callable[[float], None]) -> TakeResult:
         if job.music == "motion-beats":
             music = motion_beat_features(motion, job.rows)
         elif job.features is not None:
-            music = job.rows.on_frames(np.load(job.features), fps)
+            music = job.rows.on_frames(read_npy(job.features), fps)
     except MediaError as error:
         return TakeResult(error.reason, str(error))
     except ConfigError as error:  # the file names a skeleton or has a layout that is unknown
@@ -211,7 +207,7 @@ def motion_beat_features(motion: Motion3D, rows: MusicRows) -> FloatArray:
 
 def _make(recipe: DanceRecipe, fps: float, rows: MusicRows) -> tuple[Motion3D, FloatArray]:
     """A made-up dance, and the features of its music as they are heard in a sound file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "music.wav"
+    with scratch_folder() as folder:
+        path = folder / "music.wav"
         write_wav(path, recipe.track(_MADE_RATE_HZ).music)
         return recipe.dance(fps).motion, rows.on_frames(rows.of_song(path), fps)

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from mace_dance.motion.normaliser import Normaliser
 from mace_dance.training.motion.data.identity import Identity
 from mace_dance.training.motion.data.report import DataReport
-from madata.errors import MadanceError
-from madata.files import atomic_path, read_json, read_npz, write_json, write_npz
+from madata.errors import MadanceError, MediaError
+from madata.files import atomic_path, read_json, read_npy, read_npz, write_json, write_npz
 from madata.types import FloatArray
 
 __all__ = ["CacheFolder", "Content", "StoredTake", "extremes"]
@@ -150,8 +150,8 @@ class CacheFolder:
     def _map(self, name: str) -> Any:
         path = self.folder / f"{name}.npy"
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+            return read_npy(path, mapped=True)
+        except MediaError as error:
             raise MadanceError(
                 f"{path}: absent or damaged ({error}): remove the folder or say rebuild"
             ) from error

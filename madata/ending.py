@@ -1,0 +1,91 @@
+"""How a process of ours ends: by a signal as by Ctrl-C, by a fault with a report, and a worker with its parent."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import multiprocessing
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import wait
+from pathlib import Path
+from types import FrameType
+
+__all__ = ["SAME_WISH_S", "Terminated", "end_with_parent", "fault_report", "raise_on_signals"]
+
+SAME_WISH_S = 1.0
+"""Some senders say it twice (``timeout`` to the process and to its group): that is one wish."""
+_CLEARS_WITHIN_S = 3.0
+_FRAMES_SHOWN = 6
+_PLACES = Path(__file__).parents[1]
+
+
+class Terminated(KeyboardInterrupt):
+    """A signal asked the process to end.
+
+    Attributes:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def raise_on_signals() -> None:
+    """From now on SIGTERM and SIGHUP raise :class:`Terminated`, so that what is half written is cleared away.
+
+    What comes a second later again ends the process at once. A process that was started to outlive its terminal
+    (``nohup``) does.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _raise)
+
+
+_asked_at: list[float] = []
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    now = time.monotonic()
+    if not _asked_at:
+        _asked_at.append(now)
+        raise Terminated(number)
+    if now - _asked_at[0] > SAME_WISH_S:
+        os._exit(128 + number)
+
+
+def end_with_parent() -> None:
+    """Let a worker process end with the one that started it, however that one ended and whatever the worker does."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    wait([sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)  # its handler clears away what is half written
+    time.sleep(_CLEARS_WITHIN_S)
+    os._exit(128 + signal.SIGTERM)
+
+
+def fault_report(error: BaseException) -> str:
+    """What is sent to those who mend this package: the error, where it arose, and versions."""
+    called = traceback.extract_tb(error.__traceback__)[-_FRAMES_SHOWN:]
+    places = [f"  {_place(frame.filename)}:{frame.lineno} in {frame.name}" for frame in called]
+    version = importlib.metadata.version("madance")
+    about = f"madance {version}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    return "\n".join([about, *places, f"{type(error).__name__}: {str(error)[:500]}"])
+
+
+def _place(file: str) -> str:
+    """A source file as it is called inside its package."""
+    path = Path(file)
+    for folder in (_PLACES, *map(Path, sys.path)):
+        if folder.is_absolute() and path.is_relative_to(folder):
+            return str(path.relative_to(folder))
+    return path.name
