@@ -61,7 +61,8 @@ def _json(path: Path) -> Any:
     try:
         return read_json(path)
     except MadanceError as error:
-        reason = "missing" if not path.exists() else "not_json"
+        reason = "not_finite" if "is no number" in str(error) else "not_json"
+        reason = reason if path.exists() else "missing"
         raise MediaError(re.sub(f"^{re.escape(str(path))}: ", "", str(error)), reason=reason) from None
 
 
