@@ -37,7 +37,7 @@ MADE_HERE = {"motion/lodge_files.npz"}
 """Made for the repository, and in no full set; a test reads them from there."""
 
 NOT_BUILT = {
-    "models_motion/finenet*": "FineNet",
+    "models_motion/finenet*": "FineNet, in no table of the paper; no method here needs it",
     "models_appearance/animate_anyone_*": "Animate-Anyone",
     "models_appearance/magic_animate_*": "Magic-Animate",
     "models_appearance/hallo2_*": "Hallo2",

@@ -51,8 +51,9 @@ def test_golden_fact(golden_file, golden_deviations):
         "forward": out,
         "loss": fact_loss(out, target),
         "generate10": continue_dance(made, seed, song, steps=10),
-        "generate_all": continue_dance(made, seed, song),
     }
+    if "out/generate_all" in stored.files:
+        found["generate_all"] = continue_dance(made, seed, song)
     for name, value in found.items():
         golden_deviations(f"fact {name}", deviation(value, stored[f"out/{name}"]))
 
