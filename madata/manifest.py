@@ -191,13 +191,14 @@ SHOT_COLUMNS: dict[str, Column] = {
     **_SPAN,
     "begins_with": Column(
         "string",
-        "start (of the source), cut, gradual, jump (inside one scene), wipe (or push) or geometry (another shape of "
-        "the picture)",
+        "start (of the source), cut, gradual, jump (inside one scene), wipe (or push), whip (pan or zoom) or geometry "
+        "(another shape of the picture)",
     ),
     "single": Column("float64", "highest probability of TransNet V2's single-frame head at its beginning"),
     "many_hot": Column("float64", "the same of the head that marks every frame of a transition"),
     "value": Column(
-        "float64", "what was measured of a jump or a wipe, as in shots.jump_above and shots.sweep_below"
+        "float64",
+        "what was measured of a jump, wipe or whip, as in shots.jump_above, sweep_below, whip_above",
     ),
 }
 

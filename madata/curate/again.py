@@ -35,7 +35,7 @@ from madata.video.geometry import Crop
 __all__ = ["decide_again"]
 
 _MEASURING = {
-    "shots": ("cut_threshold", "transition_threshold", "jump_above", "sweep_below", "max_s"),
+    "shots": ("cut_threshold", "transition_threshold", "jump_above", "sweep_below", "whip_above", "max_s"),
     "motion": ("pairs_per_s", "long_side"),
     "people": ("backend", "samples_per_s", "long_side", "min_hips", "options"),
 }

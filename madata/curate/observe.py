@@ -48,9 +48,10 @@ class ShotSpan:
 
     Attributes:
         begins_with: ``"start"``, ``"cut"``, ``"gradual"``, ``"jump"`` (:mod:`madata.shots.jump`), ``"wipe"``
-            (:mod:`madata.shots.sweep`) or ``"geometry"`` (another size, shape or rotation of the picture).
+            (:mod:`madata.shots.sweep`), ``"whip"`` (:mod:`madata.shots.whip`) or ``"geometry"`` (another size, shape or
+            rotation of the picture).
         single, many_hot: the boundary's highest probabilities; ``None`` at the start of the source.
-        value: what was measured of a jump or a wipe.
+        value: what was measured of a jump, a wipe or a whip.
     """
 
     span: Span
@@ -118,6 +119,7 @@ class SourceObserver:
             transition_threshold=config.shots.transition_threshold,
             jump_above=config.shots.jump_above,
             sweep_below=config.shots.sweep_below,
+            whip_above=config.shots.whip_above,
         )
         self._grey_rate = _Rate(config.motion.pairs_per_s)
         self._picture_rate = _Rate(config.people.samples_per_s)
@@ -253,7 +255,9 @@ class SourceObserver:
             return ShotSpan(span, "start", None, None)
         begins_with, value = "cut" if before.is_cut else "gradual", None
         known = self._shots.begins_with(shot.start)
-        if known is not None and (known[0] == "wipe" or before.single <= self._config.shots.cut_threshold):
+        if known is not None and (
+            known[0] in ("wipe", "whip") or before.single <= self._config.shots.cut_threshold
+        ):
             begins_with, value = known
         return ShotSpan(span, begins_with, before.single, before.many_hot, value)
 

@@ -51,6 +51,7 @@ class ShotsConfig(ClosedModel):
     transition_threshold: float = Field(gt=0, lt=1)
     jump_above: float = Field(gt=1)
     sweep_below: float = Field(ge=0, le=0.3)
+    whip_above: float = Field(gt=1)
     max_s: float = Field(gt=0)
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from madata.shots.jump import JUMP_ABOVE, JumpMeter
 from madata.shots.segment import Shot, ShotSegmenter, Transition
 from madata.shots.sweep import RESIDUAL_BELOW, Sweep, SweepMeter
+from madata.shots.whip import WHIP_ABOVE, WhipMeter
 from madata.types import FloatArray
 
 __all__ = ["THUMBNAIL_SIZE", "BoundaryStream", "ShotDetector"]
@@ -29,7 +30,7 @@ class BoundaryStream(Protocol):
 
 
 class ShotDetector:
-    """Feeds a boundary stream, a :class:`JumpMeter`, a :class:`SweepMeter` and a :class:`ShotSegmenter`.
+    """Feeds a boundary stream, a :class:`ShotSegmenter`, and meters of what the network does not see.
 
     Args:
         stream: ``load_transnet().stream()``, or anything that answers like it.
@@ -37,6 +38,7 @@ class ShotDetector:
         transition_threshold: of the many-hot head.
         jump_above: a frame that more of a jump leads to begins a shot, see :mod:`madata.shots.jump`.
         sweep_below: a wipe or push of which less is left is a transition, see :mod:`madata.shots.sweep`.
+        whip_above: a whip pan or zoom that is so much faster is a transition, see :mod:`madata.shots.whip`.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class ShotDetector:
         transition_threshold: float = 0.5,
         jump_above: float = JUMP_ABOVE,
         sweep_below: float = RESIDUAL_BELOW,
+        whip_above: float = WHIP_ABOVE,
     ) -> None:
         self._stream = stream
         self._segmenter = ShotSegmenter(
@@ -55,13 +58,14 @@ class ShotDetector:
         self._meter = JumpMeter()
         self._jump_above = jump_above
         self._sweeps = SweepMeter(sweep_below)
+        self._whips = WhipMeter(whip_above)
         self._transition_threshold = transition_threshold
         self._waiting: list[npt.NDArray[np.uint8]] = []
         self._single = self._many_hot = np.zeros(0, np.float32)
         self._jumps: list[float] = []
         self._fed = self._pushed = 0
         self._begins: dict[int, tuple[str, float | None]] = {}
-        self._swept: dict[int, float] = {}
+        self._swept: dict[int, tuple[str, float]] = {}
 
     @property
     def decided(self) -> int:
@@ -71,11 +75,9 @@ class ShotDetector:
     def begins_with(self, frame: int) -> tuple[str, float | None] | None:
         """What else than TransNet V2 says that a shot begins at a frame, and the value it has measured.
 
-        ``"jump"``, ``"wipe"``, or what :meth:`feed` was told.
+        ``"jump"``, ``"wipe"``, ``"whip"``, or what :meth:`feed` was told.
         """
-        if frame - 1 in self._swept:
-            return "wipe", self._swept[frame - 1]
-        return self._begins.get(frame)
+        return self._swept.get(frame - 1) or self._begins.get(frame)
 
     def feed(
         self, thumbnail: npt.NDArray[np.uint8], time_s: float, *, begins: str | None = None
@@ -92,13 +94,16 @@ class ShotDetector:
         self._fed += 1
         self._waiting.append(thumbnail)
         self._sweeps.feed(thumbnail)
+        self._whips.feed(thumbnail)
         self._take(*self._stream.feed(thumbnail), self._meter.feed(thumbnail, time_s))
         # whether a cut follows a frame is known with the jump to the next one
-        return self._push(min(len(self._single), len(self._jumps) - 1, self._sweeps.decided - self._pushed))
+        known = min(self._sweeps.decided, self._whips.decided) - self._pushed
+        return self._push(min(len(self._single), len(self._jumps) - 1, known))
 
     def close(self) -> list[Shot | Transition]:
         """Decide all frames left; the last shot comes closed."""
         self._sweeps.close()
+        self._whips.close()
         self._take(*self._stream.close(), self._meter.close())
         return self._push(len(self._single)) + self._segmenter.close()
 
@@ -135,11 +140,15 @@ class ShotDetector:
         return events
 
     def _take_sweeps(self, count: int) -> npt.NDArray[np.bool_]:
-        """Which of the next ``count`` frames are inside a sweep."""
+        """Which of the next ``count`` frames are inside a sweep or a whip."""
         for one in [one for one in self._sweeps.found if one.start < self._pushed + count]:
             self._sweeps.found.remove(one)
             if not one.weak or self._network_agrees(one):
-                self._swept.update(dict.fromkeys(range(one.start, one.end), one.residual))
+                self._swept.update(dict.fromkeys(range(one.start, one.end), ("wipe", one.residual)))
+        for whip in [whip for whip in self._whips.found if whip.start < self._pushed + count]:
+            self._whips.found.remove(whip)
+            for frame in range(whip.start, whip.end):
+                self._swept.setdefault(frame, ("whip", whip.value))
         return np.array([self._pushed + place in self._swept for place in range(count)])
 
     def _network_agrees(self, sweep: Sweep) -> bool:
