@@ -10,7 +10,7 @@ long clip needs no memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -29,9 +29,11 @@ __all__ = [
     "ControlOptions",
     "Controls",
     "DrawnPoses",
+    "check_by_time",
     "check_faces",
     "find_person",
     "make_controls",
+    "read_by_time",
     "read_faces",
 ]
 
@@ -182,23 +184,8 @@ def read_faces(path: Path, num_frames: int, fps: float) -> list[Image]:
         MediaError: the video cannot be read, or ends more than a frame before the clip does.
     """
     from mace_dance.appearance.faces import fit_face
-    from madata.video import Decoder
 
-    faces: list[Image] = []
-    lasts_s = 0.0
-    with Decoder(path) as decoder:
-        size = decoder.info.size
-        for frame in decoder:
-            lasts_s = frame.end_s
-            # frames of the clip whose time lies before the moment the next face appears
-            due = min(num_frames, int(np.ceil(frame.end_s * fps - _SLACK)))
-            if due > len(faces):
-                faces += [fit_face(frame.scaled(size), _FACE_PX)] * (due - len(faces))
-            if len(faces) == num_frames:
-                return faces
-    if not faces or num_frames - len(faces) > 1:
-        raise _too_short(path, lasts_s, num_frames / fps)
-    return [*faces, *faces[-1:] * (num_frames - len(faces))]
+    return read_by_time(path, num_frames, fps, lambda face: fit_face(face, _FACE_PX), words=_FACES)
 
 
 def check_faces(path: Path, num_frames: int, fps: float) -> None:
@@ -207,16 +194,66 @@ def check_faces(path: Path, num_frames: int, fps: float) -> None:
     Raises:
         MediaError: it is no video, or ends more than a frame before the clip does.
     """
+    check_by_time(path, num_frames, fps, _FACES)
+
+
+_FACES = ("face video", "face=reference")
+
+
+def read_by_time(
+    path: Path,
+    num_frames: int,
+    fps: float,
+    fit: Callable[[Image], Image] | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    words: tuple[str, str],
+) -> list[Image]:
+    """What a video shows at i / fps, for every frame of a clip.
+
+    Args:
+        fit: what is kept of a shown frame (H, W, 3).
+        size: (width, height) px to which frames are stretched; their own by default.
+        words: what the video is, and what else would do, for the error.
+
+    Raises:
+        MediaError: the video cannot be read, or ends more than a frame before the clip does.
+    """
+    from madata.video import Decoder
+
+    found: list[Image] = []
+    lasts_s = 0.0
+    with Decoder(path) as decoder:
+        for frame in decoder:
+            lasts_s = frame.end_s
+            # frames of the clip whose time lies before the moment the next picture appears
+            due = min(num_frames, int(np.ceil(frame.end_s * fps - _SLACK)))
+            if due > len(found):
+                shown = frame.scaled(size or decoder.info.size)
+                found += [shown if fit is None else fit(shown)] * (due - len(found))
+            if len(found) == num_frames:
+                return found
+    if not found or num_frames - len(found) > 1:
+        raise _too_short(path, lasts_s, num_frames / fps, words)
+    return [*found, *found[-1:] * (num_frames - len(found))]
+
+
+def check_by_time(path: Path, num_frames: int, fps: float, words: tuple[str, str]) -> None:
+    """Judge a video by what its container declares, as :func:`read_by_time` will by its frames.
+
+    Raises:
+        MediaError: it is no video, or ends more than a frame before the clip does.
+    """
     from madata.video import probe
 
     lasts_s = probe(path).duration_s
     if lasts_s is not None and num_frames - np.ceil(lasts_s * fps - _SLACK) > 1:
-        raise _too_short(path, lasts_s, num_frames / fps)
+        raise _too_short(path, lasts_s, num_frames / fps, words)
 
 
-def _too_short(path: Path, lasts_s: float, clip_s: float) -> MediaError:
+def _too_short(path: Path, lasts_s: float, clip_s: float, words: tuple[str, str]) -> MediaError:
+    kind, instead = words
     return MediaError(
-        f"{path}: the face video lasts {lasts_s:.2f} s, the clip {clip_s:.2f} s: give one as long, or "
-        "face=reference",
+        f"{path}: the {kind} lasts {lasts_s:.2f} s, the clip {clip_s:.2f} s: give one as long, or {instead}",
         reason="too_short",
     )

@@ -35,6 +35,7 @@ __all__ = [
     "check_folder",
     "is_hub_id",
     "label_of",
+    "label_of_marker",
     "load_parts",
     "load_pipeline",
 ]
@@ -232,9 +233,14 @@ def load_parts(folder: Path, dtype: Any, absent: Collection[str] = ()) -> Any:
 
 def label_of(folder: Path, config: Mapping[str, Any]) -> str:
     """What the weights in ``folder`` are, the transformer being of ``config``; see :attr:`LoadedPipeline.label`."""
-    if (folder / MARKER).is_file():
-        return str(read_json(folder / MARKER)["label"])
-    return PUBLISHED if all(config[name] == size for name, size in _PUBLISHED_SIZES.items()) else "custom"
+    is_published = all(config[name] == size for name, size in _PUBLISHED_SIZES.items())
+    return label_of_marker(folder) or (PUBLISHED if is_published else "custom")
+
+
+def label_of_marker(folder: Path) -> str | None:
+    """What a folder of ``madance weights tiny`` says of itself; ``None`` for others."""
+    marker = folder / MARKER
+    return str(read_json(marker)["label"]) if marker.is_file() else None
 
 
 def _clip_input(pipeline: Any) -> None:

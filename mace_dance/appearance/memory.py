@@ -46,6 +46,7 @@ __all__ = [
     "disk_bytes",
     "estimate",
     "free_memory",
+    "lossless_bytes",
     "model_sizes",
     "segment_tokens",
 ]
@@ -225,7 +226,12 @@ def disk_bytes(settings: InferenceSettings, frames: Sequence[int]) -> int:
     latent_frames = (settings.segment_frames - 1) // _TEMPORAL + 2
     latents = 16 * latent_frames * pixels // 64 * 4
     tails = len(frames) * settings.overlap * pixels * 3 * 4
-    return int(sum(frames) * pixels * 3 * _LOSSLESS_SHARE) + tails + latents
+    return lossless_bytes(sum(frames), pixels) + tails + latents
+
+
+def lossless_bytes(frames: int, pixels: int) -> int:
+    """What so many frames are taken to leave on the disk, half of their bytes."""
+    return int(frames * pixels * 3 * _LOSSLESS_SHARE)
 
 
 def choose_plan(counted: ClipEstimate, free_bytes: int, host_bytes: int | None = None) -> MemoryPlan:

@@ -6,7 +6,7 @@
 | ``embeddings/*.safetensors`` | text and picture embeddings, by content | once |
 | ``segments/000.latents.safetensors`` | latents of a segment that is not decoded yet | after its last step |
 | ``segments/000.mkv`` | its new frames, lossless (FFV1, RGB) | after decoding |
-| ``segments/000.tail.safetensors`` | the decoded frames the next segment starts from, unrounded | with the frames |
+| ``segments/000.tail.safetensors`` | decoded frames the next segment starts from, if any, unrounded | with the frames |
 | ``segments/000.json`` | digest of the frames, times, colours; a segment is finished when this is there | last |
 | ``report.json`` | figures of the whole video | at the end |
 
@@ -75,10 +75,11 @@ class RunFolder:
         """Whether segment ``index`` is complete and its frames are those that were written."""
         if not self._file(index, "json").exists():
             return False
-        frames, tail = self._file(index, "mkv"), self._file(index, "tail.safetensors")
-        if not frames.exists() or not tail.exists():
+        facts, frames = self.facts(index), self._file(index, "mkv")
+        has_tail = self._file(index, "tail.safetensors").exists()
+        if not frames.exists() or (facts.get("tail", True) and not has_tail):
             return False
-        return bool(sha256_file(frames) == self.facts(index)["frames_sha256"])
+        return bool(sha256_file(frames) == facts["frames_sha256"])
 
     def facts(self, index: int) -> dict[str, Any]:
         """What was noted about a finished segment."""
@@ -99,16 +100,24 @@ class RunFolder:
         return read_tensor(self._file(index, "tail.safetensors"))
 
     def finish(
-        self, index: int, frames: Sequence[Image], tail: Tensor, fps: float, facts: Mapping[str, Any]
+        self,
+        index: int,
+        frames: Sequence[Image],
+        tail: Tensor | None,
+        fps: float,
+        facts: Mapping[str, Any],
     ) -> None:
-        """Write the frames (H, W, 3) and tail of a segment, then its facts, then drop its latents."""
+        """Write the frames (H, W, 3) and tail of a segment, then its facts, then drop its latents.
+
+        Args:
+            tail: what the next segment starts from; ``None`` where it needs nothing.
+        """
         video = self._file(index, "mkv")
         write_lossless(video, frames, fps)
-        write_tensor(self._file(index, "tail.safetensors"), tail)
-        write_json(
-            self._file(index, "json"),
-            {**facts, "frames": len(frames), "frames_sha256": sha256_file(video)},
-        )
+        if tail is not None:
+            write_tensor(self._file(index, "tail.safetensors"), tail)
+        told = {"frames": len(frames), "frames_sha256": sha256_file(video), "tail": tail is not None}
+        write_json(self._file(index, "json"), {**facts, **told})
         self._file(index, "latents.safetensors").unlink(missing_ok=True)
 
     def frames(self, count: int) -> SegmentFrames:

@@ -31,7 +31,7 @@ from mace_dance.appearance.controls import (
     make_controls,
 )
 from madata.errors import ConfigError, MadanceError, WeightsError
-from madata.files import read_json, write_json
+from madata.files import write_json
 from madata.formats import suffix_of
 from madata.video.stills import read_still
 
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mace_dance.appearance.controls import Controls
+    from mace_dance.appearance.controls import DrawnPoses
     from mace_dance.appearance.driver import SegmentProgress
     from mace_dance.appearance.load import LoadedPipeline
     from mace_dance.appearance.memory import MemoryPlan
     from mace_dance.appearance.placement import Placement
     from mace_dance.appearance.settings import InferenceSettings
 
-__all__ = ["AppearanceExpert", "WanAnimator"]
+__all__ = ["AppearanceExpert", "WanAnimator", "show_poses", "workplace"]
 
 _NONE = "none"
 _BASE, _ADAPTER, _LORA = "wan-animate-14b", "mace-dance-adapter", "mace-dance-lora"
@@ -159,7 +159,7 @@ class WanAnimator:
         sources = self._sources()
         self._judge_controls(request)
         counted = estimate(settings, segments, sizes_of_folder(Path(sources.base), self._bytes_each(device)))
-        folder = _workplace(request) / "video"
+        folder = workplace(request) / "video"
         there = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         check_disk(folder, max(0, counted.disk - there))
         chosen = choose_plan(counted, free_memory(device), None if device == "cpu" else free_memory("cpu"))
@@ -183,10 +183,10 @@ class WanAnimator:
 
         if self._pipeline is None:
             raise MadanceError(f"{self.name}: setup(device) comes before generate(request)")
-        settings, folder = self._settings(request), _workplace(request)
+        settings, folder = self._settings(request), workplace(request)
         request.report("drawing the poses", 0.0)
         controls = make_controls(request, self._controls)
-        _show_poses(folder, controls, request.fps)
+        show_poses(folder, controls.poses, request.fps)
         plan, placement = self._place(settings, request.num_frames)
         write_json(folder / "provenance.json", self._pipeline.provenance)
         write_json(
@@ -340,25 +340,26 @@ class AppearanceExpert(WanAnimator):
     tuned = True
 
 
-def _workplace(request: Request) -> Path:
+def workplace(request: Request) -> Path:
+    """Where the pieces of a clip go."""
     return request.scratch if request.keep is None else request.keep
 
 
 def _marked(base: Path | str) -> bool:
     """Whether a folder is one of ``madance weights tiny``."""
-    from mace_dance.appearance.tiny import LABEL, MARKER
+    from mace_dance.appearance.load import label_of_marker
+    from mace_dance.appearance.tiny import LABEL
 
-    marker = Path(base) / MARKER
-    return marker.is_file() and read_json(marker).get("label") == LABEL
+    return label_of_marker(Path(base)) == LABEL
 
 
-def _show_poses(folder: Path, controls: Controls, fps: float) -> None:
+def show_poses(folder: Path, poses: DrawnPoses, fps: float) -> None:
     """Write the pose video for people to look at; the backbone gets the drawn frames themselves."""
     from madata.video import write_video
 
     path = folder / "pose_video.mp4"
     if not path.exists():
-        write_video(path, controls.poses, fps)
+        write_video(path, poses, fps)
 
 
 def _told(progress: SegmentProgress) -> tuple[str, float]:

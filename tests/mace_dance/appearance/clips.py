@@ -1,12 +1,17 @@
 """Small clips for the tests of inference, and the stock pipeline's answer to them."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import torch
 
+from evaluation.systems import Request, project_motion
 from mace_dance.appearance.driver import animate
 from mace_dance.appearance.reference import clip_pixels, letterbox
 from mace_dance.appearance.schedules import make_sampler
 from mace_dance.appearance.settings import inference_settings
+from madata.synthetic.dance import make_dance
 
 WIDTH, HEIGHT, FACE = 32, 48, 16
 
@@ -72,3 +77,16 @@ def stock(pipeline, frames, seed=0, prompt="舞", **overrides):
 class _Pixels(dict):
     def to(self, device):
         return self
+
+
+def request_of(tmp_path, frames=13, size=(32, 48), **changes):
+    """An animation request: noise for a picture, a made dance for a pose."""
+    image = tmp_path / "person.png"
+    cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8))
+    (tmp_path / "scratch").mkdir(exist_ok=True)
+    motion = make_dance(frames / 15, fps=15.0).motion
+    pose = project_motion(motion, size)
+    base = Request(
+        "clip", "animation", None, image, pose, motion, frames / 15, 15.0, size, 7, tmp_path / "scratch"
+    )
+    return replace(base, **changes)

@@ -5,12 +5,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 from baselines.wan_animate.system import WanAnimate
-from evaluation.systems import Request, find, project_motion
+from evaluation.systems import find
 from mace_dance.appearance.memory import FULL_SIZE
 from mace_dance.appearance.system import AppearanceExpert
 from mace_dance.appearance.tiny import MARKER, make_tiny
@@ -18,6 +17,7 @@ from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import read_json
 from madata.synthetic.dance import make_dance
 from madata.video import write_video
+from tests.mace_dance.appearance.clips import request_of
 
 SMALL = {"face": "none", "align": False, "steps": 2, "segment_frames": 9}
 
@@ -42,18 +42,6 @@ def nowhere(tmp_path, monkeypatch):
     monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
-
-
-def request_of(tmp_path, frames=13, size=(32, 48), **changes):
-    image = tmp_path / "person.png"
-    cv2.imwrite(str(image), np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8))
-    (tmp_path / "scratch").mkdir(exist_ok=True)
-    motion = make_dance(frames / 15, fps=15.0).motion
-    pose = project_motion(motion, size)
-    base = Request(
-        "clip", "animation", None, image, pose, motion, frames / 15, 15.0, size, 7, tmp_path / "scratch"
-    )
-    return replace(base, **changes)
 
 
 def contents(folder):

@@ -1,0 +1,206 @@
+"""What the ``animation`` systems that denoise a clip in windows have in common.
+
+A method says its ``name``, what its ``networks`` are called in ``madance weights``, its ``card``, what upstream's
+settings are, how its weights are loaded and what drives it; see :mod:`baselines.animate_anyone.system`.
+Options of all of them:
+
+- ``weights``: the folder; by default what ``madance weights`` knows as ``networks``.
+- ``steps``, ``guidance``, ``window``, ``overlap``, ``stride``, ``closed_loop``: see
+  :class:`baselines.sd15.settings.PaintingSettings`.
+- ``dtype``: ``float16`` (upstream's), ``bfloat16``, ``float32``, or ``auto``: the first on a GPU, the last on a CPU.
+
+With ``request.keep`` everything stays there, and a killed run goes on from it: see :mod:`baselines.sd15.driver`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from evaluation.systems import Card, Loaded, Request
+from mace_dance.appearance.system import workplace
+from madata.config import validated
+from madata.devices import on_device
+from madata.errors import ConfigError, MadanceError, WeightsError
+
+if TYPE_CHECKING:
+    import torch
+
+    from baselines.sd15.painter import ClipPainter, Image
+    from baselines.sd15.settings import PaintingSettings
+
+__all__ = ["Dtype", "LoadedPainter", "WindowedSystem"]
+
+Dtype = Literal["auto", "float16", "bfloat16", "float32"]
+_DTYPES = ("auto", "float16", "bfloat16", "float32")
+_LATENT_PX = 8
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedPainter:
+    """A method's networks.
+
+    Attributes:
+        longest: frames of the longest window its positions allow.
+        label: marks results; ``None`` for the published sizes.
+        weights: files and folders they were read from.
+    """
+
+    painter: ClipPainter
+    longest: int
+    label: str | None
+    weights: tuple[Path, ...]
+
+
+class WindowedSystem(ABC):
+    """See the module.
+
+    Attributes:
+        upstream: settings of the release.
+        loaded: what ``setup`` has loaded.
+    """
+
+    name: ClassVar[str]
+    networks: ClassVar[str]
+    card: ClassVar[Card]
+    upstream: ClassVar[dict[str, Any]]
+
+    def __init__(self, weights: str | None = None, dtype: Dtype = "auto", **settings: Any) -> None:
+        """See the module for the options.
+
+        Raises:
+            ConfigError: one is unknown or out of range.
+        """
+        from baselines.sd15.settings import PaintingSettings
+
+        if dtype not in _DTYPES:
+            raise ConfigError(f"dtype: expected {' or '.join(map(repr, _DTYPES))}, got {dtype!r}")
+        self._given, self._dtype, self._device = weights, dtype, "cpu"
+        self.settings: PaintingSettings = validated(PaintingSettings, {**self.upstream, **settings})
+        self._model: LoadedPainter | None = None
+        self.loaded: Loaded | None = None
+
+    @abstractmethod
+    def load(self, folder: Path, dtype: torch.dtype) -> LoadedPainter:
+        """The networks of a folder, on the CPU.
+
+        Raises:
+            WeightsError: it does not hold them; the message says what is missing.
+        """
+
+    @abstractmethod
+    def controls(self, request: Request) -> tuple[Image, Sequence[Image]]:
+        """The picture and a control frame for each frame wanted, all of the request's size.
+
+        Raises:
+            MadanceError: picture or pose is missing or does not do.
+        """
+
+    def check_request(self, request: Request) -> None:
+        """Refuse what cannot be made, before anything is spent.
+
+        Raises:
+            MadanceError: the size does not fit the network.
+        """
+        for side, length in zip(("width", "height"), request.size, strict=True):
+            if length % _LATENT_PX:
+                lower = max(length // _LATENT_PX, 1) * _LATENT_PX
+                raise MadanceError(
+                    f"{self.name}: {side} must be a multiple of {_LATENT_PX}, not {length}; the nearest are {lower} "
+                    f"and {lower + _LATENT_PX} (--size)"
+                )
+
+    def setup(self, device: str) -> None:
+        """Load the weights into the memory of the machine; a clip brings them onto the device.
+
+        Raises:
+            WeightsError: a file is missing, damaged, or of another model.
+            ConfigError: the windows are longer than the network's, or the device cannot be used.
+        """
+        import torch
+
+        named = ("float32" if device == "cpu" else "float16") if self._dtype == "auto" else self._dtype
+        model = self.load(self._folder(), getattr(torch, named))
+        if self.settings.window > model.longest:
+            raise ConfigError(
+                f"{self.name}: window is {self.settings.window} frames, its network was trained for {model.longest} "
+                f"at most: --set window={model.longest}"
+            )
+        networks = model.painter.networks()
+        on_device(model.painter.unet, device)
+        self._device, self._model = device, model
+        count = sum(weight.numel() for network in networks.values() for weight in network.parameters())
+        notes = None if model.label is None else f"{model.label}: not the model that {self.name} stands for"
+        self.loaded = Loaded(model.label, replace(self.card, n_parameters=count, notes=notes), model.weights)
+
+    def plan(self, request: Request, device: str) -> list[str]:
+        """Weights, windows and disk for a clip.
+
+        Raises:
+            MadanceError: the size, the picture, the pose, the weights or the disk does not do.
+        """
+        from baselines.sd15.driver import clip_bytes
+        from mace_dance.appearance.memory import check_disk
+
+        self.check_request(request)
+        folder, settings, frames = self._folder(), self.settings, request.num_frames
+        width, height = request.size
+        there = workplace(request) / "video"
+        spent = sum(path.stat().st_size for path in there.rglob("*") if path.is_file())
+        check_disk(there, max(0, clip_bytes(frames, width * height) - spent))
+        windows = len(settings.windows(frames))
+        passes = windows * settings.steps * (2 if settings.guided else 1)
+        return [
+            f"weights {folder}",
+            f"{frames} frames {width}x{height} at {request.fps:g} fps, windows of {settings.window}: {windows}, "
+            f"{settings.steps} steps, passes of the denoiser: {passes}",
+        ]
+
+    def generate(self, request: Request) -> Iterable[Image]:
+        """The frames, read from the finished segments.
+
+        Raises:
+            MadanceError: picture, pose or size does not do, or the disk is full; what is done stays.
+        """
+        from baselines.sd15.driver import paint_clip
+
+        if self._model is None:
+            raise MadanceError(f"{self.name}: setup(device) comes before generate(request)")
+        self.check_request(request)
+        picture, controls = self.controls(request)
+        for network in self._model.painter.networks().values():
+            on_device(network, self._device)
+        done = paint_clip(
+            self._model.painter,
+            self.settings,
+            picture,
+            controls,
+            request.seed,
+            request.fps,
+            workplace(request) / "video",
+            request.report,
+        )
+        return done.frames
+
+    def release(self) -> None:
+        """Leave the accelerator until the next clip."""
+        for network in self._model.painter.networks().values() if self._model is not None else ():
+            network.to("cpu")
+
+    def _folder(self) -> Path:
+        """The folder of weights.
+
+        Raises:
+            WeightsError: there is none.
+        """
+        from madata.weights import find_weights
+
+        folder = find_weights(self.networks) if self._given is None else Path(self._given).expanduser()
+        if not folder.is_dir():
+            raise WeightsError(
+                f"{folder}: no such folder; madance weights list --for {self.name} tells what it holds"
+            )
+        return folder
