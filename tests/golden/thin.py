@@ -67,6 +67,17 @@ TOO_LONG = {
             "mega_gpt.layout.json",
         )
     },
+    **{
+        f"models_appearance/{name}": ("*",)
+        for name in (
+            "animate_anyone_moore_state_dicts.json",
+            "animate_anyone_tiny.npz",
+            "animate_anyone_tiny_shapes.json",
+            "magic_animate_state_dicts.json",
+            "magic_animate_tiny.npz",
+            "magic_animate_tiny_shapes.json",
+        )
+    },
 }
 """Arrays (or whole files, ``*``) that cost much and check what others check."""
 
