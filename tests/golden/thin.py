@@ -73,6 +73,7 @@ TOO_LONG = {
             "animate_anyone_moore_state_dicts.json",
             "animate_anyone_tiny.npz",
             "animate_anyone_tiny_shapes.json",
+            "ddim_schedules.npz",
             "magic_animate_state_dicts.json",
             "magic_animate_tiny.npz",
             "magic_animate_tiny_shapes.json",
