@@ -207,6 +207,7 @@ SIGNATURE_COLUMNS: dict[str, Column] = {
     "rate_hz": Column("float64", "rows of the sequences per second"),
     "motion": Column("binary", "float16 (T, 9), little-endian: where and how much the picture moves"),
     "sound": Column("binary", "float16 (T, 12), little-endian: level of 12 bands, dB; empty without sound"),
+    "song": Column("binary", "uint32 (T,), little-endian: 64 fingerprints of the music a second"),
     "sha256": Column("string", "of the clip that it was taken of"),
 }
 """What a clip is recognised by when it comes again: see :mod:`madata.dataset.signatures`."""

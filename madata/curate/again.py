@@ -86,13 +86,12 @@ def decide_again(
         if out.resolve() != folder.resolve():
             _begin(folder, out, shard)
         sources = [source for source in sources if shard.has(source.source_id)]
-        journal, removed = Journal(out, config.hash), read_removed(folder)
-        done = {*journal.done(), *removed}
+        journal = Journal(out, config.hash)
+        done = {*journal.done(), *read_removed(folder)}
         pending = [source for source in sources if source.source_id not in done]
         watch.start(sum(seconds[source.source_id] for source in pending))
         step = _deciding(folder.absolute(), out.absolute(), before, config, weights, device)
         publisher = Publisher(out, sources, found, config)
-        publisher.leave_out(removed)
         outcomes = engine([step], pending, jobs=jobs, on_progress=watch.advance)
         work_through(outcomes, len(pending), found, publisher, watch)
         # last of all: until here the folder is one of the old settings, and the same command goes on

@@ -54,14 +54,12 @@ def curate(
         write_text(out / "settings.toml", to_toml(config))
         write_json(*note)
         sources = found.sources[:limit]
-        removed = read_removed(out)
-        done = {*Journal(out, config.hash).done(), *removed}
+        done = {*Journal(out, config.hash).done(), *read_removed(out)}
         pending = [source for source in sources if source.source_id not in done]
         described = probe_all(pending, jobs=jobs, watch=watch).values()
         watch.start(sum(info.duration_s or 0.0 for info in described if not isinstance(info, MediaError)))
         steps = curation_steps(out=out, config=config, weights=weights, device=device)
         publisher = Publisher(out, sources, found, config)
-        publisher.leave_out(removed)
         outcomes = engine(steps, pending, jobs=jobs, on_progress=watch.advance)
         work_through(outcomes, len(pending), found, publisher, watch)
         return publisher.finish(jobs=jobs)

@@ -23,6 +23,7 @@ from madata.curate.settings import CurationConfig
 from madata.curate.sources import Collection
 from madata.dataset.folder import REMOVED
 from madata.dataset.placed import place_clips
+from madata.dataset.removed import read_removed
 from madata.files import write_json
 from madata.manifest import (
     SHOT_COLUMNS,
@@ -118,12 +119,10 @@ class Publisher:
         self._journal = Journal(out, self._settings.hash)
         self._due_s = time.monotonic() + _LEAST_PAUSE_S
         self.crashed: dict[str, str] = {}
-        self.unjournaled: dict[str, Entry] = {}
-
-    def leave_out(self, removed: Iterable[str]) -> None:
-        """Publish tombstones of ``removed`` sources, whatever the journal holds of them."""
-        about = {"status": REMOVED, "clips": 0}
-        self.unjournaled |= {name: Entry("done", dict(about)) for name in sorted(removed)}
+        # whatever the journal holds of a source that was removed, it is not published
+        self.unjournaled = {
+            name: Entry("done", {"status": REMOVED, "clips": 0}) for name in read_removed(out)
+        }
 
     def refresh(self) -> None:
         """Publish, where the last time is long enough ago."""

@@ -17,7 +17,7 @@ import numpy as np
 from madata.dataset.folder import FolderTables, Row, read_folder, write_folder
 from madata.dataset.groups import group_of_sources, hashed_place, ties_between
 from madata.dataset.music_features import music_columns
-from madata.dataset.recognise import recognise
+from madata.dataset.recognise import recognise, recognise_songs
 from madata.dataset.split import (
     Assignment,
     SplitRule,
@@ -74,6 +74,7 @@ def split_data_set(
                 f"{folder}: the test was frozen with other options ({before.rule}): go on without them, or make "
                 "another data set"
             )
+        recognise_songs(folder, tables.clips)
         songs = [(row["source_id"], row["music_id"]) for row in tables.clips if row["music_id"]]
         ties = ties_between(tables.sources, duplicates, songs, rule.by)
         ids = [

@@ -16,7 +16,7 @@ from madata.dataset.folder import Row
 from madata.dataset.groups import group_of_sources, ties_between
 from madata.dataset.labels import read_labels
 from madata.dataset.music_features import music_columns
-from madata.dataset.recognise import recognise
+from madata.dataset.recognise import recognise, recognise_songs
 from madata.dataset.removed import read_removed, tombstone
 from madata.dataset.split import (
     Assignment,
@@ -69,6 +69,7 @@ def place_clips(folder: Path, *, val_share: float, test_share: float, jobs: int 
     before = read_assignment(folder)
     frozen = set(before.test or ()) if before else set()
     duplicates = recognise(folder, clips, jobs=jobs, as_known=frozen)
+    recognise_songs(folder, clips)
     songs = [(row["source_id"], row["music_id"]) for row in clips if row["music_id"]]
     ties = ties_between(sources, duplicates, songs, before.rule.by if before else SplitRule().by)
     ids = [row["source_id"] for row in sources if row["source_id"] and row["status"] != "duplicate"]
@@ -84,13 +85,18 @@ def place_clips(folder: Path, *, val_share: float, test_share: float, jobs: int 
         after = Assignment(before.rule, assign_new(before, ids, ties), before.test, before.clips)
         write_assignment(folder, after)
     genres = {row["source_id"]: (row["genre"], row["genre_source"]) for row in sources if row["genre"]}
-    splits = _rewrite(folder, after, removed, genres)
+    music = {row["clip_id"]: row["music_id"] for row in clips}
+    splits = _rewrite(folder, after, removed, genres, music)
     groups = {after.sources[row["source_id"]][0] for row in clips}
     return Placed(splits, len(groups), len(duplicates), _advice(after, len(groups), bool(clips)))
 
 
 def _rewrite(
-    folder: Path, after: Assignment, removed: Mapping[str, Row], genres: Mapping[str, tuple[str, str]]
+    folder: Path,
+    after: Assignment,
+    removed: Mapping[str, Row],
+    genres: Mapping[str, tuple[str, str]],
+    music: Mapping[str, str | None],
 ) -> dict[str, int]:
     """Write both tables again, row by row; the clips in each split. A clip without a genre has that of its source."""
     splits: Counter[str] = Counter()
@@ -109,7 +115,7 @@ def _rewrite(
         for row in iterate_rows(folder / "clips.parquet"):
             if row["source_id"] not in removed:
                 marked = after.clip_row({**row, **labels.get(row["clip_id"], {})})
-                marked |= music_columns(folder, marked)
+                marked |= {"music_id": music[row["clip_id"]], **music_columns(folder, marked)}
                 if marked.get("genre") is None and row["source_id"] in genres:
                     marked["genre"], marked["genre_source"] = genres[row["source_id"]]
                 splits[str(marked["split"])] += 1

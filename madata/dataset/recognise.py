@@ -16,6 +16,7 @@ from madata.cache import cache_dir
 from madata.dataset.duplicates import Recognised, find_duplicates
 from madata.dataset.folder import Row
 from madata.dataset.signatures import MOTION_COLUMNS, RATE_HZ, SOUND_BANDS, Signature, signature_of
+from madata.dataset.songs import Fingerprints, find_songs
 from madata.engine import run
 from madata.errors import MadanceError, MediaError
 from madata.files import sha256_bytes, sha256_file
@@ -27,6 +28,7 @@ __all__ = [
     "read_duplicates",
     "read_signatures",
     "recognise",
+    "recognise_songs",
     "signature_row",
     "write_duplicates",
     "write_signatures",
@@ -89,7 +91,14 @@ def _found(folder: Path, clips: Sequence[Recognised]) -> list[Row]:
 
 def _is_missing(folder: Path, row: Row, known: Mapping[str, Row], as_known: Collection[str]) -> bool:
     before = known.get(row["clip_id"])
-    if before is not None and (row["clip_id"] in as_known or before["sha256"] == row["sha256"]):
+    if before is not None and row["clip_id"] in as_known:
+        return False
+    # a table of an earlier version has no fingerprints of what sounds
+    if (
+        before is not None
+        and before["sha256"] == row["sha256"]
+        and (before["song"] is not None or not before["sound"])
+    ):
         return False
     return bool(row["path"]) and (folder / row["path"]).is_file()
 
@@ -113,6 +122,7 @@ def signature_row(clip_id: str, signature: Signature, sha256: str | None) -> Row
         "rate_hz": RATE_HZ,
         "motion": signature.motion.astype("<f2").tobytes(),
         "sound": signature.sound.astype("<f2").tobytes(),
+        "song": signature.song.astype("<u4").tobytes(),
         "sha256": sha256,
     }
 
@@ -127,7 +137,23 @@ def signature_in(row: Row) -> Signature:
         raise MadanceError(
             f"signature of {row['clip_id']!r}: {row['rate_hz']} rows per second, expected {RATE_HZ}"
         )
-    return Signature(_array(row, "motion", MOTION_COLUMNS), _array(row, "sound", SOUND_BANDS))
+    return Signature(_array(row, "motion", MOTION_COLUMNS), _array(row, "sound", SOUND_BANDS), _song_in(row))
+
+
+def _song_in(row: Row) -> Fingerprints:
+    data: bytes = row["song"] or b""
+    if len(data) % 4:
+        raise MadanceError(f"signature of {row['clip_id']!r}: song is not of 32 bits each; make it again")
+    return np.frombuffer(data, "<u4").astype(np.uint32)
+
+
+def recognise_songs(folder: Path, clips: Sequence[Row]) -> None:
+    """Fill ``music_id`` of ``clips`` by the signatures of their folder: one id for all that share their music."""
+    wanted = {row["clip_id"] for row in clips}
+    known = {row["clip_id"]: _song_in(row) for row in read_signatures(folder) if row["clip_id"] in wanted}
+    songs = find_songs(known)
+    for row in clips:
+        row["music_id"] = songs.get(row["clip_id"])
 
 
 def _array(row: Row, name: str, width: int) -> npt.NDArray[np.float32]:

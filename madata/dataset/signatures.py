@@ -6,7 +6,8 @@ moves. Nine numbers say where and how much: the logarithm of the sum of the diff
 (2), their tilt, and the shares of three of the four quarters around the centre. As sequences without mean and scale
 they do not change with the size of the picture, its brightness or a crop, and a mirror image changes signs.
 
-The sound is known by the levels of twelve bands, in dB, in the same tenths of a second.
+Whether the sound agrees where pictures do is told by the levels of twelve bands, in dB, in the same tenths of a second;
+music that other clips share is known by its fingerprints (:mod:`madata.dataset.songs`).
 
 Legend: T tenths of a second, D columns.
 """
@@ -14,13 +15,14 @@ Legend: T tenths of a second, D columns.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from madata.dataset.songs import Fingerprints, fingerprints
 from madata.types import FloatArray
 
 __all__ = [
@@ -50,10 +52,11 @@ _SILENCE_DB = -90.0
 
 @dataclass(frozen=True)
 class Signature:
-    """``motion`` (T, 9), NaN in a row where nothing moves; ``sound`` (T, 12) dB, (0, 12) without sound."""
+    """``motion`` (T, 9), NaN in a row where nothing moves; ``sound`` (T, 12) dB, (0, 12) without sound; ``song``."""
 
     motion: FloatArray
     sound: FloatArray
+    song: Fingerprints = field(default_factory=lambda: np.zeros(0, np.uint32))
 
 
 class MotionMeter:
@@ -156,7 +159,7 @@ def signature_of(path: Path) -> Signature:
     Raises:
         MediaError: it cannot be decoded.
     """
-    from madata.video import Decoder
+    from madata.video import Decoder, read_audio
 
     meter = MotionMeter()
     with Decoder(path) as decoder:
@@ -166,15 +169,9 @@ def signature_of(path: Path) -> Signature:
             meter.feed(frame.scaled(PICTURE_SIZE, "gray", interpolation="area"), frame.time_s - start_s)
             end_s = frame.end_s
         has_sound = decoder.info.audio is not None
-    return Signature(meter.rows(0.0, end_s - start_s), sound_of(path, start_s, end_s) if has_sound else _MUTE)
-
-
-_MUTE = np.zeros((0, SOUND_BANDS), np.float32)
-
-
-def sound_of(path: Path, start_s: float, end_s: float) -> FloatArray:
-    """The levels of the sound of a file between two times of it."""
-    from madata.video import read_audio
-
+    motion = meter.rows(0.0, end_s - start_s)
+    if not has_sound:
+        return Signature(motion, np.zeros((0, SOUND_BANDS), np.float32))
     sound = read_audio(path, start_s=start_s, end_s=end_s)
-    return sound_levels(sound.waveform, sound.rate_hz)
+    levels = sound_levels(sound.waveform, sound.rate_hz)
+    return Signature(motion, levels, fingerprints(sound.waveform, sound.rate_hz))

@@ -73,7 +73,9 @@ def test_golden_mnet(golden_file, golden_deviations):
     # The part of the numbers in the repository has neither rotations nor a long dance nor the critic.
     if "motion_back" in out:
         found["motion_6d"] = to_rot6d(given["motion"])
-        golden_deviations("mnet rotations", same_rotations(from_rot6d(found["motion_6d"]), out["motion_back"]))
+        golden_deviations(
+            "mnet rotations", same_rotations(from_rot6d(found["motion_6d"]), out["motion_back"])
+        )
     if "long_audio" in given:
         danced = dance_in_steps(made, given["motion"], given["long_audio"], given["noise"], given["genre"])
         golden_deviations("mnet rotations", same_rotations(danced, out["inference"][:, config.seed_frames :]))
