@@ -32,6 +32,7 @@ from leaderboard.remembered import remembered
 from leaderboard.render import LEGEND, to_json
 from leaderboard.render.web import templates
 from leaderboard.reported import reported_source
+from leaderboard.study.score import VoteReport
 from leaderboard.table import Section, Table
 from leaderboard.ties import TieJudge
 from leaderboard.viewer import make_lanes, viewer_data
@@ -52,6 +53,7 @@ class SiteOptions:
         clips: most clips in the viewer.
         trust_levels: show the verification level a result states beyond what is checked here.
         rescore: compute every number again from the features.
+        votes: reports of studies, shown beside the tables.
         on_step: told what is being done.
     """
 
@@ -60,6 +62,7 @@ class SiteOptions:
     clips: int = 50
     trust_levels: bool = False
     rescore: bool = True
+    votes: Sequence[VoteReport] = ()
     on_step: Callable[[str], None] = lambda text: None
 
 
@@ -94,6 +97,8 @@ def build_site(entries: Sequence[BoardEntry], out: Path, options: SiteOptions | 
     lanes = make_lanes(boards, options.media, out, most=options.clips)
     for board in boards:
         write_json(out / "data" / f"{board.table.task}.json", parse_json(to_json(board.table), "a table"))
+    for number, report in enumerate(options.votes, 1):
+        write_json(out / "data" / f"votes-{number}.json", report.model_dump(mode="json", by_alias=True))
     page = _render(boards, entries, checked, viewer_data(lanes), options)
     path = out / "index.html"
     write_text(path, page)
@@ -184,6 +189,7 @@ def _render(
             policy=_policy(**texts),
             tasks=[_task(board) for board in boards],
             clips=clips,
+            votes=options.votes,
             results=[_card(entry, checked[entry.result.id], boards) for entry in entries],
             protocols=_protocols(entries),
             tiles=_tiles(entries, checked, clips),
@@ -229,6 +235,11 @@ def _task(board: Board) -> dict[str, Any]:
         "table": table,
         "measured": bool(measured),
         "extra": any(column.extra for column in table.columns),
+        # a section measured by another panel alone would be empty rows
+        "open": any(
+            not any(section.has(column) for column in table.columns if not column.extra)
+            for section in measured
+        ),
         "notes": notes,
         "figures": [_figures(section, table) for section in measured],
     }

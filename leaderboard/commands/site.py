@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from madata.commands.options import PATH, is_quiet, json_option, out_option
+from madata.commands.options import PATH, is_quiet, json_option, named_folders, out_option
 
 __all__ = ["site"]
 
@@ -24,6 +24,9 @@ __all__ = ["site"]
 @click.option(
     "--clips", type=click.IntRange(min=0), default=50, show_default=True, help="Most clips to show."
 )
+@click.option(
+    "--votes", multiple=True, type=PATH, help="Report of a study (madance study score --out votes.json)."
+)
 @click.option("--no-rescore", is_flag=True, help="Do not compute the numbers again; every badge says so.")
 @click.option(
     "--trust-levels", is_flag=True, help="Show the levels 2 and 3 that results state of themselves."
@@ -37,6 +40,7 @@ def site(
     title: str,
     media: tuple[str, ...],
     clips: int,
+    votes: tuple[Path, ...],
     no_rescore: bool,
     trust_levels: bool,
     as_json: bool,
@@ -51,12 +55,14 @@ def site(
 
     from leaderboard.entries import read_entries
     from leaderboard.site import SiteOptions, build_site
+    from leaderboard.study.score import read_votes
 
     quiet = is_quiet()
     options = SiteOptions(
         title=title,
-        media=_folders(media),
+        media=named_folders("--media", media),
         clips=clips,
+        votes=[read_votes(path) for path in votes],
         trust_levels=trust_levels,
         rescore=not no_rescore,
         on_step=lambda text: None if quiet else click.echo(f"  {text}", err=True),
@@ -68,15 +74,3 @@ def site(
     else:
         click.echo(str(page))
     ctx.exit(1 if any(entry.stale for entry in entries) else 0)
-
-
-def _folders(media: tuple[str, ...]) -> dict[str, Path]:
-    from madata.errors import MadanceError
-
-    folders = {}
-    for text in media:
-        name, sign, folder = text.partition("=")
-        if not sign or not name or not folder:
-            raise MadanceError(f"--media {text}: expected SYSTEM=FOLDER")
-        folders[name] = Path(folder)
-    return folders

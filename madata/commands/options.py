@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from madata.engine import ENGINES
+from madata.errors import MadanceError
 from madata.shard import Shard
 
 __all__ = [
@@ -132,6 +133,25 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
 def size_option(what: str, **more: Any) -> _Option[Any]:
     """``--size WxH``: width and height of pictures, px."""
     return click.option("--size", type=_Size(), metavar="WxH", help=what, **more)
+
+
+def named_folders(option: str, texts: Sequence[str]) -> dict[str, Path]:
+    """NAME=FOLDER of an option that may be given several times.
+
+    Raises:
+        MadanceError: a text is not of that form.
+
+    Example:
+        >>> named_folders("--media", ["edge=out/edge"])["edge"].as_posix()
+        'out/edge'
+    """
+    folders = {}
+    for text in texts:
+        name, sign, folder = text.partition("=")
+        if not sign or not name or not folder:
+            raise MadanceError(f"{option} {text}: expected SYSTEM=FOLDER")
+        folders[name] = Path(folder)
+    return folders
 
 
 def visible(text: str | None) -> str:

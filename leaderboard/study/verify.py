@@ -1,0 +1,65 @@
+"""Whether a study is as it was made, and a report what its answers say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from leaderboard.entries import BoardEntry
+from leaderboard.study.design import read_study
+from leaderboard.study.score import read_votes, score_study
+from madata.errors import MadanceError
+from madata.files import sha256_file
+
+__all__ = ["verify_report", "verify_study"]
+
+
+def verify_study(folder: Path) -> int:
+    """Number of videos, all of them those of the key.
+
+    Raises:
+        MadanceError: one is missing or another (all are named), or the page is of another key.
+    """
+    study = read_study(folder)
+    media = folder / "page" / "media"
+    wrong = [f"{name} is missing" for name in study.media if not (media / name).is_file()]
+    wrong += [
+        f"{name} is another file"
+        for name, digest in study.media.items()
+        if (media / name).is_file() and sha256_file(media / name) != digest
+    ]
+    page = folder / "page" / "index.html"
+    if not page.is_file() or sha256_file(folder / "study.json") not in page.read_text("utf-8"):
+        wrong.append("page/index.html is missing, or of another key")
+    if wrong:
+        raise MadanceError(f"{folder}: {'; '.join(wrong)}")
+    return len(study.media)
+
+
+def verify_report(path: Path, folder: Path, answers: Sequence[Path], entries: Sequence[BoardEntry]) -> None:
+    """Make a report again and compare every number.
+
+    Raises:
+        MadanceError: it is no report, or the first place where it differs is named.
+    """
+    stated = read_votes(path)
+    again = {rater.faults and True for rater in stated.raters}
+    found = score_study(folder, answers, entries)
+    if stated.model_dump() != found.model_dump():
+        kept = score_study(folder, answers, entries, keep_all=True) if True in again else found
+        if stated.model_dump() != kept.model_dump():
+            place = _first_difference(stated.model_dump(mode="json"), found.model_dump(mode="json"), "")
+            raise MadanceError(f"{path}: does not come out of these answers: {place}")
+
+
+def _first_difference(stated: Any, found: Any, where: str) -> str:
+    if isinstance(stated, dict) and isinstance(found, dict):
+        for name in stated:
+            if stated[name] != found.get(name):
+                return _first_difference(stated[name], found.get(name), f"{where}.{name}".lstrip("."))
+    if isinstance(stated, list) and isinstance(found, list) and len(stated) == len(found):
+        for number, (one, other) in enumerate(zip(stated, found, strict=True)):
+            if one != other:
+                return _first_difference(one, other, f"{where}[{number}]")
+    return f"{where} is {stated!r} there, and {found!r} in the answers"
