@@ -25,7 +25,8 @@ class ReferenceFeatures:
     """What self-attention saw of the reference picture.
 
     Attributes:
-        seen: name of a transformer block -> (R, N, C), one picture or several (R).
+        seen: name of a transformer block -> (R, N, C) of R pictures; the rows of the denoiser's batch take them in
+            turn.
         guided: the batch of the denoiser is the two halves of guidance.
     """
 
@@ -58,8 +59,8 @@ class LookBack:
             return _attend(attn, hidden_states, *inputs, **others)
         halves = hidden_states.chunk(2) if self.features.guided else (hidden_states[:0], hidden_states)
         alone = _attend(attn, halves[0]) if len(halves[0]) else halves[0]
-        places = seen.flatten(0, 1).expand(len(halves[1]), -1, -1)
-        keys = torch.cat([halves[1], places.to(hidden_states.dtype)], dim=1)
+        rows = torch.arange(len(halves[0]), len(hidden_states), device=seen.device) % len(seen)
+        keys = torch.cat([halves[1], seen[rows].to(hidden_states.dtype)], dim=1)
         return torch.cat([alone, _attend(attn, halves[1], encoder_hidden_states=keys)])
 
 
