@@ -34,7 +34,16 @@ DIVERSITY = {"div_k", "div_g"}
 _ASKED = ("beat_hit", "beat_coverage", "beat_f1", "beat_phase", "beat_continuity", "tempo_agreement")
 ABOVE = {f"{name}_z" for name in _ASKED}
 HIGHER |= {*_ASKED, *ABOVE}
-NEARER = {*DIVERSITY, "missing_limbs", "acceleration", "jerk", "root_drift", "size_drift"}
+NEARER = {
+    *DIVERSITY,
+    "missing_limbs",
+    "acceleration",
+    "jerk",
+    "root_drift",
+    "size_drift",
+    "colour_drift",
+    "sharpness_drift",
+}
 NONE = {"bas_chance", "missing_rate", "motion_magnitude"}
 
 SHARE = {"bas", "bas_chance", "bas_music_to_motion", "bas_motion_to_music", "precision", "recall", "coverage"}
@@ -55,11 +64,19 @@ POSITIVE |= {
     "self_collision",
     "foot_slip",
 }
-POSITIVE |= {"floor_penetration", "side_swaps", "acceleration", "jerk", "root_drift", "size_drift"}
+POSITIVE |= {
+    "colour_drift",
+    "floor_penetration",
+    "side_swaps",
+    "acceleration",
+    "jerk",
+    "root_drift",
+    "size_drift",
+}
 BOUNDS = {
     **dict.fromkeys(SHARE, (0.0, 1.0)),
     **dict.fromkeys(POSITIVE, (0.0, np.inf)),
-    **dict.fromkeys(("kid_k", "kid_g", "bas_z", "psnr", *ABOVE), (-np.inf, np.inf)),
+    **dict.fromkeys(("kid_k", "kid_g", "bas_z", "psnr", "sharpness_drift", *ABOVE), (-np.inf, np.inf)),
     "ssim": (-1.0, 1.0),
     "motion_magnitude": (0.0, 255.0),
 }
