@@ -9,6 +9,8 @@ Feature layouts, one row per frame with hop 512 at ``fps * 512`` Hz:
 
 * ``edge`` (EDGE baseline_features.py, LODGE audio.py, FineDance at 30 fps; FACT at 60 fps): onset envelope 1,
   mfcc 20, chroma cens 12, onset peak 1, beat 1;
+* ``wan-dancer`` (Wan-Dancer, 30 fps): as ``edge``, but the samples are taken for 22050 Hz ones, as its weights were
+  trained; the tempo to begin with is never read off a file's name;
 * ``megadance`` (MEGADance extractor.py, 30 fps): mfcc 20, chroma cqt 12, onset envelope 1, beat 1,
   onset peak 1;
 * ``bailando`` (Bailando extractor.py, 438 features; 7.5 fps for its GPT, 60 fps for MNET): mfcc 20, their change 20,
@@ -53,7 +55,7 @@ __all__ = [
     "write_wav",
 ]
 
-Layout = Literal["edge", "megadance", "bailando"]
+Layout = Literal["edge", "wan-dancer", "megadance", "bailando"]
 
 _HOP = 512
 _OFFICIAL_RATE_HZ = 8320
@@ -217,27 +219,28 @@ def music_features(path: Path, layout: Layout = "edge", fps: float = 30) -> Musi
         MediaError: the file cannot be decoded.
         ValueError: the layout or the frame rate is not one of those above.
     """
-    if layout == "megadance" and fps != 30:
-        raise ValueError(f"the megadance layout exists at 30 frames per second only, not {fps}")
+    if layout in ("megadance", "wan-dancer") and fps != 30:
+        raise ValueError(f"the {layout} layout exists at 30 frames per second only, not {fps}")
     if layout not in get_args(Layout) or fps <= 0:
         raise ValueError(f"unknown music features {layout!r} at {fps} frames per second")
     music = load_audio(path, round(fps * _HOP))
     if layout == "edge":
-        values, beat_column = _edge(music, path)
+        values, beat_column = _edge(music, path, aist_tempo(path.stem))
+    elif layout == "wan-dancer":
+        values, beat_column = _edge(Music(music.waveform, _TEMPO_RATE_HZ), path, None)
     else:
         values, beat_column = _megadance(music) if layout == "megadance" else _bailando(music)
     beats = np.flatnonzero(values[:, beat_column]) / fps
     return MusicFeatures(np.ascontiguousarray(values, np.float32), float(fps), beats.astype(np.float32))
 
 
-def _edge(music: Music, path: Path) -> tuple[npt.NDArray[np.floating[Any]], int]:
+def _edge(music: Music, path: Path, start_bpm: float | None) -> tuple[npt.NDArray[np.floating[Any]], int]:
     librosa = _librosa()
     y, rate = music.waveform, music.rate_hz
     envelope = librosa.onset.onset_strength(y=y, sr=rate)
     mfcc = librosa.feature.mfcc(y=y, sr=rate, n_mfcc=20).T
     chroma = librosa.feature.chroma_cens(y=y, sr=rate, hop_length=_HOP, n_chroma=12).T
     peaks = librosa.onset.onset_detect(onset_envelope=envelope, sr=rate, hop_length=_HOP)
-    start_bpm = aist_tempo(path.stem)
     if start_bpm is None:
         start_bpm = float(librosa.feature.tempo(y=load_audio(path, _TEMPO_RATE_HZ).waveform)[0])
     _, beats = librosa.beat.beat_track(

@@ -107,7 +107,6 @@ def test_rooms_form_no_circle(package):
 LAYERS = (
     {"commands"},
     {"check"},
-    {"slices"},
     {"score", "compare"},
     {"report"},
     {"metrics"},

@@ -41,7 +41,6 @@ MADE_HERE = {"motion/lodge_files.npz"}
 
 NOT_BUILT = {
     "models_motion/finenet*": "FineNet, in no table of the paper; no method here needs it",
-    "models_appearance/wan_dancer_*": "Wan-Dancer",
 }
 """Kinds whose models are not in the project yet."""
 

@@ -13,7 +13,7 @@ Legend: B = 1 batch, T video frames of a segment, N latent frames with the refer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from mace_dance.appearance.latents import decode_video, to_video
 from mace_dance.appearance.reference import clip_pixels
 from mace_dance.appearance.segments import Segment
 from mace_dance.appearance.settings import InferenceSettings
@@ -35,7 +36,6 @@ __all__ = [
     "encode_prompt",
     "encode_reference",
     "sample_latents",
-    "to_video",
 ]
 
 Pipeline = Any
@@ -74,12 +74,6 @@ class SegmentInputs:
     pose: Tensor
     face: Tensor
     known: Tensor
-
-
-def to_video(frames: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
-    """(1, 3, T, H, W) float32 in -1..1 of uint8 RGB frames (H, W, 3)."""
-    pixels = torch.from_numpy(np.stack(list(frames))).permute(3, 0, 1, 2)[None]
-    return pixels.float() / 255.0 * 2.0 - 1.0
 
 
 def encode_prompt(pipeline: Pipeline, prompt: str, device: torch.device) -> Tensor:
@@ -188,10 +182,4 @@ def sample_latents(
 
 def decode_latents(pipeline: Pipeline, latents: Tensor, device: torch.device) -> Tensor:
     """(1, 3, T, H, W) frames, about -1..1, of (1, 16, N, h, w) latents; the reference in front is left out."""
-    vae = pipeline.vae
-    moments = (1, vae.config.z_dim, 1, 1, 1)
-    latents = latents[:, :, 1:].to(device, vae.dtype)
-    mean = torch.tensor(vae.config.latents_mean).view(moments).to(latents)
-    inverse = 1.0 / torch.tensor(vae.config.latents_std).view(moments).to(latents)
-    frames: Tensor = vae.decode(latents / inverse + mean, return_dict=False)[0]
-    return frames
+    return decode_video(pipeline.vae, latents[:, :, 1:].to(device))

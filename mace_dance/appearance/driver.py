@@ -31,11 +31,11 @@ from mace_dance.appearance.denoise import (
     encode_prompt,
     encode_reference,
     sample_latents,
-    to_video,
 )
 from mace_dance.appearance.drift import ColourStatistics, colour_statistics, drift, match_colour
 from mace_dance.appearance.embeddings import EmbeddingCache
 from mace_dance.appearance.faces import fit_face
+from mace_dance.appearance.latents import to_pixels, to_unit, to_video
 from mace_dance.appearance.memory import check_disk, disk_bytes
 from mace_dance.appearance.placement import Placement
 from mace_dance.appearance.reference import content_box, letterbox
@@ -288,7 +288,7 @@ def _make_segment(
         decoded = decode_latents(pipeline, latents, placement.device).cpu()
     del latents
     decoded = _corrected(clip, part, decoded, tail)
-    new = _to_pixels(decoded[:, :, part.known :][:, :, : clip.plan.kept(part)])
+    new = to_pixels(decoded[:, :, part.known :][:, :, : clip.plan.kept(part)])
     colours = colour_statistics(_from_pixels(frame) for frame in new)
     first = _statistics(run.facts(0)) if part.index else colours
     seconds["all"] = time.monotonic() - started
@@ -345,27 +345,17 @@ def _corrected(clip: _Clip, part: Segment, decoded: Tensor, tail: Tensor | None)
     method = clip.settings.match_colour
     if method == "none" or (method == "previous" and tail is None):
         return decoded
-    frames = _unit(decoded)
+    frames = to_unit(decoded)
     if method == "reference":
         top, left, rows, columns = content_box(clip.picture.shape[:2], *clip.framed.shape[:2])
         content = clip.framed[top : top + rows, left : left + columns]
         target = colour_statistics([_from_pixels(content)])
         own = colour_statistics(frames)
     else:
-        target = colour_statistics(_unit(tail)) if tail is not None else colour_statistics(frames)
+        target = colour_statistics(to_unit(tail)) if tail is not None else colour_statistics(frames)
         own = colour_statistics(frames[: part.known])
     matched = np.stack([match_colour(frame, own, target) for frame in frames])
     return (torch.from_numpy(matched) * 2 - 1).permute(3, 0, 1, 2)[None].to(decoded.dtype)
-
-
-def _unit(video: Tensor) -> list[FloatArray]:
-    """Frames (H, W, 3) in 0..1 of a video (1, 3, T, H, W) in -1..1."""
-    values = (video[0].float() * 0.5 + 0.5).clamp(0, 1).permute(1, 2, 3, 0)
-    return [frame.contiguous().numpy() for frame in values]
-
-
-def _to_pixels(video: Tensor) -> list[Image]:
-    return [np.round(frame * 255).astype(np.uint8) for frame in _unit(video)]
 
 
 def _from_pixels(frame: Image) -> FloatArray:

@@ -30,6 +30,7 @@ __all__ = [
     "read_metadata",
     "read_pth",
     "read_safetensors",
+    "read_shapes",
     "read_tensors",
     "saving",
 ]
@@ -79,6 +80,16 @@ def read_metadata(path: Path) -> dict[str, str]:
         return {}
     with open_safetensors(path) as content:
         return dict(content.metadata() or {})
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a safetensors file, off its header.
+
+    Raises:
+        WeightsError: the file is absent, cut off or of another kind.
+    """
+    with open_safetensors(path) as content:
+        return {name: tuple(content.get_slice(name).get_shape()) for name in content.keys()}  # noqa: SIM118
 
 
 def check_safetensors(path: Path) -> None:

@@ -14,32 +14,20 @@ Legend: N = 1 + n latent frames, h = H / 8, w = W / 8.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mace_dance.appearance.denoise import to_video
+from mace_dance.appearance.latents import to_video
 from mace_dance.appearance.segments import conditioning_mask
 from mace_dance.training.appearance.footage import Footage
 from mace_dance.training.appearance.settings import Layout
 
-__all__ = ["clip_latents", "empty_latents", "encode_video", "known_latents"]
+__all__ = ["clip_latents", "empty_latents", "known_latents"]
 
 Encode = Callable[[Tensor], Tensor]
 """(1, 3, T, H, W) video in -1..1 -> (16, n, h, w) latents."""
-
-
-def encode_video(vae: Any, video: Tensor) -> Tensor:
-    """(16, n, h, w) float32 normalised latents (the mode, nothing is drawn) of a video (1, 3, T, H, W) in -1..1."""
-    encoded = vae.encode(video.to(vae.device, vae.dtype)).latent_dist.mode()[0]
-    shape = (vae.config.z_dim, 1, 1, 1)
-    mean = torch.tensor(vae.config.latents_mean).view(shape).to(encoded)
-    # Multiplied as the pipeline does, which differs from a division in the last bit.
-    inverse = 1.0 / torch.tensor(vae.config.latents_std).view(shape).to(encoded)
-    latents: Tensor = ((encoded - mean) * inverse).float().cpu()
-    return latents
 
 
 def clip_latents(layout: Layout, footage: Footage, encode: Encode) -> dict[str, Tensor]:

@@ -21,13 +21,14 @@ import torch
 from torch import Tensor
 
 from mace_dance.appearance.denoise import encode_picture, encode_prompt
+from mace_dance.appearance.latents import encode_video
 from mace_dance.appearance.memory import check_disk
 from mace_dance.appearance.run_folder import read_tensor, write_tensor
 from mace_dance.appearance.tensors import read_safetensors, saving
 from mace_dance.training.appearance.backbone import Backbone
 from mace_dance.training.appearance.clips import DroppedSample, TrainingWindow
 from mace_dance.training.appearance.footage import Footage, read_footage
-from mace_dance.training.appearance.layout import clip_latents, empty_latents, encode_video
+from mace_dance.training.appearance.layout import clip_latents, empty_latents
 from mace_dance.training.appearance.settings import AppearanceTraining
 from madata.cache import remembered_sha256
 from madata.errors import MadanceError, MediaError, WeightsError
@@ -208,8 +209,8 @@ class _Encoders:
 
     @torch.no_grad()
     def video(self, video: Tensor) -> Tensor:
-        """See :func:`mace_dance.training.appearance.layout.encode_video`."""
-        return encode_video(self.pipeline.vae, video)
+        """(16, n, h, w) float32 latents of a video (1, 3, T, H, W) in -1..1."""
+        return encode_video(self.pipeline.vae, video)[0].float().cpu()
 
     @torch.no_grad()
     def picture(self, footage: Footage) -> Tensor:

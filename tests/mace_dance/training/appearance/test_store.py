@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from mace_dance.appearance.denoise import encode_picture, encode_prompt, to_video
+from mace_dance.appearance.denoise import encode_picture, encode_prompt
+from mace_dance.appearance.latents import to_video
 from mace_dance.appearance.tiny import tiny_pipeline
 from mace_dance.training.appearance import store as store_module
 from mace_dance.training.appearance.footage import read_footage
