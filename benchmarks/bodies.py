@@ -1,6 +1,7 @@
 """Ways to spoil the body of a dance, and what the metrics of bodies say of each: the table of docs/bodies.md.
 
     python -m benchmarks.bodies [FOLDER of motion files]
+    python -m benchmarks.bodies --picture docs/images/bodies.jpg
 
 Without a folder, the dances are made. Every row spoils one thing in three strengths; the value of its metric must move
 away from that of the dance with each, and a defect must not show where it is not.
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
@@ -22,8 +24,10 @@ from evaluation.metrics.registry import own_metrics
 from madata.errors import MediaError
 from madata.formats import is_a
 from madata.motion.kinematics import joint_positions
+from madata.render import CapsuleRenderer, build_figure, front_camera, make_stage
 from madata.synthetic.dance import make_dance
 from madata.types import Motion3D
+from madata.video.thumbnails import encode_jpeg
 
 FPS, SECONDS = 30.0, 5.0
 Spoil = Callable[[JointTrack, float], JointTrack]
@@ -284,6 +288,54 @@ def judged(row: Row, clips: list[JointTrack]) -> list[float]:
     return [mean_value(row.metric, some) for some in (flat, *spoiled)]
 
 
+PICTURED = (
+    ("as danced", None, 0.0),
+    ("forearm stretched", _long_arm, 0.6),
+    ("noise", _noise, 0.06),
+    ("knee backwards", _knee_backwards, 60.0),
+    ("elbow folded", _elbow_folded, 179.0),
+    ("hand inside", _hand_inside, 1.0),
+    ("legs through", _legs_through, 1.0),
+    ("grows", _grow, 0.06),
+    ("sunk", _sink, 0.35),
+    ("hangs", _hang, 0.95),
+)
+"""What the picture of the docs shows: label, defect, strength."""
+
+
+def draw_picture(path: Path, size: tuple[int, int] = (230, 330)) -> None:
+    """One frame of a made-up dance, as danced and spoiled in nine ways, in two rows."""
+    clip, frame, panels = made_dances(3)[2], 135, []
+    whole = _with_hands(clip)
+    floor = build_figure(whole).lowest()
+    up = np.array([0.0, 1.0, 0.0])
+    room = np.concatenate([whole + 0.3 * up, whole - 0.2 * up])
+    camera = front_camera([room], size)
+    stage = make_stage("studio", camera, [room], floor)
+    for label, spoil, strength in PICTURED:
+        joints = _with_hands(clip if spoil is None else spoil(clip, strength))
+        picture = CapsuleRenderer().draw([build_figure(joints)], frame, stage)
+        panel = np.full((size[1] + 34, size[0] + 8, 3), 255, np.uint8)
+        panel[: size[1], : size[0]] = picture
+        cv2.putText(
+            panel, label, (6, size[1] + 24), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (40, 40, 40), 1, cv2.LINE_AA
+        )
+        panels.append(panel)
+    half = len(panels) // 2
+    sheet = np.concatenate([np.concatenate(row, axis=1) for row in (panels[:half], panels[half:])])
+    path.write_bytes(encode_jpeg(sheet))
+
+
+def _with_hands(clip: JointTrack) -> npt.NDArray[np.float64]:
+    """(T, 24, 3) joints of SMPL: hands go on where forearms point."""
+    points = clip.points.astype(np.float64)
+    hands = []
+    for side in ("left", "right"):
+        wrist = points[:, _at(clip, f"{side}_wrist")]
+        hands.append(wrist + 0.09 * _unit(wrist - points[:, _at(clip, f"{side}_elbow")]))
+    return np.concatenate([points, np.stack(hands, axis=1)], axis=1)
+
+
 def main(folder: Path | None) -> None:
     """Print the table in Markdown."""
     clips = read_dances(folder) if folder else made_dances(8)
@@ -297,4 +349,7 @@ def main(folder: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    if sys.argv[1:2] == ["--picture"]:
+        draw_picture(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -72,18 +72,17 @@ BAILANDO = (
     "loop.betas=[0.9,0.999]",
 )
 MEGADANCE = (
-    "data.window_frames=160",
+    "data.window_frames=80",
     "data.stride_frames=8",
-    "model.poses.levels=[5,5,5]",
-    "model.poses.code_width=32",
-    "model.poses.width=64",
-    "model.poses.depth=1",
-    "model.gpt.codes=125",
+    "model.poses.code_width=64",
+    "model.poses.width=128",
     "model.gpt.width=48",
     "model.gpt.heads=4",
     "model.gpt.layers=2",
     "model.gpt.genres=3",
     "model.gpt.output=64",
+    # At twice this rate the quantiser saturates in its first steps: 4 of 4375 codes are left, and nothing moves.
+    "loop.learning_rate=1e-3",
 )
 LODGE = (
     *(f"model.{part}.{each}" for part in ("coarse", "fine") for each in DECODER),
@@ -94,24 +93,24 @@ LODGE = (
     "samples.clips=24",
 )
 RUNS = {
-    "motion-expert": (("tiny", 250, EXPERT),),
-    "edge": (("edge", 400, EDGE),),
-    "fact": (("fact", 600, FACT),),
+    "motion-expert": (("tiny", 150, EXPERT),),
+    "edge": (("edge", 250, EDGE),),
+    "fact": (("fact", 300, FACT),),
     "mnet": (("mnet", 500, MNET),),
     "bailando": (
-        ("bailando-codebook", 400, (*BAILANDO, "loop.learning_rate=2e-3")),
-        ("bailando-root", 150, (*BAILANDO, "loop.learning_rate=2e-3")),
-        ("bailando-gpt", 300, (*BAILANDO, "loop.learning_rate=1e-3")),
-        ("bailando-actor-critic", 20, (*BAILANDO, "model.gpt.critic_layers=1", "loop.learning_rate=1e-4")),
+        ("bailando-codebook", 250, (*BAILANDO, "loop.learning_rate=2e-3")),
+        ("bailando-root", 60, (*BAILANDO, "loop.learning_rate=2e-3")),
+        ("bailando-gpt", 150, (*BAILANDO, "loop.learning_rate=1e-3")),
+        ("bailando-actor-critic", 10, (*BAILANDO, "model.gpt.critic_layers=1", "loop.learning_rate=1e-4")),
     ),
     "lodge": (
-        ("lodge-local", 300, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
-        ("lodge-fine-tuning", 60, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
-        ("lodge-global", 150, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
+        ("lodge-local", 200, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
+        ("lodge-fine-tuning", 30, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
+        ("lodge-global", 60, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
     ),
     "megadance": (
-        ("megadance-codes", 400, (*MEGADANCE, "loop.learning_rate=2e-3")),
-        ("megadance-gpt", 300, (*MEGADANCE, "loop.learning_rate=1e-3")),
+        ("megadance-codes", 700, MEGADANCE),
+        ("megadance-gpt", 250, MEGADANCE),
     ),
 }
 """Method -> its stages: preset, steps, what is smaller or faster than published."""

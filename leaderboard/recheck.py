@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,9 @@ from evaluation.protocol import load_protocol, protocol_names
 from evaluation.result import Metric, Result, Side, as_far_as_comparable, older_intervals
 from evaluation.score import rescore
 from leaderboard.entries import BoardEntry
+from leaderboard.feature_bounds import impossible_features
 from madata.errors import MadanceError
+from madata.files import whole_table
 
 __all__ = [
     "TOLERANCE",
@@ -29,6 +32,7 @@ __all__ = [
     "check_features",
     "check_numbers",
     "check_protocol",
+    "check_sample_rows",
     "check_samples",
     "checked_level",
 ]
@@ -79,6 +83,8 @@ def check_features(result: Result, features: Path) -> list[Fault]:
         run = read_run(features)
     except MadanceError as error:
         return [Fault("bad_features", f"{features.name} cannot be read: {error}")]
+    if impossible := impossible_features(run):
+        return [Fault("bad_features", text) for text in impossible]
     motion = {side: table for side in _SIDES if (table := getattr(run, side)) is not None}
     if faults := [fault for side, table in motion.items() for fault in _check_motion(side, table)]:
         return faults
@@ -237,6 +243,37 @@ def check_samples(features: Path, scores: dict[str, dict[str, float]]) -> list[F
     if unknown := sorted(set(scores) - set(found)):
         text = f"samples hold {_few(unknown)}, which the features do not give"
         faults.append(Fault("changed_sample", text))
+    return faults
+
+
+_SAMPLE_COLUMNS = ("clip_id", "window", "start_s", "seed", "sha256", "metric", "value")
+
+
+def check_sample_rows(result: Result, features: Path, samples: Path) -> list[Fault]:
+    """Whether every row of the samples is of a stretch of a scored file, and there once."""
+    table = whole_table(samples)
+    if odd := sorted(set(table.column_names) ^ set(_SAMPLE_COLUMNS)):
+        return [Fault("bad_samples", f"{samples.name}: column {odd[0]} is missing or too many")]
+    run, faults = read_run(features), []
+    stretches: set[tuple[Any, ...]] = set()
+    if run.prediction is not None:
+        one = run.prediction
+        stretches |= set(zip(one.clip_ids, one.numbers.tolist(), one.starts_s.tolist(), strict=True))
+    if (videos := run.videos.get("prediction")) is not None:
+        stretches |= {(clip, 0, 0.0) for clip in videos.clip_ids}
+    rows = [table[name].to_pylist() for name in ("clip_id", "window", "start_s", "sha256", "metric")]
+    seen: set[tuple[Any, ...]] = set()
+    for clip, window, start_s, digest, metric in zip(*rows, strict=True):
+        files = result.dataset.files.get(clip)
+        if (clip, window, start_s) not in stretches or files is None or files.prediction != digest:
+            text = f"a row of {metric!r} is of {clip!r}, window {window}, which the features do not hold"
+        elif (clip, window, metric) in seen:
+            text = f"{metric!r} of {clip!r}, window {window}, is there twice"
+        else:
+            seen.add((clip, window, metric))
+            continue
+        faults.append(Fault("changed_sample", f"{samples.name}: {text}"))
+        break  # the first says enough: a table may hold millions
     return faults
 
 

@@ -36,7 +36,7 @@ from leaderboard.study.score import VoteReport
 from leaderboard.table import Section, Table
 from leaderboard.ties import TieJudge
 from leaderboard.viewer import make_lanes, viewer_data
-from madata.files import parse_json, write_json, write_text
+from madata.files import hold_folder, parse_json, write_json, write_text
 
 __all__ = ["SiteOptions", "build_site", "safe_link"]
 
@@ -82,9 +82,13 @@ def build_site(entries: Sequence[BoardEntry], out: Path, options: SiteOptions | 
     Partial results are shown in sections of their own and never ranked.
 
     Raises:
-        MadanceError: ``out`` cannot be written, or the options name what is not there.
+        MadanceError: ``out`` cannot be written, another process writes it, or the options name what is not there.
     """
-    options = options or SiteOptions()
+    with hold_folder(out):
+        return _build(entries, out, options or SiteOptions())
+
+
+def _build(entries: Sequence[BoardEntry], out: Path, options: SiteOptions) -> Path:
     write_text(out / "index.html", "")
     judge = TieJudge()
     checked = {entry.result.id: _check(entry, out, options) for entry in entries}

@@ -20,6 +20,7 @@ import click
 from madata.commands.options import with_verbosity
 from madata.ending import Terminated, fault_report, raise_on_signals
 from madata.errors import MadanceError, did_you_mean
+from madata.files import sweep_temporary_folder
 from madata.plugins import refuse_foreign
 
 __all__ = ["LazyGroup", "madance", "main"]
@@ -82,12 +83,12 @@ with_verbosity(madance)
 def main() -> None:
     """Run the command line; what a user can mend is one line and exit code 2, a fault of ours is a short report."""
     raise_on_signals()
+    sweep_temporary_folder()
     try:
         code = madance.main(prog_name="madance", standalone_mode=False)
-    except click.Abort as error:
+    except (click.Abort, Terminated) as error:
         click.echo("interrupted; the same command goes on where it stopped", err=True)
-        cause = error.__cause__
-        sys.exit(128 + (cause.number if isinstance(cause, Terminated) else signal.SIGINT))
+        sys.exit(128 + (error.number if isinstance(error, Terminated) else signal.SIGINT))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -24,8 +24,8 @@ _FRAMES_SHOWN = 6
 _PLACES = Path(__file__).parents[1]
 
 
-class Terminated(KeyboardInterrupt):
-    """A signal asked the process to end.
+class Terminated(BaseException):
+    """A signal asked the process to end: no :class:`Exception`, as ``KeyboardInterrupt`` is none.
 
     Attributes:
         number: of the signal.

@@ -107,6 +107,7 @@ def test_rooms_form_no_circle(package):
 LAYERS = (
     {"commands"},
     {"check"},
+    {"slices"},
     {"score", "compare"},
     {"report"},
     {"metrics"},

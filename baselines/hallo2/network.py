@@ -32,6 +32,7 @@ from baselines.sd15.network import (
     SD15,
     ConditionGuider,
     UNetSizes,
+    authors_tensors,
     load_network,
     picture_unet,
     shapes_of,
@@ -39,6 +40,7 @@ from baselines.sd15.network import (
     video_unet,
 )
 from baselines.sd15.reference import ReferenceFeatures
+from baselines.sd15.tiny import TINY, make_folder, tiny_vae
 from madata.errors import WeightsError
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "audio_unet",
     "hallo2_networks",
     "look",
+    "make_tiny_hallo2",
     "split_parts",
 ]
 
@@ -241,3 +244,46 @@ def _image_projection(shapes: Mapping[str, tuple[int, ...]]) -> ImageProjection:
 def _audio_projection(shapes: Mapping[str, tuple[int, ...]]) -> AudioProjection:
     (hidden, features), (width,) = shapes["proj1.weight"], shapes["norm.weight"]
     return AudioProjection(features, hidden, shapes["proj3.weight"][0] // width, width)
+
+
+def make_tiny_hallo2(folder: Path, seed: int = 0) -> None:
+    """Write random weights in the layout of the release."""
+    sizes, width = replace(TINY, motion_frames=32), TINY.context
+
+    def write(made: Path) -> None:
+        from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+        shapes: dict[str, tuple[int, ...]] = {}
+        for block, count in (("down_blocks.0", 1), ("mid_block", 1), ("up_blocks.1", 2)):
+            for number in range(count):
+                place = f"{block}.audio_modules.{number}"
+                shapes[f"{place}.proj_in.weight"] = (sizes.channels[0], sizes.channels[0], 1, 1)
+                shapes[f"{place}.transformer_blocks.0.attn2_0.to_k.weight"] = (sizes.channels[0], width)
+        hearing = Wav2Vec2Model(
+            Wav2Vec2Config(
+                hidden_size=16,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                intermediate_size=16,
+                conv_dim=(8,) * 7,
+                num_conv_pos_embeddings=8,
+                num_conv_pos_embedding_groups=2,
+            )
+        )
+        networks = (
+            audio_unet(sizes, shapes, Cues()),
+            picture_unet(sizes),
+            ConditionGuider((8, 8, 8, 8), sizes.channels[0]),
+            ImageProjection(512, 4, width),
+            AudioProjection(5 * 2 * 16, 16, 4, width),
+        )
+        tensors = {
+            f"{part}.{name}": value
+            for part, network in zip(PARTS, networks, strict=True)
+            for name, value in authors_tensors(network).items()
+        }
+        torch.save(tensors, made / "net.pth")
+        tiny_vae().save_pretrained(made / "sd-vae-ft-mse")
+        hearing.save_pretrained(made / "wav2vec2-base-960h")
+
+    make_folder(folder, seed, "Hallo2 with random weights, for tests; it draws noise", write)

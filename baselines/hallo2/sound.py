@@ -17,12 +17,13 @@ from mace_dance.appearance.quiet import quiet_libraries
 from mace_dance.appearance.tensors import fill
 from madata.files import read_json
 
-__all__ = ["RATE_HZ", "load_wav2vec", "neighbours", "normalised", "sound_features", "wav2vec_of"]
+__all__ = ["RATE_HZ", "heard_at", "load_wav2vec", "neighbours", "normalised", "sound_features", "wav2vec_of"]
 
 RATE_HZ = 16_000
 """Samples per second of what wav2vec was trained on."""
 
 _REACH = 2
+_PIECE_S = 60
 _VARIANCE = 1e-7
 _RENAMED = {
     "pos_conv_embed.conv.weight_g": "pos_conv_embed.conv.parametrizations.weight.original0",
@@ -91,6 +92,23 @@ def sound_features(network: Any, waveform: Tensor, frames: int) -> Tensor:
         for hook in hooks:
             hook.remove()
     return torch.stack(heard, dim=2)[0]
+
+
+def heard_at(network: Any, waveform: Tensor, frames: int, fps: int) -> Tensor:
+    """(T, L, D) of a whole clip, a minute at a time; beyond the sound there is silence.
+
+    Args:
+        waveform: (N,) at :data:`RATE_HZ`.
+    """
+    hop, parts = RATE_HZ // fps, []
+    for start in range(0, frames, _PIECE_S * fps):
+        count = min(_PIECE_S * fps, frames - start)
+        samples = waveform[start * hop : (start + count) * hop]
+        values = torch.zeros(count * hop)
+        if len(samples):
+            values[: len(samples)] = normalised(samples)
+        parts.append(sound_features(network, values, count).float().cpu())
+    return torch.cat(parts)
 
 
 def neighbours(features: Tensor) -> Tensor:

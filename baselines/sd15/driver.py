@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from baselines.sd15.painter import ClipPainter, Image, Predict, decode_frames
 from baselines.sd15.schedule import ddim_sampler
-from baselines.sd15.settings import PaintingSettings
+from baselines.sd15.settings import DenoisingSettings, PaintingSettings
 from mace_dance.appearance.driver import Animation
 from mace_dance.appearance.memory import check_disk, lossless_bytes
 from mace_dance.appearance.run_folder import (
@@ -32,10 +32,11 @@ from mace_dance.appearance.run_folder import (
     write_tensor,
 )
 from mace_dance.appearance.tensors import read_metadata
+from madata.config import ClosedModel
 from madata.errors import MediaError
 from madata.files import read_json, write_json
 
-__all__ = ["clip_bytes", "denoised", "paint_clip"]
+__all__ = ["clip_bytes", "denoised", "paint_clip", "run_record", "run_report"]
 
 _SEGMENT = 24
 _DENOISING = 0.95
@@ -90,7 +91,8 @@ def paint_clip(
     _check_sizes(picture, controls)
     started = time.monotonic()
     work = _Work(painter, settings, picture, controls, seed, fps, RunFolder(folder))
-    work.run.open(_record(work))
+    inputs = {"reference": frames_digest([picture]), "controls": frames_digest(controls)}
+    work.run.open(run_record(settings, seed, len(controls), inputs, painter.networks()))
     missing = [index for index in range(len(work.segments)) if not work.run.finished(index)]
     if missing:
         check_disk(folder, clip_bytes(len(controls), picture.shape[0] * picture.shape[1]))
@@ -101,7 +103,9 @@ def paint_clip(
             report(f"decoding: segment {index + 1} of {len(work.segments)}", share)
         (folder / "latents.safetensors").unlink(missing_ok=True)
     if missing or not work.run.report.exists():
-        write_json(work.run.report, _told(work, time.monotonic() - started, len(missing)))
+        count = len(work.segments)
+        told = run_report(settings, seed, fps, picture, len(controls), (count, count - len(missing)))
+        write_json(work.run.report, {**told, "seconds": time.monotonic() - started})
     return Animation(work.run.frames(len(work.segments)), read_json(work.run.report), folder)
 
 
@@ -111,14 +115,14 @@ def clip_bytes(frames: int, pixels: int) -> int:
 
 
 def denoised(
-    painter: ClipPainter,
-    settings: PaintingSettings,
+    schedule: dict[str, Any],
+    settings: DenoisingSettings,
     predict_at: Callable[[Tensor], Predict],
     latents: Tensor,
     done: int = 0,
 ) -> Iterator[Tensor]:
     """Latents (1, 4, T, h, w) after each step from step ``done`` on; windows are averaged where they overlap."""
-    sampler = ddim_sampler(painter.schedule, settings.steps)
+    sampler = ddim_sampler(schedule, settings.steps)
     windows = settings.windows(latents.shape[2])
     for moment in sampler.timesteps[done:]:
         predict = predict_at(moment)
@@ -145,20 +149,24 @@ def _check_sizes(picture: Image, controls: Sequence[Image]) -> None:
             )
 
 
-def _record(work: _Work) -> dict[str, Any]:
-    """Everything that decides the bits of the result."""
+def run_record(
+    settings: ClosedModel, seed: int, frames: int, inputs: dict[str, str], networks: dict[str, nn.Module]
+) -> dict[str, Any]:
+    """Everything that decides the bits of a result.
+
+    Args:
+        inputs: digest of each.
+    """
+    weight = next(next(iter(networks.values())).parameters())
     return {
-        "settings": work.settings.model_dump(mode="json"),
-        "seed": work.seed,
-        "frames": len(work.controls),
-        "inputs": {
-            "reference": frames_digest([work.picture]),
-            "controls": frames_digest(work.controls),
-        },
-        "weights": {name: network_fingerprint(network) for name, network in work.painter.networks().items()},
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "frames": frames,
+        "inputs": inputs,
+        "weights": {name: network_fingerprint(network) for name, network in networks.items()},
         "numerics": {
-            "device": work.painter.unet.device.type,
-            "compute": str(work.painter.unet.dtype),
+            "device": weight.device.type,
+            "compute": str(weight.dtype),
             "torch": torch.__version__,
         },
     }
@@ -174,7 +182,7 @@ def _denoise(work: _Work, report: Callable[[str, float], None]) -> Tensor:
     frames = latents.shape[2]
     controls = [work.controls[min(index, len(work.controls) - 1)] for index in range(frames)]
     predict_at = work.painter.prepare(work.picture, controls, guided=work.settings.guided)
-    for stepped in denoised(work.painter, work.settings, predict_at, latents, done):
+    for stepped in denoised(work.painter.schedule, work.settings, predict_at, latents, done):
         latents, done = stepped, done + 1
         write_tensor(path, latents, {"done": str(done)})
         report(f"painting: step {done} of {steps}", _DENOISING * done / steps)
@@ -196,17 +204,23 @@ def _decode(work: _Work, index: int, latents: Tensor) -> None:
     work.run.finish(index, frames, None, work.fps, {"segment": index, "start": part.start})
 
 
-def _told(work: _Work, seconds: float, made: int) -> dict[str, Any]:
-    height, width = work.picture.shape[:2]
+def run_report(
+    settings: ClosedModel, seed: int, fps: float, picture: Image, frames: int, segments: tuple[int, int]
+) -> dict[str, Any]:
+    """What is told of a finished clip.
+
+    Args:
+        segments: how many, and how many of them were found finished.
+    """
+    height, width = picture.shape[:2]
     return {
-        "frames": len(work.controls),
-        "fps": work.fps,
-        "duration_s": len(work.controls) / work.fps,
+        "frames": frames,
+        "fps": fps,
+        "duration_s": frames / fps,
         "size": [width, height],
-        "settings": work.settings.model_dump(mode="json"),
-        "seed": work.seed,
-        "segments": len(work.segments),
-        "segments_reused": len(work.segments) - made,
-        "seconds": seconds,
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+        "segments": segments[0],
+        "segments_reused": segments[1],
         "made_with": {"torch": torch.__version__, "python": platform.python_version()},
     }

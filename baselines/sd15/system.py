@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from baselines.sd15.settings import DenoisingSettings, PaintingSettings
 from evaluation.systems import Card, Loaded, Request
 from mace_dance.appearance.system import workplace
 from madata.config import validated
@@ -29,8 +30,8 @@ from madata.errors import ConfigError, MadanceError, WeightsError
 if TYPE_CHECKING:
     import torch
 
-    from baselines.sd15.painter import ClipPainter, Image
-    from baselines.sd15.settings import PaintingSettings
+    from baselines.sd15.painter import Image
+    from mace_dance.appearance.driver import Animation
 
 __all__ = ["Dtype", "LoadedPainter", "WindowedSystem"]
 
@@ -49,7 +50,7 @@ class LoadedPainter:
         weights: files and folders they were read from.
     """
 
-    painter: ClipPainter
+    painter: Any
     longest: int
     label: str | None
     weights: tuple[Path, ...]
@@ -60,6 +61,7 @@ class WindowedSystem(ABC):
 
     Attributes:
         upstream: settings of the release.
+        options: which settings there are.
         loaded: what ``setup`` has loaded.
     """
 
@@ -67,6 +69,7 @@ class WindowedSystem(ABC):
     networks: ClassVar[str]
     card: ClassVar[Card]
     upstream: ClassVar[dict[str, Any]]
+    options: ClassVar[type[DenoisingSettings]] = PaintingSettings
 
     def __init__(self, weights: str | None = None, dtype: Dtype = "auto", **settings: Any) -> None:
         """See the module for the options.
@@ -74,12 +77,10 @@ class WindowedSystem(ABC):
         Raises:
             ConfigError: one is unknown or out of range.
         """
-        from baselines.sd15.settings import PaintingSettings
-
         if dtype not in _DTYPES:
             raise ConfigError(f"dtype: expected {' or '.join(map(repr, _DTYPES))}, got {dtype!r}")
         self._given, self._dtype, self._device = weights, dtype, "cpu"
-        self.settings: PaintingSettings = validated(PaintingSettings, {**self.upstream, **settings})
+        self.settings: Any = validated(self.options, {**self.upstream, **settings})
         self._model: LoadedPainter | None = None
         self.loaded: Loaded | None = None
 
@@ -130,7 +131,7 @@ class WindowedSystem(ABC):
                 f"at most: --set window={model.longest}"
             )
         networks = model.painter.networks()
-        on_device(model.painter.unet, device)
+        on_device(next(iter(networks.values())), device)
         self._device, self._model = device, model
         count = sum(weight.numel() for network in networks.values() for weight in network.parameters())
         notes = None if model.label is None else f"{model.label}: not the model that {self.name} stands for"
@@ -165,25 +166,25 @@ class WindowedSystem(ABC):
         Raises:
             MadanceError: picture, pose or size does not do, or the disk is full; what is done stays.
         """
-        from baselines.sd15.driver import paint_clip
-
         if self._model is None:
             raise MadanceError(f"{self.name}: setup(device) comes before generate(request)")
         self.check_request(request)
-        picture, controls = self.controls(request)
         for network in self._model.painter.networks().values():
             on_device(network, self._device)
-        done = paint_clip(
-            self._model.painter,
-            self.settings,
-            picture,
-            controls,
-            request.seed,
-            request.fps,
-            workplace(request) / "video",
-            request.report,
+        return self.paint(self._model.painter, request, workplace(request) / "video").frames
+
+    def paint(self, painter: Any, request: Request, folder: Path) -> Animation:
+        """Make the clip, in ``folder``.
+
+        Raises:
+            MadanceError: picture, pose or size does not do, or the disk is full; what is done stays.
+        """
+        from baselines.sd15.driver import paint_clip
+
+        picture, controls = self.controls(request)
+        return paint_clip(
+            painter, self.settings, picture, controls, request.seed, request.fps, folder, request.report
         )
-        return done.frames
 
     def release(self) -> None:
         """Leave the accelerator until the next clip."""

@@ -265,13 +265,15 @@ def _run(
     from evaluation.report.artifacts import write_scored
     from evaluation.report.other_score import refuse_other_score
     from evaluation.score import score as score_folders
-    from madata.files import write_json
+    from madata.files import hold_folder, write_json
 
-    if out is not None:  # before any work: hours of it must not end at a folder that cannot be written
+    if out is None:
+        return score_folders(predictions, reference, protocol, music=music, options=options).result
+    with hold_folder(out):  # before any work: hours of it must not end at a folder that cannot be written
         refuse_other_score(out, predictions, reference, music, protocol, options)
         write_json(out / "protocol.json", protocol.model_dump(mode="json"))
-    scored = score_folders(predictions, reference, protocol, music=music, options=options)
-    return scored.result if out is None else write_scored(scored, out)
+        scored = score_folders(predictions, reference, protocol, music=music, options=options)
+        return write_scored(scored, out)
 
 
 def _save(
@@ -295,12 +297,14 @@ def _save(
 def _import(file: Path, protocol: Protocol, system: str | None, out: Path | None) -> Result:
     from evaluation.report.other_score import refuse_other_import
     from evaluation.report.vbench_import import import_vbench, write_imported
+    from madata.files import hold_folder
 
     imported = import_vbench(file, system, protocol=protocol)
     if out is None:
         return imported.result
-    refuse_other_import(out, file, imported.result.system.name, protocol)
-    return write_imported(imported, out)
+    with hold_folder(out):
+        refuse_other_import(out, file, imported.result.system.name, protocol)
+        return write_imported(imported, out)
 
 
 @contextlib.contextmanager

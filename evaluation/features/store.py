@@ -76,7 +76,10 @@ def _table_of(arrays: Mapping[str, Array]) -> FeatureTable:
         if name.endswith("/sizes"):
             continue
         if f"{name}/sizes" in arrays:
-            ends = np.cumsum(arrays[f"{name}/sizes"])
+            sizes = arrays[f"{name}/sizes"]
+            if sizes.dtype.kind not in "iu" or sizes.ndim != 1 or (sizes < 0).any():
+                raise ValueError(f"{name}/sizes are no numbers of values")
+            ends = np.cumsum(sizes)
             if ends.size and ends[-1] != len(array):
                 raise ValueError(f"{name} holds {len(array)} values, its sizes say {ends[-1]}")
             ragged[name] = tuple(np.split(array, ends[:-1])) if ends.size else ()
@@ -112,6 +115,9 @@ def read_run(path: Path) -> RunFeatures:
     except (KeyError, ValidationError):
         message = f"{path}: does not say by which protocol it was measured, so it is no scored run"
         raise MediaError(message, reason="no_features") from None
+    known = {*_SIDES, *(f"video/{side}" for side in _SIDES)}
+    if odd := sorted(set(tables) - known):
+        raise MediaError(f"{path}: holds {odd[0]}, which is no part of a scored run", reason="no_features")
     videos = {side: tables[f"video/{side}"] for side in _SIDES if f"video/{side}" in tables}
     moved = all(side in tables for side in _SIDES)
     if not protocol.has_pictures and not moved:

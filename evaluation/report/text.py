@@ -55,7 +55,7 @@ def text_of_result(result: Result, headline: Collection[str] = (), *, everything
     named = [one for one in result.metrics if one.name in headline]
     shown = result.metrics if everything or len(named) < max(1, len(headline)) else named
     rows = [("metric", "value", "95 % interval", "noise floor", "reference", "n", "better", "unit")]
-    lines = [head, *columns([*rows, *map(_row, shown)])]
+    lines = [head, *columns([*rows, *map(metric_row, shown)])]
     if more := len(result.metrics) - len(shown):
         lines.append(f"{more} more with --all")
     lines += _remarks((metric.name, [metric.reason]) for metric in shown)
@@ -73,7 +73,8 @@ def text_of_result(result: Result, headline: Collection[str] = (), *, everything
     return "\n".join(lines)
 
 
-def _row(metric: Metric) -> tuple[str, ...]:
+def metric_row(metric: Metric) -> tuple[str, ...]:
+    """Name, value, interval, noise floor, reference, n, better and unit of a metric, as printed."""
     scale = scale_of(metric.name, metric.unit)
     ends = None if metric.ci95 is None else (scale * metric.ci95[0], scale * metric.ci95[1])
     value, floor, real = (
@@ -140,7 +141,7 @@ def side_by_side(results: Sequence[Result], headline: Collection[str] = ()) -> s
 
 
 def _cell(metric: Metric) -> str:
-    _, value, ends, *_, unit = _row(metric)
+    _, value, ends, *_, unit = metric_row(metric)
     return (
         value
         + (f" {unit}" if unit and metric.value is not None else "")

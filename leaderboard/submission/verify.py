@@ -12,7 +12,14 @@ import numpy as np
 from evaluation.result import Result, content_id, read_result
 from leaderboard.archive import LIMITS, ArchiveError, Limits, check_npz, unpack
 from leaderboard.entries import BoardEntry, read_entries
-from leaderboard.recheck import Fault, check_features, check_numbers, check_protocol, check_samples
+from leaderboard.recheck import (
+    Fault,
+    check_features,
+    check_numbers,
+    check_protocol,
+    check_sample_rows,
+    check_samples,
+)
 from leaderboard.submission.contents import (
     CARD,
     FEATURES,
@@ -34,6 +41,7 @@ from madata.files import open_table, read_json, read_npz, scratch_folder, sha256
 __all__ = ["ArchiveVerdict", "Expected", "verify", "verify_all"]
 
 _ROWS_PER_CLIP = 10_000
+_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ def verify(
             names = unpack(archive, folder, limits)
             manifest = _manifest(folder)
             faults = _check_files(folder, names, manifest)
-            entry = None if faults else _entry(folder, manifest)
+            entry = None if faults else _entry(folder, manifest, limits)
         except ArchiveError as error:
             return ArchiveVerdict(archive.name, None, None, None, (Fault(error.code, str(error)),))
         except _Rejected as rejected:
@@ -172,7 +180,7 @@ def _check_files(folder: Path, names: list[str], manifest: Manifest) -> list[Fau
     ]
 
 
-def _entry(folder: Path, manifest: Manifest) -> BoardEntry:
+def _entry(folder: Path, manifest: Manifest, limits: Limits) -> BoardEntry:
     _json(folder / RESULT)
     try:
         read_result(folder / RESULT)
@@ -180,7 +188,9 @@ def _entry(folder: Path, manifest: Manifest) -> BoardEntry:
         read_card(_json(folder / CARD))
     except (MadanceError, TypeError, ValueError) as error:
         text = str(error).replace(f"{folder}/", "")
-        raise _Rejected(_code_of(text), text) from error
+        code = _code_of(text)
+        told = _changed_by_hand(folder, limits) if code == "changed_number" else ""
+        raise _Rejected(code, text + told) from error
     if entry.result.id != manifest.result:
         raise _Rejected("changed_file", f"{MANIFEST} is of another result than {RESULT}")
     for kind, name in (("features", FEATURES), ("samples", SAMPLES)):
@@ -192,6 +202,20 @@ def _entry(folder: Path, manifest: Manifest) -> BoardEntry:
                 f"changed_{kind}", f"{name} is not the file the result was made with: its hash differs"
             )
     return entry
+
+
+def _changed_by_hand(folder: Path, limits: Limits) -> str:
+    """Which numbers of an edited result are not those of its features, as the end of a sentence."""
+    result = validated(Result, read_json(folder / RESULT), where=RESULT, noun="field")
+    features = folder / FEATURES
+    try:
+        check_npz(features, limits)
+    except ArchiveError:
+        return ""
+    faults = check_features(result, features) or check_numbers(result, features)
+    if not faults:
+        return "; no number of a metric is another than the features give, so it is one of its other fields"
+    return "; " + "; ".join(fault.message for fault in faults[:_TOLD])
 
 
 def _code_of(message: str) -> str:
@@ -217,6 +241,8 @@ def _check_content(entry: BoardEntry, expected: Expected, limits: Limits) -> lis
     if faults:
         return faults
     try:
+        if faults := check_sample_rows(result, entry.features, entry.samples):
+            return faults
         scores = clip_scores(entry.samples)
     except (MadanceError, TypeError, KeyError) as error:
         return [Fault("changed_sample", f"{SAMPLES} cannot be read: {error}")]

@@ -119,11 +119,12 @@ def _task(
 ) -> MotionTask:
     from mace_dance.training.motion.data import prepare
     from mace_dance.training.motion.settings import settings_layers
-    from mace_dance.training.motion.task import MotionTask, resolve_training
+    from mace_dance.training.motion.task import MotionTask, check_start, resolve_training
     from mace_dance.training.shared.acceleration import main_process_first
     from mace_dance.training.shared.progress import is_speaker
 
     settings, family = resolve_training(settings_layers(*layers))
+    check_start(settings, family)
     with main_process_first(device):
         prepared = prepare(data, cache, settings.data, jobs=jobs)
     for drop in prepared.report.drops if is_speaker() else ():

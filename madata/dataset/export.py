@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from madata.dataset.folder import FILE_COLUMNS
 from madata.errors import MadanceError, MissingDependencyError
-from madata.files import remove_leftovers
+from madata.files import LOCK, hold_folder
 from madata.plugins import Room
 
 if TYPE_CHECKING:
@@ -71,11 +71,10 @@ def export(folder: Path, name: str, out: Path, split: str | None = None) -> Expo
     clips = ClipTable.read(folder, split)
     if not out.is_dir() and out.exists():
         raise MadanceError(f"{out}: is no folder")
-    if out.is_dir():
-        remove_leftovers(out)
-        if any(out.iterdir()):
+    with hold_folder(out):
+        if any(path.name != LOCK for path in out.iterdir()):
             raise MadanceError(f"{out}: holds something already; choose a new folder")
-    return chosen.write(clips, out)
+        return chosen.write(clips, out)
 
 
 def facts(clips: ClipTable) -> Iterator[tuple[Clip, dict[str, Any]]]:

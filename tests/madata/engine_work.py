@@ -5,6 +5,7 @@ import signal
 import time
 
 from madata.errors import MadanceError
+from madata.files import atomic_path
 
 
 class Slow:
@@ -26,3 +27,12 @@ def work(item, report):
     if item == "fatal":
         raise MadanceError("the disk is full")
     return item.upper(), os.environ["OMP_NUM_THREADS"]
+
+
+def half_a_file(folder, report):
+    """Begin a file, say which process does, and never end."""
+    with atomic_path(folder / f"clip-{os.getpid()}.mp4") as temporary:
+        temporary.write_bytes(b"half")
+        (folder / f"pid-{os.getpid()}").touch()
+        while True:
+            time.sleep(0.05)

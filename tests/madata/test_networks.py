@@ -110,7 +110,7 @@ def test_a_server_ends_with_its_parent(tmp_path):
     while _is_alive(server) and time.monotonic() < until:
         time.sleep(0.05)
     assert time.monotonic() < until
-    assert not list(tmp_path.glob("madance-models-*"))
+    assert not list(tmp_path.glob(".tmp-madance-*"))
 
 
 def _is_alive(process):

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from mace_dance.motion.normaliser import Normaliser
-from mace_dance.motion.pretrained import WEIGHTS_FILE, ModelInfo, read_model, save_model
+from mace_dance.motion.pretrained import CONFIG_FILE, WEIGHTS_FILE, ModelInfo, read_model, save_model
 from mace_dance.training.motion.data import MotionWindows, PreparedDances, WindowBatch
 from mace_dance.training.motion.family import Lesson, MotionFamily, find_family
 from mace_dance.training.motion.judge import judge_dances
@@ -29,11 +29,11 @@ from mace_dance.training.shared.loop import Trained, run_training
 from mace_dance.training.shared.records import TrainingProgress
 from madata.cache import remembered_sha256
 from madata.config import to_toml, validated
-from madata.errors import ConfigError, MediaError
+from madata.errors import ConfigError, MediaError, WeightsError
 from madata.motion import decode, layout, write_motion
 from madata.types import FloatArray
 
-__all__ = ["MotionTask", "resolve_training", "train_motion"]
+__all__ = ["MotionTask", "check_start", "resolve_training", "train_motion"]
 
 _FIT_WINDOWS = 1024
 """Windows whose statistics a network takes."""
@@ -282,12 +282,12 @@ class MotionTask:
         }
 
 
-def _begin(network: nn.Module, settings: MotionTraining[Any], family: MotionFamily[Any, Any]) -> None:
-    """Have the network begin with the model of an earlier run or stage.
+def check_start(settings: MotionTraining[Any], family: MotionFamily[Any, Any]) -> None:
+    """Whether a stage has the model that it goes on from, before data is read for it.
 
     Raises:
-        ConfigError: the stage needs one and has none, or its network is another.
-        WeightsError: it is no model folder of this kind.
+        ConfigError: it needs one and none is named.
+        WeightsError: what is named is no model folder.
     """
     if settings.start is None:
         if family.begins_with:
@@ -295,6 +295,19 @@ def _begin(network: nn.Module, settings: MotionTraining[Any], family: MotionFami
                 f"{settings.family} goes on from the model of --preset {family.begins_with}: "
                 "--set start=RUN/model names it"
             )
+    elif not (settings.start / CONFIG_FILE).is_file():
+        raise WeightsError(f"{settings.start}: is no model folder, it has no {CONFIG_FILE}: start=RUN/model")
+
+
+def _begin(network: nn.Module, settings: MotionTraining[Any], family: MotionFamily[Any, Any]) -> None:
+    """Have the network begin with the model of an earlier run or stage.
+
+    Raises:
+        ConfigError: see :func:`check_start`; or its network is another.
+        WeightsError: it is no model folder of this kind.
+    """
+    check_start(settings, family)
+    if settings.start is None:
         return
     begun = read_model(settings.start, family.kind).network.state_dict()
     own = network.state_dict()

@@ -12,9 +12,6 @@ One thread, XNNPACK: the same pictures give the same numbers.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,9 +21,10 @@ import numpy as np
 from pydantic import Field
 
 from madata.cache import remembered_sha256
-from madata.errors import ConfigError, MissingDependencyError
+from madata.errors import ConfigError
 from madata.pose import crops, ssd
 from madata.pose.base import Detections, Image, Poses, check_images, empty_poses
+from madata.pose.lite import LiteNetwork
 from madata.types import FloatArray
 from madata.weights import find_weights
 
@@ -86,8 +84,8 @@ class BlazePose:
             "weights": {path.name: remembered_sha256(path) for path in (detector, landmarks)},
             "settings": asdict(self.settings),
         }
-        self._detector = _Network(detector)
-        self._landmarks = _Network(landmarks)
+        self._detector = LiteNetwork(detector)
+        self._landmarks = LiteNetwork(landmarks)
 
     @classmethod
     def load(
@@ -289,53 +287,6 @@ def _anchors_of(people: Detections) -> FloatArray:
     hip = (low + high) / 2.0
     radius = (high - low).max(axis=1, initial=0.0) / 2.0
     return np.stack([hip, hip - np.stack([np.zeros_like(radius), radius], axis=1)], axis=1)
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """Nothing reaches the process's error stream, not even from below Python."""
-    sys.stderr.flush()
-    with contextlib.ExitStack() as stack:
-        try:
-            kept = os.dup(2)
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-        except OSError:
-            yield
-            return
-        stack.callback(os.close, kept)
-        stack.callback(os.close, nowhere)
-        os.dup2(nowhere, 2)
-        stack.callback(os.dup2, kept, 2)
-        yield
-
-
-class _Network:
-    """A TensorFlow Lite network of one input, run with any batch size."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            from ai_edge_litert.interpreter import Interpreter
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"blazepose needs ai-edge-litert ({error}): pip install 'madance[curate]'"
-            ) from error
-        self._interpreter: Any = Interpreter
-        self._path = path
-        self._by_batch: dict[int, Any] = {}
-
-    def __call__(self, batch: FloatArray) -> list[FloatArray]:
-        network = self._by_batch.get(len(batch))
-        if network is None:
-            with _silent():  # the runtime announces its delegate on the terminal, past every logger
-                network = self._interpreter(model_path=str(self._path), num_threads=1)
-                network.resize_tensor_input(
-                    network.get_input_details()[0]["index"], list(batch.shape), strict=False
-                )
-                network.allocate_tensors()
-            self._by_batch[len(batch)] = network
-        network.set_tensor(network.get_input_details()[0]["index"], np.ascontiguousarray(batch))
-        network.invoke()
-        return [network.get_tensor(output["index"]) for output in network.get_output_details()]
 
 
 BACKEND = BlazePose.load

@@ -8,7 +8,7 @@ import pytest
 import torch
 from accelerate import init_empty_weights
 
-from baselines.animate_anyone.network import PUBLISHED, AnimateAnyonePainter, animate_anyone_networks
+from baselines.animate_anyone.network import PUBLISHED, animate_anyone_networks
 from baselines.sd15.driver import denoised
 from baselines.sd15.network import (
     SD15,
@@ -74,9 +74,8 @@ def test_networks_and_sampling_are_the_releases(golden_file, golden_companion, g
     settings = PaintingSettings(steps=3, guidance=3.5, window=4, overlap=2, closed_loop=True)
     assert ddim_sampler(ZERO_SNR, 3).timesteps.tolist() == same["ddim_timesteps"].tolist()
     assert settings.windows(latents.shape[2]) == same["context_windows"].tolist()
-    painter = AnimateAnyonePainter(unet, None, ZERO_SNR, reference, guider, None)
     *_, last = denoised(
-        painter, settings, lambda time: lambda noisy, frames: ask(noisy, time, frames), latents
+        ZERO_SNR, settings, lambda time: lambda noisy, frames: ask(noisy, time, frames), latents
     )
     same("Animate-Anyone sampled latents", last, "sampled_latents", 1e-4)
 

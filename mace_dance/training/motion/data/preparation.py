@@ -33,7 +33,7 @@ from mace_dance.training.motion.data.windows import MotionWindows
 from madata.cache import remembered_sha256
 from madata.engine import run
 from madata.errors import ConfigError, MadanceError
-from madata.files import remove_leftovers
+from madata.files import hold_folder
 from madata.motion import layout
 from madata.music import aist_tempo
 from madata.synthetic.dances import DanceRecipe, dance_recipes
@@ -199,14 +199,12 @@ def _prepare(
         raise MadanceError(
             f"{cache} was made otherwise: {before.difference(identity)}. Choose another folder or say rebuild"
         )
-    cache.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(cache)
-    if rebuild:
-        folder.forget()
-    parts, failed = _read_all(folder, settings, music, takes, progress)
-    _assemble(
-        folder, settings, identity, [take for take in takes if take.name in parts], parts, [*drops, *failed]
-    )
+    with hold_folder(cache):
+        if rebuild:
+            folder.forget()
+        parts, failed = _read_all(folder, settings, music, takes, progress)
+        whole = [take for take in takes if take.name in parts]
+        _assemble(folder, settings, identity, whole, parts, [*drops, *failed])
     return _open(folder.read(), settings, from_cache=False)
 
 

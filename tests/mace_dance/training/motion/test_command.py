@@ -11,7 +11,7 @@ from mace_dance.commands.train import train
 from mace_dance.motion.pretrained import load_model
 from mace_dance.training.motion.task import MotionTask
 from madata.cli import madance
-from madata.errors import ConfigError
+from madata.errors import ConfigError, MadanceError
 from madata.motion import write_motion
 from madata.synthetic.dance import make_dance
 
@@ -88,6 +88,15 @@ def test_steps_and_epochs_exclude_each_other(dances, tmp_path):
     arguments = ["train", "motion", str(dances), "--out", str(tmp_path), "--steps=1", "--epochs=1"]
     result = CliRunner().invoke(madance, arguments)
     assert result.exit_code == 2 and "either --steps or --epochs" in result.output
+
+
+def test_a_stage_asks_for_its_model_before_data_is_read(dances, tmp_path):
+    command = ["train", "motion", str(dances), "--out", str(tmp_path / "run"), "--preset=lodge-global"]
+    runner, nothing = CliRunner(), f"start='{tmp_path}'"
+    for more, says in (((), "--set start=RUN/model names it"), (("--set", nothing), "is no model folder")):
+        with pytest.raises(MadanceError, match=says):
+            runner.invoke(madance, [*command, *more], catch_exceptions=False, standalone_mode=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_group_lists_the_trainers_that_are_there():

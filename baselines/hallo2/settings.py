@@ -1,0 +1,25 @@
+"""What can be chosen about a clip of Hallo2."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from baselines.sd15.settings import DenoisingSettings
+
+__all__ = ["BEFORE", "Hallo2Settings"]
+
+BEFORE = 2
+"""Frames of the segment before that a segment sees."""
+
+
+class Hallo2Settings(DenoisingSettings):
+    """Settings of one clip.
+
+    Attributes:
+        background, body: scales of what the sound moves, upstream's ``pose_weight`` and ``face_weight``.
+        mask_rate: share of the pixels outside the body that are dropped from the frames before.
+    """
+
+    background: float = Field(default=1.0, ge=0, le=10)
+    body: float = Field(default=1.0, ge=0, le=10)
+    mask_rate: float = Field(default=0.25, ge=0, le=1)

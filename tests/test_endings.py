@@ -1,0 +1,121 @@
+"""However a verb is ended, its workers end too, nothing half written stays, and no traceback is shown."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from madata.files import atomic_path, scratch_folder
+
+VERB = """
+import sys
+from pathlib import Path
+import click
+from madata import cli
+from madata.engine import run
+from madata.files import hold_folder
+from tests.madata.engine_work import half_a_file
+
+@click.group()
+def group(): pass
+
+@group.command()
+@click.argument("out", type=Path)
+def work(out):
+    with hold_folder(out):
+        list(run(half_a_file, [out, out], jobs=2))
+
+if __name__ == "__main__":
+    cli.madance = group
+    cli.main()
+"""
+
+
+@pytest.fixture
+def verb(tmp_path):
+    """The process of a verb whose two workers are in the middle of a file, its folder, and their ids."""
+    out = tmp_path / "out"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", VERB, "work", str(out)], env=environment, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    wait_until(lambda: len(list(out.glob("pid-*"))) == 2, process)
+    workers = [int(path.name.removeprefix("pid-")) for path in out.glob("pid-*")]
+    yield process, out, workers
+    for one in (process.pid, *workers):
+        if is_alive(one):
+            os.kill(one, signal.SIGKILL)
+    process.wait()
+
+
+def wait_until(true, process, seconds=120):
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until, process.poll()
+        time.sleep(0.05)
+
+
+def is_alive(process):
+    try:
+        return bool(Path(f"/proc/{process}/cmdline").read_bytes())
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "whole_group"),
+    [
+        (signal.SIGTERM, 143, False),
+        (signal.SIGTERM, 143, True),
+        (signal.SIGINT, 130, True),
+        (signal.SIGHUP, 129, False),
+    ],
+)
+def test_a_signal_ends_a_verb_and_its_workers(verb, number, code, whole_group):
+    process, out, workers = verb
+    (os.killpg if whole_group else os.kill)(process.pid, number)
+    said, errors = process.communicate(
+        timeout=60
+    )  # the pipe closes when the last process that holds it has ended
+    assert (process.returncode, said) == (code, "")
+    assert (
+        errors.removeprefix("\n" if number == signal.SIGINT else "")
+        == "interrupted; the same command goes on where it stopped\n"
+    )
+    assert not any(map(is_alive, workers))
+    assert sorted(path.name[:3] for path in out.iterdir()) == ["pid", "pid"]
+
+
+def test_workers_end_with_a_parent_that_is_killed(verb):
+    process, out, workers = verb
+    process.kill()
+    process.communicate(timeout=30)
+    wait_until(lambda: not any(map(is_alive, workers)), process, 10)
+    assert not list(out.glob("*.mp4")) and not list(out.glob(".tmp-*"))
+
+
+def test_what_a_dead_writer_left_goes_with_the_next_writer_and_what_a_living_one_writes_stays(tmp_path):
+    dies = "import os, sys; from pathlib import Path; from madata.files import atomic_path, scratch_folder\n"
+    for kind, place in (("atomic_path", "out/a.npz"), ("scratch_folder", "out")):
+        code = f"{dies}with {kind}(Path({place!r})): os.kill(os.getpid(), 9)"
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=60)
+    (tmp_path / "out" / ".tmp-of-somebody-else").touch()
+    left = {path.name for path in (tmp_path / "out").glob(".tmp-madance-*")}
+    assert len(left) == 1  # the second swept what the first had left
+    code = f"{dies}with atomic_path(Path('out/b.npz')) as path: print(path.name, flush=True); input(); path.touch()"
+    living = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    held = living.stdout.readline().strip()
+    assert {path.name for path in (tmp_path / "out").glob(".tmp-*")} == {held, ".tmp-of-somebody-else"}
+    with atomic_path(tmp_path / "out" / "c.npz") as path:
+        path.touch()
+    with scratch_folder(tmp_path / "out") as mine:
+        assert {path.name for path in (tmp_path / "out").glob(".tmp-m*")} == {held, mine.name}
+    living.communicate("\n", timeout=60)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"b.npz", "c.npz", ".tmp-of-somebody-else"}
