@@ -36,10 +36,12 @@ from leaderboard.study.score import VoteReport
 from leaderboard.table import Section, Table
 from leaderboard.ties import TieJudge
 from leaderboard.viewer import make_lanes, viewer_data
+from madata.errors import MadanceError
 from madata.files import hold_folder, parse_json, write_json, write_text
 
 __all__ = ["SiteOptions", "build_site", "safe_link"]
 
+_MARK = '<meta name="generator" content="madance site">'
 _CHECKS: TypeAdapter[tuple[int, list[Fault]]] = TypeAdapter(tuple[int, list[Fault]])
 _ADDRESS = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
 
@@ -82,14 +84,16 @@ def build_site(entries: Sequence[BoardEntry], out: Path, options: SiteOptions | 
     Partial results are shown in sections of their own and never ranked.
 
     Raises:
-        MadanceError: ``out`` cannot be written, another process writes it, or the options name what is not there.
+        MadanceError: ``out`` cannot be written, holds what is not of an earlier page, or is written by another
+            process; or the options name what is not there.
     """
+    _refuse_to_replace(out)
     with hold_folder(out):
         return _build(entries, out, options or SiteOptions())
 
 
 def _build(entries: Sequence[BoardEntry], out: Path, options: SiteOptions) -> Path:
-    write_text(out / "index.html", "")
+    write_text(out / "index.html", _MARK)
     judge = TieJudge()
     checked = {entry.result.id: _check(entry, out, options) for entry in entries}
     boards = []
@@ -107,6 +111,17 @@ def _build(entries: Sequence[BoardEntry], out: Path, options: SiteOptions) -> Pa
     path = out / "index.html"
     write_text(path, page)
     return path
+
+
+def _refuse_to_replace(out: Path) -> None:
+    page = out / "index.html"
+    if page.is_file() and _MARK in page.read_text("utf-8", "replace"):
+        return
+    there = sorted(path.name for path in out.iterdir() if path.name[0] != ".") if out.is_dir() else []
+    if there:
+        raise MadanceError(
+            f"{out}: holds {there[0]} and no page of `madance site`; give a folder that is new or empty"
+        )
 
 
 def _check(entry: BoardEntry, out: Path, options: SiteOptions) -> _Checked:

@@ -22,6 +22,7 @@ from madata.ending import Terminated, fault_report, raise_on_signals
 from madata.errors import MadanceError, did_you_mean
 from madata.files import sweep_temporary_folder
 from madata.plugins import refuse_foreign
+from madata.text import visible_lines
 
 __all__ = ["LazyGroup", "madance", "main"]
 
@@ -93,7 +94,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except MadanceError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {visible_lines(str(error))}", err=True)
         sys.exit(2)
     except ModuleNotFoundError as error:
         click.echo(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from madata.commands.options import device_option, json_option, out_option, set_option, size_option
+from madata.text import visible
 
 if TYPE_CHECKING:
     from evaluation.systems import Task
@@ -64,7 +65,7 @@ def check(
     for finding in found:
         findings.append(finding)
         if not as_json:
-            click.echo(f"{finding.status.upper():4}  {finding.rule:12} {finding.message}")
+            click.echo(f"{finding.status.upper():4}  {finding.rule:12} {visible(finding.message)}")
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     failed = [finding.rule for finding in findings if finding.status == "fail"]

@@ -23,6 +23,7 @@ from madata.commands.options import (
     shard_option,
     size_option,
 )
+from madata.text import visible
 
 if TYPE_CHECKING:
     from evaluation.generate import ClipInputs, Settings
@@ -204,4 +205,4 @@ def _show_split(summary: Mapping[str, Any], out: Path) -> None:
         gpu = f", GPU {summary['peak_gpu_mib']:.0f} MiB" if summary["peak_gpu_mib"] else ""
         click.echo(f"{summary['frames_per_s']:.1f} frames/s of generation ({warm}){memory}{gpu}")
     for clip_id, error in summary["failed"].items():
-        click.echo(f"failed  {clip_id}: {error}", err=True)
+        click.echo(f"failed  {visible(clip_id)}: {visible(error)}", err=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from madata.commands.options import json_option, visible
+from madata.commands.options import json_option
+from madata.text import visible
 
 if TYPE_CHECKING:
     from evaluation.metrics.registry import InstalledMetric

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from madata.commands.options import json_option, visible
+from madata.commands.options import json_option
+from madata.text import visible
 
 if TYPE_CHECKING:
     from evaluation.systems.entries import InstalledSystem

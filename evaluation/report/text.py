@@ -11,6 +11,7 @@ from evaluation.metrics.spec import Direction
 from evaluation.problems import grouped
 from evaluation.result import Metric, Result
 from madata.errors import ConfigError
+from madata.text import visible, visible_lines
 
 __all__ = ["columns", "interval", "number", "side_by_side", "text_of_result"]
 
@@ -70,7 +71,7 @@ def text_of_result(result: Result, headline: Collection[str] = (), *, everything
     lines += _viewing(result)
     if result.pose is not None and result.pose.mixed:
         lines.append(f"  MIXED POSE BACKENDS: {result.pose.prediction} against {result.pose.reference}")
-    return "\n".join(lines)
+    return visible_lines("\n".join(lines))
 
 
 def metric_row(metric: Metric) -> tuple[str, ...]:
@@ -156,6 +157,7 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
         >>> columns([("metric", "n", "unit"), ("bas", "5", "")])
         ['metric  n', 'bas     5']
     """
+    rows = [[visible(cell) for cell in row] for row in rows]
     filled = [at for at in range(len(rows[0])) if any(row[at] for row in rows[1:]) or len(rows) == 1]
     widths = {at: max(len(row[at]) for row in rows) for at in filled}
     return ["  ".join(row[at].ljust(widths[at]) for at in filled).rstrip() for row in rows]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from madata.commands.options import PATH, device_option, json_option, out_option, visible, weights_option
+from madata.commands.options import PATH, device_option, json_option, out_option, weights_option
+from madata.text import visible
 
 if TYPE_CHECKING:
     from evaluation.result import Result
@@ -172,10 +173,10 @@ def _plain(verdict: ArchiveVerdict) -> dict[str, Any]:
 def _show(verdict: ArchiveVerdict) -> None:
     names = ("reported", "re-scored", "re-measured", "re-generated")
     if verdict.level is None:
-        click.echo(f"{verdict.archive}: REJECTED")
+        click.echo(f"{visible(verdict.archive)}: REJECTED")
     else:
         click.echo(
-            f"{verdict.archive}: level {verdict.level}, {names[verdict.level]} ({visible(verdict.system)})"
+            f"{visible(verdict.archive)}: level {verdict.level}, {names[verdict.level]} ({visible(verdict.system)})"
         )
     for fault in verdict.faults:
         click.echo(f"  - {visible(str(fault))}")

@@ -76,8 +76,11 @@ def table(
     """
     from leaderboard.board import build_board, task_of
     from leaderboard.entries import read_entries
+    from leaderboard.render.replaced import refuse_to_replace
     from madata.files import write_text
 
+    if out is not None:
+        refuse_to_replace(out)
     usual = "text" if out is None and sys.stdout.isatty() else "md"
     chosen = "json" if as_json else name or (_SUFFIXES.get(out.suffix.lower(), "md") if out else usual)
     board = build_board(

@@ -8,12 +8,20 @@ import json
 
 from leaderboard.layout import BoardColumn, in_stored_unit
 from leaderboard.table import Cell, Row, Table
+from madata.text import visible, visible_lines
 
 __all__ = ["to_csv", "to_json"]
 
 
+_FORMULA = tuple("=+-@＝＋－＠")
+"""What begins a formula; in the full-width letters of East Asia too."""
+
+
 def to_csv(table: Table) -> str:
-    """One line a row; each metric has value, interval, n and mark. Texts cannot start a spreadsheet formula."""
+    """One line a row; each metric has value, interval, n and mark.
+
+    No text is a formula to a spreadsheet, nor becomes one where it splits lines at ``;``.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     parts = ("", "_low", "_high", "_n", "_mark", "_unranked")
@@ -24,7 +32,7 @@ def to_csv(table: Table) -> str:
         for row in section.rows:
             line: list[str | float | int | None] = [
                 _csv_text(section.title),
-                _csv_text("; ".join(section.conditions)),
+                _csv_text(", ".join(section.conditions)),
                 _csv_text(row.name),
                 row.kind,
                 _csv_text(row.venue or ""),
@@ -41,8 +49,8 @@ def to_csv(table: Table) -> str:
 
 
 def _csv_text(text: str) -> str:
-    flat = " ".join(text.split())
-    return f"'{flat}" if flat.startswith(("=", "+", "-", "@")) else flat
+    flat = " ".join(visible(text).split()).replace(";", ",")
+    return f"'{flat}" if flat.startswith(_FORMULA) else flat
 
 
 def to_json(table: Table) -> str:
@@ -65,7 +73,7 @@ def to_json(table: Table) -> str:
             for section in table.sections
         ],
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return visible_lines(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _json_column(column: BoardColumn) -> dict[str, object]:

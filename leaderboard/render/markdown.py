@@ -7,13 +7,14 @@ import html
 from leaderboard.layout import BoardColumn
 from leaderboard.render.notes import LEGEND, Footnotes, conditions
 from leaderboard.table import Row, Section, Table
+from madata.text import visible
 
 __all__ = ["escape_markdown", "to_markdown"]
 
 
 def escape_markdown(text: str) -> str:
     """``text`` so that Markdown shows it letter by letter: no markup, no HTML, no new cell."""
-    flat = " ".join(text.split())
+    flat = " ".join(visible(text).split())
     safe = html.escape(flat, quote=False)
     return "".join(f"\\{letter}" if letter in r"\`*_{}[]()#+!|~" else letter for letter in safe)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from leaderboard.table import Cell, Section, Table
+from madata.text import visible
 
 __all__ = ["LEGEND", "Footnotes", "conditions", "lines_of"]
 
@@ -38,4 +39,4 @@ def conditions(table: Table) -> list[str]:
 
 def lines_of(section: Section) -> tuple[str, ...]:
     """What stands below one section: how it was measured, and what is known of its ranks."""
-    return (*section.conditions, *section.notes)
+    return tuple(visible(line) for line in (*section.conditions, *section.notes))

@@ -8,6 +8,7 @@ from evaluation.report.text import columns as aligned
 from leaderboard.layout import BoardColumn
 from leaderboard.render.notes import Footnotes, lines_of
 from leaderboard.table import Mark, Row, Section, Table
+from madata.text import visible, visible_lines
 
 __all__ = ["to_text"]
 
@@ -37,9 +38,9 @@ def to_text(
         if intervals is None and too_wide:
             lines = _lines(section, shown, numbered if notes else None, False)
         below = [f"  {line}" for line in lines_of(section)] if notes else []
-        blocks.append("\n".join([section.title, *lines, *below]))
+        blocks.append("\n".join([visible(section.title), *lines, *below]))
     footnotes = [f"({number}) {text}" for text, number in numbered.texts.items()]
-    return "\n\n".join([*blocks, "\n".join([_LEGEND, *footnotes])]) + "\n"
+    return visible_lines("\n\n".join([*blocks, "\n".join([_LEGEND, *footnotes])])) + "\n"
 
 
 def _lines(

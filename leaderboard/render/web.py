@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from evaluation.metrics.spec import Direction
 from leaderboard.layout import BoardColumn
 from leaderboard.table import Cell, Section, Table
+from madata.text import visible_value
 
 if TYPE_CHECKING:
     import jinja2
@@ -47,6 +48,7 @@ def templates() -> jinja2.Environment:
         loader=jinja2.PackageLoader("leaderboard"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=visible_value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from madata.commands.options import PATH, config_option, json_option, out_option, set_option, visible
+from madata.commands.options import PATH, config_option, json_option, out_option, set_option
+from madata.text import visible
 
 __all__ = ["card", "export", "stats"]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from madata.commands.options import PATH, jobs_option, json_option, out_option, visible
+from madata.commands.options import PATH, jobs_option, json_option, out_option
+from madata.text import visible
 
 __all__ = ["features", "health", "label", "merge", "rebuild", "release", "remove", "split", "verify"]
 

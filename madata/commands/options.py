@@ -33,7 +33,6 @@ __all__ = [
     "set_option",
     "shard_option",
     "size_option",
-    "visible",
     "weights_option",
     "with_verbosity",
 ]
@@ -152,11 +151,6 @@ def named_folders(option: str, texts: Sequence[str]) -> dict[str, Path]:
             raise MadanceError(f"{option} {text}: expected SYSTEM=FOLDER")
         folders[name] = Path(folder)
     return folders
-
-
-def visible(text: str | None) -> str:
-    """A stranger's text without control characters: a terminal would obey them."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text or "")
 
 
 def is_quiet() -> bool:

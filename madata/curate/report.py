@@ -20,6 +20,7 @@ from madata.curate.filter import Chart
 from madata.curate.settings import CurationConfig
 from madata.files import atomic_path
 from madata.manifest import iterate_rows
+from madata.text import visible_value
 
 __all__ = ["Histogram", "histogram", "write_report"]
 
@@ -122,7 +123,10 @@ def write_report(
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("madata"), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("madata"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=visible_value,
     )
     charts = [chart for chart in _histograms(out, config) if any(chart.counts)]
     columns = [*_CARD, *_KEPT, *_PICTURE, *_DROPPED, *dict.fromkeys(chart.column for chart in charts)]

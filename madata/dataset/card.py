@@ -18,6 +18,7 @@ from madata.dataset.croissant import croissant
 from madata.dataset.statistics import UNKNOWN, Share, Statistics, describe_dataset
 from madata.errors import MadanceError
 from madata.files import write_json, write_text
+from madata.text import visible_lines
 
 __all__ = ["CardSettings", "rai", "write_card"]
 
@@ -59,7 +60,7 @@ def write_card(folder: Path, settings: CardSettings) -> Statistics:
         raise MadanceError(f"{readme}: was not written by this command; move it away, or it would be lost")
     of = describe_dataset(folder)
     named = settings.model_copy(update={"name": settings.name or folder.resolve().name})
-    write_text(readme, _readme(named, of))
+    write_text(readme, visible_lines(_readme(named, of)))
     write_json(folder / "croissant.json", _described(folder, named, of))
     return of
 

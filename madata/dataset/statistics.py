@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from madata.files import write_text
 from madata.manifest import read_columns
+from madata.text import visible_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -219,7 +220,11 @@ def write_statistics(path: Path, name: str, statistics: Statistics) -> None:
     from jinja2 import Environment, PackageLoader
 
     page = Environment(
-        loader=PackageLoader("madata", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("madata", "templates"),
+        autoescape=True,
+        finalize=visible_value,
+        trim_blocks=True,
+        lstrip_blocks=True,
     ).get_template("statistics.html")
     write_text(path, page.render(name=name, of=statistics))
 

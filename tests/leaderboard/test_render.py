@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from leaderboard.render import (
 )
 from leaderboard.render.web import interval_mark
 from leaderboard.table import Cell, Row, Section
+from madata.errors import MadanceError
 from tests.leaderboard.runs import change, change_metric
 
 HOSTILE = "=cmd|' /C calc'!A0 <script>alert(1)</script> | **x** \\input{/etc/passwd} $x$ \"'> 王"
@@ -132,6 +134,62 @@ def test_latex_has_balanced_braces_and_one_cell_a_column(hostile):
     assert "\\input" not in text
     assert r"\begin{tabular}{lccccccccccc}" in text
     assert r"\cmidrule(lr){2-7}\cmidrule(lr){8-12}" in text
+
+
+FORMULAS = ["=1+1", "＝cmd()", "a;=1+1", "a; @SUM(1)", "\t=1", "\x07=1"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_sheet_that_splits_elsewhere_runs_nothing(runs, separator, text):
+    """Excel splits at the separator of its country, whatever the file is."""
+    system = read_result(runs / "good" / "result.json").system
+    change(runs / "good", system=system.model_copy(update={"name": text}))
+    table = to_csv(build_board("video", read_entries([runs / "good"])).table)
+    cells = [cell.strip() for row in csv.reader(io.StringIO(table), delimiter=separator) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "@", "＝"))]
+
+
+TURNED = "a\u202egnp.exe\x1b[2J\x1b]0;t\x07\x9b31m\u2066b\x00\r\nc\u2028\ud800"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_nothing_obeys_a_name(plain, name):
+    section = plain.sections[1]
+    row = replace(section.rows[0], name=TURNED, venue=TURNED)
+    section = replace(
+        section, title=TURNED, rows=(row, *section.rows[1:]), conditions=(TURNED,), notes=(TURNED,)
+    )
+    text = FORMATS[name](replace(plain, sections=(section,)))
+    assert "gnp.exe" in text
+    assert all(sign.isprintable() or sign == "\n" for sign in text)
+    if name == "text":
+        assert all("gnp.exe" in line for line in text.splitlines() if "c ?" in line)
+
+
+def test_only_a_table_is_written_over(runs):
+    for suffix in (".md", ".tex", ".csv", ".json", ".html", ".txt"):
+        arguments = [
+            str(runs / "good"),
+            "--task",
+            "video",
+            "--no-notes",
+            "--out",
+            str(runs / f"table{suffix}"),
+        ]
+        for _ in range(2):
+            assert CliRunner().invoke(command, arguments).exit_code == 0, suffix
+        for other in (
+            "# My paper\n",
+            "\\documentclass{article}\n",
+            '{"schema": "madance.result/1"}',
+            "a,b\n",
+        ):
+            file = runs / f"own{suffix}"
+            file.write_text(other)
+            ran = CliRunner().invoke(command, [*arguments[:-1], str(file)])
+            assert isinstance(ran.exception, MadanceError), suffix
+            assert file.read_text() == other
 
 
 def test_escapes():

@@ -19,7 +19,7 @@ from madata.errors import MadanceError
 from tests.leaderboard.browser import Browser, find_chromium
 from tests.leaderboard.runs import change, change_metric
 
-HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">\' {{ 7*7 }}'
+HOSTILE = '\u202e\x1b[2J\x00</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">\' {{ 7*7 }}'
 NAMES = ("ground-truth", "good", "alike", "stiff", "official", "part")
 
 
@@ -104,6 +104,7 @@ def test_foreign_text_is_text(hostile):
     assert len(found.of("script")) == 2
     assert not found.of("img")
     assert "49" not in text.split("<main")[0]
+    assert all(sign.isprintable() or sign == "\n" for sign in text)
     addresses = {
         attributes["href"]
         for attributes in found.of("a")
@@ -166,6 +167,20 @@ def test_frames_per_second_are_compared_on_one_device_only(runs):
     cells = {row.name: row.cells["fps"] for row in board.table.sections[1].rows}
     assert cells["stiff"].mark == "best"
     assert "not ranked" in cells["alike"].unranked
+
+
+def test_a_folder_of_somebody_else_is_left_alone(runs):
+    make(runs, "good")
+    make(runs, "good")
+    (runs / "site" / "index.html").write_text("<h1>my page</h1>")
+    (runs / "paper").mkdir()
+    (runs / "paper" / "index.tex").write_text("mine")
+    entries = read_entries([runs / "good"])
+    for folder in ("site", "paper"):
+        with pytest.raises(MadanceError, match="no page of `madance site`"):
+            build_site(entries, runs / folder)
+    assert (runs / "site" / "index.html").read_text() == "<h1>my page</h1>"
+    assert [path.name for path in (runs / "paper").iterdir()] == ["index.tex"]
 
 
 def test_videos_of_nobody_are_an_error(runs):
