@@ -26,9 +26,12 @@ def timeline(source_id: str, entry: Entry) -> list[dict[str, Any]]:
     known = [
         *({**_span(row), "fate": "kept", "clip_id": row["clip_id"]} for row in entry.clips),
         *({**_span(row), "fate": "dropped", "reason": row["reason"]} for row in entry.dropped),
-        *({**row, "fate": "transition"} for row in entry.transitions),
     ]
-    rows = [*known, *_rest(entry.shots, known)]
+    rows = [
+        *known,
+        *_uncovered(entry.shots, known, "rest"),
+        *_uncovered(entry.transitions, known, "transition"),
+    ]
     return [{"source_id": source_id, **row} for row in sorted(rows, key=lambda row: row["start_frame"])]
 
 
@@ -36,17 +39,23 @@ def _span(row: dict[str, Any]) -> dict[str, Any]:
     return {key: row[key] for key in _SPAN}
 
 
-def _rest(shots: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What no row covers of each shot."""
-    for shot in shots:
-        at, at_s = shot["start_frame"], shot["start_s"]
-        inside = [row for row in known if shot["start_frame"] <= row["start_frame"] < shot["end_frame"]]
+def _uncovered(
+    spans: Sequence[dict[str, Any]], known: Sequence[dict[str, Any]], fate: str
+) -> Iterator[dict[str, Any]]:
+    """What no row covers of each span; damaged frames may lie on both sides of a cut, and in transitions."""
+    for span in spans:
+        at, at_s = span["start_frame"], span["start_s"]
+        inside = [
+            row
+            for row in known
+            if row["start_frame"] < span["end_frame"] and row["end_frame"] > span["start_frame"]
+        ]
         for row in sorted(inside, key=lambda row: row["start_frame"]):
             if row["start_frame"] > at:
                 ends = {"end_frame": row["start_frame"], "end_s": row["start_s"]}
-                yield {"start_frame": at, "start_s": at_s, **ends, "fate": "rest"}
+                yield {"start_frame": at, "start_s": at_s, **ends, "fate": fate}
             if row["end_frame"] > at:
                 at, at_s = row["end_frame"], row["end_s"]
-        if at < shot["end_frame"]:
-            ends = {"end_frame": shot["end_frame"], "end_s": shot["end_s"]}
-            yield {"start_frame": at, "start_s": at_s, **ends, "fate": "rest"}
+        if at < span["end_frame"]:
+            ends = {"end_frame": span["end_frame"], "end_s": span["end_s"]}
+            yield {"start_frame": at, "start_s": at_s, **ends, "fate": fate}
