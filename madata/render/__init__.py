@@ -5,7 +5,7 @@ any number of them in a :class:`Stage`, seen by a :class:`Camera` of known proje
 keypoints come with every picture.
 """
 
-from madata.render.backdrop import BACKDROPS, Stage, make_stage
+from madata.render.backdrop import BACKDROPS, Stage, make_stage, stages_along
 from madata.render.camera import Camera, facing_direction, front_camera
 from madata.render.figure import OUTFITS, CapsuleFigure, Outfit, build_figure
 from madata.render.renderer import CapsuleRenderer, Figure, Renderer, frames
@@ -25,4 +25,5 @@ __all__ = [
     "frames",
     "front_camera",
     "make_stage",
+    "stages_along",
 ]

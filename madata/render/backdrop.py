@@ -6,7 +6,7 @@ A backdrop is a function of the floor and wall position seen by each pixel. The 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +17,15 @@ from madata.render.camera import Camera
 from madata.render.lighting import STUDIO_LIGHT, Light
 from madata.types import FloatArray
 
-__all__ = ["BACKDROPS", "Stage", "make_stage"]
+__all__ = ["BACKDROPS", "Stage", "make_stage", "stages_along"]
 
 Image = npt.NDArray[np.uint8]
 Colour = tuple[float, float, float]
 
 # How far the wall is behind the middle of the dance, and at least behind the farthest joint.
 _WALL_M, _ROOM_M = 1.9, 0.6
+_WALL_PERIOD_M = 6.9
+"""A whole number of bricks."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,16 @@ class Stage:
 
 @dataclass(frozen=True)
 class _View:
-    """Per pixel (H, W): position on the floor or on the wall, metres, and which of the two is seen."""
+    """Per pixel (H, W): position on the floor or on the wall, metres, and which of the two is seen.
+
+    Attributes:
+        across, away: in the place; lit_across, lit_away: from the dancer, with whom the light goes.
+    """
 
     across: FloatArray
     away: FloatArray
+    lit_across: FloatArray
+    lit_away: FloatArray
     height: FloatArray
     on_floor: npt.NDArray[np.bool_]
     u: FloatArray
@@ -60,6 +68,7 @@ def make_stage(
     floor_y: float,
     *,
     seed: int = 0,
+    travelled: npt.NDArray[np.floating] | None = None,
 ) -> Stage:
     """The place called ``name`` (see :data:`BACKDROPS`) as ``camera`` sees it.
 
@@ -68,6 +77,8 @@ def make_stage(
             wall stands behind all of it.
         floor_y: height of the floor, metres.
         seed: varies colours and what hangs on the wall.
+        travelled: (3,) metres that the camera has gone with the dancer: floor and wall have moved past, the light and
+            the distance of the wall are as before.
 
     Raises:
         ConfigError: there is no place of that name.
@@ -75,14 +86,36 @@ def make_stage(
     if name not in BACKDROPS:
         raise ConfigError(f"unknown backdrop {name!r}{did_you_mean(name, BACKDROPS)}")
     rng = np.random.default_rng([seed, sum(name.encode())])
-    colour, light = BACKDROPS[name](_view(camera, joints, floor_y), rng)
+    colour, light = BACKDROPS[name](_view(camera, joints, floor_y, travelled), rng)
     grain = rng.normal(0, 0.006, colour.shape[:2]).astype(np.float32)
     shown = np.sqrt(np.clip(colour, 0, 1)) + grain[..., None]
     image = (np.clip(shown, 0, 1) * 255).astype(np.uint8)
     return Stage(camera, image, floor_y, light)
 
 
-def _view(camera: Camera, joints: Sequence[npt.NDArray[np.floating]], floor_y: float) -> _View:
+def stages_along(
+    name: str,
+    camera: Camera,
+    joints: Sequence[npt.NDArray[np.floating]],
+    floor_y: float,
+    way: npt.NDArray[np.floating],
+    *,
+    seed: int = 0,
+) -> Iterator[Stage]:
+    """The place at every step of a camera's way (T, 3); see :func:`make_stage`."""
+    if name in _SEAMLESS or not way.any():
+        yield from [make_stage(name, camera, joints, floor_y, seed=seed)] * len(way)
+        return
+    for travelled in way:
+        yield make_stage(name, camera, joints, floor_y, seed=seed, travelled=travelled)
+
+
+def _view(
+    camera: Camera,
+    joints: Sequence[npt.NDArray[np.floating]],
+    floor_y: float,
+    travelled: npt.NDArray[np.floating] | None,
+) -> _View:
     x, y = camera.rays()
     right, up, back = camera.rotation
     level = np.cross(right, [0.0, 1.0, 0.0])
@@ -103,8 +136,18 @@ def _view(camera: Camera, joints: Sequence[npt.NDArray[np.floating]], floor_y: f
         ahead * t - middle,
         np.where(on_floor, 0, drop - down * t),
     )
-    across, away, height = (one.astype(np.float32) for one in fields)
-    return _View(across, away, height, on_floor, u.astype(np.float32), v.astype(np.float32))
+    lit_across, lit_away, height = (one.astype(np.float32) for one in fields)
+    across, away = lit_across, lit_away
+    if travelled is not None:
+        across = (fields[0] + float(travelled @ right)).astype(np.float32)
+        away = (fields[1] - float(travelled @ level)).astype(np.float32)
+        # what hangs on the wall comes again
+        across = np.where(
+            on_floor, across, (across + _WALL_PERIOD_M / 2) % _WALL_PERIOD_M - _WALL_PERIOD_M / 2
+        )
+    return _View(
+        across, away, lit_across, lit_away, height, on_floor, u.astype(np.float32), v.astype(np.float32)
+    )
 
 
 def _noise(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> FloatArray:
@@ -131,14 +174,14 @@ def _paint(base: npt.NDArray[np.floating] | float, colour: Colour) -> FloatArray
 
 
 def _pool(view: _View, width: float, depth: float) -> FloatArray:
-    return np.exp(-((view.across / width) ** 2) - (view.away / depth) ** 2)
+    return np.exp(-((view.lit_across / width) ** 2) - (view.lit_away / depth) ** 2)
 
 
 def _studio(view: _View, rng: np.random.Generator) -> tuple[FloatArray, Light]:
     tints: list[Colour] = [(0.80, 0.84, 0.90), (0.90, 0.84, 0.80), (0.82, 0.88, 0.83), (0.87, 0.82, 0.90)]
     tint = tints[int(rng.integers(len(tints)))]
     # A cove: the floor turns into the wall without an edge.
-    depth = np.where(view.on_floor, view.away, view.away + 2.2 * view.height)
+    depth = np.where(view.on_floor, view.lit_away, view.lit_away + 2.2 * view.height)
     tone = 0.98 - 0.16 * np.clip(depth / 4, -0.4, 1.2) - 0.10 * (view.u**2 + 0.6 * view.v**2)
     tone = tone + 0.10 * _pool(view, 1.6, 1.6)
     return _paint(tone, tint), STUDIO_LIGHT
@@ -185,7 +228,7 @@ def _stage(view: _View, rng: np.random.Generator) -> tuple[FloatArray, Light]:
     curtains: list[Colour] = [(0.46, 0.07, 0.13), (0.10, 0.14, 0.38), (0.25, 0.08, 0.36)]
     folds = np.sin(view.across * 15 + 0.5 * np.sin(view.across * 4.1))
     tone = 0.55 + 0.38 * folds * np.abs(folds) + 0.05 * np.sin(view.across * 47)
-    tone = tone * (0.35 + 0.75 * np.exp(-((view.across / 1.9) ** 2) - ((view.height - 1.0) / 1.5) ** 2))
+    tone = tone * (0.35 + 0.75 * np.exp(-((view.lit_across / 1.9) ** 2) - ((view.height - 1.0) / 1.5) ** 2))
     colour = _paint(np.clip(tone, 0.02, 2), curtains[int(rng.integers(len(curtains)))])
     boards = _planks(view, (0.36, 0.29, 0.27), 0.2)
     lit = (0.30 + 2.3 * _pool(view, 1.15, 0.95))[..., None]
@@ -212,7 +255,7 @@ def _loft(view: _View, rng: np.random.Generator) -> tuple[FloatArray, Light]:
 
 def _grid(view: _View, rng: np.random.Generator) -> tuple[FloatArray, Light]:
     square = (np.floor(view.across / 0.5) + np.floor(view.away / 0.5)) % 2
-    fade = np.exp(-0.25 * np.clip(view.away + 1, 0, 8))
+    fade = np.exp(-0.25 * np.clip(view.lit_away + 1, 0, 8))
     floor = _paint((0.62 + 0.30 * square) * (0.6 + 0.4 * fade), (0.72, 0.74, 0.80))
     sky = _paint(0.95 - 0.28 * np.clip(view.height / 3, 0, 1.2), (0.70, 0.78, 0.92))
     return np.where(view.on_floor[..., None], floor, sky), STUDIO_LIGHT
@@ -226,3 +269,5 @@ BACKDROPS: dict[str, Callable[[_View, np.random.Generator], tuple[FloatArray, Li
     "grid": _grid,
 }
 """Places by name: ``studio`` is a seamless cove, ``grid`` a checkered plane under a sky."""
+_SEAMLESS = frozenset({"studio"})
+"""Nothing in them shows that one moves."""

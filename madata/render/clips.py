@@ -32,10 +32,10 @@ from madata.manifest import span_row, split_of
 from madata.motion import read_motion, resample
 from madata.motion.kinematics import with_up
 from madata.people import joint_change
-from madata.render.backdrop import BACKDROPS, make_stage
+from madata.render.backdrop import BACKDROPS, stages_along
 from madata.render.camera import Camera, front_camera
 from madata.render.path import put_back, travelled_with
-from madata.render.renderer import CapsuleRenderer, Figure, Renderer, frames
+from madata.render.renderer import CapsuleRenderer, Figure, Renderer
 from madata.render.settings import MIXED, RENDERERS, RenderSettings
 from madata.render.sources import MotionSource
 from madata.seeds import seed_of
@@ -236,12 +236,16 @@ def _render_clip(
         backdrop = (
             settings.backdrop if settings.backdrop != MIXED else sorted(BACKDROPS)[number % len(BACKDROPS)]
         )
-        stage = make_stage(backdrop, scene.camera, [scene.framed], scene.floor_y, seed=number)
+        way = scene.way[span.start : span.end]
+        stages = stages_along(backdrop, scene.camera, [scene.framed], scene.floor_y, way, seed=number)
         sound = None
         if source.music is not None:
             sound = read_audio(source.music, start_s=span.start_s, end_s=span.end_s, mono=False)
         _write_truth(truth, scene, span, settings)
-        pictures = frames(scene.renderer, [scene.figure], stage, span.start, span.end)
+        pictures = (
+            scene.renderer.draw([scene.figure], frame, stage)
+            for frame, stage in zip(range(span.start, span.end), stages, strict=True)
+        )
         write_video(video, pictures, settings.fps, audio=sound)
     output = load_config().output
     return {

@@ -14,6 +14,7 @@ from madata.render import (
     facing_direction,
     front_camera,
     make_stage,
+    stages_along,
 )
 from madata.render.pose import body_joints, head_axes
 from madata.synthetic.dance import make_dance
@@ -116,6 +117,30 @@ def test_backdrops_are_repeatable_and_differ_from_each_other(name, scene):
         if other != name:
             picture = make_stage(other, stage.camera, [figure.joints], 0.0, seed=5).image
             assert np.abs(picture.astype(int) - first.image).mean() > 5
+
+
+@pytest.mark.parametrize("name", ["grid", "room", "studio"])
+def test_the_place_goes_past_a_camera_that_travels(name, scene):
+    _, figure, stage = scene
+    camera, joints = stage.camera, [figure.joints]
+    way = np.array([[0, 0, 0], [0.37, 0, 0.21], [-400.2, 0, 30.3]], np.float32)
+    places = list(stages_along(name, camera, joints, figure.lowest(), way, seed=5))
+    middle = figure.joints.reshape(-1, 3).mean(axis=0)
+    points = middle + np.random.default_rng(0).uniform([-0.6, 0, -0.4], [0.6, 0, 0.4], (400, 3))
+    points[:, 1] = figure.lowest()
+
+    def colours(place, points):
+        x, y = np.floor(camera.project(points)).astype(int).T
+        return place.image[y, x].astype(int)
+
+    if name == "studio":
+        assert all((place.image == places[0].image).all() for place in places)
+        return
+    # what lies at a point of the floor has come nearer by as much as the camera has gone
+    same = np.abs(colours(places[0], points) - colours(places[1], points - way[1])).mean()
+    other = np.abs(colours(places[0], points) - colours(places[1], points + way[1])).mean()
+    assert same < other / 2
+    assert np.abs(places[2].image.astype(int) - places[0].image).mean() > 2
 
 
 def test_an_unknown_backdrop_names_the_known_ones(scene):
