@@ -38,7 +38,7 @@ MUSIC_ROWS_PER_FRAME = 8
 SKIPPED_BLOCK = 9
 """The block that the negative call leaves out."""
 
-_IMAGE_TOKENS = 257
+_TEXT_TOKENS = 512
 
 
 def is_global(fps: float) -> bool:
@@ -79,8 +79,8 @@ class _SplitProcessor(WanAttnProcessor):  # type: ignore[misc]
             return values.reshape(*values.shape[:2], attn.heads, -1)
 
         query = in_heads(attn.norm_q(attn.to_q(hidden_states)))
-        seen = encoder_hidden_states[:, :_IMAGE_TOKENS]
-        read = encoder_hidden_states[:, _IMAGE_TOKENS:]
+        of_reference = (encoder_hidden_states.shape[1] - _TEXT_TOKENS) // 2
+        seen, read = encoder_hidden_states[:, :of_reference], encoder_hidden_states[:, of_reference:]
 
         def attended(key: Tensor, value: Tensor) -> Tensor:
             found: Tensor = dispatch_attention_fn(

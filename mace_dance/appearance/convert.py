@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["WAN_ANIMATE_14B", "Architecture", "OriginalFiles", "load_original", "original_files"]
+__all__ = [
+    "WAN_ANIMATE_14B",
+    "Architecture",
+    "OriginalFiles",
+    "load_companions",
+    "load_original",
+    "original_files",
+    "with_companions",
+]
 
 _VAE = "Wan2.1_VAE.pth"
 _TEXT_ENCODER = "models_t5_umt5-xxl-enc-bf16.pth"
@@ -97,8 +105,17 @@ def original_files(folder: Path) -> OriginalFiles:
     total = int(shards[0].stem.rpartition("-of-")[2]) if "-of-" in shards[0].stem else 1
     if len(shards) != total:
         raise WeightsError(f"{folder}: {len(shards)} of {total} shards of the transformer are here")
+    return with_companions(folder, tuple(shards))
+
+
+def with_companions(folder: Path, transformer: tuple[Path, ...]) -> OriginalFiles:
+    """Files of a transformer, and beside them the VAE, encoders and tokenizer of every original Wan folder.
+
+    Raises:
+        WeightsError: a file is missing or damaged.
+    """
     files = OriginalFiles(
-        tuple(shards),
+        transformer,
         folder / _VAE,
         folder / _TEXT_ENCODER,
         folder / _IMAGE_ENCODER,
@@ -106,8 +123,8 @@ def original_files(folder: Path) -> OriginalFiles:
     )
     for path in (files.vae, files.text_encoder, files.image_encoder, files.tokenizer):
         if not path.exists():
-            raise WeightsError(f"{path}: missing from the original Wan2.2-Animate-14B folder")
-    for shard in shards:
+            raise WeightsError(f"{path}: missing from the original folder")
+    for shard in transformer:
         check_safetensors(shard)
     return files
 
@@ -124,12 +141,30 @@ def load_original(
         WeightsError: a file does not hold the weights of its network.
     """
     from accelerate import init_empty_weights
-    from diffusers import (
-        AutoencoderKLWan,
-        UniPCMultistepScheduler,
-        WanAnimatePipeline,
-        WanAnimateTransformer3DModel,
+    from diffusers import WanAnimatePipeline, WanAnimateTransformer3DModel
+
+    with init_empty_weights(include_buffers=False):
+        transformer = WanAnimateTransformer3DModel(**architecture.transformer)
+    fill(
+        transformer,
+        _transformer_tensors(files.transformer),
+        source=files.transformer[0].parent,
+        dtype=dtype,
+        float32=transformer._keep_in_fp32_modules,
     )
+    return WanAnimatePipeline(transformer=transformer, **load_companions(files, dtype, architecture))
+
+
+def load_companions(
+    files: OriginalFiles, dtype: torch.dtype, architecture: Architecture = WAN_ANIMATE_14B
+) -> dict[str, Any]:
+    """What every Wan pipeline has beside its transformer, by the names of a pipeline's parts (CPU).
+
+    Raises:
+        WeightsError: a file does not hold the weights of its network.
+    """
+    from accelerate import init_empty_weights
+    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler
     from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
     from transformers import (
         AutoTokenizer,
@@ -141,35 +176,26 @@ def load_original(
     )
 
     with init_empty_weights(include_buffers=False):
-        transformer = WanAnimateTransformer3DModel(**architecture.transformer)
         vae = AutoencoderKLWan(**architecture.vae)
         text_encoder = UMT5EncoderModel(UMT5Config(**architecture.text_encoder))
         image_encoder = CLIPVisionModel(CLIPVisionConfig(**architecture.image_encoder))
 
-    fill(
-        transformer,
-        _transformer_tensors(files.transformer),
-        source=files.transformer[0].parent,
-        dtype=dtype,
-        float32=transformer._keep_in_fp32_modules,
-    )
     vae_tensors = convert_wan_vae_to_diffusers(read_pth(files.vae))
     fill(vae, vae_tensors.items(), source=files.vae, dtype=dtype)
     fill(text_encoder, _umt5_tensors(read_pth(files.text_encoder)), source=files.text_encoder, dtype=dtype)
     text_encoder.tie_weights()
     clip = clip_tensors(read_pth(files.image_encoder))
     fill(image_encoder, clip.items(), source=files.image_encoder, dtype=dtype)
-    return WanAnimatePipeline(
-        tokenizer=AutoTokenizer.from_pretrained(files.tokenizer, local_files_only=True),
-        text_encoder=text_encoder,
-        vae=vae,
-        scheduler=UniPCMultistepScheduler(
+    return {
+        "tokenizer": AutoTokenizer.from_pretrained(files.tokenizer, local_files_only=True),
+        "text_encoder": text_encoder,
+        "vae": vae,
+        "scheduler": UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0, num_train_timesteps=1000
         ),
-        image_processor=CLIPImageProcessor(),
-        image_encoder=image_encoder,
-        transformer=transformer,
-    )
+        "image_processor": CLIPImageProcessor(),
+        "image_encoder": image_encoder,
+    }
 
 
 def _transformer_tensors(shards: tuple[Path, ...]) -> Iterator[tuple[str, Tensor]]:

@@ -43,6 +43,7 @@ __all__ = [
     "ModelSizes",
     "check_disk",
     "choose_plan",
+    "count_clip",
     "disk_bytes",
     "estimate",
     "free_memory",
@@ -196,22 +197,53 @@ def segment_tokens(settings: InferenceSettings) -> int:
 
 def estimate(settings: InferenceSettings, plan: SegmentPlan, sizes: ModelSizes = FULL_SIZE) -> ClipEstimate:
     """Count what a clip takes; loads nothing."""
-    tokens = segment_tokens(settings)
-    precision = sizes.bytes_each / 2
     pixels = settings.width * settings.height
-    tile = min(pixels, _TILE_PX)
-    video = 3 * settings.segment_frames * pixels * sizes.bytes_each
-    return ClipEstimate(
-        sizes=sizes,
+    return count_clip(
+        sizes,
         segments=len(plan.segments),
         steps=settings.steps,
         passes=2 if settings.guided else 1,
         frames=plan.num_frames,
+        tokens=segment_tokens(settings),
+        vae_px=pixels,
+        tile_px=min(pixels, _TILE_PX),
+        video=3 * settings.segment_frames * pixels,
+        disk=disk_bytes(settings, [plan.kept(part) for part in plan.segments]),
+    )
+
+
+def count_clip(
+    sizes: ModelSizes,
+    *,
+    segments: int,
+    steps: int,
+    passes: int,
+    frames: int,
+    tokens: int,
+    vae_px: int,
+    tile_px: int,
+    video: int,
+    disk: int,
+) -> ClipEstimate:
+    """The estimate of a clip of any Wan system.
+
+    Args:
+        vae_px, tile_px: pixels that the VAE has before it at once, as it is and in diffusers' tiles.
+        video: values of the frames of one segment.
+    """
+    precision = sizes.bytes_each / 2
+    return ClipEstimate(
+        sizes=sizes,
+        segments=segments,
+        steps=steps,
+        passes=passes,
+        frames=frames,
         tokens=tokens,
         transformer_activations=int(_TRANSFORMER_BYTES * precision * sizes.hidden * tokens),
-        vae_activations=int(_VAE_BYTES * precision * pixels),
-        vae_activations_tiled=int(_VAE_BYTES * precision * tile) + _VIDEO_COPIES * video,
-        disk=disk_bytes(settings, [plan.kept(part) for part in plan.segments]),
+        vae_activations=int(_VAE_BYTES * precision * vae_px),
+        vae_activations_tiled=int(_VAE_BYTES * precision * tile_px)
+        + _VIDEO_COPIES * video * sizes.bytes_each,
+        disk=disk,
     )
 
 
