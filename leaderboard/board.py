@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from threadpoolctl import threadpool_limits
+
 from evaluation.metrics.spec import Direction
 from evaluation.report.naming import names_apart
 from evaluation.result import Metric, Result
@@ -83,12 +85,12 @@ def build_board(
     groups = [(group, True) for group in _sections(whole)]
     groups += [(group, False) for group in _sections(rest)] if partial else []
     names = _names([group for group, _ in groups])
-    sections = _numbered(
-        [
+    with threadpool_limits(1, "blas"):  # thousands of small products: more threads only wait
+        made = [
             _section(group, columns, members, judge, sort_by, names, official=official)
             for group, official in groups
         ]
-    )
+    sections = _numbered(made)
     if reported:
         paper = ranked(reported_section(task), columns, lambda *_: False)
         sections = [paper, *sections]

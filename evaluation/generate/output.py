@@ -7,6 +7,7 @@ and finite numbers. A file under its final name is complete.
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from evaluation.generate.requests import WantedClip
 from evaluation.systems import Request, fit_motion
 from evaluation.systems.foreign import contained
 from madata.errors import MadanceError, MediaError
-from madata.files import copy_file
+from madata.files import atomic_path
 from madata.formats import is_a
 from madata.types import Motion3D, Music
 
@@ -263,7 +264,8 @@ def store(
             raise BrokenContractError(broken)
         path = target(made.suffix.lower())
         if path.suffix == made.suffix.lower() and not (sounding and sound and _is_mute(made)):
-            copy_file(made, path)
+            with atomic_path(path) as temporary:
+                shutil.copyfile(made, temporary)
             return Written(path, 0.0)
         output = _pictures(made, request.size)
     from madata.video import write_video

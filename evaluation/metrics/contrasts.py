@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from evaluation.features.table import FeatureTable
 from evaluation.metrics.derived import block_estimate, column_of, row_statistic
-from evaluation.metrics.estimate import ClipSources
+from evaluation.metrics.estimate import ClipSources, clip_sources
 from evaluation.metrics.registry import check_metrics
 from evaluation.metrics.spec import MetricSpec
 from evaluation.metrics.tables import Tables
-from evaluation.result import Side
+from evaluation.result import Side, Track
 from evaluation.stats.jackknife import BlockEstimate, distance_to
 from madata.errors import MadanceError
 
@@ -87,6 +87,11 @@ class _Panel:
     drawn: ClipSources
 
 
+def _kept(run: Tables) -> Tables:
+    """A run as it is, for comparisons with any number of others: what they are made of is computed once."""
+    return replace(run, notes=[], _known={})
+
+
 def _dances(runs: Sequence[Tables]) -> _Panel:
     aligned = _aligned([run.motion("prediction") for run in runs])
     first = aligned[0]
@@ -96,19 +101,44 @@ def _dances(runs: Sequence[Tables]) -> _Panel:
     if (clips := len(set(first.clip_ids))) < LEAST_CLIPS:
         raise MadanceError(f"a comparison needs at least three clips in common, there are {clips}")
     reference = runs[0].motion("reference")
-    tables = [replace(runs[0], prediction=rows, reference=reference, notes=[], _known={}) for rows in aligned]
-    drawn = ClipSources.of(first.clip_ids, reference.clip_ids, runs[0].protocol)
-    return _Panel(tables, first.clip_ids, drawn)
+    tables = [
+        run.shared(_kept)
+        if rows is run.prediction and _alike(reference, run.motion("reference"))
+        else replace(runs[0], prediction=rows, reference=reference, notes=[], _known={})
+        for run, rows in zip(runs, aligned, strict=True)
+    ]
+    return _Panel(tables, first.clip_ids, tables[0].shared(_drawn, "motion"))
 
 
 def _aligned(sides: Sequence[FeatureTable]) -> list[FeatureTable]:
-    """The rows all sides have, in the order of the first."""
+    """The rows all sides have, in the order of the first; a table that holds just these is given as it is."""
     places = [
         {key: row for row, key in enumerate(zip(side.clip_ids, side.numbers.tolist(), strict=True))}
         for side in sides
     ]
     common = [key for key in places[0] if all(key in place for place in places)]
-    return [side.take([place[key] for key in common]) for side, place in zip(sides, places, strict=True)]
+    found = []
+    for side, place in zip(sides, places, strict=True):
+        rows = [place[key] for key in common]
+        found.append(side if rows == list(range(len(side.clip_ids))) else side.take(rows))
+    return found
+
+
+def _alike(one: FeatureTable, other: FeatureTable) -> bool:
+    """Whether two tables hold the same, bit for bit."""
+    if one is other:
+        return True
+    if one.columns.keys() != other.columns.keys() or one.ragged.keys() != other.ragged.keys():
+        return False
+    pairs = [(one.columns[name], other.columns[name]) for name in one.columns]
+    for name, rows in one.ragged.items():
+        if len(rows) != len(other.ragged[name]):
+            return False
+        pairs += zip(rows, other.ragged[name], strict=True)
+    return all(
+        mine.shape == theirs.shape and mine.dtype == theirs.dtype and mine.tobytes() == theirs.tobytes()
+        for mine, theirs in pairs
+    )
 
 
 def _videos(spec: MetricSpec, runs: Sequence[Tables]) -> _Panel | None:
@@ -130,8 +160,7 @@ def _videos(spec: MetricSpec, runs: Sequence[Tables]) -> _Panel | None:
         if real is not None:
             held["reference"] = real
         tables.append(replace(run, videos=held, notes=[], _known={}))
-    drawn = ClipSources.of(common, () if real is None else real.clip_ids, runs[0].protocol)
-    return _Panel(tables, tuple(common), drawn)
+    return _Panel(tables, tuple(common), tables[0].shared(_drawn, spec.track))
 
 
 def _usable(spec: MetricSpec, tables: Tables) -> dict[str, int]:
@@ -165,19 +194,28 @@ def _contrast(spec: MetricSpec, panel: _Panel) -> Contrast | None:
     count = len({clip for clip, has in zip(panel.clip_ids, there, strict=True) if has})
     units = sum(bool(there[rows].any()) for rows in panel.drawn.prediction)
     try:
-        estimates = tuple(_estimate(spec, tables, panel.drawn) for tables in panel.tables)
+        estimates = tuple(tables.shared(_estimate, spec) for tables in panel.tables)
     except ValueError as error:
         return Contrast(spec, tuple(values), (), count, units, None, str(error))
     return Contrast(spec, tuple(values), estimates, count, units, _margin(spec, panel, units))
 
 
-def _estimate(spec: MetricSpec, tables: Tables, drawn: ClipSources) -> BlockEstimate:
+def _estimate(tables: Tables, spec: MetricSpec) -> BlockEstimate:
     """The metric, or its distance to that of the reference."""
+    drawn = tables.shared(_drawn, spec.track)
     found = block_estimate(spec, tables, drawn)
     if spec.direction_in(tables.protocol.kind) != "reference":
         return found
     turned = ClipSources(drawn.reference, drawn.prediction, drawn.paired, drawn.protocol)
     return distance_to(found, block_estimate(spec, _of_reference(tables), turned), paired=drawn.paired)
+
+
+def _drawn(tables: Tables, track: Track) -> ClipSources:
+    """How the clips of a kind of metric were drawn."""
+    if track == "motion":
+        return tables.shared(clip_sources)
+    mine, real = tables.videos["prediction"].clip_ids, tables.videos.get("reference")
+    return ClipSources.of(mine, () if real is None else real.clip_ids, tables.protocol)
 
 
 def _of_reference(tables: Tables) -> Tables:
@@ -192,11 +230,16 @@ def _of_reference(tables: Tables) -> Tables:
 
 def _margin(spec: MetricSpec, panel: _Panel, units: int) -> float | None:
     """The noise floor of a difference; nothing where the reference is too small, or has no value of its own."""
-    halved = panel.drawn.halved
     try:
-        found = block_estimate(spec, _of_reference(panel.tables[0]), halved)
+        deviation = panel.tables[0].shared(_floor, spec)
     except ValueError:
         return None
     single = spec.by_clip or spec.direction_in(panel.drawn.protocol.kind) == "reference"
-    size = min(len(halved.prediction), units) / units
-    return found.deviation * math.sqrt((2.0 if single else 1.0) * size)
+    size = min(len(panel.drawn.halved.prediction), units) / units
+    return deviation * math.sqrt((2.0 if single else 1.0) * size)
+
+
+def _floor(tables: Tables, spec: MetricSpec) -> float:
+    """Standard error of the metric between two halves of the reference."""
+    halved = tables.shared(_drawn, spec.track).halved
+    return block_estimate(spec, _of_reference(tables), halved).deviation

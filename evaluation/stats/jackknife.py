@@ -15,14 +15,14 @@ Legend: N rows (windows or clips), U units, G blocks of the prediction, H blocks
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special, stats
+from scipy import special
 
 from evaluation.stats.intervals import Interval
 
@@ -70,28 +70,24 @@ class BlockEstimate:
     bias: float = 0.0
     stretch: float = 1.0
 
+    @cached_property
+    def _spread(self) -> _Spread:
+        return _spread_of(self.shifts, self.reference_shifts)
+
     @property
     def deviation(self) -> float:
         """Standard error of ``value``."""
-        return math.sqrt(sum(self._variances()))
-
-    def _variances(self) -> tuple[float, float]:
-        """Part of the prediction and part of the reference."""
-        first, second = (_jackknife_variance(shifts) for shifts in (self.shifts, self.reference_shifts))
-        return first, second
+        return float(self._spread.deviation)
 
     @property
     def freedom(self) -> float:
         """Degrees of freedom of ``deviation`` (Welch & Satterthwaite); fewer where a few blocks make most of it."""
-        parts = [
-            (variance, _freedom(shifts))
-            for variance, shifts in zip(self._variances(), (self.shifts, self.reference_shifts), strict=True)
-            if variance > 0
-        ]
-        total = sum(variance for variance, _ in parts)
-        if total <= 0:
-            return float(max(len(self.shifts), len(self.reference_shifts)) - 1)
-        return float(total**2) / sum(variance**2 / count for variance, count in parts)
+        return float(self._spread.freedom)
+
+    @property
+    def skewness(self) -> float:
+        """Of the distribution of ``value``, from its shifts; 0 where it does not vary."""
+        return float(self._spread.skewness)
 
     def minus(self, other: BlockEstimate) -> BlockEstimate:
         """The difference of two systems, made for the same units and held against the same reference.
@@ -110,16 +106,6 @@ class BlockEstimate:
             max(self.stretch, other.stretch),
         )
 
-    @property
-    def skewness(self) -> float:
-        """Of the distribution of ``value``, from its shifts; 0 where it does not vary."""
-        variance = sum(self._variances())
-        if variance <= 0:
-            return 0.0
-        return sum(_third_cumulant(shifts) for shifts in (self.shifts, self.reference_shifts)) / math.pow(
-            variance, 1.5
-        )
-
     def interval(self, *, level: float = 0.95, minimum: float = -np.inf, maximum: float = np.inf) -> Interval:
         """Student's interval joined with Hall's (1992), which knows skewness; widened by the bias that may be left.
 
@@ -134,7 +120,7 @@ class BlockEstimate:
             >>> found.low, round(found.high, 2)
             (0.0, 2.24)
         """
-        quantile = float(stats.t.ppf((1 + level) / 2, self.freedom))
+        quantile = float(special.stdtrit(self.freedom, (1 + level) / 2))
         below, above = (
             max(abs(_unbent(end, self.skewness)), quantile) * self.stretch * self.deviation + self.bias
             for end in (quantile, -quantile)
@@ -152,18 +138,85 @@ class BlockEstimate:
             >>> BlockEstimate(0.0, np.zeros(6), np.zeros(0)).p_value()
             1.0
         """
-        clear = max(0.0, abs(self.value) - self.bias)
-        if clear == 0:
-            return 1.0
-        if self.deviation == 0:
-            return 0.0
-        ratio = math.copysign(clear / (self.stretch * self.deviation), self.value)
-        furthest = min(abs(ratio), math.copysign(1.0, ratio) * _bent(ratio, self.skewness))
-        # what stats.t.sf comes down to: a board of 300 systems asks it 300,000 times
-        return min(1.0, float(2 * special.stdtr(self.freedom, -furthest)))
+        return float(_p_values(np.asarray(self.value), self._spread, self.bias, self.stretch))
+
+    def p_values_against(self, others: Sequence[BlockEstimate]) -> Floats:
+        """:meth:`p_value` of what :meth:`minus` gives for each of ``others``, all at once.
+
+        Example:
+            >>> one = BlockEstimate(3.0, np.array([0.1, -0.1, 0.2, -0.2]), np.zeros(0))
+            >>> two = BlockEstimate(2.5, np.array([0.1, -0.2, 0.1, -0.1]), np.zeros(0))
+            >>> one.p_values_against([two, one]).tolist() == [one.minus(two).p_value(), 1.0]
+            True
+        """
+        values, bias, stretch = (
+            np.array([getattr(other, name) for other in others]) for name in ("value", "bias", "stretch")
+        )
+        shifts = np.stack([other.shifts for other in others])
+        spread = _spread_of(
+            self.shifts - shifts,
+            self.reference_shifts - np.stack([other.reference_shifts for other in others]),
+        )
+        same = (self.value == values) & (self.shifts == shifts).all(axis=1)
+        left = np.where(same, 0.0, self.bias + bias)
+        return _p_values(self.value - values, spread, left, np.maximum(self.stretch, stretch))
 
 
-def _bent(ratio: float, skewness: float) -> float:
+@dataclass(frozen=True)
+class _Spread:
+    """How values vary by their shifts, one or many at once: see :class:`BlockEstimate`."""
+
+    deviation: Floats
+    freedom: Floats
+    skewness: Floats
+
+
+def _spread_of(shifts: Floats, reference_shifts: Floats) -> _Spread:
+    """Of shifts (..., G) of the prediction and (..., H) of the reference."""
+    parts = [_moments(shifts), _moments(reference_shifts)]
+    variance = parts[0][0] + parts[1][0]
+    varies = variance > 0
+    of_parts = [np.where(own > 0, own**2 / freedom, 0.0) for own, freedom, _ in parts]
+    still = float(max(shifts.shape[-1], reference_shifts.shape[-1]) - 1)
+    freedom = np.divide(variance**2, sum(of_parts), out=np.full_like(variance, still), where=varies)
+    third = parts[0][2] + parts[1][2]
+    skewness = np.divide(third, variance**1.5, out=np.zeros_like(variance), where=varies)
+    return _Spread(np.sqrt(variance), freedom, skewness)
+
+
+def _moments(shifts: Floats) -> tuple[Floats, Floats, Floats]:
+    """Jackknife variance, degrees of freedom and third cumulant of shifts (..., G); NaN takes no part.
+
+    A variance of G values has the relative variance (kurtosis - 1) / G, and one of f degrees of freedom 2 / f.
+    """
+    there = np.isfinite(shifts)
+    count = there.sum(axis=-1).astype(np.float64)
+    of = np.maximum(count, 1.0)
+    mean = np.where(there, shifts, 0.0).sum(axis=-1) / of
+    apart = np.where(there, shifts - mean[..., None], 0.0)
+    square = apart * apart
+    second, third, fourth = (
+        np.asarray(powers.sum(axis=-1) / of) for powers in (square, square * apart, square * square)
+    )
+    excess = np.divide(fourth, second**2, out=np.ones_like(second), where=second > 0) - 1.0
+    freedom = np.divide(2.0 * count, excess, out=np.full_like(excess, np.inf), where=excess > 0)
+    freedom = np.maximum(np.minimum(freedom, count - 1.0), 1.0)
+    return np.maximum(count - 1.0, 0.0) * second, freedom, -((count - 1.0) ** 3) * third / of**2
+
+
+def _p_values(value: Floats, spread: _Spread, bias: Floats | float, stretch: Floats | float) -> Floats:
+    """Of values that vary so; see :meth:`BlockEstimate.p_value`."""
+    clear = np.maximum(0.0, np.abs(value) - bias)
+    varies = spread.deviation > 0
+    ratio = np.divide(clear, stretch * spread.deviation, out=np.full_like(clear, np.inf), where=varies)
+    signed = np.copysign(np.where(varies, ratio, 0.0), value)
+    furthest = np.minimum(ratio, np.copysign(1.0, signed) * _bent(signed, spread.skewness))
+    # what stats.t.sf comes down to
+    p = np.minimum(1.0, 2 * special.stdtr(spread.freedom, -furthest))
+    return np.asarray(np.where(clear == 0, 1.0, np.where(varies, p, 0.0)))
+
+
+def _bent(ratio: Floats, skewness: Floats) -> Floats:
     """Hall's cubic, which takes the skewness out of Student's ratio."""
     return ratio + skewness * ratio**2 / 3 + skewness**2 * ratio**3 / 27 + skewness / 6
 
@@ -173,32 +226,6 @@ def _unbent(value: float, skewness: float) -> float:
     if abs(skewness) < 1e-6:
         return value
     return 3 / skewness * (float(np.cbrt(1 + skewness * (value - skewness / 6))) - 1)
-
-
-def _third_cumulant(shifts: Floats) -> float:
-    shifts = shifts[np.isfinite(shifts)]
-    count = len(shifts)
-    if count < 2:
-        return 0.0
-    influence = -(count - 1) * (shifts - shifts.mean())
-    return float((influence**3).sum() / count**3)
-
-
-def _freedom(shifts: Floats) -> float:
-    """A variance of G values has the relative variance (kurtosis - 1) / G, and one of f degrees of freedom 2 / f."""
-    shifts = shifts[np.isfinite(shifts)]
-    count = len(shifts)
-    square = np.square(shifts - shifts.mean())
-    kurtosis = float(np.square(square).mean() / square.mean() ** 2)
-    return max(1.0, min(count - 1.0, 2.0 * count / (kurtosis - 1.0) if kurtosis > 1 else np.inf))
-
-
-def _jackknife_variance(shifts: Floats) -> float:
-    shifts = shifts[np.isfinite(shifts)]
-    count = len(shifts)
-    if count < 2:
-        return 0.0
-    return float((count - 1) / count * np.square(shifts - shifts.mean()).sum())
 
 
 @dataclass(frozen=True)

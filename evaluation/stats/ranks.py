@@ -10,7 +10,7 @@ Legend: K systems, G blocks.
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -99,13 +99,16 @@ def rank_systems(
 
 def _ahead(ordered: Sequence[BlockEstimate], sign: float) -> npt.NDArray[np.bool_]:
     """(K, K) whether the one is shown to be better than the other."""
-    pairs = list(itertools.combinations(range(len(ordered)), 2))
-    gaps = {f"{i} {j}": ordered[i].minus(ordered[j]) for i, j in pairs}
-    corrected = holm({name: gap.p_value() for name, gap in gaps.items()})
+    p_values = {
+        f"{place} {place + 1 + behind}": p
+        for place, one in enumerate(ordered[:-1])
+        for behind, p in enumerate(one.p_values_against(ordered[place + 1 :]).tolist())
+    }
     ahead = np.zeros((len(ordered), len(ordered)), bool)
-    for (i, j), name in zip(pairs, gaps, strict=True):
-        if corrected[name] < _SIGNIFICANT:
-            better = sign * gaps[name].value > 0
+    for name, p in holm(p_values).items():
+        if p < _SIGNIFICANT:
+            i, j = map(int, name.split())
+            better = sign * (ordered[i].value - ordered[j].value) > 0
             ahead[(i, j) if better else (j, i)] = True
     return ahead
 
@@ -155,9 +158,10 @@ def _halves(ordered: Sequence[BlockEstimate], sign: float, rng: np.random.Genera
 
 def _tau_b(first: Floats, second: Floats) -> float:
     """Kendall's agreement of two orders, (K,) values each; 1 where one of them has no order."""
-    one, two = (np.sign(half[:, None] - half).ravel() for half in (first, second))
-    resolved = np.sqrt(np.square(one).sum() * np.square(two).sum())
-    return float(one @ two / resolved) if resolved > 0 else 1.0
+    one, two = (half[:, None] > half for half in (first, second))
+    resolved = math.sqrt(np.count_nonzero(one) * np.count_nonzero(two))
+    alike, against = np.count_nonzero(one & two), np.count_nonzero(one & two.T)
+    return (alike - against) / resolved if resolved > 0 else 1.0
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

@@ -22,6 +22,7 @@ Legend: M metrics, G blocks.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from evaluation.stats.jackknife import BLOCKS, MIN_UNITS, BlockEstimate, Floats
 
@@ -134,8 +135,8 @@ def clips_needed(difference: BlockEstimate, units: int) -> int | None:
 
     def missing(clips: float) -> float:
         share = units / clips
-        student = stats.t.ppf((1 + _LEVEL) / 2, min(clips, BLOCKS) - 1)
-        reach = float(student + stats.norm.ppf(_POWER)) * difference.deviation * math.sqrt(share)
+        student = special.stdtrit(min(clips, BLOCKS) - 1, (1 + _LEVEL) / 2)
+        reach = float(student + special.ndtri(_POWER)) * difference.deviation * math.sqrt(share)
         return reach * (1 + (difference.stretch - 1) * share) + difference.bias * share - size
 
     if missing(_NEVER) > 0:
@@ -160,22 +161,28 @@ def _swap_tests(differences: list[BlockEstimate], rng: np.random.Generator) -> l
             ratios[row] = clear / size
         else:
             influence[row] = 0.0
-    swapped = np.abs(_signs(blocks, rng) @ influence.T)
-    adjusted, largest = np.ones(len(differences)), 0.0
     order = np.argsort(-ratios, kind="stable")
+    swapped = influence[order[::-1]] @ _signs(blocks, rng)
+    # the largest of a metric and of all those behind it
+    most = np.maximum.accumulate(np.abs(swapped, out=swapped), axis=0, out=swapped)[::-1]
+    adjusted, largest = np.ones(len(differences)), 0.0
     for place, row in enumerate(order):
         if ratios[row] == 0:
             break
-        most = swapped[:, order[place:]].max(axis=1)
-        largest = max(largest, float((most >= ratios[row] * (1 - 1e-9)).mean()))
+        largest = max(largest, float((most[place] >= ratios[row] * (1 - 1e-9)).mean()))
         adjusted[row] = largest
     return adjusted.tolist()
 
 
 def _signs(blocks: int, rng: np.random.Generator) -> Floats:
-    """(P, G) sign patterns, the observed one first: all up to a common sign, or many at random."""
+    """(G, P) sign patterns, the observed one first: all up to a common sign, or many at random."""
     if blocks <= _ENUMERATED:
-        rest = np.array(list(itertools.product((1.0, -1.0), repeat=max(0, blocks - 1))))
-        return np.hstack([np.ones((len(rest), 1)), rest])[:, :blocks]
+        return _all_signs(blocks)
     drawn = rng.choice([1.0, -1.0], size=(_DRAWN, blocks))
-    return np.vstack([np.ones((1, blocks)), drawn])
+    return np.ascontiguousarray(np.vstack([np.ones((1, blocks)), drawn]).T)
+
+
+@functools.cache
+def _all_signs(blocks: int) -> Floats:
+    rest = np.array(list(itertools.product((1.0, -1.0), repeat=max(0, blocks - 1))))
+    return np.ascontiguousarray(np.hstack([np.ones((len(rest), 1)), rest])[:, :blocks].T)

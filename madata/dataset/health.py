@@ -47,7 +47,8 @@ def check_health(folder: Path, there: Path) -> Health:
     """
     tables = read_folder(folder)
     sources = [row for row in tables.sources if row["source_id"] and row["status"] != "duplicate"]
-    wanted = [row for row in sources if row["status"] != REMOVED and tables.by_source().get(row["source_id"])]
+    clips_of = tables.by_source()
+    wanted = [row for row in sources if row["status"] != REMOVED and clips_of.get(row["source_id"])]
     live = set(_in_folder(wanted, there) if there.is_dir() else _in_list(wanted, there))
     splits = Counter(str(row["split"]) for row in tables.clips)
     left = Counter(str(row["split"]) for row in tables.clips if row["source_id"] in live)

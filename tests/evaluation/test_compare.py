@@ -101,6 +101,23 @@ def test_what_does_not_compare_is_refused_unless_forced(runs, second, says):
         differences(runs, "one", second)
 
 
+def test_what_is_kept_of_a_run_belongs_to_its_own_clips_and_reference(runs):
+    """A run that was compared before is compared as if it were new, on fewer clips, or against another truth."""
+    names = ("one", "trembling", "other", "limited")
+    used = {name: load_run(runs / name) for name in names}
+    truth = used["trembling"].tables.reference
+    assert truth is not None
+    turned = truth.take(np.arange(len(truth))[::-1]).having({"clip_ids": truth.columns["clip_ids"]})
+    used["elsewhere"] = replace(
+        used["other"], tables=replace(used["other"].tables, reference=turned, _known={})
+    )
+    for first, second in (("one", "trembling"), ("one", "limited"), ("one", "other"), ("trembling", "one")):
+        fresh = compare(load_run(runs / first), load_run(runs / second), force=True)
+        assert compare(used[first], used[second], force=True) == fresh
+    expected = compare(load_run(runs / "one"), load_run(runs / "other"))
+    assert compare(used["one"], used["elsewhere"], force=True) == expected  # the truth is that of the first
+
+
 def test_forced_comparison_uses_the_common_clips_and_is_marked(runs):
     assert differences(runs, "one", "limited", force=True)["fid_k"].n == 20
     arguments = [

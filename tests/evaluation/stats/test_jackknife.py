@@ -1,5 +1,7 @@
 """Estimates that know what each block does to them: against leaving the clips out in truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import linalg, stats
@@ -356,3 +358,20 @@ def test_too_few_units_are_refused():
     made, real = sides(6, 6)
     with pytest.raises(ValueError, match="more than 5 clips"):
         manifold_estimates(made, real, designed(6, 6))
+
+
+def test_p_values_of_all_differences_at_once_are_those_of_each():
+    rng = np.random.default_rng(3)
+    shifts = rng.normal(0, 0.1, (7, 12)) ** 3
+    shifts[2, 4] = shifts[5, :10] = np.nan
+    values, bias = rng.normal(0, 0.4, 7), [0, 0, 0.1, 0, 0, 0, 9.0]
+    others = [
+        BlockEstimate(values[row], shifts[row], 0.1 * rng.normal(size=5), bias[row], 1.0 + row / 5)
+        for row in range(7)
+    ]
+    still = BlockEstimate(1.0, np.zeros(12), np.zeros(5))
+    for one in (others[0], still):
+        found = one.p_values_against([*others, one, still])
+        assert found.tolist() == pytest.approx([one.minus(two).p_value() for two in (*others, one, still)])
+        assert found[7] == 1 and 0 < found[2] < 1
+    assert still.minus(replace(still, value=2.0)).p_value() == 0
