@@ -26,6 +26,7 @@ import torch
 from diffusers.models import UNet2DConditionModel, UNetMotionModel
 from torch import Tensor, nn
 
+from mace_dance.appearance.quiet import quiet_libraries
 from mace_dance.appearance.tensors import fill
 from madata.errors import WeightsError
 
@@ -330,6 +331,8 @@ def load_network(
     with init_empty_weights(include_buffers=False):
         network = build()
     fill(network, _renamed(tensors), source=source, dtype=dtype)
+    with quiet_libraries():
+        network.to(dtype)  # positions are no parameters, and go along
     return network.eval().requires_grad_(False)
 
 

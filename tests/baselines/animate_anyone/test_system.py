@@ -81,6 +81,17 @@ def test_seed_picture_and_pose_all_count(animator, tmp_path):
         assert (np.array(list(animator.generate(other))) != made).any()
 
 
+def test_half_precision_comes_near(animator, tiny, tmp_path):
+    request = request_of(tmp_path, frames=2)
+    half = AnimateAnyone(str(tiny), dtype="bfloat16", **SMALL)
+    half.setup("cpu")
+    found, exact = (
+        np.array(list(each.generate(replace(request, keep=tmp_path / name)))).astype(int)
+        for each, name in ((half, "half"), (animator, "exact"))
+    )
+    assert 0 < np.abs(found - exact).mean() < 8
+
+
 def test_it_is_registered_and_tiny_weights_are_marked(animator, tiny):
     plugin = find("animate-anyone")
     assert (plugin.declaration.tasks, plugin.declaration.size) == (("animation",), (512, 784))

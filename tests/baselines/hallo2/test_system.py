@@ -84,6 +84,14 @@ def test_a_killed_clip_goes_on_to_the_same_bits(tiny, tmp_path):
     assert (np.array(still) != np.array(whole)).any()
 
 
+def test_half_precision_is_computed_throughout(tiny, tmp_path):
+    request = request_for(tmp_path, frames=2)
+    half = Hallo2Body(str(tiny), mask=str(tmp_path / "body.png"), dtype="bfloat16", guidance=1.0, **SMALL)
+    half.setup("cpu")
+    assert len(list(half.generate(request))) == 2
+    assert half._model.painter.hallo.denoiser.dtype == torch.bfloat16
+
+
 def test_masks_are_soft_and_of_every_level():
     region = np.zeros((512, 512), np.uint8)
     region[100:400, 200:300] = 255
