@@ -89,6 +89,8 @@ def _first_problem(failure: ValidationError, model: type[BaseModel], noun: str) 
     reason = found["msg"].removeprefix("Value error, ")
     if found["type"] == "model_type":
         reason = "is a section, not a value"
+    if found["type"] in ("tuple_type", "list_type"):
+        reason = "is a list, in brackets"
     got = "" if isinstance(found["input"], Mapping) else f" (got {_short(found['input'])})"
     return f"{noun} {key}: {reason}{got}" if key else reason
 

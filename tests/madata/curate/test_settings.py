@@ -204,3 +204,9 @@ def test_the_page_names_every_column():
     columns = [SOURCE_COLUMNS, clip_columns(measured_columns(load_config())), DROPPED_COLUMNS, SHOT_COLUMNS]
     for column, about in (item for table in (*columns, TIMELINE_COLUMNS) for item in table.items()):
         assert f"| `{column}` | {about.kind} | {about.meaning} |" in PAGE
+
+
+def test_a_word_where_a_list_belongs_is_said_so():
+    with pytest.raises(ConfigError, match=r'setting bars\.crop: is a list, in brackets \(got "blue"\)'):
+        load_config(None, ["bars.crop=blue"])
+    assert load_config(None, ['bars.crop=["colour"]']).bars.crop == ("colour",)
