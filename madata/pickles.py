@@ -246,6 +246,8 @@ class _Machine:
             if any(part is not None for part in state[2:5]):
                 raise NotPlainError("it holds an array of records")
             target.order = str(state[1])
+        elif isinstance(target, dict) and isinstance(state, dict):
+            pass  # attributes of a dictionary: torch notes there which modules its tensors come from
         else:
             raise NotPlainError("it sets the state of an object")
 

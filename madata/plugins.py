@@ -7,8 +7,10 @@ an entry point. Listing imports nothing; a part is imported when it is loaded.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import pkgutil
+import sys
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -38,7 +40,7 @@ class Room:
     def names(self) -> tuple[str, ...]:
         """Every part there is, ours first, each in the order of the alphabet; nothing is imported."""
         ours = sorted(self._ours())
-        return (*ours, *sorted({entry.name for entry in entry_points(group=self.group)} - set(ours)))
+        return (*ours, *sorted({entry.name for entry in _offered(self.group)} - set(ours)))
 
     def load(self, name: str) -> Any:
         """The part called ``name``.
@@ -48,7 +50,10 @@ class Room:
             MadanceError: it cannot be imported.
         """
         ours = self._ours()
-        found = [*([ours[name]] if name in ours else []), *entry_points(group=self.group, name=name)]
+        found = [
+            *([ours[name]] if name in ours else []),
+            *(entry for entry in _offered(self.group) if entry.name == name),
+        ]
         if not found:
             raise ConfigError(f"unknown {self.kind} {name!r}{did_you_mean(name, self.names())}")
         # an installed copy may be listed twice by one distribution; two different targets are a clash
@@ -72,6 +77,16 @@ class Room:
             for module in modules
             if not module.name.startswith("_")
         }
+
+
+def _offered(group: str) -> tuple[EntryPoint, ...]:
+    """The entry points of a group; every distribution is read for them, so that is done once."""
+    return _read_entry_points(group, tuple(sys.path))
+
+
+@functools.cache
+def _read_entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
 
 
 def refuse_foreign(package: str) -> None:

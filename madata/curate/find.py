@@ -83,8 +83,9 @@ def crawl_files(paths: Iterable[Path], *, outside: Path) -> CrawlFiles:
         if path.is_dir():
             for files in _folders(path, outside.resolve(), seen, found):
                 names = {file.name for file in files}
+                where = files[0].parent.relative_to(path) if files else Path()
                 for file in files:
-                    name = printable(file.relative_to(path))
+                    name = printable(where / file.name)
                     if any(file.name + control in names for control in _CONTROLS):
                         found.unfinished(name)
                     else:
@@ -113,22 +114,27 @@ def _folders(top: Path, outside: Path, seen: set[tuple[int, int]], found: CrawlF
                 seen.add((status.st_dev, status.st_ino))
                 if folder.resolve().is_relative_to(outside):
                     continue
-                entries = sorted(folder.iterdir())
-                below = {entry for entry in entries if entry.is_dir()}
+                with os.scandir(folder) as listing:
+                    # a link that leads to itself is an error to the listing, and no folder to us
+                    is_folder = {
+                        entry.name: (folder / entry.name).is_dir() if entry.is_symlink() else entry.is_dir()
+                        for entry in listing
+                    }
             except OSError as error:
                 found.unreadable(name, error)
                 continue
             shown = []
-            for entry in entries:
+            for entry in map(folder.joinpath, sorted(is_folder)):
                 if entry.name.startswith("."):
                     found.ignored.append((printable(entry.relative_to(top)), "hidden"))
-                elif entry in below and _is_unfinished(entry):
+                elif is_folder[entry.name] and _is_unfinished(entry):
                     found.unfinished(printable(entry.relative_to(top)))
                 else:
                     shown.append(entry)
-            linked += [entry for entry in shown if entry in below and entry.is_symlink()]
-            waiting += [entry for entry in reversed(shown) if entry in below and not entry.is_symlink()]
-            yield [entry for entry in shown if entry not in below]
+            folders = [entry for entry in shown if is_folder[entry.name]]
+            linked += [entry for entry in folders if entry.is_symlink()]
+            waiting += [entry for entry in reversed(folders) if not entry.is_symlink()]
+            yield [entry for entry in shown if not is_folder[entry.name]]
 
 
 def _is_unfinished(folder: Path) -> bool:

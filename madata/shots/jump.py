@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from madata.types import FloatArray
 
-__all__ = ["JUMP_ABOVE", "REACH", "JumpMeter"]
+__all__ = ["JUMP_ABOVE", "REACH", "JumpMeter", "grey_of"]
 
 JUMP_ABOVE = 3.0
 """Default threshold."""
@@ -33,6 +33,13 @@ _FLOOR = 0.3
 _SMALLEST_CHANGE = 4.0
 """Grey levels; a smaller step is no cut, whatever its neighbours: two noises differ by a ratio too."""
 _USUAL_STEPS = 48
+
+
+def grey_of(thumbnail: npt.NDArray[np.uint8]) -> FloatArray:
+    """The mean of red, green and blue (H, W) of a thumbnail (H, W, 3): NumPy's own mean is slow over so few."""
+    red, green, blue = np.moveaxis(thumbnail.astype(np.float32), 2, 0)
+    grey: FloatArray = (red + green + blue) / np.float32(3.0)
+    return grey
 
 
 class JumpMeter:
@@ -46,7 +53,7 @@ class JumpMeter:
 
     def feed(self, thumbnail: npt.NDArray[np.uint8], time_s: float) -> list[float]:
         """Take the next thumbnail; give the jumps that lead to the frames now decided."""
-        grey = thumbnail.mean(axis=2, dtype=np.float32)
+        grey = grey_of(thumbnail)
         grey -= grey.mean()
         last, self._last = self._last, (grey, time_s)
         if last is None:

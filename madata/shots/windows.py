@@ -7,6 +7,7 @@ to the next; the probabilities are the same to 1e-5.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -15,20 +16,16 @@ from torch import Tensor
 
 from madata.devices import unusable
 from madata.networks import Array, BatchNetwork, open_network
-from madata.shots.transnet import (
-    DILATIONS,
-    CellWeights,
-    Heads,
-    ShotStream,
-    Thumbnails,
-    from_weights,
-)
+from madata.shots.transnet import MIDDLE, Heads, ShotStream, Thumbnails, from_weights
+from madata.shots.trunk import DILATIONS, CellWeights
 from madata.types import FloatArray
 
 __all__ = ["load_windows", "stream_on"]
 
 _BLOCKS = 3
 _COLOURS = 512
+_Cell = tuple[Tensor, list[tuple[Tensor, Tensor, int]]]
+"""Spatial weights; of each branch, temporal weights, bias and dilation."""
 
 
 def stream_on(device: str) -> ShotStream:
@@ -54,16 +51,18 @@ def load_windows(device: str) -> BatchNetwork:
     return from_weights(partial(_on, device))
 
 
-def _on(device: str, state: dict[str, Tensor]) -> BatchNetwork:
+def _on(device: str, state: Mapping[str, FloatArray]) -> BatchNetwork:
+    def put(array: FloatArray) -> Tensor:
+        return torch.tensor(array, device=device)
+
     try:
-        state = {name: tensor.to(device) for name, tensor in state.items()}
+        heads = Heads({name: put(array) for name, array in state.items()}, torch)
     except (RuntimeError, AssertionError) as error:
         raise unusable(device, error) from error
     cells = [
-        [CellWeights.of(state, f"SDDCNN.{block}.DDCNN.{cell}") for cell in range(2)]
+        [_on_device(CellWeights.of(state, f"SDDCNN.{block}.DDCNN.{cell}"), put) for cell in range(2)]
         for block in range(_BLOCKS)
     ]
-    heads = Heads(state)
 
     @torch.inference_mode()
     def windows(thumbnails: Array) -> tuple[Array]:
@@ -75,7 +74,7 @@ def _on(device: str, state: dict[str, Tensor]) -> BatchNetwork:
     return BatchNetwork(windows)
 
 
-def _probabilities(frames: Tensor, cells: list[list[CellWeights]], heads: Heads) -> Tensor:
+def _probabilities(frames: Tensor, cells: list[list[_Cell]], heads: Heads) -> Tensor:
     x = frames.permute(0, 4, 1, 2, 3).float() / 255.0
     means = []
     for first, second in cells:
@@ -84,21 +83,26 @@ def _probabilities(frames: Tensor, cells: list[list[CellWeights]], heads: Heads)
         x = functional.avg_pool3d(x, (1, 2, 2))
         means.append(x.mean((3, 4)))
     of_frames = torch.cat(means, 1).transpose(1, 2)
-    last = x.permute(0, 2, 3, 4, 1)
+    middle = x[:, :, MIDDLE].permute(0, 2, 3, 4, 1).flatten(2)
     histograms = _colour_histograms(frames)
-    return torch.stack([heads(*one) for one in zip(last, of_frames, histograms, strict=True)])
+    return torch.stack([heads(*one) for one in zip(middle, of_frames, histograms, strict=True)])
 
 
-def _cell(x: Tensor, weights: CellWeights) -> Tensor:
+def _on_device(weights: CellWeights, put: Callable[[FloatArray], Tensor]) -> _Cell:
+    branches = zip(weights.temporal, weights.bias, DILATIONS, strict=True)
+    return put(weights.spatial), [(put(taps), put(bias), dilation) for taps, bias, dilation in branches]
+
+
+def _cell(x: Tensor, weights: _Cell) -> Tensor:
     """(B, C, T, H, W) -> (B, 4F, T, H, W)."""
-    middle = functional.conv3d(x, weights.spatial[:, :, None], padding=(0, 1, 1))
-    branches = zip(middle.chunk(len(DILATIONS), 1), weights.temporal, weights.bias, DILATIONS, strict=True)
+    spatial, branches = weights
+    middle = functional.conv3d(x, spatial[:, :, None], padding=(0, 1, 1)).chunk(len(branches), 1)
     return torch.cat(
         [
             functional.conv3d(
                 part, taps[..., None, None], bias, padding=(dilation, 0, 0), dilation=(dilation, 1, 1)
             )
-            for part, taps, bias, dilation in branches
+            for part, (taps, bias, dilation) in zip(middle, branches, strict=True)
         ],
         dim=1,
     )

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,15 +114,26 @@ def _comb_places(image: VideoFrame) -> Places:
     plane = image.planes[0]
     kind = np.uint16 if bits > 8 else np.uint8
     rows: npt.NDArray[Any] = np.frombuffer(memoryview(plane), kind).reshape(plane.height, -1)
-    columns = rows[:, np.linspace(0, plane.width - 1, _COLUMNS + 2).astype(int)[1:-1]]
-    step = np.diff((columns >> (bits - 8)).astype(np.int16), axis=0)
-    strong = np.abs(step) > _COMB_LEVELS
-    found = strong[:-2] & strong[1:-1] & strong[2:]
-    at_places = np.nonzero(found)
-    before, at, after = (step[first : len(step) - 2 + first][at_places] for first in range(3))
-    size = np.abs(at)
-    found[at_places] = (np.abs(before + at) * _ALIKE < size) & (np.abs(at + after) * _ALIKE < size)
+    levels = rows.take(_columns(plane.width), axis=1)
+    if bits > 8:
+        levels >>= bits - 8
+    size = np.maximum(levels[1:], levels[:-1])
+    size -= np.minimum(levels[1:], levels[:-1])
+    strong = size > _COMB_LEVELS
+    found: Places = strong[:-2] & strong[1:-1] & strong[2:]
+    places = np.flatnonzero(found)
+    four = np.stack([levels.ravel()[places + row * levels.shape[1]] for row in range(4)]).astype(np.int16)
+    before, at, after = np.diff(four, axis=0)
+    most = np.abs(at)
+    found.ravel()[places] = (np.abs(before + at) * _ALIKE < most) & (np.abs(at + after) * _ALIKE < most)
     return found
+
+
+@cache
+def _columns(width: int) -> npt.NDArray[np.intp]:
+    """Columns spread over a picture of this width."""
+    columns: npt.NDArray[np.intp] = np.linspace(0, width - 1, _COLUMNS + 2).astype(np.intp)[1:-1]
+    return columns
 
 
 class _Weaver:

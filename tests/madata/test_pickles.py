@@ -113,6 +113,15 @@ def refused():
     yield "damaged", b"h\x07."
 
 
+def test_the_state_of_a_network_is_its_tensors(tmp_path):
+    torch = pytest.importorskip("torch")
+    network = torch.nn.Linear(3, 2)
+    torch.save(network.state_dict(), tmp_path / "network.pth")
+    found = read_torch(tmp_path / "network.pth")
+    assert list(found) == ["weight", "bias"]
+    np.testing.assert_array_equal(found["weight"], network.weight.detach().numpy())
+
+
 @pytest.mark.parametrize(
     ("words", "data"), refused(), ids=lambda value: value if isinstance(value, str) else ""
 )

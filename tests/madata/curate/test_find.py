@@ -73,14 +73,14 @@ def test_links_are_followed_once_and_circles_end(tmp_path):
 def test_folders_that_cannot_be_listed_cost_themselves(tmp_path, monkeypatch):
     put(tmp_path / "good" / "a.mp4")
     put(tmp_path / "locked" / "b.mp4")
-    listing = Path.iterdir
+    listing = os.scandir
 
     def locked(folder):
-        if folder.name == "locked":
+        if Path(folder).name == "locked":
             raise PermissionError(13, "Permission denied")
         return listing(folder)
 
-    monkeypatch.setattr(Path, "iterdir", locked)
+    monkeypatch.setattr(os, "scandir", locked)
     found = crawl_files([tmp_path], outside=tmp_path / "out")
     assert names(found) == ["good/a.mp4"]
     assert found.unusable == [("locked", "unreadable", "Permission denied")]
