@@ -87,6 +87,7 @@ Box = tuple[float, float, float, float]
 _ComplexArray = npt.NDArray[np.complex128]
 
 _CELL_PX = 8
+_DIGITS = 6
 _SMALLEST_SIDE_PX = 32
 """DIS needs three scales of 8 px patches; below this it reads beyond the picture and crashes."""
 _EARLY = 0.9
@@ -313,12 +314,13 @@ def _measure(
         rest, unexplained = _cells(rest, unexplained)
     unit = 100.0 / math.hypot(width, height) / (end_s - start_s)
     grid = rest * _seen(unexplained) * unit
+    # OpenCV's last bit depends on where in memory a picture lies, which no table must show
     return FlowSample(
         start_s=start_s,
         end_s=end_s,
-        whole=float(speed.mean()) * unit,
-        camera=float(cv2.magnitude(camera_x, camera_y).mean()) * unit,
-        residual=float(grid.mean()),
+        whole=round(float(speed.mean()) * unit, _DIGITS),
+        camera=round(float(cv2.magnitude(camera_x, camera_y).mean()) * unit, _DIGITS),
+        residual=round(float(grid.mean()), _DIGITS),
         grid=grid.astype(np.float16),
     )
 

@@ -15,6 +15,8 @@ from madata.types import FloatArray
 
 __all__ = ["THUMBNAIL_SIZE", "BoundaryStream", "ShotDetector"]
 
+_AT_A_TIME = 24
+"""Frames; the segmenter labels the last few hundred anew at every call."""
 THUMBNAIL_SIZE = (48, 27)
 """(width, height) px of a thumbnail: RGB, scaled bicubically, which is how TransNet V2 was trained."""
 
@@ -98,7 +100,8 @@ class ShotDetector:
         self._take(*self._stream.feed(thumbnail), self._meter.feed(thumbnail, time_s))
         # whether a cut follows a frame is known with the jump to the next one
         known = min(self._sweeps.decided, self._whips.decided) - self._pushed
-        return self._push(min(len(self._single), len(self._jumps) - 1, known))
+        count = min(len(self._single), len(self._jumps) - 1, known)
+        return self._push(count) if count >= _AT_A_TIME else []
 
     def close(self) -> list[Shot | Transition]:
         """Decide all frames left; the last shot comes closed."""
