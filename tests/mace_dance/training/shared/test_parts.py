@@ -15,7 +15,7 @@ from mace_dance.training.shared.rates import learning_rate
 from mace_dance.training.shared.settings import LoopSettings
 from mace_dance.training.shared.tables import CsvLog
 from madata.errors import ConfigError, MadanceError, MissingDependencyError
-from tests.mace_dance.training.shared.toy import Toy, settings
+from tests.mace_dance.training.shared.toy import Rivals, Toy, settings
 
 TOY = Path(__file__).with_name("toy.py")
 
@@ -97,12 +97,14 @@ def test_a_device_that_is_not_there_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_with_two_micro_batches(tmp_path):
+    """Two parts that move in turn, at that."""
     launch = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--rdzv_backend=c10d"]
     launch += ["--rdzv_endpoint=localhost:0"]
     command = [sys.executable, *launch, str(TOY), str(tmp_path / "two"), "steps=4", "batch_size=8"]
+    command.append("rivals=true")
     environment = {"PYTHONPATH": str(TOY.parents[4]), "OMP_NUM_THREADS": "1", "PATH": ""}
     subprocess.run(command, check=True, env=environment, timeout=240, capture_output=True)
-    run_training(Toy(), settings(steps=4, batch_size=8, accumulate=2), tmp_path / "one", "cpu")
+    run_training(Rivals(), settings(steps=4, batch_size=8, accumulate=2), tmp_path / "one", "cpu")
     one, two = (read_newest(tmp_path / name / "checkpoints") for name in ("one", "two"))
     for name, value in one.weights.items():
         if "running" not in name and "num_batches" not in name:

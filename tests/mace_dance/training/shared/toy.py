@@ -68,6 +68,17 @@ class Toy:
         self.exported.append(step)
 
 
+class Rivals(Toy):
+    """Its first layer against its last."""
+
+    def turns(self):
+        return {"first": self.network[0], "last": self.network[4]}
+
+    def loss(self, batch, generator, turn=0):
+        loss, parts = super().loss(batch, generator)
+        return (1 - 2 * turn) * loss, parts
+
+
 def settings(**changes):
     base = {
         "steps": 12,
@@ -85,7 +96,8 @@ def settings(**changes):
 def train(out, changes):
     """Train to the end in the folder ``out`` with changed settings."""
     step_s = changes.pop("step_s", 0.0)
-    run_training(Toy(step_s=step_s), settings(**changes), Path(out), "cpu")
+    task = Rivals if changes.pop("rivals", False) else Toy
+    run_training(task(step_s=step_s), settings(**changes), Path(out), "cpu")
 
 
 def train_until_killed(out, changes, touches):
