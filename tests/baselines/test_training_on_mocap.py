@@ -6,7 +6,7 @@ from benchmarks.training import run_method
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", ["bailando", "megadance", "mnet"])
+@pytest.mark.parametrize("name", ["bailando", "fact", "megadance", "mnet"])
 def test_training_on_motion_capture_helps(name, motion_dir, tmp_path):
     stages = run_method(name, motion_dir, tmp_path)
     judged = list(stages.values())
