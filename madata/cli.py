@@ -20,6 +20,7 @@ import click
 from madata.commands.options import with_verbosity
 from madata.ending import Terminated, fault_report, raise_on_signals
 from madata.errors import MadanceError, did_you_mean
+from madata.extras import absent_package
 from madata.files import sweep_temporary_folder
 from madata.plugins import refuse_foreign
 from madata.text import visible_lines
@@ -97,10 +98,7 @@ def main() -> None:
         click.echo(f"error: {visible_lines(str(error))}", err=True)
         sys.exit(2)
     except ModuleNotFoundError as error:
-        click.echo(
-            f"error: the package {error.name!r} is not installed; madance doctor says which extra brings it",
-            err=True,
-        )
+        click.echo(f"error: {absent_package(error.name or str(error))}", err=True)
         sys.exit(2)
     except OSError as error:  # of the place: no right to write, a full disk, a folder that went away
         where = f"{error.filename}: " if error.filename else ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from madata.errors import ConfigError
+from madata.extras import is_there
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,7 +22,7 @@ def resolve_device(device: str) -> str:
     """``device`` itself, or for ``"auto"`` what is there: ``"cuda"``, else ``"cpu"``."""
     if device != "auto":
         return device
-    if find_spec("torch") is None or not any(any(Path("/dev").glob(name)) for name in _DRIVERS):
+    if not is_there("torch") or not any(any(Path("/dev").glob(name)) for name in _DRIVERS):
         return "cpu"
     import torch
 

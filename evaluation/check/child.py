@@ -19,6 +19,7 @@ from evaluation.check.rules import Finding, Status, check_system
 from evaluation.check.writes import stray_writes, watch_writes
 from evaluation.systems import Task, choose_task, find
 from madata.errors import MadanceError
+from madata.extras import absent_package
 from madata.files import parse_json, read_json, scratch_folder, write_json
 
 __all__ = ["check_in_child", "run_order"]
@@ -162,3 +163,5 @@ def _report(content: Mapping[str, Any], say: Callable[[Finding], None]) -> None:
             say(finding)
     except MadanceError as error:
         say(Finding("load", "fail", str(error)))
+    except ModuleNotFoundError as error:  # of ours: what plug-ins raise is caught where they are called
+        say(Finding("load", "fail", absent_package(error.name or str(error))))

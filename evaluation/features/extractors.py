@@ -20,6 +20,7 @@ from evaluation.features.wanted import WantedFeatures
 from evaluation.protocol import Protocol
 from evaluation.result import Network
 from madata.errors import ConfigError, MissingDependencyError, WeightsError
+from madata.extras import require
 from madata.files import sha256_bytes
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def load_extractors(
     Raises:
         ConfigError: the device is not there.
     """
+    require("score of videos", "av", "cv2", "torch")
     _check_device(device)
     find = _Finder(weights)
     scores = wanted.scores

@@ -245,7 +245,7 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def _lacking_extra(dist: Distribution | None, extra: str) -> Iterator[str]:
     """What an extra of ``dist`` needs and is not there."""
-    lacking = [name for name in _members(dist, extra, set()) if not _has(name)]
+    lacking = [name for name in dict.fromkeys(_members(dist, extra, set())) if not _has(name)]
     if lacking and dist:
         yield f"{', '.join(lacking)} (pip install '{dist.name}[{extra}]')"
 

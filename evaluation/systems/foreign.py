@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from madata.errors import MadanceError
+from madata.extras import absent_package
 
 __all__ = ["contained", "guarded", "line_of", "prints_apart", "runs_foreign_code"]
 
@@ -91,6 +92,9 @@ def guarded(name: str, what: str, call: Callable[..., Any], *args: Any, **option
             return call(*args, **options)
     except MadanceError as error:
         raise MadanceError(f"{name}: {error}") from error
+    except ModuleNotFoundError as error:
+        lacking = absent_package(error.name or str(error))
+        raise MadanceError(f"{name}: {what} failed: {lacking}{line_of(error)}") from error
     except Exception as error:
         raise MadanceError(
             f"{name}: {what} failed: {type(error).__name__}: {error}{line_of(error)}"

@@ -20,6 +20,7 @@ from madata.commands.options import (
     seed_option,
     set_option,
 )
+from madata.extras import require
 
 if TYPE_CHECKING:
     from mace_dance.training.appearance.clips import DroppedSample
@@ -133,6 +134,7 @@ def _train(
     ctx = click.get_current_context()
     if steps is not None and epochs is not None:
         raise click.UsageError("give either --steps or --epochs", ctx)
+    require("train")
     from mace_dance.training.appearance.preparation import prepare_training
     from mace_dance.training.appearance.settings import training_settings
     from mace_dance.training.appearance.task import train_appearance

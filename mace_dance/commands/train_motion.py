@@ -20,6 +20,7 @@ from madata.commands.options import (
     seed_option,
     set_option,
 )
+from madata.extras import require
 
 if TYPE_CHECKING:
     from mace_dance.training.motion.task import MotionTask
@@ -77,6 +78,7 @@ def motion(
     """
     if steps is not None and epochs is not None:
         raise click.UsageError("give either --steps or --epochs", ctx)
+    require("train")
     from mace_dance.training.motion.task import train_motion
     from mace_dance.training.shared.interruption import exit_code_when_stopped
     from mace_dance.training.shared.progress import ProgressLine, is_speaker

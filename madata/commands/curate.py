@@ -26,6 +26,7 @@ from madata.commands.options import (
     weights_option,
 )
 from madata.commands.progress import Progress
+from madata.extras import require
 
 if TYPE_CHECKING:
     from madata.curate.plan import Plan
@@ -96,6 +97,7 @@ def curate(
     from madata.engine import engine_of
     from madata.shard import Shard
 
+    require("curate", "av", "cv2")
     flags = {"seed": seed, "output.keypoints": keypoints}
     changes = [*overrides, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
     settings = load_config(config, changes, preset=preset)

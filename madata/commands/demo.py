@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from madata.commands.options import out_option, seed_option
+from madata.extras import require
 
 __all__ = ["demo"]
 
@@ -28,6 +29,7 @@ def demo(out: Path, seed: int) -> None:
     of 3D dances ranks the Motion Expert that comes with the package beside the sanity rows. Each step is a command
     that is shown before it runs.
     """
+    require("demo")
     from madata.synthetic.crawl import make_crawl
     from madata.synthetic.dances import make_dances
 

@@ -23,6 +23,7 @@ import click
 
 from madata.commands.options import json_option
 from madata.errors import MadanceError
+from madata.extras import is_there, missing_for_jobs
 
 __all__ = ["ask", "doctor", "examine"]
 
@@ -58,9 +59,10 @@ def examine() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.system(),
         "cores": os.cpu_count(),
-        "device": _device() if packages.get("torch") else None,
+        "device": _device() if is_there("torch") else None,
         "packages": dict(sorted(packages.items())),
         "missing": missing,
+        "jobs": missing_for_jobs(),
         "reports": reports,
         "problems": [*_problems(), *failed],
     }
@@ -139,9 +141,11 @@ def doctor(build_kernels: bool, as_json: bool) -> None:
             click.echo(f"  {name:28s} {installed or '-'}")
         for extra, names in found["missing"].items():
             click.echo(f"missing for extra {extra!r}: {', '.join(names)}; pip install 'madance[{extra}]'")
+        for job, lacks in found["jobs"].items():
+            click.echo(f"{job:16s} {lacks or 'ready'}")
         for line in found["reports"]:
             click.echo(line)
         for problem in found["problems"]:
             click.echo(f"problem: {problem}")
-        click.echo("model weights: madance weights list")
+        click.echo("systems and their weights: madance systems; networks: madance weights list")
     raise SystemExit(1 if found["problems"] else 0)

@@ -23,6 +23,7 @@ from madata.commands.options import (
     size_option,
 )
 from madata.commands.progress import Progress
+from madata.extras import require
 
 if TYPE_CHECKING:
     from madata.shard import Shard
@@ -108,6 +109,7 @@ def render(
     from madata.render.settings import render_settings
     from madata.shard import Shard
 
+    require("render")
     windows = {"law": law, "mean_s": mean_s, "overlap": overlap}
     flags = {name: value for name, value in given.items() if value is not None}
     flags["windows"] = {name: value for name, value in windows.items() if value is not None}

@@ -10,6 +10,7 @@ import click
 
 from madata.commands.options import json_option, out_option, seed_option
 from madata.errors import ConfigError, did_you_mean
+from madata.extras import require
 
 __all__ = ["weights"]
 
@@ -122,6 +123,7 @@ def tiny_weights(name: str | None, out: Path, seed: int) -> None:
     if name not in makers:
         said = "NAME is missing" if name is None else f"no tiny network called {name!r}"
         raise ConfigError(f"{said}{did_you_mean(name or '', sorted(makers))}")
+    require("weights tiny")
     makers[name].load()(out, seed)
     click.echo(f"{out}: {name} with random weights, seed {seed}")
 
