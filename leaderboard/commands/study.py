@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from madata.commands.options import PATH, is_quiet, json_option, named_folders, out_option
+from madata.commands.options import PATH, is_quiet, json_option, named_folders, out_option, seed_option
 
 if TYPE_CHECKING:
     from leaderboard.entries import BoardEntry
@@ -62,9 +62,7 @@ def study() -> None:
 )
 @click.option("--consent", help="Text a rater agrees to, in place of ours.")
 @click.option("--post", default="", metavar="URL", help="Send answers there too (https).")
-@click.option(
-    "--seed", type=int, help="Of pairs, sides, order and file names [default: drawn, and kept in the key]."
-)
+@seed_option("Of pairs, sides, order and file names [default: drawn, and kept in the key].", default=None)
 @json_option
 def make(
     results: tuple[Path, ...],
