@@ -271,7 +271,7 @@ def measure(out):
     print(f"{len(clips)} clips, {len(copies)} of them copies; {time.process_time() - began:.0f} CPU s")
     original = {name: copies.get(name, (name,))[0] for name in (clip.clip_id for clip in clips)}
     right = [row for row in rows if original[row["clip_a"]] == original[row["clip_b"]]]
-    for least in (0.7, 0.8, 0.9, 0.95, 1.0, 1.1, 1.2):
+    for least in (0.8, 0.9, 1.0, 1.1, 1.2, 1.25, 1.3, 1.35, 1.4):
         wrong = sum(row["score"] >= least for row in rows) - sum(row["score"] >= least for row in right)
         hit = {
             name for row in right if row["score"] >= least for name in (row["clip_a"], row["clip_b"])
