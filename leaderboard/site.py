@@ -10,7 +10,6 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import resources
@@ -37,7 +36,7 @@ from leaderboard.table import Section, Table
 from leaderboard.ties import TieJudge
 from leaderboard.viewer import make_lanes, viewer_data
 from madata.errors import MadanceError
-from madata.files import hold_folder, parse_json, write_json, write_text
+from madata.files import copy_file, hold_folder, parse_json, write_json, write_text
 
 __all__ = ["SiteOptions", "build_site", "safe_link"]
 
@@ -131,9 +130,8 @@ def _check(entry: BoardEntry, out: Path, options: SiteOptions) -> _Checked:
     copies = {"result.json": entry.file}
     copies |= {"features.npz": entry.features} if entry.features else {}
     copies |= {"samples.parquet": entry.samples} if entry.samples else {}
-    (out / folder).mkdir(parents=True, exist_ok=True)
     for name, source in copies.items():
-        shutil.copyfile(source, out / folder / name)
+        copy_file(source, out / folder / name)
     if options.rescore:
         options.on_step(f"computing again: {result.system.name}")
         level, faults = _checked(entry)

@@ -5,7 +5,6 @@ Videos are copied under numbers, so that no name of a stranger becomes a path.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ from leaderboard.paper import TASKS
 from leaderboard.table import Row
 from leaderboard.ties import clip_scores
 from madata.errors import MadanceError
-from madata.files import sha256_file
+from madata.files import copy_file, sha256_file
 from madata.formats import PLAYED_BY_BROWSERS, files_in, stem_of, suffix_of
 
 __all__ = ["TRUTH", "Lane", "find_videos", "make_lanes", "viewer_data"]
@@ -162,8 +161,7 @@ def _copied(number: int, videos: Mapping[str, Path], clips: frozenset[str], out:
     for place, clip in enumerate(sorted(set(videos) & clips)):
         source = videos[clip]
         name = f"media/{number}/{place}{source.suffix.lower()}"
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, out / name)
+        copy_file(source, out / name)
         copied[clip] = name
     return copied
 

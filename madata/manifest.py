@@ -265,12 +265,15 @@ class TableWriter:
         self._schema = pa.schema(fields, metadata={"madance_tables": str(_VERSION)})
         temporary = self._stack.enter_context(atomic_path(self._path))
         self._writer = self._stack.enter_context(pq.ParquetWriter(temporary, self._schema))
+        self._stack.push(self._write_rest)
         return self
 
     def __exit__(self, *failure: Any) -> None:
+        self._stack.__exit__(*failure)
+
+    def _write_rest(self, *failure: Any) -> None:
         if failure[0] is None and self._count:
             self._flush()
-        self._stack.__exit__(*failure)
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append rows."""

@@ -5,7 +5,6 @@ A folder is made in the layout of the release and marked, so that every result m
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from mace_dance.appearance.quiet import quiet_libraries
 from mace_dance.appearance.tensors import saving
 from mace_dance.appearance.tiny import LABEL, MARKER
 from madata.errors import MadanceError
-from madata.files import write_json
+from madata.files import scratch_folder, write_json
 
 __all__ = ["TINY", "make_folder", "tiny_clip_text", "tiny_clip_vision", "tiny_vae"]
 
@@ -33,16 +32,14 @@ def make_folder(folder: Path, seed: int, what: str, write: Callable[[Path], None
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise MadanceError(f"{folder}: exists and is not an empty folder; choose another one")
-    with saving(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=folder.parent) as scratch:
-            made = Path(scratch) / folder.name
-            made.mkdir()
-            with quiet_libraries(), torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                write(made)
-            write_json(made / MARKER, {"label": LABEL, "seed": seed, "what": what})
-            made.replace(folder)
+    with saving(folder), scratch_folder(folder.parent) as scratch:
+        made = scratch / folder.name
+        made.mkdir()
+        with quiet_libraries(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            write(made)
+        write_json(made / MARKER, {"label": LABEL, "seed": seed, "what": what})
+        made.replace(folder)
 
 
 def tiny_vae() -> Any:

@@ -7,7 +7,6 @@ and finite numbers. A file under its final name is complete.
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +20,7 @@ from evaluation.generate.requests import WantedClip
 from evaluation.systems import Request, fit_motion
 from evaluation.systems.foreign import contained
 from madata.errors import MadanceError, MediaError
-from madata.files import atomic_path
+from madata.files import copy_file
 from madata.formats import is_a
 from madata.types import Motion3D, Music
 
@@ -264,8 +263,7 @@ def store(
             raise BrokenContractError(broken)
         path = target(made.suffix.lower())
         if path.suffix == made.suffix.lower() and not (sounding and sound and _is_mute(made)):
-            with atomic_path(path) as temporary:
-                shutil.copyfile(made, temporary)
+            copy_file(made, path)
             return Written(path, 0.0)
         output = _pictures(made, request.size)
     from madata.video import write_video

@@ -92,6 +92,8 @@ class Records:
         Raises:
             MadanceError: the folder cannot be written, or holds another run; the differences are named.
         """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise MadanceError(f"cannot write into {self.folder}: it is a file; choose another --out")
         for folder in (self.clips, self._locks):
             try:
                 folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,6 @@ by frame pairs.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from evaluation.report.artifacts import SAMPLES_FILE, write_beside, write_sample
 from evaluation.report.assembly import assemble
 from evaluation.report.vbench_file import VBenchScores, read_vbench
 from evaluation.result import Dataset, Metric, Result, SystemRecord
-from madata.files import atomic_path
+from madata.files import copy_file
 
 __all__ = ["IMPORTED_FILE", "Imported", "import_vbench", "write_imported"]
 
@@ -121,7 +120,6 @@ def _samples(found: Mapping[str, VBenchScores], clips: list[str], protocol: Prot
 
 def write_imported(imported: Imported, out: Path) -> Result:
     """Write the result, its samples and a copy of the file into ``out``."""
-    with atomic_path(out / IMPORTED_FILE) as temporary:
-        shutil.copyfile(imported.source, temporary)
+    copy_file(imported.source, out / IMPORTED_FILE)
     write_samples(out / SAMPLES_FILE, imported.samples)
     return write_beside(imported.result, out, {"vbench": IMPORTED_FILE, "samples": SAMPLES_FILE})

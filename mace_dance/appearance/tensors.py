@@ -8,14 +8,14 @@ was loaded.
 from __future__ import annotations
 
 import contextlib
-import errno
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from madata.errors import MadanceError, WeightsError
-from madata.files import read_json
+from madata.files import read_json, storage_errors
 from madata.formats import suffix_of
 from madata.tensors import first_line, open_safetensors, open_torch
 
@@ -34,8 +34,6 @@ __all__ = [
     "read_tensors",
     "saving",
 ]
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def read_safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
@@ -168,12 +166,12 @@ def saving(path: Path) -> Iterator[None]:
     from safetensors import SafetensorError
 
     try:
-        yield
+        with storage_errors(path):
+            try:
+                yield
+            except SafetensorError as error:
+                if told := re.search(r"os error (\d+)", str(error)):
+                    raise OSError(int(told[1]), os.strerror(int(told[1]))) from error
+                raise
     except (OSError, SafetensorError) as error:
-        told = re.search(r"os error (\d+)", str(error))
-        number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
-        if number in _FULL:
-            raise MadanceError(
-                f"the disk is full while writing {path}: free some space and run the same command again"
-            ) from error
         raise MadanceError(f"{path}: could not be written: {first_line(error)}") from error

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from madata.curate.observe import SourceObserver, people_size
 from madata.curate.settings import CurationConfig, load_config
 from madata.curate.source import pose_backend
 from madata.errors import MediaError, MissingDependencyError
+from madata.files import scratch_folder, storage_errors
 from madata.people import PeopleRule, examine
 from madata.shots import boundary_stream
 from madata.types import Span
@@ -156,10 +156,11 @@ def _file(path: Path | None, content: bytes | None) -> Iterator[Path]:
         return
     if not content:
         raise MediaError(f"{path}: neither a file of this machine nor read into memory", reason="unreadable")
-    with tempfile.NamedTemporaryFile(prefix="madance-", suffix=".mp4") as file:
-        file.write(content)
-        file.flush()
-        yield Path(file.name)
+    with scratch_folder() as folder:
+        file = folder / "video.mp4"
+        with storage_errors(file):
+            file.write_bytes(content)
+        yield file
 
 
 def _stage(name: str, function: Callable[[Any], Any], device: str) -> Any:

@@ -7,8 +7,6 @@ that names both. Frozen splits of one folder are kept; two folders with differen
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +19,7 @@ from madata.dataset.recognise import read_signatures, write_signatures
 from madata.dataset.removed import write_removed
 from madata.dataset.split import Assignment, SplitRule, read_assignment, write_assignment
 from madata.errors import ConfigError, MadanceError
-from madata.files import hold_folder, read_json, sha256_file, write_json
+from madata.files import hold_folder, link_or_copy, read_json, sha256_file, write_json
 from madata.manifest import SHOT_COLUMNS, read_rows, table_columns, write_table
 
 __all__ = ["MergeSummary", "merge_data_sets"]
@@ -229,8 +227,4 @@ def _link(source: Path, target: Path) -> None:
         raise MadanceError(
             f"{source}: no such file; the table of its folder names it: copy the whole folder again"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+    link_or_copy(source, target)

@@ -7,7 +7,6 @@ give other bytes, so a clip is held against its signature: it must show the same
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +24,7 @@ from madata.dataset.signatures import signature_of
 from madata.dataset.sums import write_sums
 from madata.engine import run
 from madata.errors import ConfigError, MadanceError, MediaError
-from madata.files import hold_folder, read_json, sha256_file, write_json
+from madata.files import copy_file, hold_folder, read_json, sha256_file, write_json
 from madata.formats import files_in, stem_of
 
 __all__ = ["Rebuilt", "rebuild", "release"]
@@ -196,15 +195,15 @@ def _copy_what_is_measured(folder: Path, out: Path, clips: Iterable[Row]) -> Non
     """Tables, lists and settings of a folder, and the features of some of its clips."""
     for name in _TABLES:
         if (folder / name).is_file():
-            shutil.copyfile(folder / name, out / name)
+            copy_file(folder / name, out / name)
     for name in ("splits", "settings"):
-        if (folder / name).is_dir():
-            shutil.copytree(folder / name, out / name, dirs_exist_ok=True)
+        for path in sorted((folder / name).rglob("*")):
+            if path.is_file():
+                copy_file(path, out / path.relative_to(folder))
     for row in clips:
         for column in ("keypoints", "music"):
             if row[column]:
-                (out / row[column]).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / row[column], out / row[column])
+                copy_file(folder / row[column], out / row[column])
 
 
 def _take_tables(

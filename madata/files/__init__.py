@@ -9,6 +9,7 @@ from madata.files.pickled import read_npy_or_pickle, read_pickle, read_torch, wr
 from madata.files.places import (
     LOCK,
     atomic_path,
+    copy_file,
     hold_file,
     hold_folder,
     holder,
@@ -27,6 +28,7 @@ __all__ = [
     "LOCK",
     "as_json",
     "atomic_path",
+    "copy_file",
     "hold_file",
     "hold_folder",
     "holder",

@@ -25,6 +25,7 @@ from madata.errors import MadanceError
 __all__ = [
     "LOCK",
     "atomic_path",
+    "copy_file",
     "hold_file",
     "hold_folder",
     "holder",
@@ -211,6 +212,8 @@ def hold_folder(folder: Path) -> Iterator[None]:
     Raises:
         MadanceError: another process works there, or the folder cannot be written.
     """
+    if folder.exists() and not folder.is_dir():
+        raise MadanceError(f"cannot write into {folder}: it is a file; choose another folder")
     with hold_file(folder / LOCK) as held:
         if not held:
             raise MadanceError(
@@ -230,6 +233,16 @@ def holder(lock: Path) -> str:
     return said if said.isprintable() and said else "it does not say which"
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file atomically.
+
+    Raises:
+        MadanceError: the disk is full or the folder cannot be written.
+    """
+    with atomic_path(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """The same file in another place: a hard link where the file system has them, for files never written in place.
 
@@ -245,10 +258,10 @@ def link_or_copy(source: Path, target: Path) -> None:
         try:
             os.link(source, target)
         except OSError:
-            with atomic_path(target) as temporary:
-                shutil.copyfile(source, temporary)
+            copy_file(source, target)
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED = {
     errno.EACCES,
     errno.EROFS,
@@ -270,7 +283,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        cut_short = error.errno is None and str(error).endswith(" written")  # numpy's words
+        if error.errno in _FULL or cut_short:
             raise MadanceError(
                 f"the disk is full while writing {path}: free some space and run the same command again"
             ) from error

@@ -88,16 +88,12 @@ class CacheFolder:
         """
         first = read_npz(parts[0])
         for name, width in (("motion", first["motion"].shape[1]), ("music", first["music"].shape[1])):
-            with atomic_path(self.folder / f"{name}.npy") as temporary:
-                array = np.lib.format.open_memmap(
-                    temporary, mode="w+", dtype=np.float32, shape=(sum(frames), width)
-                )
-                start = 0
+            # written, not mapped: a mapped file on a full disk ends the process by SIGBUS
+            with atomic_path(self.folder / f"{name}.npy") as temporary, temporary.open("wb") as stream:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (sum(frames), width)}
+                np.lib.format.write_array_header_1_0(stream, header)
                 for part, count in zip(parts, frames, strict=True):
-                    array[start : start + count] = read_npz(part)[name]
-                    start += count
-                array.flush()
-                del array
+                    stream.write(read_npz(part)[name][:count].astype("<f4", "C").tobytes())
         return sum(int(read_npz(part)["cut"]) for part in parts), self._map("motion")
 
     def finish(
