@@ -2,7 +2,8 @@
 
 Everything computed from a file is kept under the SHA-256 of its content, so the hash is asked for again and again: by
 every step of a run, and by the next run. :func:`remembered_sha256` reads a file once and remembers the answer below
-``sha256/`` in the cache, one small record per path, while size, time of change and inode of the file stay the same.
+``sha256/`` in the cache, one small record per path, while size, both times of change and inode of the file stay the
+same: the time of content can be set to any, by ``cp -p`` or under a clock set back, that of the inode is the system's.
 Records are renamed into place, so that any number of processes may share them; a damaged one is made again, and the
 whole folder may be removed at any time. What verifies bytes (``madance weights check``, a submission) reads them with
 :func:`madata.files.sha256_file`.
@@ -77,7 +78,7 @@ def sha256_of_folder(folder: Path, of_file: Callable[[Path], str] = sha256_file)
 
 def _state(path: Path) -> str:
     status = path.stat()
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def _write(record: Path, text: str) -> None:

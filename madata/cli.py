@@ -18,6 +18,7 @@ from importlib.metadata import entry_points
 import click
 
 from madata.commands.options import with_verbosity
+from madata.devices import take_threads
 from madata.ending import Terminated, fault_report, raise_on_signals
 from madata.errors import MadanceError, did_you_mean
 from madata.extras import absent_package
@@ -85,6 +86,7 @@ with_verbosity(madance)
 def main() -> None:
     """Run the command line; what a user can mend is one line and exit code 2, a fault of ours is a short report."""
     raise_on_signals()
+    take_threads()
     sweep_temporary_folder()
     try:
         code = madance.main(prog_name="madance", standalone_mode=False)

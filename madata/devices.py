@@ -1,7 +1,10 @@
-"""Where networks run: which device that is, and one line where it cannot be used."""
+"""What there is to compute with: the device networks run on, in one line where it cannot be used, and cores."""
 
 from __future__ import annotations
 
+import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +14,18 @@ from madata.extras import is_there
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["model_servers", "on_device", "resolve_device", "unusable"]
+__all__ = [
+    "THREAD_VARIABLES",
+    "model_servers",
+    "on_device",
+    "resolve_device",
+    "take_threads",
+    "unusable",
+    "usable_cores",
+]
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What torch, NumPy and SciPy take their number of threads from when they are imported."""
 
 _DRIVERS = ("nvidia[0-9]*", "dxg", "kfd")
 """Device files of NVIDIA, of NVIDIA below Windows, of AMD: without any there is nothing to ask torch about, whose
@@ -63,3 +77,65 @@ def unusable(device: str, error: Exception) -> ConfigError:
     """What torch says of a device, as one line."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return ConfigError(f"the device {device!r} cannot be used: {reason}")
+
+
+def usable_cores(root: Path = Path("/")) -> int:
+    """Cores this process may use: those it is bound to, or fewer where its container has a quota of their time.
+
+    A share of a core counts as one: 2.5 are 3.
+
+    Args:
+        root: where ``proc`` and ``sys`` are.
+    """
+    return max(1, min([_bound_to(), *map(math.ceil, _quotas(root))]))
+
+
+def take_threads() -> None:
+    """Let libraries that are imported from now on compute with no more threads than :func:`usable_cores`.
+
+    They count the cores they see; of 64 a container may have the time of two, and 64 threads would wait for each other.
+    Nothing is changed without a quota, nor where the user has set a number.
+    """
+    cores = usable_cores()
+    if cores < _bound_to():
+        for name in THREAD_VARIABLES:
+            os.environ.setdefault(name, str(cores))
+
+
+def _bound_to() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """Cores that each control group of this process grants; a group has no more than those above it.
+
+    ``cpu.max`` of cgroup v2 holds "quota period" in microseconds, or "max period"; v1 has a file for each, and -1. In a
+    container the path may be that of the host, where its own group is mounted as the root: every part is tried.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mounted = root / "sys/fs/cgroup" / controllers
+        own = mounted / path.lstrip("/")
+        for group in (own, *own.parents):
+            yield from _quota(group)
+            if group == mounted:
+                break
+
+
+def _quota(group: Path) -> Iterator[float]:
+    names = (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+    for files in names:
+        try:
+            quota, period = " ".join((group / name).read_text() for name in files).split()
+            if quota not in ("max", "-1"):
+                yield int(quota) / int(period)
+        except (OSError, ValueError, ZeroDivisionError):
+            continue

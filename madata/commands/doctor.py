@@ -8,7 +8,6 @@ A callable that fails is named and harms nothing else.
 from __future__ import annotations
 
 import json
-import os
 import platform
 from importlib.metadata import (
     PackageNotFoundError,
@@ -22,6 +21,7 @@ from typing import Any
 import click
 
 from madata.commands.options import json_option
+from madata.devices import usable_cores
 from madata.errors import MadanceError
 from madata.extras import is_there, missing_for_jobs
 
@@ -58,7 +58,7 @@ def examine() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.system(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "device": _device() if is_there("torch") else None,
         "packages": dict(sorted(packages.items())),
         "missing": missing,

@@ -7,13 +7,13 @@ A verb takes what applies to it (``@device_option`` above its function) and says
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from madata.devices import usable_cores
 from madata.engine import ENGINES
 from madata.errors import MadanceError
 from madata.shard import Shard
@@ -80,9 +80,12 @@ def dry_run_option(what: str) -> _Option[Any]:
 
 def jobs_option(what: str = "Worker processes.") -> _Option[Any]:
     """``--jobs``: one for each core by default."""
-    cores = os.cpu_count() or 1
     return click.option(
-        "--jobs", type=click.IntRange(min=1), default=cores, show_default="one for each core", help=what
+        "--jobs",
+        type=click.IntRange(min=1),
+        default=usable_cores,
+        show_default="one for each core it may use",
+        help=what,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 from madata.config import refuse_differences, to_toml
@@ -19,6 +19,8 @@ from madata.shard import WHOLE, Shard
 from madata.types import Source
 
 __all__ = ["CurationSummary", "curate", "work_through"]
+
+_MOST_NAMED = 10
 
 
 def curate(
@@ -54,7 +56,9 @@ def curate(
         write_text(out / "settings.toml", to_toml(config))
         write_json(*note)
         sources = found.sources[:limit]
-        done = {*Journal(out, config.hash).done(), *read_removed(out)}
+        finished, removed = Journal(out, config.hash).done(), read_removed(out)
+        _name_absent(finished - found.names.keys() - removed.keys(), watch)
+        done = {*finished, *removed}
         pending = [source for source in sources if source.source_id not in done]
         described = probe_all(pending, jobs=jobs, watch=watch).values()
         watch.start(sum(info.duration_s or 0.0 for info in described if not isinstance(info, MediaError)))
@@ -63,6 +67,17 @@ def curate(
         outcomes = engine(steps, pending, jobs=jobs, on_progress=watch.advance)
         work_through(outcomes, len(pending), found, publisher, watch)
         return publisher.finish(jobs=jobs)
+
+
+def _name_absent(absent: Set[str], watch: Watch) -> None:
+    """Name sources of earlier runs of which no file was given this time: they leave the tables."""
+    if absent:
+        shown = sorted(absent)
+        more = f" and {len(shown) - _MOST_NAMED} more" if len(shown) > _MOST_NAMED else ""
+        watch.say(
+            f"of earlier runs, and not among the files given now (changed, renamed, deleted or elsewhere): "
+            f"{', '.join(shown[:_MOST_NAMED])}{more}; their clips leave the tables and come back with the files"
+        )
 
 
 def work_through(

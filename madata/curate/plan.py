@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from madata.curate.journal import Journal
 from madata.curate.settings import CurationConfig
 from madata.curate.source import curate_source
 from madata.curate.sources import Collection, collect, probe_all
+from madata.devices import usable_cores
 from madata.engine import SILENT, Watch, run
 from madata.errors import MadanceError, MediaError
 from madata.files import scratch_folder
@@ -41,7 +41,7 @@ class Cost:
 
     def hours(self, video_s: float, jobs: int) -> float:
         """Hours that so much video takes so many workers, each with a core of this machine where there are enough."""
-        return self.cpu_s_per_s * video_s / min(jobs, os.cpu_count() or 1) / 3600
+        return self.cpu_s_per_s * video_s / min(jobs, usable_cores()) / 3600
 
 
 @dataclass(frozen=True)

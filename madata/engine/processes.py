@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from typing import Any, TypeVar
 
-from madata.devices import model_servers
+from madata.devices import THREAD_VARIABLES, model_servers
 from madata.ending import end_with_parent
 from madata.engine.work import Outcome, Step
 from madata.errors import MadanceError
@@ -37,7 +37,6 @@ Value = TypeVar("Value")
 _LEAVES_WITHIN_S = 10.0
 _LONGEST_PLACE = 45
 """Letters of the folder for temporary files: a socket's name has 107 at most, and ours and Python's take 60."""
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass
@@ -182,8 +181,8 @@ def _start(context: ForkServerContext, function: Callable[..., Any]) -> _Worker:
 
 @contextlib.contextmanager
 def _single_threaded_environment() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         yield
     finally:

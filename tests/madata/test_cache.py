@@ -61,6 +61,16 @@ def test_another_file_in_its_place_is_read(tmp_path, reads):
     assert len(reads) == 2
 
 
+def test_a_file_that_is_changed_under_a_clock_set_back_is_read(tmp_path, reads):
+    """Same size, same time of content, same inode: as ``cp -p`` over it, or a clock that shows the same hour twice."""
+    path = old_file(tmp_path / "w")
+    remembered_sha256(path)
+    time.sleep(0.05)  # longer than a file system's clock stands still
+    old_file(path, b"2nd !")
+    assert remembered_sha256(path) == sha256_file(path)
+    assert len(reads) == 2
+
+
 @pytest.mark.parametrize("seconds", [0, 1.5, -3600])
 def test_a_file_changed_just_now_is_not_remembered(tmp_path, reads, seconds):
     now = time.time_ns()

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from madata.curate.batch import work_through
+from madata.curate.batch import curate, work_through
 from madata.curate.journal import Entry, Journal
 from madata.curate.publish import Publisher
 from madata.curate.settings import load_config
 from madata.curate.sources import Collection
-from madata.engine import SILENT, Outcome
+from madata.engine import SILENT, Outcome, Watch
 from madata.errors import MadanceError
 from madata.manifest import read_table
 from madata.types import Source
@@ -161,3 +161,43 @@ def test_a_journal_of_another_version_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(MadanceError, match=r"a\.json"):
         journal.read("a")
+
+
+def test_sources_that_changed_or_went_are_named_and_leave_the_tables(tmp_path):
+    """Their clips are not passed off as those of the files that lie there now; back with the file, they are back."""
+    folder, out, said = tmp_path / "in", tmp_path / "out", []
+
+    class Listener(Watch):
+        def say(self, line):
+            said.append(line)
+
+    def engine(steps, items, *, jobs, on_progress):
+        for item in items:
+            made = entry(item.source_id, clips=0)
+            Journal(out, CONFIG.hash).write(item.source_id, made)
+            yield Outcome(item, made)
+
+    def curated():
+        said.clear()
+        curate([folder], out, config=CONFIG, engine=engine, watch=Listener())
+        rows = read_table(out / "sources.parquet")
+        return dict(zip(rows["file"], rows["source_id"], strict=True)), [
+            line for line in said if "earlier" in line
+        ]
+
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        (folder / name).write_text(f"made up: {name}")
+    first, named = curated()
+    assert sorted(first) == ["a.mp4", "b.mp4", "c.mp4"] and named == []
+    assert curated() == (first, [])
+    (folder / "a.mp4").write_text("made up: Z.mp4")
+    (folder / "b.mp4").unlink()
+    second, (line,) = curated()
+    assert second.keys() == {"a.mp4", "c.mp4"} and second["a.mp4"] != first["a.mp4"]
+    assert first["c.mp4"] not in line
+    assert first["a.mp4"] in line and first["b.mp4"] in line
+    (folder / "a.mp4").write_text("made up: a.mp4")
+    (folder / "b.mp4").write_text("made up: b.mp4")
+    third, (line,) = curated()
+    assert third == first and second["a.mp4"] in line and first["a.mp4"] not in line
