@@ -93,6 +93,8 @@ def load_run(path: Path) -> Run:
         MadanceError: a file is absent, or the features are not the ones the result was made with.
     """
     file = path / "result.json" if path.is_dir() else path
+    if not file.is_file():
+        raise MadanceError(f"{file}: no such file; give a folder of madance score --out")
     result = read_result(file)
     artefact = result.artefacts.get("features")
     if artefact is None:

@@ -121,6 +121,17 @@ LAYERS = (
 """Rooms of ``evaluation`` from top to bottom; an arrow points to its own layer or further down."""
 
 
+def test_the_map_has_every_room_in_its_order():
+    """A layer may stand in two rows, and rows beside each other may be of one layer."""
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    table = page.partition("## Inside `evaluation`")[2].partition("\n## ")[0]
+    rows = [re.findall(r"`(\w+)`", row) for row in re.findall(r"^\| (`.*?) \|", table, re.M)]
+    height = {room: number for number, layer in enumerate(LAYERS) for room in layer}
+    shown = [height[room] for row in rows for room in row]
+    assert sorted(room for row in rows for room in row) == sorted(height)
+    assert shown == sorted(shown)
+
+
 def test_no_arrow_of_evaluation_points_up():
     height = {room: number for number, layer in enumerate(LAYERS) for room in layer}
     arrows = room_arrows("evaluation")

@@ -59,6 +59,18 @@ def commands(group, names=()):
 
 
 COMMANDS = dict(commands(madance))
+GROUPS = [(), *sorted({tuple(words.split()[:-1]) for words in COMMANDS if " " in words})]
+
+
+@pytest.mark.parametrize("names", GROUPS, ids=" ".join)
+def test_what_a_verb_does_is_said_in_one_line(names):
+    listed = CliRunner().invoke(madance, [*names, "--help"]).output.partition("Commands:\n")[2].splitlines()
+    assert listed
+    for line in listed:
+        assert line.startswith("  ") and line[2] != " ", f"more than a line: {line}"
+        assert not line.endswith("..."), f"cut off: {line}"
+
+
 SHARED = [
     "--device",
     "--json",

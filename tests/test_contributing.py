@@ -1,13 +1,17 @@
-"""What the pages for developers say holds: paths exist, links lead somewhere, the filter shown is one."""
+"""What the pages say holds: paths exist, links lead somewhere, command lines parse, the filter shown is one."""
 
 import re
 import runpy
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import pytest
 
+from madata.cli import madance
 from madata.curate.filter import Filter
+from madata.errors import MadanceError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -24,6 +28,13 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_the_index_has_every_page():
+    index = (ROOT / "docs/README.md").read_text("utf-8")
+    assert set(re.findall(r"\]\(([^)#]+)", index)) == {
+        page.name for page in PAGES if page.parent.name == "docs"
+    } - {"README.md"}
+
+
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
 def test_modules_and_tests_that_are_named_exist(page):
     """A path in backquotes stands in the tree; one with a placeholder does not have to."""
@@ -37,6 +48,45 @@ def test_modules_and_tests_that_are_named_exist(page):
         and not any((room / path).exists() for room in rooms)
     }
     assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tests_that_are_named_exist(page):
+    for path in re.findall(r"\btests/[\w/]+\.py", page.read_text("utf-8")):
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+def command_lines(page):
+    """What stands after ``madance`` in the lines of its blocks; what has a placeholder is left out."""
+    text = page.read_text("utf-8").replace("\\\n", " ")
+    for line in re.findall(r"^(?:    )?madance (.*)$", text, re.M):
+        if "..." not in line and "[--" not in line:
+            yield shlex.split(re.split(r" [|>&] ", line)[0], comments=True)
+
+
+def parse(arguments):
+    """Take a command line apart as its verb does, without asking which files exist."""
+    context, command = None, madance
+    while True:
+        context = click.Context(command, info_name=command.name, parent=context)
+        command.parse_args(context, list(arguments))
+        if not isinstance(command, click.Group):
+            return
+        _, command, arguments = command.resolve_command(context, arguments)
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(command_lines(page))], ids=lambda page: page.name
+)
+def test_command_lines_that_are_shown_can_be_given(page, monkeypatch):
+    monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: Path(value))
+    for arguments in command_lines(page):
+        try:
+            parse(arguments)
+        except click.exceptions.Exit:  # --help
+            pass
+        except (click.ClickException, MadanceError) as error:
+            pytest.fail(f"{page.name}: madance {shlex.join(arguments)}: {error}")
 
 
 def test_the_filter_shown_is_a_filter(tmp_path):

@@ -20,7 +20,7 @@ __all__ = ["compare"]
 _RUN = click.Path(exists=True, path_type=Path)
 
 
-@click.command()
+@click.command(short_help="Which of two scored runs is better; ranks of more.")
 @click.argument("runs", nargs=-1, required=True, type=_RUN, metavar="FIRST SECOND [MORE]...")
 @click.option(
     "--force",

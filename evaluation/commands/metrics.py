@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["metrics"]
 
 
-@click.command(short_help="The metrics a protocol can ask for, those of other packages included.")
+@click.command(short_help="The metrics a protocol can ask for.")
 @json_option
 def metrics(as_json: bool) -> None:
     """List every metric: name, version, unit, what is better, what it needs, where it is from.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["study"]
 
 _LEFT_OUT = 1
+_CHANGED = 3
 
 
 @click.group(short_help="Have people vote on pairs of clips.")
@@ -24,7 +25,7 @@ def study() -> None:
     """Human studies: a page of blinded pairs, and what the votes say of systems and metrics."""
 
 
-@study.command()
+@study.command(short_help="A page of blinded pairs to vote on.")
 @click.argument("results", nargs=-1, type=PATH)
 @out_option("Folder to write: page/ is for raters, study.json is the key.", type=click.Path(path_type=Path))
 @click.option(
@@ -120,7 +121,7 @@ def make(
         click.echo(f"{page}\nkey: {out / 'study.json'} (not for raters)")
 
 
-@study.command()
+@study.command(short_help="What the votes say of systems and metrics.")
 @click.argument("folder", type=PATH)
 @click.argument("answers", nargs=-1, required=True, type=PATH)
 @click.option("--results", multiple=True, type=PATH, help="Results whose metrics are held against the votes.")
@@ -164,21 +165,33 @@ def score(
     ctx.exit(_LEFT_OUT if any(rater.faults for rater in report.raters) and not keep_all else 0)
 
 
-@study.command()
+@study.command(short_help="Is a study whole, and a report its own?")
 @click.argument("folder", type=PATH)
 @click.option("--report", type=PATH, help="A report (.json) to make again from --answers.")
 @click.option("--answers", multiple=True, type=PATH, help="The answers it was made of.")
 @click.option("--results", multiple=True, type=PATH, help="The results it was made with.")
-def verify(folder: Path, report: Path | None, answers: tuple[Path, ...], results: tuple[Path, ...]) -> None:
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    folder: Path,
+    report: Path | None,
+    answers: tuple[Path, ...],
+    results: tuple[Path, ...],
+) -> None:
     """Check that the study in FOLDER is whole, and that a report comes out of its answers.
 
-    Exit codes: 0 it is, 2 it is not (what differs is named).
+    Exit codes: 0 it is, 2 a file cannot be read, 3 it is not (what differs is named).
     """
     from leaderboard.entries import read_entries
-    from leaderboard.study.verify import verify_report, verify_study
+    from leaderboard.study.verify import StudyChangedError, verify_report, verify_study
+    from madata.text import visible_lines
 
-    count = verify_study(folder)
-    click.echo(f"{folder}: {count} videos as they were made")
-    if report is not None:
-        verify_report(report, folder, answers, list(read_entries(results)) if results else [])
-        click.echo(f"{report}: every number comes out of the answers")
+    try:
+        count = verify_study(folder)
+        click.echo(f"{folder}: {count} videos as they were made")
+        if report is not None:
+            verify_report(report, folder, answers, list(read_entries(results)) if results else [])
+            click.echo(f"{report}: every number comes out of the answers")
+    except StudyChangedError as changed:
+        click.echo(f"error: {visible_lines(str(changed))}", err=True)
+        ctx.exit(_CHANGED)

@@ -25,7 +25,7 @@ def submission() -> None:
     """Submissions to a leaderboard: one archive with a result and all it rests on."""
 
 
-@submission.command()
+@submission.command(short_help="A scored run into one archive.")
 @click.argument("run", type=PATH)
 @out_option("Archive to write (.zip).")
 @click.option(
@@ -53,7 +53,7 @@ def _document(path: Path) -> dict[str, Any]:
     return content
 
 
-@submission.command()
+@submission.command(short_help="Which level holds, or why it is rejected.")
 @click.argument("archives", nargs=-1, required=True, type=PATH)
 @click.option("--against", type=PATH, help="A trusted run: protocol, split and reference must be its own.")
 @click.option("--split", help="Name the split must have.")

@@ -12,14 +12,19 @@ from leaderboard.study.score import read_votes, score_study
 from madata.errors import MadanceError
 from madata.files import sha256_file
 
-__all__ = ["verify_report", "verify_study"]
+__all__ = ["StudyChangedError", "verify_report", "verify_study"]
+
+
+class StudyChangedError(MadanceError):
+    """A study that is not as it was made, or a report that does not come out of its answers."""
 
 
 def verify_study(folder: Path) -> int:
     """Number of videos, all of them those of the key.
 
     Raises:
-        MadanceError: one is missing or another (all are named), or the page is of another key.
+        StudyChangedError: one is missing or another (all are named), or the page is of another key.
+        MadanceError: there is no such study.
     """
     study = read_study(folder)
     media = folder / "page" / "media"
@@ -33,7 +38,7 @@ def verify_study(folder: Path) -> int:
     if not page.is_file() or sha256_file(folder / "study.json") not in page.read_text("utf-8"):
         wrong.append("page/index.html is missing, or of another key")
     if wrong:
-        raise MadanceError(f"{folder}: {'; '.join(wrong)}")
+        raise StudyChangedError(f"{folder}: {'; '.join(wrong)}")
     return len(study.media)
 
 
@@ -41,7 +46,8 @@ def verify_report(path: Path, folder: Path, answers: Sequence[Path], entries: Se
     """Make a report again and compare every number.
 
     Raises:
-        MadanceError: it is no report, or the first place where it differs is named.
+        StudyChangedError: it differs; the first place is named.
+        MadanceError: it is no report.
     """
     stated = read_votes(path)
     again = {rater.faults and True for rater in stated.raters}
@@ -50,7 +56,7 @@ def verify_report(path: Path, folder: Path, answers: Sequence[Path], entries: Se
         kept = score_study(folder, answers, entries, keep_all=True) if True in again else found
         if stated.model_dump() != kept.model_dump():
             place = _first_difference(stated.model_dump(mode="json"), found.model_dump(mode="json"), "")
-            raise MadanceError(f"{path}: does not come out of these answers: {place}")
+            raise StudyChangedError(f"{path}: does not come out of these answers: {place}")
 
 
 def _first_difference(stated: Any, found: Any, where: str) -> str:

@@ -32,7 +32,7 @@ class _Trainers(click.Group):
         return with_verbosity(command)
 
 
-@click.group(cls=_Trainers, short_help="Train the Motion Expert, EDGE or a stage of the Appearance Expert.")
+@click.group(cls=_Trainers, short_help="Train an expert of the paper, or a baseline.")
 def train() -> None:
     """Train a model; the same command goes on where an interrupted one stopped.
 

@@ -35,8 +35,10 @@ __all__ = ["motion"]
     "--preset",
     default="official",
     show_default=True,
-    help="official, paper, tiny, gft-to-cfg, bimamba-to-mamba, bimamba-to-transformer, edge, fact, bailando-codebook, "
-    "-root, -gpt, -actor-critic, megadance-codes or -gpt.",
+    help="The Motion Expert: official, paper, tiny; its ablations: gft-to-cfg, bimamba-to-mamba, "
+    "bimamba-to-transformer; baselines: edge, fact, mnet; bailando-codebook, bailando-root, bailando-gpt, "
+    "bailando-actor-critic; lodge-local, lodge-fine-tuning, lodge-global; "
+    "megadance-codes, megadance-gpt, megadance-genres.",
 )
 @config_option
 @set_option("One setting: loop.clip_norm=1.")

@@ -13,7 +13,7 @@ from madata.text import visible
 __all__ = ["card", "export", "stats"]
 
 
-@click.command(short_help="Give it to another tool: videofolder, webdataset, ...")
+@click.command(short_help="Give it to another tool: WebDataset, Lance, CSV.")
 @click.argument("folder", type=PATH)
 @click.option("--format", "name", required=True, metavar="NAME", help="See the list above.")
 @out_option("New folder for what is exported.")

@@ -22,12 +22,12 @@ _DIR = click.option(
 )
 
 
-@click.group(short_help="List, check and fetch model weights.")
+@click.group(short_help="List, check and fetch model weights; tiny ones for a try.")
 def weights() -> None:
     """Networks that the toolkit loads but does not ship. Only `fetch` downloads anything."""
 
 
-@weights.command("list")
+@weights.command("list", short_help="Every network: size, licence, origin, whether it is here.")
 @click.option(
     "--for", "users", multiple=True, help="Only what this system, metric or pose backend needs (repeatable)."
 )
@@ -107,7 +107,7 @@ def fetch_weights(names: tuple[str, ...], folder: Path | None, local: Path | Non
         raise SystemExit(1)
 
 
-@weights.command("tiny")
+@weights.command("tiny", short_help="A tiny network of random weights, for a try.")
 @click.argument("name", required=False)
 @out_option("New folder for the network.")
 @seed_option("Seed of the random weights.")

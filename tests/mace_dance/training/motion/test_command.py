@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
 import signal
 
 import pytest
 from click.testing import CliRunner
 
 from mace_dance.commands.train import train
+from mace_dance.commands.train_motion import motion
 from mace_dance.motion.pretrained import load_model
+from mace_dance.training.motion.settings import preset_names
 from mace_dance.training.motion.task import MotionTask
 from madata.cli import madance
 from madata.errors import ConfigError, MadanceError
@@ -41,6 +44,11 @@ def call(dances, out, *arguments):
     runner = CliRunner()
     command = ["train", "motion", str(dances), "--out", str(out), *SMALL, *arguments]
     return runner.invoke(madance, command, catch_exceptions=False, standalone_mode=False)
+
+
+def test_the_help_names_every_preset():
+    (option,) = (option for option in motion.params if option.name == "preset")
+    assert sorted(set(re.findall(r"[a-z-]+", option.help)) & set(preset_names())) == preset_names()
 
 
 def test_plan_then_training_then_going_on(dances, tmp_path):
