@@ -119,7 +119,9 @@ def _by_speed(tables: Tables) -> dict[str, str]:
     table = tables.reference
     if table is None or "kinetic" not in table.names:
         raise MadanceError("--by speed: the run has no motion of a corrected protocol")
-    speeds = [place for place, name in enumerate(table.names["kinetic"]) if not name.endswith("acceleration")]
+    speeds = [
+        place for place, name in enumerate(table.names["kinetic"]) if not name.endswith(":acceleration")
+    ]
     energy = table.kinetic[:, speeds].mean(axis=1)
     of_clip: dict[str, list[float]] = {}
     for clip, value in zip(table.clip_ids, energy, strict=True):

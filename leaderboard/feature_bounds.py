@@ -27,7 +27,8 @@ _SIDES: tuple[Side, Side] = ("prediction", "reference")
 _FORMER_SCALARS = {"fsr_left", "fsr_right"}
 """Columns of files written before feet were averaged on reading."""
 _BEATS = {"motion_beats", "music_beats"}
-_SHARES = {"missing_rate"}
+_SHARE = "scalars/missing_rate"
+"""Always measured, whether or not a protocol asks for it."""
 _BEATS_AFTER_END_S = 0.5
 
 
@@ -38,41 +39,45 @@ def impossible_features(run: RunFeatures) -> list[str]:
         wanted = wanted_by(run.protocol)
     except ConfigError as error:
         return [str(error)]
-    scalars = {"missing_rate", *wanted.per_clip, *_FORMER_SCALARS}
+    known = {_SHARE, *(f"scalars/{name}" for name in (*wanted.per_clip, *_FORMER_SCALARS))}
+    known |= {f"kept/{name}" for name in wanted.kept}
     scores = {*wanted.scores, *wanted.per_video}
-    found = [
-        text for side, table in motion.items() for text in _of_motion(side, table, run.protocol, scalars)
-    ]
+    found = [text for side, table in motion.items() for text in _of_motion(side, table, run.protocol, known)]
     found += [text for side, table in run.videos.items() for text in _of_videos(side, table, scores)]
     return found + _of_both(motion)
 
 
-def _of_motion(side: str, table: FeatureTable, protocol: Protocol, scalars: set[str]) -> Iterator[str]:
+def _of_motion(side: str, table: FeatureTable, protocol: Protocol, known: set[str]) -> Iterator[str]:
     """The motion of one side; a rate may be unknown only to the published definitions."""
-    yield from _unknown(
-        side, table, {f"scalars/{name}" for name in scalars} | {"reason/body", "reason/motion"}
-    )
+    yield from _unknown(side, table, known | {"reason/body", "reason/motion"})
     limits = reading_limits()
     yield from _outside(side, table, "numbers", 0, limits.frames)
     yield from _outside(side, table, "starts_s", 0, limits.seconds)
     yield from _outside(side, table, "frames", 1, limits.frames)
     yield from _outside(side, table, "fps", 1e-3, limits.rate, unknown=protocol.kind == "official")
-    for name in table.scalars:
-        most = 1.0 if name in _SHARES else np.finfo(np.float64).max
-        yield from _outside(
-            side, table, f"scalars/{name}", 0 if name in _SHARES else -most, most, unknown=True
-        )
+    for name in (f"scalars/{name}" for name in table.scalars):
+        most = 1.0 if name == _SHARE else np.finfo(np.float64).max
+        yield from _outside(side, table, name, 0 if name == _SHARE else -most, most, unknown=True)
     for name, labels in table.names.items():
         width = table.columns[name].shape[1] if name in ("kinetic", "geometric") else None
         if width is None or (labels and (len(labels) != width or len(set(labels)) != width)):
             yield f"{side}/{name}_columns: {len(labels)} names, not one for each of the {width or 'no'} columns"
-    if odd := sorted(set(table.ragged) - _BEATS):
+    if odd := sorted(set(table.ragged) - _BEATS - known):
         yield f"{side}/{odd[0]}: lists that no metric of the protocol asks for"
         return
+    yield from _of_lists(side, table, protocol)
+
+
+def _of_lists(side: str, table: FeatureTable, protocol: Protocol) -> Iterator[str]:
+    """Beats are times in their order; what else is kept of a clip are numbers, as many for every frame."""
+    for name in sorted(set(table.ragged) - _BEATS):
+        for clip, kept, frames in zip(table.clip_ids, table.ragged[name], table.frames, strict=True):
+            if np.isinf(kept).any() or not kept.size or kept.size % max(frames, 1):
+                yield f"{side}/{name} of {clip}: {kept.size} values, infinite or not as many for each frame"
     for clip, beats, heard in zip(table.clip_ids, table.music_beats, table.heard.tolist(), strict=True):
         if beats.size and not heard:
             yield f"{side}/music_beats of {clip}: beats of music that was not heard"
-    for name, lists in table.ragged.items():
+    for name, lists in ((name, table.ragged[name]) for name in sorted(_BEATS)):
         for clip, beats, frames, fps in zip(table.clip_ids, lists, table.frames, table.fps, strict=True):
             # published definitions hold frame numbers; what is wrong with a rate is said above
             in_seconds = protocol.definition == "corrected" and fps > 0
@@ -121,6 +126,8 @@ def _of_both(motion: dict[Side, FeatureTable]) -> list[str]:
             )
     if odd := sorted(set(first.scalars) ^ set(other.scalars)):
         found.append(f"scalars/{odd[0]}: of one side alone")
+    if odd := sorted(set(first.ragged) ^ set(other.ragged)):
+        found.append(f"{odd[0]}: of one side alone")
     return found
 
 

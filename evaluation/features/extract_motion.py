@@ -265,13 +265,15 @@ class _Reading:
 
     def rows(self, clips: Sequence[list[Window]]) -> FeatureTable | None:
         """Some clips measured together where the definition allows it, each alone where it may refuse one."""
-        definition, per_clip = self.protocol.definition, self.how.wanted.per_clip
+        definition, wanted = self.protocol.definition, self.how.wanted
         if definition != "corrected":
-            return motion_rows([window for clip in clips for window in clip], definition, per_clip)
+            return motion_rows(
+                [window for clip in clips for window in clip], definition, wanted.per_clip, wanted.kept
+            )
         parts = []
         for windows in clips:
             try:
-                parts.append(motion_rows(windows, definition, per_clip))
+                parts.append(motion_rows(windows, definition, wanted.per_clip, wanted.kept))
             except MediaError as error:
                 self._note(windows[0].clip_id, error.reason, str(error))
         return concatenate(parts) if parts else None

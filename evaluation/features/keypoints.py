@@ -134,6 +134,7 @@ class VideoKeypoints:
             up="-y",
             origin=self.origin,
             oddities=(oddities,) if oddities else (),
+            size=(int(arrays["size"][0]), int(arrays["size"][1])),
         )
 
 

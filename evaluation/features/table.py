@@ -8,7 +8,8 @@ motion
     say which stretch of which clip a row is; ``kinetic`` and ``geometric`` (N, D) are raw, before any
     normalisation; ``heard`` tells whether there was music; ``scalars/<name>`` holds the numbers of single clips.
     Ragged: ``motion_beats`` and ``music_beats``, seconds from the start of the row, frame numbers in published
-    definitions. Names: ``kinetic_columns`` and ``geometric_columns``, empty where a published definition has none.
+    definitions; ``kept/<name>``, what metrics of both sides of a clip need to know of each. Names: ``kinetic_columns``
+    and ``geometric_columns``, empty where a published definition has none.
 videos
     ``clip_ids``, ``sha256``, ``frames``, ``fps``, ``size`` (width, height; px as shown, 0 where the file cannot be
     decoded); ``value/<score>``, ``samples/<score>`` and ``reason/<score>`` for each thing that was seen in the pictures
@@ -148,6 +149,16 @@ class FeatureTable:
         """N arrays of beats of the music."""
         return self.ragged["music_beats"]
 
+    def kept(self, name: str) -> tuple[Floats, ...]:
+        """N arrays of what was kept of each clip under ``name``.
+
+        Raises:
+            ValueError: nothing was.
+        """
+        if f"kept/{name}" not in self.ragged:
+            raise ValueError(f"the features hold no {name}: they were measured without it")
+        return self.ragged[f"kept/{name}"]
+
     @property
     def scalars(self) -> dict[str, Floats]:
         """Name -> (N,) numbers of single clips, NaN where a row has none."""
@@ -211,7 +222,7 @@ class FeatureTable:
             if column.dtype.kind not in _KINDS.get(base, "") or column.ndim != (2 if base in _WIDE else 1):
                 raise ValueError(f"column {name} cannot be of {column.dtype} {column.shape}")
         if any(lists.dtype.kind != "f" or lists.ndim != 1 for rows in self.ragged.values() for lists in rows):
-            raise ValueError("beats are not lists of numbers")
+            raise ValueError("beats, or what is kept of clips, are not lists of numbers")
 
 
 def concatenate(parts: Sequence[FeatureTable]) -> FeatureTable:

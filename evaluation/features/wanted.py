@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from evaluation.inputs.pose_files import JointTrack
 
-__all__ = ["ClipFunction", "FrameByFrame", "WantedFeatures"]
+__all__ = ["ClipFunction", "ClipSeries", "FrameByFrame", "WantedFeatures"]
 
 ClipFunction = Callable[[JointTrack], float]
+ClipSeries = Callable[[JointTrack], npt.NDArray[np.float64]]
 
 
 class FrameByFrame(Protocol):
@@ -35,12 +36,14 @@ class WantedFeatures:
 
     Attributes:
         per_clip: name -> number of the joints of one clip; each becomes a column of the feature table.
+        kept: name -> numbers of one clip, (K,), as many for every frame; each becomes a ragged column.
         per_video: name -> makes what sees every frame of the next video.
         scores: what must be seen in the pictures of each video -> its version.
         music: whether the music is listened to.
     """
 
     per_clip: Mapping[str, ClipFunction] = field(default_factory=dict)
+    kept: Mapping[str, ClipSeries] = field(default_factory=dict)
     per_video: Mapping[str, Callable[[], FrameByFrame]] = field(default_factory=dict)
     scores: Mapping[str, int] = field(default_factory=dict)
     music: bool = False

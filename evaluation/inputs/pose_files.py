@@ -49,6 +49,7 @@ class JointTrack:
         origin: what made it: a pose backend, or a motion file format.
         body: whose bones the joints hang on: a skeleton's mean body, ``own bones``, or ``positions`` where a file holds
             no rotations; empty in pictures.
+        size: (width, height) px of the picture; ``None`` in 3D and where a file does not say.
         oddities: (reason, message) of what is wrong and does not prevent its use; a protocol decides.
     """
 
@@ -60,6 +61,7 @@ class JointTrack:
     origin: str
     oddities: tuple[tuple[str, str], ...] = ()
     body: str = ""
+    size: tuple[int, int] | None = None
 
     @property
     def frames(self) -> int:
@@ -134,7 +136,9 @@ def read_keypoint_file(path: Path) -> JointTrack:
     from madata.keypoints import read_pose_sequence
 
     found = read_pose_sequence(path)
-    return JointTrack(found.xy, found.score, found.skeleton, found.fps, "-y", found.origin, found.oddities)
+    return JointTrack(
+        found.xy, found.score, found.skeleton, found.fps, "-y", found.origin, found.oddities, size=found.size
+    )
 
 
 def read_motion_file(

@@ -19,8 +19,11 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from evaluation.features.music import BEATS_OF
-from evaluation.features.wanted import ClipFunction, WantedFeatures
+from evaluation.features.wanted import ClipFunction, ClipSeries, WantedFeatures
 from evaluation.inputs.pose_files import JointTrack
 from evaluation.metrics.pictures import completed
 from evaluation.metrics.spec import MetricSpec
@@ -184,6 +187,7 @@ def wanted_by(protocol: Protocol) -> WantedFeatures:
     scores = dict.fromkeys(name for spec in specs for name in spec.scores)
     return WantedFeatures(
         per_clip={spec.name: _on_clip(spec, protocol) for spec in specs if spec.per_clip is not None},
+        kept={name: _kept_of(spec, function) for spec in specs for name, function in spec.kept.items()},
         per_video={spec.name: spec.per_video for spec in specs if spec.per_video is not None},
         scores={name: spec.version for name in scores if (spec := find_metric(name)) is not None},
         music=any("music" in spec.needs for spec in specs),
@@ -202,9 +206,24 @@ def _on_clip(spec: MetricSpec, protocol: Protocol) -> ClipFunction:
             return float("nan")
         except MadanceError:
             raise
-        except Exception as error:  # a metric of others
-            raise MadanceError(
-                f"metric {spec.name} failed on a clip: {type(error).__name__}: {error}"
-            ) from error
+        except Exception as error:
+            raise _failed(spec, error) from error
 
     return measured
+
+
+def _kept_of(spec: MetricSpec, function: ClipSeries) -> ClipSeries:
+    def kept(clip: JointTrack) -> npt.NDArray[np.float64]:
+        try:
+            return np.asarray(function(clip), np.float64)
+        except MadanceError:
+            raise
+        except Exception as error:
+            raise _failed(spec, error) from error
+
+    return kept
+
+
+def _failed(spec: MetricSpec, error: Exception) -> MadanceError:
+    """What a metric of others raised, as an error that names it."""
+    return MadanceError(f"metric {spec.name} failed on a clip: {type(error).__name__}: {error}")

@@ -9,7 +9,8 @@ under the entry-point group ``madance.metrics``. It is computed in one of these 
   videos.
 * ``of_sets``: a number of two feature tables, prediction and reference. Its interval comes from blocks of clips that
   are left out, its noise floor from two parts of the reference.
-* ``values``: numbers of single clips out of what the feature table holds already; the metric is their mean.
+* ``values``: numbers of single clips out of what the feature table holds already, or ``kept`` for it; the metric is
+  their mean.
 * ``estimate`` (with ``statistic`` and ``blocks``, where two systems are compared by it): everything by hand, for the
   metrics of this folder that share a computation, or whose interval has a form of its own.
 
@@ -34,7 +35,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -42,7 +43,7 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from evaluation.features.table import FeatureTable
-    from evaluation.features.wanted import FrameByFrame
+    from evaluation.features.wanted import ClipSeries, FrameByFrame
     from evaluation.inputs.pose_files import JointTrack
     from evaluation.metrics.estimate import ClipSources, Estimate, RowStatistic
     from evaluation.metrics.tables import RowValues, Tables
@@ -81,6 +82,8 @@ class MetricSpec:
             clip without a value.
         per_video: see above; makes a fresh :class:`~evaluation.features.wanted.FrameByFrame` for each video.
         per_clip_published: the same in a published definition, which is the second argument.
+        kept: name -> what of the joints of each clip is kept in the feature table, as many numbers for every frame,
+            where the metric needs both sides of a clip at once.
         absent: why a clip may have no value, in words.
         of_sets, values, estimate, statistic: see above.
         blocks: the metric without bias, as far as that goes, with what each block of clips does to it.
@@ -108,6 +111,7 @@ class MetricSpec:
     per_clip: Callable[[JointTrack], float] | None = None
     per_clip_published: Callable[[JointTrack, str], float] | None = None
     per_video: Callable[[], FrameByFrame] | None = None
+    kept: Mapping[str, ClipSeries] = field(default_factory=dict, hash=False)
     absent: str = "no value"
     of_sets: Callable[[FeatureTable, FeatureTable], float] | None = None
     values: Callable[[Tables, Side], RowValues] | None = None

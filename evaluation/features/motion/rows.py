@@ -19,7 +19,7 @@ from evaluation.features.motion.geometric import limb_angle_columns, limb_angles
 from evaluation.features.motion.kinetic import log_energies, log_energy_columns
 from evaluation.features.motion.published import official_features, official_motion_beats
 from evaluation.features.table import FeatureTable
-from evaluation.features.wanted import ClipFunction
+from evaluation.features.wanted import ClipFunction, ClipSeries
 from evaluation.inputs.pose_files import JointTrack
 from madata.errors import MadanceError, MediaError
 
@@ -40,16 +40,20 @@ class Window:
 
 
 def motion_rows(
-    windows: Sequence[Window], definition: str, per_clip: Mapping[str, ClipFunction]
+    windows: Sequence[Window],
+    definition: str,
+    per_clip: Mapping[str, ClipFunction],
+    kept: Mapping[str, ClipSeries] | None = None,
 ) -> FeatureTable:
     """The motion of windows, a row for each.
 
     Args:
         definition: ``corrected``, ``edge``, or a name in :data:`evaluation.definitions.VARIANTS`.
         per_clip: name -> further number of each window.
+        kept: name -> further numbers of each window, as many for every frame.
 
     Raises:
-        MediaError: a window cannot be measured (its torso is never seen).
+        MediaError: a window cannot be measured (its torso is never seen), or lacks what is to be kept of it.
         MadanceError: there is no window, or the definition is unknown.
     """
     if not windows:
@@ -83,6 +87,7 @@ def motion_rows(
         {
             "motion_beats": tuple(features.motion_beats),
             "music_beats": tuple(np.empty(0) for _ in windows),
+            **{f"kept/{name}": tuple(map(function, tracks)) for name, function in (kept or {}).items()},
         },
         {"kinetic": features.kinetic_names, "geometric": features.geometric_names},
     )

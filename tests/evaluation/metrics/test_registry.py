@@ -18,7 +18,7 @@ from tests.evaluation.features.test_table import track
 HIGHER = {"bas", "bas_z", "bas_music_to_motion", "bas_motion_to_music", "precision", "recall", "density"}
 HIGHER |= {"coverage", "ssim", "psnr", "imaging_quality", "aesthetic_quality", "subject_consistency"}
 HIGHER |= {"background_consistency", "motion_smoothness", "temporal_flickering"}
-HIGHER |= {"subject_consistency_video_mean", "background_consistency_video_mean"}
+HIGHER |= {"subject_consistency_video_mean", "background_consistency_video_mean", "pck"}
 LOWER = {"fid_k", "fid_g", "fid_k_infinity", "fid_g_infinity", "kid_k", "kid_g", "fsr", "pfc", "fvd", "lpips"}
 LOWER |= {
     "nearest_real",
@@ -29,7 +29,7 @@ LOWER |= {
     "foot_slip",
     "floating",
 }
-LOWER |= {"floor_penetration", "side_swaps"}
+LOWER |= {"floor_penetration", "side_swaps", "pose_error"}
 DIVERSITY = {"div_k", "div_g"}
 _ASKED = ("beat_hit", "beat_coverage", "beat_f1", "beat_phase", "beat_continuity", "tempo_agreement")
 ABOVE = {f"{name}_z" for name in _ASKED}
@@ -43,6 +43,7 @@ NEARER = {
     "size_drift",
     "colour_drift",
     "sharpness_drift",
+    "pose_lag",
 }
 NONE = {"bas_chance", "missing_rate", "motion_magnitude"}
 
@@ -66,6 +67,7 @@ POSITIVE |= {
 }
 POSITIVE |= {
     "colour_drift",
+    "pose_error",
     "floor_penetration",
     "side_swaps",
     "acceleration",
@@ -76,7 +78,9 @@ POSITIVE |= {
 BOUNDS = {
     **dict.fromkeys(SHARE, (0.0, 1.0)),
     **dict.fromkeys(POSITIVE, (0.0, np.inf)),
-    **dict.fromkeys(("kid_k", "kid_g", "bas_z", "psnr", "sharpness_drift", *ABOVE), (-np.inf, np.inf)),
+    **dict.fromkeys(
+        ("kid_k", "kid_g", "bas_z", "psnr", "sharpness_drift", "pose_lag", *ABOVE), (-np.inf, np.inf)
+    ),
     "ssim": (-1.0, 1.0),
     "motion_magnitude": (0.0, 255.0),
 }
