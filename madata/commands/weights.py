@@ -108,21 +108,18 @@ def fetch_weights(names: tuple[str, ...], folder: Path | None, local: Path | Non
 
 
 @weights.command("tiny", short_help="A tiny network of random weights, for a try.")
-@click.argument("name", required=False)
+@click.argument("name")
 @out_option("New folder for the network.")
 @seed_option("Seed of the random weights.")
-def tiny_weights(name: str | None, out: Path, seed: int) -> None:
-    """Make a tiny network with random weights in the layout of the real NAME (no download).
+def tiny_weights(name: str, out: Path, seed: int) -> None:
+    """Make a tiny network with random weights in the layout of the real NAME, such as mnet (no download).
 
     It runs on a CPU in seconds, for trying out commands and for tests. What it generates is noise, and every
     result made with it carries the label of the folder.
     """
     makers = {point.name: point for point in entry_points(group="madance.tiny")}
-    if name is None and len(makers) == 1:
-        (name,) = makers
     if name not in makers:
-        said = "NAME is missing" if name is None else f"no tiny network called {name!r}"
-        raise ConfigError(f"{said}{did_you_mean(name or '', sorted(makers))}")
+        raise ConfigError(f"no tiny network called {name!r}{did_you_mean(name, sorted(makers))}")
     require("weights tiny")
     makers[name].load()(out, seed)
     click.echo(f"{out}: {name} with random weights, seed {seed}")

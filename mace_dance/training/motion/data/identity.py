@@ -73,7 +73,9 @@ class Identity:
             MadanceError: another version wrote it.
         """
         if values.get("version") != _VERSION:
-            raise MadanceError(f"{path}: not a cache this version wrote; remove the folder or say rebuild")
+            raise MadanceError(
+                f"{path}: not a cache this version wrote; remove the folder or give another (--cache)"
+            )
         return cls(values["settings"], values["takes"])
 
     def difference(self, now: Identity) -> str:

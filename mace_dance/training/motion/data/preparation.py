@@ -148,12 +148,7 @@ def prepare_synthetic(
 
 def _with_music(takes: Sequence[Take]) -> tuple[list[Take], list[DroppedTake]]:
     drops = [
-        DroppedTake(
-            take.name,
-            "no_music",
-            f"{take.motion}: no sound file of that name; say where it is (music_folder or a table of takes), "
-            'or music = "motion-beats" for a stand-in that leaks the motion\'s own beats',
-        )
+        DroppedTake(take.name, "no_music", f"{take.motion}: no sound file of that name")
         for take in takes
         if take.music is None
     ]
@@ -197,7 +192,7 @@ def _prepare(
         return _open(folder.read(), settings, from_cache=True)
     if before is not None:
         raise MadanceError(
-            f"{cache} was made otherwise: {before.difference(identity)}. Choose another folder or say rebuild"
+            f"{cache} was made otherwise: {before.difference(identity)}. Choose another folder (--cache) or remove it"
         )
     with hold_folder(cache):
         if rebuild:
@@ -208,10 +203,19 @@ def _prepare(
     return _open(folder.read(), settings, from_cache=False)
 
 
+_MENDS = {
+    "no_music": "say where the music is (--set data.music_folder=FOLDER, or a table: --set data.takes=FILE.csv), or "
+    "take --set data.music=motion-beats, a stand-in that leaks the motion's own beats",
+    "too_short": "--set data.window_frames=N asks for less",
+}
+"""What would mend a reason for which every take is left out."""
+
+
 def _nothing(drops: Sequence[DroppedTake]) -> str:
     first = "; ".join(f"{drop.reason}: {drop.message}" for drop in drops[:3])
     rest = f"; and {len(drops) - 3} more" if len(drops) > 3 else ""
-    return f"none of {len(drops)} takes can be used: {first}{rest}"
+    mends = {_MENDS.get(drop.reason, "") for drop in drops} - {""}
+    return "; ".join((f"none of {len(drops)} takes can be used: {first}{rest}", *sorted(mends)))
 
 
 def _read_all(
@@ -300,7 +304,7 @@ def _assemble(
     if "train" not in sides:
         raise MadanceError(
             f"all {len(kept)} usable takes are held out, none is left to train on; {len(drops)} were dropped: "
-            'split = "by-take" draws another split'
+            "--set data.split=by-take draws another split"
         )
     cut, motion = folder.write_arrays([parts[take.name] for take in kept], frames)
     starts = np.cumsum([0, *frames[:-1]]).tolist()

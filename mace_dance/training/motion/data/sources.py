@@ -51,13 +51,13 @@ def find_takes(source: Path, settings: DataSettings, cache: Path) -> Found:
         raise MadanceError(f"{source}: no such folder of motions")
     name = layout_of(source) if settings.layout == "auto" else settings.layout
     if settings.motions is not None and name != "ma-data":
-        raise ConfigError(f"motions is a setting of the layout ma-data, {source} is read as {name}")
+        raise ConfigError(f"data.motions is a setting of the layout ma-data, {source} is read as {name}")
     if settings.music_folder is not None and not settings.music_folder.is_dir():
         raise ConfigError(f"{settings.music_folder}: no such folder of music")
     if not _fits(source, name):
         wanted = " or ".join(" and ".join(parts) for parts in _MARKS[name])
         raise ConfigError(
-            f'{source} is no {name} folder: it has no {wanted}; layout = "auto" tells by itself'
+            f"{source} is no {name} folder: it has no {wanted}; --set data.layout=auto tells by itself"
         )
     if name == "finedance":
         found = find_finedance(source, settings)

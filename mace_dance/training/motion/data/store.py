@@ -130,7 +130,7 @@ class CacheFolder:
         if len(motion) != total or len(music) != total:
             raise MadanceError(
                 f"{self.folder}: {len(motion)} frames of motion and {len(music)} of music, the index says {total}: "
-                "remove the folder or say rebuild"
+                "remove the folder or give another (--cache)"
             )
         stored = read_npz(self.folder / "normaliser.npz")
         return Content(
@@ -149,7 +149,7 @@ class CacheFolder:
             return read_npy(path, mapped=True)
         except MediaError as error:
             raise MadanceError(
-                f"{path}: absent or damaged ({error}): remove the folder or say rebuild"
+                f"{path}: absent or damaged ({error}): remove the folder or give another (--cache)"
             ) from error
 
 
