@@ -147,7 +147,7 @@ def _of_manifest(folder: Path, split: str | None) -> ClipSet:
         (own if clip.split == chosen else others).append(_table_clip(clip))
     if not own:
         known = ", ".join(sorted(there)) or "no clip at all"
-        raise MadanceError(f"{folder}: has no clip in the split {chosen!r}; there is {known}")
+        raise MadanceError(f"{folder}: has no clip in the split {chosen!r}; there is {known} (--split)")
     return _clip_set(folder, chosen, tuple(own), tuple(others), sha256_file(folder / "clips.parquet"))
 
 
