@@ -53,7 +53,7 @@ def test_a_curated_data_set_gives_music_and_picture_and_hides_the_truth(curated,
     with Decoder(tmp_path / "clips" / "s1-000.mp4") as decoder:
         assert sum(1 for _ in decoder) == 20
         assert decoder.info.audio is not None
-    with pytest.raises(MadanceError, match="no clip in the split 'held'; there is test, train .--split"):
+    with pytest.raises(MadanceError, match=r"no clip in the split 'held'; there is test, train \(--split\)"):
         generate(plugin, curated, tmp_path / "other", Settings(split="held"))
 
 
