@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from madata.dataset.folder import FILE_COLUMNS
 from madata.errors import MadanceError, MissingDependencyError
-from madata.files import LOCK, hold_folder
+from madata.files import LOCK, hold_folder, scratch_folder, storage_errors
 from madata.plugins import Room
 
 if TYPE_CHECKING:
@@ -74,7 +74,13 @@ def export(folder: Path, name: str, out: Path, split: str | None = None) -> Expo
     with hold_folder(out):
         if any(path.name != LOCK for path in out.iterdir()):
             raise MadanceError(f"{out}: holds something already; choose a new folder")
-        return chosen.write(clips, out)
+        # written apart: what a killed export leaves is swept, never taken for a whole one and never in the way
+        with scratch_folder(out) as apart:
+            done = chosen.write(clips, apart)
+            with storage_errors(out):
+                for path in sorted(apart.iterdir()):
+                    path.rename(out / path.name)
+        return done
 
 
 def facts(clips: ClipTable) -> Iterator[tuple[Clip, dict[str, Any]]]:

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
 import tarfile
 
 import numpy as np
@@ -83,6 +86,28 @@ def test_videofolder_loads_in_datasets(folder, tmp_path):
     rows = loaded["train"].cast_column("video", datasets.Video(decode=False))
     assert sorted(rows["clip_id"]) == ["clip-0", "clip-1"]
     assert all(row["video"]["path"].endswith(f"{row['clip_id']}.mp4") for row in rows)
+
+
+DIES = """
+import os, sys
+from pathlib import Path
+from madata.dataset.export import export
+from madata.dataset.exports import videofolder
+videofolder.atomic_path = lambda path: os.kill(os.getpid(), 9)
+export(Path(sys.argv[1]), "videofolder", Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_export_is_not_half_there_and_is_made_by_the_same_command(folder, tmp_path):
+    out = tmp_path / "out"
+    killed = subprocess.run([sys.executable, "-c", DIES, folder, out], timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert [name for name in names(out) if not name.startswith(".")] == []
+    assert export(folder, "videofolder", out).clips == 3
+    export(folder, "videofolder", tmp_path / "whole")
+    assert names(out) == names(tmp_path / "whole") and not list(out.rglob(".tmp-*"))
+    with pytest.raises(MadanceError, match="holds something already"):
+        export(folder, "videofolder", out)
 
 
 def test_shards_hold_each_clip_with_its_files(folder, tmp_path):
