@@ -26,7 +26,7 @@ from madata.curate.target import Target, threshold_for
 from madata.dataset.removed import read_removed, write_removed
 from madata.engine import SILENT, Engine, Step, Watch, run_steps
 from madata.errors import ConfigError, MadanceError
-from madata.files import hold_folder, link_or_copy, write_json, write_text
+from madata.files import hold_folder, link_or_copy, read_toml, write_json, write_text
 from madata.manifest import PROVENANCE_COLUMNS, iterate_rows
 from madata.shard import WHOLE, Shard
 from madata.types import Source
@@ -75,6 +75,10 @@ def decide_again(
         raise ConfigError("--shard needs --out: a part would take the place of the whole data set")
     if not (folder / "settings.toml").exists():
         raise MadanceError(f"{folder}: no data set that madance curate made (it holds no settings.toml)")
+    if "renderer" in read_toml(folder / "settings.toml"):
+        raise MadanceError(
+            f"{folder}: madance render made it, and no filter decided there; render again with other settings"
+        )
     before = load_config(folder / "settings.toml")
     config = override(before, overrides)
     _refuse_other_measurements(before, config)

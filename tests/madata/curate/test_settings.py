@@ -10,13 +10,15 @@ import pytest
 
 from madata.config import to_toml
 from madata.curate import settings
+from madata.curate.again import decide_again
 from madata.curate.coverage import TIMELINE_COLUMNS
 from madata.curate.decide import filters_of, measured_columns
 from madata.curate.filters import FILTERS
 from madata.curate.settings import PRESETS, load_config
-from madata.errors import ConfigError
+from madata.errors import ConfigError, MadanceError
 from madata.manifest import DROPPED_COLUMNS, SHOT_COLUMNS, SOURCE_COLUMNS, clip_columns
 from madata.pose import BACKENDS
+from madata.render.settings import RenderSettings
 
 
 def test_defaults_follow_the_paper():
@@ -210,3 +212,9 @@ def test_a_word_where_a_list_belongs_is_said_so():
     with pytest.raises(ConfigError, match=r'setting bars\.crop: is a list, in brackets \(got "blue"\)'):
         load_config(None, ["bars.crop=blue"])
     assert load_config(None, ['bars.crop=["colour"]']).bars.crop == ("colour",)
+
+
+def test_what_render_made_is_not_decided_again(tmp_path):
+    (tmp_path / "settings.toml").write_text(to_toml(RenderSettings(windows=load_config().windows)))
+    with pytest.raises(MadanceError, match="madance render made it"):
+        decide_again(tmp_path, tmp_path, overrides=[])
