@@ -6,8 +6,6 @@ files are copied under names of our own, and a content security policy allows th
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +35,7 @@ from leaderboard.ties import TieJudge
 from leaderboard.viewer import make_lanes, viewer_data
 from madata.errors import MadanceError
 from madata.files import copy_file, hold_folder, parse_json, write_json, write_text
+from madata.page_policy import page_policy
 
 __all__ = ["SiteOptions", "build_site", "safe_link"]
 
@@ -203,7 +202,9 @@ def _render(
             legend=LEGEND,
             css=Markup(texts["page.css"]),
             js=Markup(texts["page.js"]),
-            policy=_policy(**texts),
+            policy=page_policy(
+                texts["page.js"], texts["page.css"], img_src="data:", media_src="'self' file:"
+            ),
             tasks=[_task(board) for board in boards],
             clips=clips,
             votes=options.votes,
@@ -216,18 +217,6 @@ def _render(
 
 def _template(name: str) -> str:
     return resources.files("leaderboard").joinpath("templates", name).read_text("utf-8")
-
-
-def _policy(**texts: str) -> str:
-    """A policy under which nothing runs or is fetched but the page's own script, style and media."""
-    hashes = {
-        name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        for name, text in texts.items()
-    }
-    return (
-        f"default-src 'none'; script-src 'sha256-{hashes['page.js']}'; style-src 'sha256-{hashes['page.css']}'; "
-        "img-src data:; media-src 'self' file:; base-uri 'none'; form-action 'none'"
-    )
 
 
 def _tiles(

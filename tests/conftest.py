@@ -125,3 +125,11 @@ def media_dir(pytestconfig) -> Path:
 def motion_dir() -> Path:
     """Real mocap; the test is skipped when it is absent."""
     return _shared_folder("motion", os.environ.get("MADANCE_MOTION"))
+
+
+@pytest.fixture
+def no_weights(tmp_path, monkeypatch):
+    """No weights are installed, and caches are empty."""
+    monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))

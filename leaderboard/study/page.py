@@ -6,7 +6,6 @@ is the folder ``page``; the key stays beside it.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import math
@@ -25,6 +24,7 @@ from leaderboard.render.web import templates
 from leaderboard.study.design import FROZEN, PRESETS, SCHEMA, Study, StudySystem, Trial, make_booklets
 from madata.errors import MadanceError, did_you_mean
 from madata.files import sha256_file, write_json, write_text
+from madata.page_policy import page_policy
 from madata.types import Music
 from madata.video.audio import read_audio
 from madata.video.encode import EncodeSettings
@@ -270,6 +270,7 @@ def _page(study: Study, key_sha256: str) -> str:
     )
     texts = {name: _template(name) for name in ("study.css", "study.js")}
     count = len(study.booklets[0])
+    sources = {"media_src": "'self' file:"} | ({"connect_src": study.post_url} if study.post_url else {})
     return (
         templates()
         .get_template("study.html")
@@ -278,7 +279,7 @@ def _page(study: Study, key_sha256: str) -> str:
             css=Markup(texts["study.css"]),
             js=Markup(texts["study.js"]),
             data=Markup(data.replace("<", "\\u003c")),
-            policy=_policy(texts, study.post_url),
+            policy=page_policy(texts["study.js"], texts["study.css"], **sources),
             consent=study.consent,
             questions=study.questions,
             trials=count,
@@ -290,16 +291,3 @@ def _page(study: Study, key_sha256: str) -> str:
 
 def _template(name: str) -> str:
     return resources.files("leaderboard").joinpath("templates", name).read_text("utf-8")
-
-
-def _policy(texts: Mapping[str, str], post_url: str) -> str:
-    """Nothing runs or is fetched but the page's own script, style and media; answers go where they were asked to."""
-    hashes = {
-        name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        for name, text in texts.items()
-    }
-    connect = f"connect-src {post_url}; " if post_url else ""
-    return (
-        f"default-src 'none'; script-src 'sha256-{hashes['study.js']}'; style-src 'sha256-{hashes['study.css']}'; "
-        f"{connect}media-src 'self' file:; base-uri 'none'; form-action 'none'"
-    )

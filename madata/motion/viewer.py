@@ -9,7 +9,6 @@ Legend: T frames, J joints.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from madata.errors import MadanceError
 from madata.files import write_text
 from madata.formats import suffix_of
 from madata.motion.formats import Hints, read_positions
+from madata.page_policy import page_policy
 from madata.rotations import up_axis_matrix
 from madata.skeletons import skeleton
 from madata.types import Positions3D
@@ -153,18 +153,10 @@ def _page(data: Mapping[str, Any]) -> str:
     from markupsafe import Markup
 
     texts = {name: _template(f"dancer.{name}") for name in ("css", "js", "html")}
-    digest = {
-        name: base64.b64encode(hashlib.sha256(texts[name].encode()).digest()).decode()
-        for name in ("css", "js")
-    }
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{digest['js']}'; style-src 'sha256-{digest['css']}'; "
-        "media-src data:; base-uri 'none'; form-action 'none'"
-    )
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(texts["html"]).render(
         title=data["title"],
-        policy=policy,
+        policy=page_policy(texts["js"], texts["css"], media_src="data:"),
         css=Markup(texts["css"]),
         js=Markup(texts["js"]),
         data=Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),

@@ -14,6 +14,8 @@ from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import read_json
 from tests.mace_dance.appearance.clips import request_of
 
+pytestmark = pytest.mark.usefixtures("no_weights")
+
 SMALL = {"align": False, "steps": 2, "window": 6, "overlap": 2}
 
 
@@ -29,13 +31,6 @@ def animator(tiny):
     made = AnimateAnyone(str(tiny), **SMALL)
     made.setup("cpu")
     return made
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path, monkeypatch):
-    monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 class Killed(Exception):

@@ -21,16 +21,11 @@ from madata.music import music_features
 from madata.synthetic.dance import make_dance
 from tests.mace_dance.motion.test_checkpoint import official, upstream
 
+pytestmark = pytest.mark.usefixtures("no_weights")
+
 __all__ = ["upstream"]
 
 FRAMES = 30
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path, monkeypatch):
-    """No weights are installed."""
-    monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture

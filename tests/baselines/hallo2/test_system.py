@@ -20,6 +20,8 @@ from madata.types import Music
 from madata.video import write_video
 from tests.mace_dance.appearance.clips import request_of
 
+pytestmark = pytest.mark.usefixtures("no_weights")
+
 SMALL = {"steps": 1, "window": 4}
 
 
@@ -28,13 +30,6 @@ def tiny(tmp_path_factory):
     folder = tmp_path_factory.mktemp("hallo") / "tiny"
     make_tiny_hallo2(folder)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path, monkeypatch):
-    monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 def request_for(tmp_path, frames=6, size=(64, 64), **changes):

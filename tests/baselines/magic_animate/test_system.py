@@ -15,6 +15,8 @@ from madata.files import read_json
 from madata.video import write_video
 from tests.mace_dance.appearance.clips import request_of
 
+pytestmark = pytest.mark.usefixtures("no_weights")
+
 SMALL = {"steps": 1, "window": 8, "overlap": 2}
 SQUARE = {"frames": 5, "size": (32, 32)}
 
@@ -31,13 +33,6 @@ def animator(tiny):
     made = MagicAnimate(str(tiny), **SMALL)
     made.setup("cpu")
     return made
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path, monkeypatch):
-    monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 def test_a_motion_is_followed_and_a_given_densepose_video_as_well(animator, tiny, tmp_path):

@@ -19,6 +19,8 @@ from madata.synthetic.dance import make_dance
 from madata.video import write_video
 from tests.mace_dance.appearance.clips import request_of
 
+pytestmark = pytest.mark.usefixtures("no_weights")
+
 SMALL = {"face": "none", "align": False, "steps": 2, "segment_frames": 9}
 
 
@@ -34,14 +36,6 @@ def expert(tiny):
     made = AppearanceExpert(str(tiny), **SMALL)
     made.setup("cpu")
     return made
-
-
-@pytest.fixture(autouse=True)
-def nowhere(tmp_path, monkeypatch):
-    """No weights are installed."""
-    monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 def contents(folder):
