@@ -127,8 +127,8 @@ def _pulse(times: Floats) -> float:
 
 
 RHYTHMS = (
-    Rhythm("beat_hit", "Hit", "Motion beats that fall on a music beat", _hit_share),
-    Rhythm("beat_coverage", "Coverage", "Music beats on which the dance stops", _coverage),
+    Rhythm("beat_hit", "Beat hits", "Motion beats that fall on a music beat", _hit_share),
+    Rhythm("beat_coverage", "Beats met", "Music beats on which the dance stops", _coverage),
     Rhythm("beat_f1", "Beat F1", "Agreement of motion and music beats, F1", _f1),
     Rhythm("beat_phase", "Phase", "How sharply motion beats gather at one place of the beat", _phase),
     Rhythm(

@@ -224,3 +224,8 @@ def test_the_page_of_metrics_lists_them_as_they_say_themselves():
         for one in own_metrics().values()
     ]
     assert listed == told
+
+
+def test_no_two_metrics_have_one_label():
+    labels = [one.label for one in own_metrics().values()]
+    assert sorted(labels) == sorted(set(labels))
