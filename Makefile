@@ -16,7 +16,7 @@ test: install  ## set up, then check style, types and behaviour
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PARALLEL)
 
-nightly: install  ## long simulations and random inputs, which `make test` leaves out
+nightly: install  ## long simulations, random inputs and kills, which `make test` leaves out
 	$(BIN)/python -m pytest $(PARALLEL) -m nightly
 
 install: $(STAMP)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -251,5 +252,6 @@ class Running:
     def generate(self, request: Request) -> Output:
         """Make one clip; whatever the system raises goes on, except that ``SystemExit`` becomes an error."""
         with prints_apart(), contained():
-            output: Output = self.instance.generate(request)
+            # a copy: what it makes is held against what was asked, whatever it does to its request
+            output: Output = self.instance.generate(copy(request))
         return output

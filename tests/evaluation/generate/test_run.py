@@ -97,6 +97,18 @@ def test_order_shards_and_limit_change_nothing(data, tmp_path):
     assert content(tmp_path / "grown") == content(tmp_path / "whole")
 
 
+def test_a_system_that_changes_its_request_is_held_to_what_was_asked(data, tmp_path):
+    def lazy(request):
+        object.__setattr__(request, "duration_s", 1 / request.fps)
+        object.__setattr__(request, "clip_id", "c0")
+        return dance(request)
+
+    assert generate(plugin_of(lazy), data, tmp_path, Settings()).done == 0
+    assert not list((tmp_path / "clips").iterdir())
+    entry = read_json(tmp_path / "journal" / "c3.json")
+    assert (entry["state"], entry["reason"], entry["clip_id"]) == ("failed", "frames", "c3")
+
+
 def test_a_shard_is_one_of_its_number():
     assert [Shard(i, 3).of(list(range(7))) for i in (1, 2, 3)] == [[0, 3, 6], [1, 4], [2, 5]]
     for wrong in ("0/3", "4/3", "1", "a/b", "1/0"):
