@@ -25,6 +25,7 @@ from madata.errors import MediaError
 from madata.formats import is_a
 from madata.motion.kinematics import joint_positions
 from madata.render import CapsuleRenderer, build_figure, front_camera, make_stage
+from madata.skeletons import skeleton
 from madata.synthetic.dance import make_dance
 from madata.types import Motion3D
 from madata.video.thumbnails import encode_jpeg
@@ -235,8 +236,6 @@ def in_picture(clip: JointTrack) -> JointTrack:
     """The dance as COCO keypoints, px, of a camera in front of it that sees all of it."""
     seen = clip.y_up[..., :2].astype(np.float64)
     names = {name: seen[:, index] for index, name in enumerate(clip.names)}
-    from madata.skeletons import skeleton
-
     coco = skeleton("coco-17").joints
     points = np.stack([names.get(name, names["head"]) for name in coco], axis=1) * (300, -300) + (360, 900)
     return JointTrack(points, np.ones(points.shape[:2]), "coco-17", clip.fps, "-y", "made")

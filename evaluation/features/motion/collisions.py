@@ -33,18 +33,17 @@ _CORES: dict[str, tuple[str, str, float]] = {
 """Capsule -> its ends and the radius of what is hard in it."""
 
 
-def _apart(a: str, b: str) -> bool:
-    """Whether two capsules hang together nowhere, so that they can collide: not a limb and what it is fixed to."""
-    joints = [set(_CORES[name][:2]) for name in (a, b)]
-    if joints[0] & joints[1]:
-        return False
-    rooted = {"trunk", "skull", "left upper arm", "right upper arm", "left thigh", "right thigh"}
-    return not (
-        {a, b} <= rooted and ("trunk" in (a, b) or "skull" in (a, b) or a.split()[1:] == b.split()[1:])
-    )
-
-
-_PAIRS = tuple((a, b) for a, b in combinations(_CORES, 2) if _apart(a, b))
+_ROOTED = tuple(f"{side} {part}" for side in ("left", "right") for part in ("upper arm", "thigh"))
+_TOUCHING = {
+    *(frozenset({core, part}) for core in ("trunk", "skull") for part in _ROOTED),
+    *(frozenset({f"left {part}", f"right {part}"}) for part in ("upper arm", "thigh")),
+}
+"""Pairs that meet where limbs are fixed to the body, besides those that share a joint."""
+_PAIRS = tuple(
+    (a, b)
+    for a, b in combinations(_CORES, 2)
+    if frozenset({a, b}) not in _TOUCHING and not {*_CORES[a][:2]} & {*_CORES[b][:2]}
+)
 
 
 def self_collision(clip: JointTrack) -> float:
