@@ -53,12 +53,15 @@ def read_slice_labels(path: Path) -> dict[str, str]:
     """Clip -> label, from a CSV file with the columns ``clip_id`` and one other (``genre``, say).
 
     Raises:
-        MadanceError: other columns, or nothing in it.
+        MadanceError: it cannot be read, has other columns, or holds nothing.
     """
     import csv
 
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise MadanceError(f"{path}: not a readable CSV file ({error})") from error
     names = [name for name in (rows[0] if rows else {}) if name != "clip_id"]
     if not rows or "clip_id" not in rows[0] or len(names) != 1:
         raise MadanceError(

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +26,7 @@ from leaderboard.paper import TASKS, paper_table
 from leaderboard.recheck import Fault, checked_level
 from leaderboard.remembered import remembered
 from leaderboard.render import LEGEND, to_json
-from leaderboard.render.web import templates
+from leaderboard.render.web import template_text, templates
 from leaderboard.reported import reported_source
 from leaderboard.study.score import VoteReport
 from leaderboard.table import Section, Table
@@ -192,7 +191,7 @@ def _render(
 ) -> str:
     from markupsafe import Markup
 
-    texts = {name: _template(name) for name in ("page.css", "page.js")}
+    texts = {name: template_text(name) for name in ("page.css", "page.js")}
     return (
         templates()
         .get_template("page.html")
@@ -213,10 +212,6 @@ def _render(
             tiles=_tiles(entries, checked, clips),
         )
     )
-
-
-def _template(name: str) -> str:
-    return resources.files("leaderboard").joinpath("templates", name).read_text("utf-8")
 
 
 def _tiles(

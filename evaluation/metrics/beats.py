@@ -27,6 +27,7 @@ __all__ = [
     "beat_alignment",
     "clip_alignment",
     "clip_directions",
+    "distance_to_nearest",
     "official_alignment",
 ]
 
@@ -70,10 +71,19 @@ def official_alignment(
 
 def _closeness(own: Times, other: Times, sigma: float) -> Times:
     """``exp(-d^2 / (2 sigma^2))`` of every time to the nearest of ``other`` (ascending, not empty)."""
+    return np.asarray(np.exp(-np.square(distance_to_nearest(own, other)) / (2.0 * sigma**2)), np.float64)
+
+
+def distance_to_nearest(own: Times, other: Times) -> Times:
+    """From each time to the nearest of ``other`` (ascending, not empty).
+
+    Example:
+        >>> distance_to_nearest(np.array([1.0, 2.75]), np.array([1.25, 3.0])).tolist()
+        [0.25, 0.25]
+    """
     right = np.clip(np.searchsorted(other, own), 1, max(len(other) - 1, 1))
     after = other[np.minimum(right, len(other) - 1)]
-    distance = np.minimum(np.abs(own - other[right - 1]), np.abs(own - after))
-    return np.asarray(np.exp(-np.square(distance) / (2.0 * sigma**2)), np.float64)
+    return np.asarray(np.minimum(np.abs(own - other[right - 1]), np.abs(own - after)), np.float64)
 
 
 @dataclass(frozen=True)

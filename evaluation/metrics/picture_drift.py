@@ -8,6 +8,8 @@ move colours too, so the value of the reference is the measure.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,18 +18,27 @@ from evaluation.metrics.spec import MetricSpec
 
 __all__ = ["METRICS"]
 
+Image = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+
 _SIDE = 256
 """Both are measured on a picture this wide at most, so that grain weighs the same at any size."""
 _LEAST_FRAMES = 8
 
 
-class _FrameNumbers:
-    """Some numbers of every frame, compared between the first and the last quarter."""
+class _Quarters:
+    """Numbers of every frame; those of the first quarter are held against those of the last.
 
-    def __init__(self) -> None:
-        self._rows: list[npt.NDArray[np.float64]] = []
+    Args:
+        measure: (H, W, 3) frame -> its numbers.
+        drift: of the numbers of both quarters.
+    """
 
-    def update(self, frame: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, measure: Callable[[Image], Floats], drift: Callable[[Floats, Floats], float]) -> None:
+        self._measure, self._drift = measure, drift
+        self._rows: list[Floats] = []
+
+    def update(self, frame: Image) -> None:
         import cv2
 
         height, width = frame.shape[:2]
@@ -35,43 +46,37 @@ class _FrameNumbers:
         if factor < 1:
             size = (max(1, round(width * factor)), max(1, round(height * factor)))
             frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
-        self._rows.append(self.measure(frame))
+        self._rows.append(self._measure(frame))
 
-    def measure(self, frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        raise NotImplementedError
-
-    def quarters(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Medians of the first and of the last quarter: a flash or a blurred turn is no drift."""
+    def compute(self) -> float:
         if len(self._rows) < _LEAST_FRAMES:
             raise ValueError(f"fewer than {_LEAST_FRAMES} frames")
         rows, part = np.stack(self._rows), len(self._rows) // 4
-        return np.median(rows[:part], axis=0), np.median(rows[-part:], axis=0)
+        # medians: a flash or a blurred turn is no drift
+        return self._drift(np.median(rows[:part], axis=0), np.median(rows[-part:], axis=0))
 
 
-class _Colour(_FrameNumbers):
-    def measure(self, frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        import cv2
+def _mean_colour(frame: Image) -> Floats:
+    import cv2
 
-        lab = cv2.cvtColor(frame.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
-        return np.asarray(lab.reshape(-1, 3).mean(axis=0), np.float64)
-
-    def compute(self) -> float:
-        first, last = self.quarters()
-        return float(np.linalg.norm(last - first))
+    lab = cv2.cvtColor(frame.astype(np.float32) / 255.0, cv2.COLOR_RGB2LAB)
+    return np.asarray(lab.reshape(-1, 3).mean(axis=0), np.float64)
 
 
-class _Sharpness(_FrameNumbers):
-    def measure(self, frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        import cv2
+def _sharpness(frame: Image) -> Floats:
+    import cv2
 
-        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        return np.array([cv2.Laplacian(grey, cv2.CV_64F).var()])
+    return np.array([cv2.Laplacian(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), cv2.CV_64F).var()])
 
-    def compute(self) -> float:
-        first, last = self.quarters()
-        if min(first[0], last[0]) <= 0:
-            raise ValueError("an end of the video has no detail at all")
-        return math.log(last[0] / first[0])
+
+def _apart(first: Floats, last: Floats) -> float:
+    return float(np.linalg.norm(last - first))
+
+
+def _log_ratio(first: Floats, last: Floats) -> float:
+    if min(first[0], last[0]) <= 0:
+        raise ValueError("an end of the video has no detail at all")
+    return math.log(last[0] / first[0])
 
 
 METRICS = (
@@ -86,7 +91,7 @@ METRICS = (
         bounds=(0.0, np.inf),
         decimals=2,
         panel="Drift",
-        per_video=_Colour,
+        per_video=partial(_Quarters, _mean_colour, _apart),
         absent="fewer than eight frames",
     ),
     MetricSpec(
@@ -99,7 +104,7 @@ METRICS = (
         bounds=(-np.inf, np.inf),
         decimals=3,
         panel="Drift",
-        per_video=_Sharpness,
+        per_video=partial(_Quarters, _sharpness, _log_ratio),
         absent="fewer than eight frames, or no detail",
     ),
 )

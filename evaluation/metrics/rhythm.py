@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.metrics.beats import distance_to_nearest
 from evaluation.metrics.estimate import Estimate, clip_sources
 from evaluation.metrics.spec import MetricSpec, Side
 from evaluation.metrics.tables import RowValues, Tables
@@ -54,9 +55,9 @@ def _hits(motion: Times, music: Times, tolerance_s: float) -> Floats:
     dance, begins, _ = _joined(motion)
     hits = np.empty((len(motion), len(music)))
     for row, times in enumerate(motion):
-        hits[row] = np.add.reduceat(_apart(flat, times) <= tolerance_s, starts)
+        hits[row] = np.add.reduceat(distance_to_nearest(flat, times) <= tolerance_s, starts)
     for column, times in enumerate(music):  # a motion beat between two music beats counts once
-        met = np.add.reduceat(_apart(dance, times) <= tolerance_s, begins)
+        met = np.add.reduceat(distance_to_nearest(dance, times) <= tolerance_s, begins)
         hits[:, column] = np.minimum(hits[:, column], met)
     return hits
 
@@ -105,7 +106,7 @@ def _continuity(motion: Times, music: Times, tolerance_s: float) -> Floats:
     for level in (music, [times[::2] for times in music], [times[1::2] for times in music], doubled):
         flat, starts, sizes = _joined(level)
         for row, times in enumerate(motion):
-            met = _apart(flat, times) <= tolerance_s
+            met = distance_to_nearest(flat, times) <= tolerance_s
             best[row] = np.maximum(best[row], _longest_runs(met, starts) / np.maximum(sizes, 2))
     return best
 
@@ -192,14 +193,6 @@ def _joined(lists: Times) -> tuple[Floats, npt.NDArray[np.intp], Floats]:
     """All times in a row, where each list begins, and how long each is."""
     sizes = np.array([len(times) for times in lists])
     return np.concatenate(lists), np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes.astype(np.float64)
-
-
-def _apart(times: Floats, others: Floats) -> Floats:
-    """Seconds from each of ``times`` to the nearest of ``others`` (ascending)."""
-    right = np.clip(np.searchsorted(others, times), 1, max(len(others) - 1, 1))
-    after = others[np.minimum(right, len(others) - 1)]
-    nearest: Floats = np.minimum(np.abs(times - others[right - 1]), np.abs(times - after))
-    return nearest
 
 
 def _longest_runs(met: npt.NDArray[np.bool_], starts: npt.NDArray[np.intp]) -> Floats:

@@ -9,6 +9,7 @@ import functools
 import itertools
 import math
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from evaluation.metrics.spec import Direction
@@ -19,7 +20,7 @@ from madata.text import visible_value
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["LEVELS", "IntervalMark", "interval_mark", "macros", "templates", "to_html"]
+__all__ = ["LEVELS", "IntervalMark", "interval_mark", "macros", "template_text", "templates", "to_html"]
 
 _DIRECTIONS: dict[Direction, str] = {
     "higher": "higher is better",
@@ -37,6 +38,11 @@ def to_html(table: Table) -> str:
     The page of :mod:`leaderboard.site` uses the same table and adds style and script.
     """
     return str(macros("table.html").board(table))
+
+
+def template_text(name: str) -> str:
+    """A script or style of this package, as it stands in its file."""
+    return resources.files("leaderboard").joinpath("templates", name).read_text("utf-8")
 
 
 @functools.cache

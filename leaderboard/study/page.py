@@ -12,7 +12,6 @@ import math
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from itertools import repeat
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 
-from leaderboard.render.web import templates
+from leaderboard.render.web import template_text, templates
 from leaderboard.study.design import FROZEN, PRESETS, SCHEMA, Study, StudySystem, Trial, make_booklets
 from madata.errors import MadanceError, did_you_mean
 from madata.files import sha256_file, write_json, write_text
@@ -268,7 +267,7 @@ def _page(study: Study, key_sha256: str) -> str:
         },
         separators=(",", ":"),
     )
-    texts = {name: _template(name) for name in ("study.css", "study.js")}
+    texts = {name: template_text(name) for name in ("study.css", "study.js")}
     count = len(study.booklets[0])
     sources = {"media_src": "'self' file:"} | ({"connect_src": study.post_url} if study.post_url else {})
     return (
@@ -287,7 +286,3 @@ def _page(study: Study, key_sha256: str) -> str:
             minutes=max(1, round(count * (2 * study.seconds + 4 * len(study.questions)) / 60)),
         )
     )
-
-
-def _template(name: str) -> str:
-    return resources.files("leaderboard").joinpath("templates", name).read_text("utf-8")

@@ -55,6 +55,9 @@ def test_what_cannot_be_sliced_is_said(folder, tmp_path):
     (tmp_path / "wrong.csv").write_text("name,genre\nm000,hip\n")
     with pytest.raises(MadanceError, match="columns clip_id"):
         read_slice_labels(tmp_path / "wrong.csv")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00clip_id")
+    with pytest.raises(MadanceError, match=r"binary\.csv: not a readable CSV file"):
+        read_slice_labels(tmp_path / "binary.csv")
     with pytest.raises(MadanceError, match="no clip of the run"):
         slices(run, {"other": "hip"})
 
