@@ -103,7 +103,8 @@ def test_two_processes_train_as_one_with_two_micro_batches(tmp_path):
     command = [sys.executable, *launch, str(TOY), str(tmp_path / "two"), "steps=4", "batch_size=8"]
     command.append("rivals=true")
     environment = {"PYTHONPATH": str(TOY.parents[4]), "OMP_NUM_THREADS": "1", "PATH": ""}
-    subprocess.run(command, check=True, env=environment, timeout=240, capture_output=True)
+    done = subprocess.run(command, check=False, env=environment, timeout=240, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-4000:]
     run_training(Rivals(), settings(steps=4, batch_size=8, accumulate=2), tmp_path / "one", "cpu")
     one, two = (read_newest(tmp_path / name / "checkpoints") for name in ("one", "two"))
     for name, value in one.weights.items():
