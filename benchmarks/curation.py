@@ -157,8 +157,8 @@ def frame_rate(path: Path) -> float:
 
 
 def run_ours(paths: list[Path]) -> dict[str, object]:
-    from madata.curate import curate
-    from madata.curate.settings import load_config
+    from madata.curation import curate
+    from madata.curation.settings import load_config
 
     with tempfile.TemporaryDirectory() as folder:
         curate(paths, Path(folder), config=load_config(), jobs=1)
@@ -179,8 +179,8 @@ def run_ours(paths: list[Path]) -> dict[str, object]:
 def run_stages(paths: list[Path]) -> dict[str, object]:
     """Where our CPU seconds go, models loaded beforehand."""
     from madata import pose
-    from madata.curate import look, source
-    from madata.curate.settings import load_config
+    from madata.curation import look, source
+    from madata.curation.settings import load_config
     from madata.files import sha256_file
     from madata.shots import load_transnet
     from madata.shots.transnet import ShotStream

@@ -18,7 +18,7 @@ import numpy as np
 
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
-from evaluation.score import score
+from evaluation.scoring import score
 from madata.files import write_npz
 from madata.skeletons import skeleton
 from madata.video import write_video

@@ -19,7 +19,7 @@ from evaluation.features.video.scores import DIMENSIONS
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
 from evaluation.report.vbench_file import read_vbench
-from evaluation.score import score
+from evaluation.scoring import score
 
 TOLERANCE = 1e-4
 """Networks sum in another order; published runs on a GPU have CLIP in float16 besides (3e-4)."""

@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from evaluation.compare import Run
+from evaluation.comparison import Run
 from evaluation.features.table import FeatureTable
 from evaluation.metrics.measure import measure
 from evaluation.metrics.tables import Tables

@@ -15,7 +15,7 @@ from leaderboard.layout import SPEED, BoardColumn, columns_of, extra_column, in_
 from leaderboard.paper import TASK_TITLES, TASKS, Task
 from leaderboard.places import placed
 from leaderboard.reported import reported_section
-from leaderboard.table import Cell, Kind, Row, Section, Table, ranked, sort_rows
+from leaderboard.tables import Cell, Kind, Row, Section, Table, ranked, sort_rows
 from leaderboard.ties import TieJudge
 from madata.errors import MadanceError, did_you_mean
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from leaderboard.layout import BoardColumn
 from leaderboard.render.web import macros
-from leaderboard.table import Row, Section
+from leaderboard.tables import Row, Section
 
 __all__ = ["Axis", "Point", "axis", "interval_plot", "pareto_front", "pareto_plot", "points_of"]
 

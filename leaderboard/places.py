@@ -1,7 +1,7 @@
 """Ranks in a table, as far as they are resolved: a rank interval for each value, and a line for each column.
 
 Only systems whose features lie beside their results are ranked, on the clips all of them have
-(:func:`evaluation.compare.rank`).
+(:func:`evaluation.comparison.rank`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from evaluation.compare import rank
+from evaluation.comparison import rank
 from evaluation.stats.ranks import Ranking
 from leaderboard.entries import BoardEntry
 from leaderboard.layout import BoardColumn
 from leaderboard.remembered import remembered
-from leaderboard.table import Row, Section
+from leaderboard.tables import Row, Section
 from leaderboard.ties import TieJudge
 from madata.errors import MadanceError
 

@@ -20,7 +20,7 @@ from evaluation.features.store import read_run
 from evaluation.features.table import FeatureTable, RunFeatures
 from evaluation.protocol import load_protocol, protocol_names
 from evaluation.result import Metric, Result, Side, as_far_as_comparable, older_intervals
-from evaluation.score import rescore
+from evaluation.scoring import rescore
 from leaderboard.entries import BoardEntry
 from leaderboard.feature_bounds import impossible_features
 from madata.errors import MadanceError

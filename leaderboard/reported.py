@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from leaderboard.paper import Task, paper_document, paper_table
-from leaderboard.table import Cell, Row, Section
+from leaderboard.tables import Cell, Row, Section
 
 __all__ = ["reported_section", "reported_source"]
 

@@ -29,7 +29,7 @@ from leaderboard.render import LEGEND, to_json
 from leaderboard.render.web import template_text, templates
 from leaderboard.reported import reported_source
 from leaderboard.study.score import VoteReport
-from leaderboard.table import Section, Table
+from leaderboard.tables import Section, Table
 from leaderboard.ties import TieJudge
 from leaderboard.viewer import make_lanes, viewer_data
 from madata.errors import MadanceError

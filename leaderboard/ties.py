@@ -1,7 +1,7 @@
 """Is the better of two numbers better, or could chance have put it there?
 
 Three ways, the first that the files allow: the features of both results are held against each other song by song
-(:func:`evaluation.compare.compare`); the scores of each clip are paired, where the number is their mean; else the two
+(:func:`evaluation.comparison.compare`); scores of each clip are paired, where the number is their mean; else the two
 intervals are held against each other as if the systems were independent, which calls more pairs a tie.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 
-from evaluation.compare import Run, compare, load_run
+from evaluation.comparison import Run, compare, load_run
 from evaluation.inputs.sources import rows_of_sources
 from evaluation.result import Metric
 from evaluation.stats.means import mean_interval

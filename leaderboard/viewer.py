@@ -14,7 +14,7 @@ from evaluation.result import Metric
 from leaderboard.board import Board
 from leaderboard.layout import BoardColumn, columns_of, extra_column, in_shown_unit
 from leaderboard.paper import TASKS
-from leaderboard.table import Row
+from leaderboard.tables import Row
 from leaderboard.ties import clip_scores
 from madata.errors import MadanceError
 from madata.files import copy_file, sha256_file

@@ -4,7 +4,7 @@ Values come in layers (defaults, a user's TOML, ``--set section.key=value``, fla
 (:func:`merged`), and a model takes the outcome (:func:`validated`). What was resolved is written beside every
 output (:func:`to_toml`); a folder goes on only under the settings it was begun with (:func:`settle`).
 
-Which settings there are stands with whatever they decide about, e.g. :mod:`madata.curate.settings`.
+Which settings there are stands with whatever they decide about, e.g. :mod:`madata.curation.settings`.
 """
 
 from __future__ import annotations

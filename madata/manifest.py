@@ -5,7 +5,7 @@ every rejected segment with the stage, the reason, the measured value and the th
 every shot with the probabilities of the boundary it begins with, ``signatures.parquet`` what a clip is recognised by,
 ``duplicates.parquet`` every pair of clips that show the same. Spans are frame
 indices of the source in presentation order, [start, end), and seconds of the source's own timeline. What the filters
-measure is added to the clips and the dropped: see :mod:`madata.curate.decide`. ``docs/dataset.md`` shows the folder.
+measure is added to the clips and the dropped: see :mod:`madata.curation.decide`. ``docs/dataset.md`` shows the folder.
 
 Columns that are about where a source comes from are null where nothing says it. None holds a name of a person.
 """

@@ -108,7 +108,7 @@ LAYERS = (
     {"commands"},
     {"check"},
     {"slices"},
-    {"score", "compare"},
+    {"scoring", "comparison"},
     {"report"},
     {"metrics"},
     {"stats"},
@@ -232,7 +232,7 @@ def test_modules_and_functions_fit_in_the_head():
 INTERFACES = (
     "madata/motion/formats/",
     "madata/keypoints/",
-    "madata/curate/filters/",
+    "madata/curation/filters/",
     "madata/pose/backends/",
 )
 """Folders of which every module offers the same names: one file, one part."""

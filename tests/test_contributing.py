@@ -10,7 +10,7 @@ import click
 import pytest
 
 from madata.cli import madance
-from madata.curate.filter import Filter
+from madata.curation.filter import Filter
 from madata.errors import MadanceError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -22,7 +22,7 @@ from madata.errors import ConfigError
 from madata.video import Decoder
 from tests.evaluation.dancers import write_motion_set, write_set
 from tests.evaluation.plugins import install_example
-from tests.evaluation.score.makers import frames, write
+from tests.evaluation.scoring.makers import frames, write
 from tests.plugins import distribution
 
 METRICS = {
@@ -203,7 +203,7 @@ def test_its_results_are_shown_where_it_is_not_installed(scored, site, monkeypat
     monkeypatch.setattr("sys.path", [folder for folder in sys.path if folder != str(site)])
     assert "travel" in run("table", scored / "lively", "--task", "video", "--extra")
     with pytest.raises(ConfigError, match=r"travel version 3; this build has no such metric"):
-        from evaluation.score import rescore
+        from evaluation.scoring import rescore
 
         rescore(scored / "lively" / "features.npz")
 

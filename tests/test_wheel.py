@@ -56,7 +56,7 @@ BASE_PROBE = f"""
 import sys
 for name in {HEAVY_ONLY_IN_EXTRAS!r}:
     sys.modules[name] = None
-import madata.manifest, madata.curate.report, madata.config, madata.cli, madata.files
+import madata.manifest, madata.curation.report, madata.config, madata.cli, madata.files
 from pathlib import Path
 path = Path(sys.argv[1]) / "clips.parquet"
 madata.manifest.write_table(path, [dict(clip_id="a", fps=24.0)], madata.manifest.CLIP_COLUMNS)

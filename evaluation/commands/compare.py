@@ -12,7 +12,7 @@ import click
 from madata.commands.options import json_option
 
 if TYPE_CHECKING:
-    from evaluation.compare import Difference, Run
+    from evaluation.comparison import Difference, Run
     from evaluation.stats.ranks import Ranking
 
 __all__ = ["compare"]
@@ -37,8 +37,8 @@ def compare(runs: tuple[Path, ...], force: bool, plan: bool, as_json: bool) -> N
     better, worse, a tie (the difference is shown to be within the noise of the reference) or undecided; then the number
     of clips that would decide is said. Of several runs each metric gets ranks, as far as they are resolved.
     """
-    from evaluation.compare import compare as compare_runs
-    from evaluation.compare import decided_elsewhere, incomparable, load_run, rank, unpaired
+    from evaluation.comparison import compare as compare_runs
+    from evaluation.comparison import decided_elsewhere, incomparable, load_run, rank, unpaired
 
     if len(runs) < 2:
         raise click.UsageError("a comparison needs two runs or more: madance compare FIRST SECOND")

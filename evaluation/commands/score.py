@@ -264,7 +264,7 @@ def _run(
 ) -> Result:
     from evaluation.report.artifacts import write_scored
     from evaluation.report.other_score import refuse_other_score
-    from evaluation.score import score as score_folders
+    from evaluation.scoring import score as score_folders
     from madata.files import hold_folder, write_json
 
     if out is None:
@@ -356,7 +356,7 @@ def _rescore(features: Path, chosen: str | None, *, as_json: bool) -> int:
     from evaluation.metrics.printed import printed_unit, scale_of
     from evaluation.report.text import columns, number
     from evaluation.result import older_intervals, read_result
-    from evaluation.score import RESULT_FILE, rescore
+    from evaluation.scoring import RESULT_FILE, rescore
 
     measurement, protocol = rescore(features)
     beside = features.with_name(RESULT_FILE)

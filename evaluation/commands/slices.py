@@ -27,7 +27,7 @@ def slices(run: Path, by: str, names: str | None, as_json: bool) -> None:
 
     Tempo is that of the music, speed that of the reference's dances, so that the parts are the same for every system.
     """
-    from evaluation.compare import load_run
+    from evaluation.comparison import load_run
     from evaluation.report.text import columns, metric_row
     from evaluation.slices import slice_parts
     from evaluation.slices import slices as sliced

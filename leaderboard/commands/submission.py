@@ -143,7 +143,7 @@ class _Scorer:
     def __call__(self, predictions: Path, stated: Result) -> Result:
         from evaluation.options import Options
         from evaluation.protocol import load_protocol
-        from evaluation.score import score
+        from evaluation.scoring import score
 
         protocol = load_protocol(stated.protocol.name)
         options = Options(

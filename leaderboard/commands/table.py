@@ -12,7 +12,7 @@ import click
 from madata.commands.options import PATH, json_option, out_option
 
 if TYPE_CHECKING:
-    from leaderboard.table import Table
+    from leaderboard.tables import Table
 
 __all__ = ["table"]
 

@@ -8,7 +8,7 @@ from leaderboard.render.markdown import escape_markdown, to_markdown
 from leaderboard.render.notes import LEGEND
 from leaderboard.render.terminal import to_text
 from leaderboard.render.web import LEVELS, to_html
-from leaderboard.table import Table
+from leaderboard.tables import Table
 
 __all__ = [
     "FORMATS",

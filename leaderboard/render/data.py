@@ -7,7 +7,7 @@ import io
 import json
 
 from leaderboard.layout import BoardColumn, in_stored_unit
-from leaderboard.table import Cell, Row, Table
+from leaderboard.tables import Cell, Row, Table
 from madata.text import visible, visible_lines
 
 __all__ = ["to_csv", "to_json"]

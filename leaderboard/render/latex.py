@@ -6,7 +6,7 @@ import re
 
 from leaderboard.layout import BoardColumn
 from leaderboard.render.notes import LEGEND, Footnotes, conditions
-from leaderboard.table import Row, Table
+from leaderboard.tables import Row, Table
 from madata.errors import MadanceError
 
 __all__ = ["escape_latex", "to_latex"]

@@ -6,7 +6,7 @@ import html
 
 from leaderboard.layout import BoardColumn
 from leaderboard.render.notes import LEGEND, Footnotes, conditions
-from leaderboard.table import Row, Section, Table
+from leaderboard.tables import Row, Section, Table
 from madata.text import visible
 
 __all__ = ["escape_markdown", "to_markdown"]

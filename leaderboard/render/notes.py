@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from leaderboard.table import Cell, Section, Table
+from leaderboard.tables import Cell, Section, Table
 from madata.text import visible
 
 __all__ = ["LEGEND", "Footnotes", "conditions", "lines_of"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from evaluation.report.text import columns as aligned
 from leaderboard.layout import BoardColumn
 from leaderboard.render.notes import Footnotes, lines_of
-from leaderboard.table import Mark, Row, Section, Table
+from leaderboard.tables import Mark, Row, Section, Table
 from madata.text import visible, visible_lines
 
 __all__ = ["to_text"]

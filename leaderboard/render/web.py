@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.metrics.spec import Direction
 from leaderboard.layout import BoardColumn
-from leaderboard.table import Cell, Section, Table
+from leaderboard.tables import Cell, Section, Table
 from madata.text import visible_value
 
 if TYPE_CHECKING:

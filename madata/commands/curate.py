@@ -29,8 +29,8 @@ from madata.commands.progress import Progress
 from madata.extras import require
 
 if TYPE_CHECKING:
-    from madata.curate.plan import Plan
-    from madata.curate.settings import CurationConfig
+    from madata.curation.plan import Plan
+    from madata.curation.settings import CurationConfig
     from madata.shard import Shard
 
 __all__ = ["curate", "show_summary"]
@@ -90,9 +90,9 @@ def curate(
     """
     from dataclasses import asdict
 
-    from madata.curate import curate as run_curation
-    from madata.curate.plan import plan
-    from madata.curate.settings import load_config
+    from madata.curation import curate as run_curation
+    from madata.curation.plan import plan
+    from madata.curation.settings import load_config
     from madata.devices import resolve_device
     from madata.engine import engine_of
     from madata.shard import Shard

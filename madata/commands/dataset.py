@@ -97,8 +97,8 @@ def decide(
     from dataclasses import asdict
 
     from madata.commands.curate import show_summary
-    from madata.curate.again import decide_again
-    from madata.curate.target import Target
+    from madata.curation.again import decide_again
+    from madata.curation.target import Target
     from madata.devices import resolve_device
     from madata.engine import engine_of
     from madata.shard import Shard

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from madata.config import refuse_differences, to_toml
-from madata.curate.journal import Journal, shard_note
-from madata.curate.publish import CurationSummary, Publisher
-from madata.curate.settings import load_config
-from madata.curate.sources import Collection
+from madata.curation.journal import Journal, shard_note
+from madata.curation.publish import CurationSummary, Publisher
+from madata.curation.settings import load_config
+from madata.curation.sources import Collection
 from madata.engine import SILENT, Engine, Step, Watch, run_steps
 from madata.errors import MadanceError
 from madata.files import hold_folder, read_json, write_json, write_text

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from madata.curate.decide import length_law
-from madata.curate.journal import Entry
-from madata.curate.settings import load_config
-from madata.curate.stills import thumbnail_of
+from madata.curation.decide import length_law
+from madata.curation.journal import Entry
+from madata.curation.settings import load_config
+from madata.curation.stills import thumbnail_of
 from madata.errors import ConfigError, MediaError, did_you_mean
 from madata.files import sha256_file, write_npz
 from madata.manifest import span_row, split_of

@@ -11,8 +11,8 @@ from pydantic import Field, field_validator
 
 from madata.cache import remembered_sha256
 from madata.config import ClosedModel, merged, parse_override, validated
-from madata.curate.filters.still import StillSettings
-from madata.curate.settings import WindowsConfig, load_config
+from madata.curation.filters.still import StillSettings
+from madata.curation.settings import WindowsConfig, load_config
 from madata.errors import did_you_mean
 from madata.files import read_toml, sha256_bytes
 from madata.render.backdrop import BACKDROPS

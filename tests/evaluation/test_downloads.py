@@ -13,7 +13,7 @@ from evaluation.inputs.sounds import Sounds, find_sounds
 from evaluation.inputs.splits import official_split
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
-from evaluation.score import score
+from evaluation.scoring import score
 from madata.cli import madance
 from madata.errors import MadanceError
 from madata.motion import write_motion

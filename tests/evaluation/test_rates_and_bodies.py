@@ -8,7 +8,7 @@ import pytest
 from evaluation.inputs.pose_files import JointTrack, read_motion_file, resampled_track
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
-from evaluation.score import rescore, score, write_scored
+from evaluation.scoring import rescore, score, write_scored
 from madata.motion import encode, resample, with_skeleton, write_motion
 from madata.synthetic.dance import STYLES, make_dance
 

@@ -5,9 +5,9 @@ import pytest
 from click.testing import CliRunner
 
 from evaluation.commands.slices import slices as command
-from evaluation.compare import load_run
+from evaluation.comparison import load_run
 from evaluation.protocol import load_protocol
-from evaluation.score import score, write_scored
+from evaluation.scoring import score, write_scored
 from evaluation.slices import read_slice_labels, slice_parts, slices
 from madata.errors import MadanceError
 from tests.evaluation.dancers import write_motion_set

@@ -6,7 +6,7 @@ import zipfile
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
 from evaluation.result import read_result, seal, write_result
-from evaluation.score import score, write_scored
+from evaluation.scoring import score, write_scored
 from madata.files import sha256_bytes, write_json
 from tests.evaluation.dancers import write_set
 

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from evaluation.compare import compare, load_run
+from evaluation.comparison import compare, load_run
 from evaluation.options import Options
 from evaluation.protocol import load_protocol
 from evaluation.result import Network, read_result
-from evaluation.score import rescore, score, write_scored
+from evaluation.scoring import rescore, score, write_scored
 from leaderboard.board import build_board
 from leaderboard.commands.submission import submission
 from leaderboard.entries import read_entries
@@ -21,8 +21,8 @@ from leaderboard.recheck import check_features, check_numbers, checked_level
 from leaderboard.submission import Expected, pack, verify
 from leaderboard.ties import TieJudge
 from madata.files import read_npz, sha256_file, write_npz
-from tests.evaluation.score.filmed import film_dancers
-from tests.evaluation.score.makers import blur, frames, write, write_folder
+from tests.evaluation.scoring.filmed import film_dancers
+from tests.evaluation.scoring.makers import blur, frames, write, write_folder
 from tests.leaderboard.runs import change, change_metric
 
 PROTOCOLS = ("vbench", "ma-data-animation", "ma-data-animation-disco")

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from evaluation.protocol import load_protocol
-from evaluation.score import score, write_scored
+from evaluation.scoring import score, write_scored
 from leaderboard import places, site, ties
 from leaderboard.board import build_board
 from leaderboard.entries import read_entries

@@ -31,7 +31,7 @@ from leaderboard.render import (
     to_text,
 )
 from leaderboard.render.web import interval_mark
-from leaderboard.table import Cell, Row, Section
+from leaderboard.tables import Cell, Row, Section
 from madata.errors import MadanceError
 from tests.leaderboard.runs import change, change_metric
 

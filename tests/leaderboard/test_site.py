@@ -14,7 +14,7 @@ from leaderboard.entries import read_entries
 from leaderboard.figures import axis, pareto_front, pareto_plot, points_of
 from leaderboard.layout import columns_of
 from leaderboard.site import SiteOptions, build_site, safe_link
-from leaderboard.table import Cell, Row
+from leaderboard.tables import Cell, Row
 from madata.errors import MadanceError
 from tests.leaderboard.browser import Browser, find_chromium
 from tests.leaderboard.runs import change, change_metric

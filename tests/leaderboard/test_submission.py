@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from evaluation.options import Options
 from evaluation.result import RunOptions, read_result, seal, write_result
-from evaluation.score import rescore, score
+from evaluation.scoring import rescore, score
 from leaderboard.archive import Limits
 from leaderboard.commands.submission import submission as command
 from leaderboard.entries import read_entries

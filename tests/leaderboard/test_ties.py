@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.compare import Difference, compare
+from evaluation.comparison import Difference, compare
 from evaluation.result import Metric
 from leaderboard import ties
 from leaderboard.entries import read_entries

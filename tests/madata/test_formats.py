@@ -15,7 +15,7 @@ from mace_dance.training.motion.data.folder import find_folder
 from mace_dance.training.motion.data.settings import DataSettings
 from mace_dance.training.motion.data.takes import music_of
 from madata.convert import ConvertSettings, convert
-from madata.curate.sources import collect
+from madata.curation.sources import collect
 from madata.errors import MadanceError, MediaError
 from madata.formats import PLAYED_BY_BROWSERS, SUFFIXES, files_in, is_a, kind_of, stem_of, suffix_of
 from madata.keypoints import read_pose_sequence

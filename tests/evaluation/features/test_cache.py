@@ -8,9 +8,9 @@ import pytest
 from evaluation.features.cache import FeatureCache
 from evaluation.features.video.passes import video_row
 from evaluation.protocol import load_protocol
-from evaluation.score import score
+from evaluation.scoring import score
 from madata import cache as remembered
-from tests.evaluation.score.makers import blur, frames, write, write_folder
+from tests.evaluation.scoring.makers import blur, frames, write, write_folder
 
 OLD_S = 1_600_000_000
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.compare import Run, compare, incomparable, load_run, unpaired
+from evaluation.comparison import Run, compare, incomparable, load_run, unpaired
 from evaluation.features.table import concatenate
 from evaluation.features.video.passes import video_row
 from evaluation.features.video.scores import VideoScore
@@ -13,10 +13,10 @@ from evaluation.metrics.measure import measure
 from evaluation.metrics.tables import Tables
 from evaluation.protocol import load_protocol
 from evaluation.result import Network
-from evaluation.score import score, write_scored
+from evaluation.scoring import score, write_scored
 from madata.errors import MadanceError
-from tests.evaluation.score.filmed import film_dancers
-from tests.evaluation.score.makers import blur, frames, write, write_folder
+from tests.evaluation.scoring.filmed import film_dancers
+from tests.evaluation.scoring.makers import blur, frames, write, write_folder
 
 VBENCH, CMVQ = load_protocol("vbench"), load_protocol("ma-data-animation")
 CLIPS = range(10)

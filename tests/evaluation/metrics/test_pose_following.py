@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from benchmarks.bodies import in_picture
-from evaluation.compare import compare, load_run
+from evaluation.comparison import compare, load_run
 from evaluation.features.motion.body import clip_body
 from evaluation.features.store import read_run
 from evaluation.metrics.pose_following import frames_of_lag
 from evaluation.problems import Refused
 from evaluation.protocol import load_protocol
-from evaluation.score import FEATURES_FILE, rescore, score, write_scored
+from evaluation.scoring import FEATURES_FILE, rescore, score, write_scored
 from leaderboard.feature_bounds import impossible_features
 from madata.files import write_npz
 from madata.skeletons import skeleton
