@@ -7,12 +7,13 @@ that names both. Frozen splits of one folder are kept; two folders with differen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from madata.config import differences
+from madata.dataset.absent import read_absent, write_absent
 from madata.dataset.folder import FILE_COLUMNS, REMOVED, FolderTables, Row, read_folder, write_folder
 from madata.dataset.placed import place_clips
 from madata.dataset.recognise import read_signatures, write_signatures
@@ -83,6 +84,7 @@ def merge_data_sets(
         if frozen is not None:
             write_assignment(out, frozen)
         write_removed(out, folders)
+        _note_absent(folders, out, kept)
         write_folder(merged)
         placed = place_clips(
             out, val_share=SplitRule().val_share, test_share=SplitRule().val_share, jobs=jobs
@@ -197,6 +199,13 @@ def _frozen(folders: Sequence[Path]) -> Assignment | None:
             )
     sources = {name: place for _, assignment in found for name, place in assignment.sources.items()}
     return Assignment(first[1].rule, dict(sorted(sources.items())), first[1].test, first[1].clips)
+
+
+def _note_absent(folders: Sequence[Path], out: Path, kept: Set[str]) -> None:
+    """What a part could not make again is missing from the whole only where no other part has it."""
+    reasons = sorted({one for folder in folders for one in read_absent(folder).items()}, reverse=True)
+    if absent := {name: why for name, why in reasons if name not in kept}:
+        write_absent(out, absent)
 
 
 def _more_tables(folders: Sequence[Path], out: Path) -> None:

@@ -1,7 +1,8 @@
 """Take a source out of a data set for good: its clips go, its row stays and says why, and it does not come back.
 
 ``removed.json`` is the list of tombstones; curating the same videos again into the folder honours it. The version of
-the data set is bumped with every removal, so that results made on older versions can be told.
+the data set counts them, so that results made on older versions can be told, and parts of one data set that know of the
+same removals do not count them twice when they are joined.
 """
 
 from __future__ import annotations
@@ -55,21 +56,23 @@ def read_removed(folder: Path) -> dict[str, Row]:
 
 
 def write_removed(folder: Path, parts: Sequence[Path]) -> None:
-    """Write the tombstones of several data sets as those of the one that they were joined to."""
-    sources: dict[str, Row] = {}
-    for part in parts:
-        sources |= read_removed(part)
-    if sources:
-        removals = sum(int(data_version(part).rpartition(".")[2]) for part in parts)
-        write_json(folder / _FILE, {"removals": removals, "sources": sources})
+    """Write the tombstones of several data sets as those of the one that they were joined to.
+
+    Of two of one source the one that was removed first stands, in whatever order the parts are named.
+    """
+    stones = [stone for part in parts for stone in read_removed(part).items()]
+    stones.sort(key=lambda stone: (stone[0], stone[1]["removed_at"], stone[1]["reason"]), reverse=True)
+    if stones:
+        write_json(folder / _FILE, {"sources": dict(sorted(dict(stones).items()))})
 
 
 def data_version(folder: Path) -> str:
-    """``1.0.N`` after N removals."""
-    path = folder / _FILE
-    content: Any = read_json(path) if path.exists() else {}
-    removals = content.get("removals", 0) if isinstance(content, dict) else 0
-    return f"1.0.{int(removals) if isinstance(removals, int) else 0}"
+    """``1.0.N`` after N sources were removed.
+
+    Raises:
+        MadanceError: the list of removed sources is damaged.
+    """
+    return f"1.0.{len(read_removed(folder))}"
 
 
 def remove_sources(
@@ -94,7 +97,6 @@ def remove_sources(
         before = read_removed(folder)
         new = gone - set(before)
         content: dict[str, Any] = {
-            "removals": int(data_version(folder).rpartition(".")[2]) + bool(new),
             "sources": before | {source: {"reason": reason, "removed_at": today} for source in new},
         }
         # the tombstones first: from here on nothing brings the sources back, and the same command goes on

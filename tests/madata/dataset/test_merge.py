@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 
+from madata.dataset.absent import read_absent, write_absent
 from madata.dataset.folder import is_safe_id, is_safe_path, read_folder, write_folder
 from madata.dataset.freeze import split_data_set
 from madata.dataset.merge import merge_data_sets
@@ -97,6 +98,26 @@ def test_a_removed_source_is_gone_and_does_not_come_back(data, tmp_path, made):
         remove_sources(data, ["video-0x"], reason="takedown")
     merge_data_sets([data], tmp_path / "joined")
     assert data_version(tmp_path / "joined") == "1.0.1"
+
+
+def test_parts_that_know_of_the_same_removal_count_it_once(data, tmp_path):
+    remove_sources(data, ["video-01", "video-02"], reason="takedown")
+    ids = [row["source_id"] for row in read_folder(data).sources]
+    one, two = part(data, tmp_path / "one", ids[:5]), part(data, tmp_path / "two", ids[5:])
+    remove_sources(two, ["video-07"], reason="licence")
+    for number, folders in enumerate(([one, two], [two, one])):
+        merge_data_sets(folders, tmp_path / f"out{number}")
+        assert data_version(tmp_path / f"out{number}") == "1.0.3"
+    assert (tmp_path / "out0/removed.json").read_bytes() == (tmp_path / "out1/removed.json").read_bytes()
+
+
+def test_what_two_rebuilt_parts_lack_is_noted_unless_the_other_has_it(halves, tmp_path):
+    one, two = halves
+    lacking = {row["clip_id"]: "its video is not there" for row in read_folder(two).clips}
+    write_absent(one, lacking | {"video-99-000000": "shows something else"})
+    write_absent(two, {"video-99-000000": "its video is not there"})
+    merge_data_sets([one, two], tmp_path / "out")
+    assert read_absent(tmp_path / "out") == {"video-99-000000": "its video is not there"}
 
 
 @pytest.mark.parametrize(
