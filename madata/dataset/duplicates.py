@@ -32,8 +32,9 @@ _TOLD_BY = (0, 1, 2, 5, 7)
 quarters say nearly the same once more, and less surely: with all nine, one copy in seventy is lost among pairs by
 chance. Candidates are found by all nine: who is near need not be sure."""
 _LEAST_SHARED_S = 2.6
-_PROMISING = 0.6
-"""Score at coarse steps of the rate from which on fine ones are tried."""
+_PROMISING = 0.8
+"""Score at coarse steps of the rate from which on fine ones are tried: those of strangers end at 0.75, and of 200
+copies none gains more than 0.1 by them."""
 _COARSE = (0.95, 0.975, 1.0, 1.025, 1.05)
 _FINE = tuple(round(0.94 + 0.01 * step, 2) for step in range(13))
 _UP = 2
@@ -44,7 +45,6 @@ _NEIGHBOURS = 64
 _WINDOW, _HOP, _BINS, _KEPT = 40, 5, 12, 512
 _LEAST_SEEN = 15
 _BLOCK = 256
-_FFT = 512
 _SOUND_AGREES = 0.5
 
 Array = npt.NDArray[np.float32]
@@ -87,9 +87,10 @@ def find_duplicates(
     filled = [_filled(clip.signature.motion) for clip in ordered]
     there = [number for number, rows in enumerate(filled) if rows is not None]
     ordered, motions = [ordered[i] for i in there], [rows for rows in filled if rows is not None]
+    prepared = [_prepared(rows[:, _TOLD_BY]) for rows in motions]
     found = []
     for first, others in _candidates(motions, [clip.source_id for clip in ordered], neighbours):
-        matches = _closely(motions[first], [motions[other] for other in others])
+        matches = _closely(motions[first], [prepared[other] for other in others])
         for other, match in zip(others, matches, strict=True):
             if match is not None and match.score >= least_score:
                 found.append(_row(ordered[first], ordered[other], match))
@@ -125,8 +126,9 @@ def _filled(motion: FloatArray) -> Array | None:
 
 def _without_mean(rows: Array, reach: int) -> Array:
     """Rows less their mean over ``reach`` rows on both sides."""
-    padded = np.pad(rows.astype(np.float64), ((reach + 1, reach), (0, 0)), mode="edge")
-    sums = padded.cumsum(axis=0)
+    wide = rows.astype(np.float64)
+    held = (wide[:1].repeat(reach + 1, axis=0), wide, wide[-1:].repeat(reach, axis=0))
+    sums = np.concatenate(held).cumsum(axis=0)
     width = 2 * reach + 1
     return np.asarray(rows - (sums[width:] - sums[:-width]) / width, np.float32)
 
@@ -231,7 +233,12 @@ def _spectra(rows: Array) -> Array:
 
 
 def _closely(one: Array, others: Sequence[Array]) -> list[_Match | None]:
-    """How each of ``others`` shows what ``one`` shows, at its best; ``None`` where they can share too little time."""
+    """How each of ``others`` shows what ``one`` shows, at its best; ``None`` where they can share too little time.
+
+    Args:
+        one: sequences (T, 9) at 10 Hz.
+        others: as :func:`_prepared` leaves them.
+    """
     matches = _at_rates(one, others, _COARSE)
     worth = [
         number for number, match in enumerate(matches) if match is not None and match.score >= _PROMISING
@@ -242,6 +249,7 @@ def _closely(one: Array, others: Sequence[Array]) -> list[_Match | None]:
 
 
 def _at_rates(one: Array, others: Sequence[Array], rates: Sequence[float]) -> list[_Match | None]:
+    """The best match of ``one`` at some rates, as it is and mirrored, with each of ``others``."""
     if not others:
         return []
     variants = [
@@ -249,17 +257,13 @@ def _at_rates(one: Array, others: Sequence[Array], rates: Sequence[float]) -> li
         for rate in rates
         for mirrored in (False, True)
     ]
-    prepared = [_prepared(other[:, _TOLD_BY]) for other in others]
-    length = max(len(rows) for _, _, rows in variants) + max(len(rows) for rows in prepared)
-    size = max(_FFT, 1 << (length - 1).bit_length())
-    spectra = np.conj(np.stack([np.fft.rfft(rows, size, axis=0) for rows in prepared]))
+    shown = _Shown(others, max(len(rows) for *_, rows in variants))
     best: list[_Match | None] = [None] * len(others)
     for rate, mirrored, rows in variants:
-        products = np.fft.irfft(np.fft.rfft(rows, size, axis=0) * spectra, size, axis=1)
-        for number, other in enumerate(prepared):
-            found = _best_shift(products[number], rows, other)
-            if found is not None and (best[number] is None or found[0] > best[number].score):  # type: ignore[union-attr]
-                best[number] = _Match(found[0], found[1] * rate / _HZ, rate, mirrored)
+        for number, (score, shift) in enumerate(zip(*shown.best_shifts(rows), strict=True)):
+            before = best[number]
+            if np.isfinite(score) and (before is None or score > before.score):
+                best[number] = _Match(float(score), int(shift) * rate / _HZ, rate, mirrored)
     return best
 
 
@@ -272,27 +276,47 @@ def _prepared(rows: Array, rate: float = 1.0) -> Array:
     return _without_mean(rows[low] * (1 - share) + rows[low + 1] * share, round(_SMOOTH_S * _HZ))
 
 
-def _best_shift(products: npt.NDArray[Any], one: Array, other: Array) -> tuple[float, int] | None:
-    """Best score and shift (samples of ``one`` before ``other`` begins), from products (size, D) at all shifts."""
-    n, m = len(one), len(other)
-    least = min(_LEAST_SHARED_S * _HZ, 0.8 * min(n, m))
-    shifts = np.arange(int(least) - m, n - int(least) + 1)
-    if not len(shifts):
-        return None
-    first, last = np.maximum(shifts, 0), np.minimum(shifts + m, n)
-    energy_one, energy_other = _sums(one), _sums(other)
-    shared = (energy_one[last] - energy_one[first]) * (
-        energy_other[last - shifts] - energy_other[first - shifts]
-    )
-    correlation = products[shifts % len(products)] / np.sqrt(np.maximum(shared, 1e-9))
-    pooled = np.tanh(np.arctanh(np.clip(correlation, -0.99, 0.99)).mean(axis=1))
-    scores = pooled * np.sqrt((last - first) / _HZ)
-    at = int(scores.argmax())
-    return float(scores[at]), int(shifts[at])
+class _Shown:
+    """Several prepared clips, K of them, that another one is laid over at all shifts S at once."""
+
+    def __init__(self, clips: Sequence[Array], longest: int) -> None:
+        """Take clips (T, D); ``longest`` is the length of the longest that will be laid over them."""
+        self._lengths = np.array([len(rows) for rows in clips])
+        self._rows = np.zeros((len(clips), self._lengths.max(), clips[0].shape[1]), np.float32)
+        for number, rows in enumerate(clips):
+            self._rows[number, : len(rows)] = rows
+        self._size = 1 << (longest + self._rows.shape[1] - 1).bit_length()
+        self._spectra = np.conj(np.fft.rfft(self._rows, self._size, axis=1))
+        self._energy = _sums(self._rows)
+
+    def best_shifts(self, one: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+        """Best score (K,), -inf where too little is shared, and shift (K,): samples of ``one`` before the others."""
+        n, m = len(one), self._lengths[:, None]
+        least = np.minimum(_LEAST_SHARED_S * _HZ, 0.8 * np.minimum(n, m)).astype(int)
+        shifts = np.arange((least - m).min(), n - least.min() + 1)
+        first, last = np.maximum(shifts, 0), np.clip(shifts + m, 0, n)
+        products = np.fft.irfft(np.fft.rfft(one, self._size, axis=0) * self._spectra, self._size, axis=1)
+        energy, every = _sums(one[None])[0], np.arange(len(self._rows))[:, None]
+        begin, end = np.clip(first - shifts, 0, m), np.clip(last - shifts, 0, m)
+        shared = (energy[last] - energy[first]) * (self._energy[every, end] - self._energy[every, begin])
+        correlation = products[:, shifts % self._size] / np.sqrt(np.maximum(shared, 1e-9))
+        scores = _pooled(correlation.astype(np.float32)) * np.sqrt(np.maximum(last - first, 0) / _HZ)
+        scores[(shifts < least - m) | (shifts > n - least)] = -np.inf
+        at = scores.argmax(axis=1)
+        return scores[every[:, 0], at], shifts[at]
+
+
+def _pooled(correlation: Array) -> Array:
+    """(..., D) correlations as one, by the mean of their Fisher transforms: the tanh of log(product of ratios) / 2D."""
+    held = np.clip(correlation, -0.99, 0.99)
+    ratios = ((1 + held) / (1 - held)).prod(axis=-1)
+    return np.asarray(np.tanh(np.log(ratios) / (2 * held.shape[-1])), np.float32)
 
 
 def _sums(rows: Array) -> npt.NDArray[np.float64]:
-    return np.concatenate([np.zeros((1, rows.shape[1])), (rows.astype(np.float64) ** 2).cumsum(axis=0)])
+    """(K, T + 1, D) energy of the first samples of (K, T, D)."""
+    energy = (rows.astype(np.float64) ** 2).cumsum(axis=1)
+    return np.concatenate([np.zeros_like(energy[:, :1]), energy], axis=1)
 
 
 def same_from_the_start(one: FloatArray, other: FloatArray) -> float | None:
