@@ -7,7 +7,7 @@ pose backend.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -157,19 +157,27 @@ def find_results(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read_entries(paths: Iterable[Path]) -> list[BoardEntry]:
-    """Read results.
+def read_entries(
+    paths: Iterable[Path], *, on_repeat: Callable[[str], None] = lambda text: None
+) -> list[BoardEntry]:
+    """Read results; of one that comes twice the first with its features beside it is kept.
+
+    Args:
+        on_repeat: told of each file that is left out because another holds the same result.
 
     Raises:
-        MadanceError: a result cannot be read, or the same one comes twice.
+        MadanceError: a result cannot be read.
     """
-    entries = [_read(path) for path in find_results(paths)]
     by_id: dict[str, BoardEntry] = {}
-    for entry in entries:
-        if (other := by_id.get(entry.result.id)) is not None:
-            raise MadanceError(f"{entry.file} and {other.file} are the same result ({entry.result.id[:12]})")
-        by_id[entry.result.id] = entry
-    return entries
+    for entry in map(_read, find_results(paths)):
+        kept = by_id.setdefault(entry.result.id, entry)
+        if kept is entry:
+            continue
+        if kept.features is None and entry.features is not None:
+            kept, entry = entry, kept
+            by_id[kept.result.id] = kept
+        on_repeat(f"left out, the same result as {kept.file}: {entry.file}")
+    return list(by_id.values())
 
 
 def _read(path: Path) -> BoardEntry:

@@ -29,11 +29,12 @@ from leaderboard.render import LEGEND, to_json
 from leaderboard.render.web import template_text, templates
 from leaderboard.reported import reported_source
 from leaderboard.study.score import VoteReport
+from leaderboard.submission.contents import CARD, read_card
 from leaderboard.tables import Section, Table
 from leaderboard.ties import TieJudge
 from leaderboard.viewer import make_lanes, viewer_data
 from madata.errors import MadanceError
-from madata.files import copy_file, hold_folder, parse_json, write_json, write_text
+from madata.files import copy_file, hold_folder, parse_json, read_json, write_json, write_text
 from madata.page_policy import page_policy
 
 __all__ = ["SiteOptions", "build_site", "safe_link"]
@@ -313,6 +314,7 @@ def _pair(table: Table, usable: list[BoardColumn]) -> tuple[BoardColumn, BoardCo
 def _card(entry: BoardEntry, checked: _Checked, boards: Sequence[Board]) -> dict[str, Any]:
     """What the page says of one result."""
     result = entry.result
+    card = {**result.system.card, **_card_beside(entry.file)}
     key = next(
         (row for board in boards for row, own in board.entries.items() if entry in own), f"r{result.id[:16]}"
     )
@@ -324,21 +326,29 @@ def _card(entry: BoardEntry, checked: _Checked, boards: Sequence[Board]) -> dict
         "stated": checked.stated,
         "faults": [str(fault) for fault in checked.faults],
         "files": checked.files,
-        "links": _links(result),
-        "facts": _facts(result),
-        "training": _training(result),
+        "links": _links(result, card),
+        "facts": _facts(result, card),
+        "training": _training(card),
     }
 
 
-def _links(result: Result) -> list[tuple[str, str, str | None]]:
+def _card_beside(file: Path) -> dict[str, Any]:
+    """What the card of a submission says, where one lies beside its result."""
+    path = file.with_name(CARD)
+    return (
+        read_card(read_json(path)).model_dump(exclude_unset=True, exclude_none=True) if path.is_file() else {}
+    )
+
+
+def _links(result: Result, card: Mapping[str, Any]) -> list[tuple[str, str, str | None]]:
     """Name, text, and address where it is a plain one."""
-    card, code = result.system.card, result.system.code
+    code = result.system.code
     found = (("paper", card.get("paper")), ("home page", card.get("url")), ("code", code.get("url")))
     return [(name, str(text), safe_link(text)) for name, text in found if text]
 
 
-def _facts(result: Result) -> list[tuple[str, str]]:
-    card, dataset = result.system.card, result.dataset
+def _facts(result: Result, card: Mapping[str, Any]) -> list[tuple[str, str]]:
+    dataset = result.dataset
     facts = [
         (
             "clips",
@@ -366,8 +376,8 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     return facts
 
 
-def _training(result: Result) -> str:
-    data = result.system.card.get("training_data") or []
+def _training(card: Mapping[str, Any]) -> str:
+    data = card.get("training_data") or []
     return ", ".join(str(name) for name in data) if isinstance(data, (list, tuple)) else str(data)
 
 

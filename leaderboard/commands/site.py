@@ -67,7 +67,7 @@ def site(
         rescore=not no_rescore,
         on_step=lambda text: None if quiet else click.echo(f"  {text}", err=True),
     )
-    entries = read_entries(results)
+    entries = read_entries(results, on_repeat=lambda text: click.echo(text, err=True))
     page = build_site(entries, out, options)
     if as_json:
         click.echo(json.dumps({"page": str(page), "results": [entry.result.id for entry in entries]}))

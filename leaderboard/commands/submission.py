@@ -1,10 +1,11 @@
-"""``madance submission``: pack a scored run into one archive, verify the archives of others."""
+"""``madance submission``: pack a scored run into one archive, verify those of others, put them on a board."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,14 +14,38 @@ from madata.text import visible
 
 if TYPE_CHECKING:
     from evaluation.result import Result
-    from leaderboard.submission import ArchiveVerdict, Expected
+    from leaderboard.submission import ArchiveVerdict, BoardFolder, Expected
 
 __all__ = ["submission"]
 
 _REJECTED = 3
 
+_Verb = TypeVar("_Verb", bound=Callable[..., Any])
 
-@click.group(short_help="Pack a scored run into one archive, or verify one.")
+
+def _measuring_options(verb: _Verb) -> _Verb:
+    """How the scored files of an archive are measured again; the verb receives a ``scorer``."""
+    for option in reversed(
+        (
+            click.option("--remeasure", is_flag=True, help="Measure the scored files again (level 2)."),
+            click.option(
+                "--reference", type=PATH, help="Real clips to measure them against; means --remeasure."
+            ),
+            click.option("--music", type=PATH, help="Their music."),
+            click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos."),
+            device_option,
+            weights_option,
+            click.option(
+                "--regenerated", type=PATH, help="Predictions made again from code and weights (level 3)."
+            ),
+            json_option,
+        )
+    ):
+        verb = option(verb)
+    return verb
+
+
+@click.group(short_help="Pack a scored run, verify archives, put them on a board.")
 def submission() -> None:
     """Submissions to a leaderboard: one archive with a result and all it rests on."""
 
@@ -55,36 +80,29 @@ def _document(path: Path) -> dict[str, Any]:
 
 @submission.command(short_help="Which level holds, or why it is rejected.")
 @click.argument("archives", nargs=-1, required=True, type=PATH)
-@click.option("--against", type=PATH, help="A trusted run: protocol, split and reference must be its own.")
+@click.option(
+    "--against", type=PATH, help="Trusted runs: protocol, split and reference must be those of one."
+)
 @click.option("--split", help="Name the split must have.")
 @click.option("--clips", type=PATH, help="Text file with the clip ids of the test set, one a line.")
 @click.option(
-    "--board", multiple=True, type=PATH, help="Results already on the board; duplicates are refused."
+    "--board",
+    multiple=True,
+    type=PATH,
+    help="Folder of a board, or results on one; duplicates are refused.",
 )
-@click.option("--remeasure", is_flag=True, help="Measure the scored files again (level 2).")
-@click.option("--reference", type=PATH, help="Real clips to measure them against; means --remeasure.")
-@click.option("--music", type=PATH, help="Their music.")
-@click.option("--pose", default="blazepose", show_default=True, help="Pose backend for videos.")
-@device_option
-@weights_option
-@click.option("--regenerated", type=PATH, help="Predictions made again from code and weights (level 3).")
-@json_option
+@_measuring_options
 @click.pass_context
 def verify(
     ctx: click.Context,
+    /,
     archives: tuple[Path, ...],
     against: Path | None,
     split: str | None,
     clips: Path | None,
     board: tuple[Path, ...],
-    remeasure: bool,
-    reference: Path | None,
-    music: Path | None,
-    pose: str,
-    device: str,
-    weights: Path | None,
-    regenerated: Path | None,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Say for each archive which level holds, or why it is rejected.
 
@@ -97,15 +115,8 @@ def verify(
     Exit codes: 0 all accepted, 2 an archive is no file, 3 one or more rejected.
     """
     from leaderboard.submission import verify_all
-    from madata.devices import resolve_device
 
-    scorer = _Scorer(reference, music, pose, resolve_device(device), weights)
-    verdicts = verify_all(
-        archives,
-        _expected(against, split, clips, board),
-        remeasure=scorer if remeasure or reference is not None else None,
-        regenerated=regenerated,
-    )
+    verdicts = verify_all(archives, _expected(against, split, clips, board), **_measuring(**how))
     if as_json:
         click.echo(json.dumps([_plain(verdict) for verdict in verdicts], indent=1))
     else:
@@ -114,28 +125,86 @@ def verify(
     ctx.exit(0 if all(verdict.accepted for verdict in verdicts) else _REJECTED)
 
 
+@submission.command(short_help="Verify archives, put them on a board, make its page.")
+@click.argument("board", type=PATH)
+@click.argument("archives", nargs=-1, required=True, type=PATH)
+@_measuring_options
+@click.pass_context
+def add(ctx: click.Context, /, board: Path, archives: tuple[Path, ...], as_json: bool, **how: Any) -> None:
+    """Verify ARCHIVES, put the results of the accepted ones on BOARD, and make its page again.
+
+    BOARD is a folder with a board.toml (docs/leaderboard.md). A result goes there whole or not at all; a rejected
+    archive is named with its reasons and the others go on. One that is there already stays as it is.
+
+    Exit codes: 0 all are on the board, 2 an archive is no file or BOARD no board, 3 one or more rejected.
+    """
+    from leaderboard.submission import add_submissions, open_board
+
+    added = add_submissions(board, archives, **_measuring(**how))
+    page = _page_of(open_board(board))
+    if as_json:
+        archived = [
+            {**_plain(one.verdict), "place": str(one.place) if one.place else None, "there": one.there}
+            for one in added
+        ]
+        click.echo(json.dumps({"page": str(page), "archives": archived}, indent=1))
+    else:
+        for one in added:
+            if one.there:
+                click.echo(f"{visible(one.verdict.archive)}: on the board already, {one.place}")
+                continue
+            _show(one.verdict)
+            if one.place is not None:
+                click.echo(f"  = {one.place}")
+        click.echo(str(page))
+    ctx.exit(0 if all(one.place is not None for one in added) else _REJECTED)
+
+
+def _page_of(board: BoardFolder) -> Path:
+    from leaderboard.site import SiteOptions, build_site
+
+    return build_site(board.entries, board.path / "site", SiteOptions(title=board.title, trust_levels=True))
+
+
+def _measuring(
+    *, reference: Path | None, remeasure: bool, regenerated: Path | None, device: str, **how: Any
+) -> dict[str, Any]:
+    """The arguments of ``verify`` that :func:`_measuring_options` stand for."""
+    from madata.devices import resolve_device
+
+    scorer = _Scorer(reference, device=resolve_device(device), **how)
+    return {
+        "remeasure": scorer if remeasure or reference is not None else None,
+        "regenerated": regenerated,
+    }
+
+
 def _expected(
     against: Path | None, split: str | None, clips: Path | None, board: tuple[Path, ...]
 ) -> Expected:
     from leaderboard.entries import read_entries
-    from leaderboard.submission import Expected
-    from madata.errors import MadanceError
+    from leaderboard.submission import Expected, is_board, open_board
+    from leaderboard.submission.board_folder import read_clip_ids
 
-    names = None
+    asked = [open_board(path).expected for path in board if is_board(path)]
     if clips is not None:
-        try:
-            names = frozenset(line.strip() for line in clips.read_text("utf-8").splitlines() if line.strip())
-        except (OSError, UnicodeDecodeError) as error:
-            raise MadanceError(f"{clips}: cannot be read ({error})") from error
-    trusted = read_entries([against])[0] if against is not None else None
-    return Expected(split, names, trusted, tuple(read_entries(board)))
+        names: frozenset[str] | None = read_clip_ids(clips)
+    else:
+        names = next((one.clips for one in asked if one.clips is not None), None)
+    trusted = (
+        read_entries([against]) if against is not None else [run for one in asked for run in one.against]
+    )
+    there = [entry for one in asked for entry in one.board]
+    there += read_entries(path for path in board if not is_board(path))
+    split = split or next((one.split for one in asked if one.split is not None), None)
+    return Expected(split, names, tuple(trusted), tuple(there))
 
 
 class _Scorer:
     """Scores predictions, against the verifier's reference where there is one, by the protocol of the result."""
 
     def __init__(
-        self, reference: Path | None, music: Path | None, pose: str, device: str, weights: Path | None
+        self, reference: Path | None, *, music: Path | None, pose: str, device: str, weights: Path | None
     ) -> None:
         self._reference, self._music, self._pose = reference, music, pose
         self._device, self._weights = device, weights

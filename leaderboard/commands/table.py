@@ -85,7 +85,7 @@ def table(
     chosen = "json" if as_json else name or (_SUFFIXES.get(out.suffix.lower(), "md") if out else usual)
     board = build_board(
         task_of(task),
-        read_entries(results),
+        read_entries(results, on_repeat=lambda text: click.echo(text, err=True)),
         reported=not no_reported,
         partial=partial,
         extra=extra or columns is not None,

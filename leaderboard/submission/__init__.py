@@ -11,8 +11,21 @@ Four levels of verification:
 3 re-generated  the scored files come out of code and weights again
 """
 
+from leaderboard.submission.board_folder import Addition, BoardFolder, add_submissions, is_board, open_board
 from leaderboard.submission.contents import SystemCard
 from leaderboard.submission.pack import pack
 from leaderboard.submission.verify import ArchiveVerdict, Expected, verify, verify_all
 
-__all__ = ["ArchiveVerdict", "Expected", "SystemCard", "pack", "verify", "verify_all"]
+__all__ = [
+    "Addition",
+    "ArchiveVerdict",
+    "BoardFolder",
+    "Expected",
+    "SystemCard",
+    "add_submissions",
+    "is_board",
+    "open_board",
+    "pack",
+    "verify",
+    "verify_all",
+]

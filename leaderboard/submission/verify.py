@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,14 +51,14 @@ class Expected:
     Attributes:
         split: name of the split.
         clips: the clip ids of the test set.
-        against: a trusted result (that of the ground truth, say): protocol, split, reference and its features must
-            be the same.
+        against: trusted results (those of the ground truth, say, one for each protocol): protocol, split, reference
+            and its features must be those of one of them.
         board: results and submissions already on the board.
     """
 
     split: str | None = None
     clips: frozenset[str] | None = None
-    against: BoardEntry | None = None
+    against: tuple[BoardEntry, ...] = ()
     board: tuple[BoardEntry, ...] = ()
 
 
@@ -132,7 +132,7 @@ def verify(
 
 
 def _unasked(expected: Expected) -> list[str]:
-    if expected.against is None and expected.clips is None:
+    if not expected.against and expected.clips is None:
         return ["the test set: give --against or --clips to know that it is the board's"]
     return []
 
@@ -288,8 +288,8 @@ def _check_expected(entry: BoardEntry, expected: Expected) -> list[Fault]:
             faults.append(Fault("missing_clip", f"clips of the test set are missing: {few(absent)}"))
         if others := sorted(scored - expected.clips):
             faults.append(Fault("other_split", f"clips that are not in the test set: {few(others)}"))
-    if expected.against is not None:
-        faults += _check_against(entry, expected.against)
+    if expected.against:
+        faults += _check_against(entry, _counterpart(result, expected.against))
     for other in expected.board:
         same = other.result.artefacts.get("features") == result.artefacts.get("features")
         if other.result.id == result.id or same:
@@ -298,6 +298,14 @@ def _check_expected(entry: BoardEntry, expected: Expected) -> list[Fault]:
                 Fault("duplicate", f"the board has this result already, as {name!r} {other.result.id[:12]}")
             )
     return faults
+
+
+def _counterpart(result: Result, trusted: Sequence[BoardEntry]) -> BoardEntry:
+    """The trusted run that was measured like ``result``; the first, where none was."""
+    for one in trusted:
+        if one.result.protocol.sha256 == result.protocol.sha256 and one.result.options == result.options:
+            return one
+    return trusted[0]
 
 
 def _check_against(entry: BoardEntry, trusted: BoardEntry) -> list[Fault]:

@@ -1,9 +1,13 @@
 """What may stand in one ranked column, and what may not."""
 
+import shutil
+
 import pytest
+from click.testing import CliRunner
 
 from evaluation.result import PoseSource, RunOptions, read_result, seal, write_result
 from leaderboard.board import build_board
+from leaderboard.commands.table import table
 from leaderboard.entries import read_entries
 from leaderboard.ties import TieJudge
 from madata.errors import MadanceError
@@ -102,9 +106,15 @@ def test_no_official_table_takes_a_partial_result(runs):
     assert shown[-1].rows[0].cells["fid_k"].unranked
 
 
-def test_the_same_result_twice_is_an_error(runs):
-    with pytest.raises(MadanceError, match="same result"):
-        read_entries([runs / "good", runs / "good" / ".." / "good"])
+def test_of_two_equal_results_the_one_with_features_stays_and_the_other_is_named(runs):
+    shutil.copytree(runs / "good", runs / "again")
+    (runs / "good" / "features.npz").unlink()
+    told = []
+    entries = read_entries([runs / "good", runs / "again", runs / "stiff"], on_repeat=told.append)
+    assert [entry.file.parent.name for entry in entries] == ["again", "stiff"]
+    assert told == [f"left out, the same result as {entries[0].file}: {runs / 'good' / 'result.json'}"]
+    made = CliRunner().invoke(table, [str(runs / "good"), str(runs / "again"), "--task", "video"])
+    assert made.exit_code == 0 and "left out" in made.stderr and made.stdout.count("| good") == 1
 
 
 def test_two_results_of_one_name_are_told_apart(runs):

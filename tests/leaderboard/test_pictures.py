@@ -84,7 +84,7 @@ def test_every_number_comes_out_of_the_features_to_the_last_bit(runs, protocol):
 def test_a_submission_reaches_level_1_and_with_its_videos_level_2(runs, protocol):
     archive = pack(runs / protocol / "blurred", runs / "x.zip", predictions=runs / "blurred")
     trusted = read_entries([runs / protocol / "shifted"])[0]
-    assert verify(archive, Expected(against=trusted)).level == 1
+    assert verify(archive, Expected(against=(trusted,))).level == 1
 
     def again(predictions, stated):
         options = Options(system=stated.system.name)

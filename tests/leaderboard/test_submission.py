@@ -69,7 +69,7 @@ def forge_features(runs, edit):
 
 
 def test_an_honest_archive_reaches_level_1(archive, runs):
-    verdict = verify(archive, Expected(against=read_entries([runs / "ground-truth"])[0]))
+    verdict = verify(archive, Expected(against=tuple(read_entries([runs / "ground-truth"]))))
     assert (verdict.level, verdict.faults) == (1, ())
     assert any("features again" in line for line in verdict.checked)
     assert any("level 2" in line for line in verdict.open)
@@ -187,7 +187,7 @@ def test_forged_real_clips_are_found_against_a_trusted_run(runs):
     forged = forge_features(
         runs, lambda arrays: arrays.update({"reference/kinetic": arrays["reference/kinetic"] * 1.1})
     )
-    verdict = verify(forged, Expected(against=read_entries([runs / "ground-truth"])[0]))
+    verdict = verify(forged, Expected(against=tuple(read_entries([runs / "ground-truth"]))))
     assert "changed_features" in codes(verdict)
 
 
@@ -226,7 +226,7 @@ def test_another_split_is_named(runs):
     change(runs / "good", dataset=dataset.model_copy(update={"split": "val"}))
     forged = repack(runs)
     assert codes(verify(forged, Expected(split="test"))) == {"other_split"}
-    assert codes(verify(forged, Expected(against=read_entries([runs / "ground-truth"])[0]))) == {
+    assert codes(verify(forged, Expected(against=tuple(read_entries([runs / "ground-truth"]))))) == {
         "other_split"
     }
 
@@ -482,5 +482,5 @@ def test_an_interval_by_a_method_nobody_knows_is_a_changed_number(runs):
 def test_a_board_takes_results_of_its_own_options(runs):
     change(runs / "good", options=RunOptions(resample_fps=30.0))
     trusted = read_entries([runs / "ground-truth"])[0]
-    verdict = verify(repack(runs), Expected(against=trusted))
+    verdict = verify(repack(runs), Expected(against=(trusted,)))
     assert "options --resample 30, the board has none" in str(verdict.faults[0])
