@@ -2,14 +2,18 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 import wave
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from evaluation.systems import find
 from madata.motion import read_motion
+from madata.skeletons import skeleton
 from madata.video import Decoder
 from tests.evaluation.plugins import ROOT, install_example
 
@@ -94,6 +98,37 @@ def test_an_option_the_system_does_not_know_is_named(site, data, tmp_path):
     )
     assert run.returncode == 2
     assert "its options are: height_m" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "examples" / "commands").glob("*.toml")), ids=lambda path: path.stem
+)
+def test_a_recipe_is_a_system_whose_wrapper_is_there(path):
+    plugin = find(str(path))
+    assert plugin.declaration.tasks == ("animation",)
+    assert plugin.declaration.card.url and plugin.declaration.card.licence
+    told = [part for part in plugin.make().instance._says.command if part.startswith("{here}/")]
+    (wrapper,) = told
+    compile((path.parent / wrapper.removeprefix("{here}/")).read_text(), wrapper, "exec")
+
+
+def test_the_recipes_draw_a_dancer_of_any_skeleton(tmp_path):
+    drawing = runpy.run_path(str(ROOT / "examples" / "commands" / "skeleton.py"))
+    for name in ("smpl-24", "coco-17"):
+        joints = skeleton(name).joints
+        xy = np.stack([np.linspace(10, 90, len(joints)), np.linspace(20, 80, len(joints))], -1)[None]
+        np.savez(tmp_path / f"{name}.npz", xy=xy, score=np.ones(xy.shape[:2]))
+        job = {"keypoints": tmp_path / f"{name}.npz", "joints": joints}
+        points = drawing["openpose_points"](job)
+        assert points.shape == (1, 18, 3)
+        place = dict(zip(drawing["POINTS"], points[0], strict=True))
+        assert np.allclose(place["left_knee"][:2], xy[0, joints.index("left_knee")])
+        assert place["left_ear"][2] == (name == "coco-17")
+        if name == "coco-17":
+            assert np.allclose(place["neck"], (place["left_shoulder"] + place["right_shoulder"]) / 2)
+        picture = drawing["draw"](points[0], (100, 100))
+        x, y = place["left_knee"][:2].astype(int)
+        assert tuple(picture[y, x]) == drawing["COLOURS"][drawing["POINTS"].index("left_knee")]
 
 
 def test_the_one_file_system_is_short():

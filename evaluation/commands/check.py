@@ -40,8 +40,9 @@ def check(
 ) -> None:
     """Check that SYSTEM gives what it is asked for.
 
-    SYSTEM is an installed name (see `systems`), ./my_method.py:MyMethod, a folder of finished clips, or
-    cascade:MOTION+ANIMATION. Shapes, frame rate, length, finite numbers, unit and up axis of motions, the same
+    SYSTEM is an installed name (see `systems`), ./my_method.py:MyMethod, a folder of finished clips,
+    ./their_method.toml (a command), or cascade:MOTION+ANIMATION.
+    Shapes, frame rate, length, finite numbers, unit and up axis of motions, the same
     clip twice and in another order, seeds, a writable output.
 
     Exit codes: 0 all rules hold, 2 SYSTEM is not usable at all, 3 a rule does not hold.

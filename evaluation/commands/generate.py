@@ -66,8 +66,9 @@ def generate(ctx: click.Context, /, system: str, as_json: bool, **given: Any) ->
     madance generate motion-expert --music song.wav --out dance.npz --preview dance.mp4
     madance generate mace-dance --music song.wav --image person.png --out clip.mp4
 
-    SYSTEM is an installed name (see `systems`), ./my_method.py:MyMethod, a folder of finished clips, or
-    cascade:MOTION+ANIMATION. The same command goes on where an interrupted one stopped. Clips of a split appear
+    SYSTEM is an installed name (see `systems`), ./my_method.py:MyMethod, a folder of finished clips,
+    ./their_method.toml (a command), or cascade:MOTION+ANIMATION.
+    The same command goes on where an interrupted one stopped. Clips of a split appear
     in OUT/clips, ready for `score`; several processes may fill one folder. One clip has its record beside it
     (clip.json) and its pieces in clip.parts.
 

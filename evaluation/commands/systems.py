@@ -23,8 +23,8 @@ __all__ = ["systems"]
 def systems(ctx: click.Context, as_json: bool) -> None:
     """List the systems that are installed and what each can run with now, without importing any.
 
-    Besides these, `check` and `generate` take a folder of finished clips, a file (./my_method.py:MyMethod), and
-    two systems in a row (cascade:MOTION+ANIMATION).
+    Besides these, `check` and `generate` take a folder of finished clips, a file (./my_method.py:MyMethod), a
+    command (./their_method.toml), and two systems in a row (cascade:MOTION+ANIMATION).
     """
     from evaluation.systems.entries import installed
 

@@ -5,6 +5,7 @@
 | ``edge`` | a system installed under the entry-point group ``madance.systems``, or decorated in this process |
 | ``cascade:edge+wan-animate`` | a motion and an animation system, each any of these, joined |
 | ``./my_method.py:MyMethod`` | a class or a decorated function of a file (the only one, without ``:MyMethod``) |
+| ``./their_method.toml`` | a command that makes each clip (:mod:`evaluation.systems.command`) |
 | ``./results/mine`` | a folder of finished files ``<clip_id>.*`` |
 
 Only the system asked for is imported; whatever goes wrong with it is a :class:`MadanceError` that names it.
@@ -54,6 +55,8 @@ def find(spec: str) -> Plugin:
         return _file(Path(path), name)
     if spec.endswith(".py"):
         return _file(Path(spec), None)
+    if spec.endswith(".toml"):
+        return _command(Path(spec))
     entries = [entry for entry in installed() if entry.name == spec]
     if spec in DECORATED and not entries:
         return _decorated(spec)
@@ -128,6 +131,18 @@ def _folder(path: Path) -> Plugin:
     probe = FolderSystem(path)
     declaration = Declaration(path.resolve().name, (probe.task,), FolderSystem.card)
     return Plugin(declaration, Origin("folder", path.resolve().name), lambda: FolderSystem(path))
+
+
+def _command(path: Path) -> Plugin:
+    from evaluation.systems.command import CommandFile, CommandSystem  # no other system needs it
+
+    says = CommandFile.read(path)
+
+    def make(**options: Any) -> CommandSystem:
+        """Options are those that the file has."""
+        return CommandSystem(path, says, options)
+
+    return Plugin(says.declaration, Origin("command", path.name, sha256=_sha256(path)), make)
 
 
 def _file(path: Path, name: str | None) -> Plugin:

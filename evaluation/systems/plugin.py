@@ -134,7 +134,7 @@ class Origin:
     """Where a system comes from.
 
     Attributes:
-        kind: ``entry point``, ``file``, ``folder``, ``decorator`` or ``cascade``.
+        kind: ``entry point``, ``file``, ``folder``, ``command``, ``decorator`` or ``cascade``.
         where: entry point, or name of the file or folder.
         sha256: of the source file, where there is one.
     """
