@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -260,8 +262,17 @@ def _row(
         kind=kind,
         cells=cells,
         venue=first.system.version,
+        date=_newest_day(entries),
         results=tuple(entry.result.id for entry in entries),
     )
+
+
+def _newest_day(entries: Sequence[BoardEntry]) -> str | None:
+    days = []
+    for entry in entries:
+        with contextlib.suppress(ValueError):  # a time that somebody wrote by hand
+            days.append(datetime.datetime.fromisoformat(entry.result.created).date().isoformat())
+    return max(days, default=None)
 
 
 def _cell(entries: Sequence[BoardEntry], column: BoardColumn, *, official: bool) -> Cell | None:

@@ -14,9 +14,11 @@ from leaderboard.layout import BoardColumn
 from leaderboard.render.web import macros
 from leaderboard.tables import Row, Section
 
-__all__ = ["Axis", "Point", "axis", "interval_plot", "pareto_front", "pareto_plot", "points_of"]
+__all__ = ["MOST_DRAWN", "Axis", "Point", "axis", "interval_plot", "pareto_front", "pareto_plot", "points_of"]
 
 _WIDTH, _LABEL, _ROW, _TOP, _RIGHT = 420, 158, 22, 8, 62
+MOST_DRAWN = 30
+"""Systems in one plot of intervals; names in one plane."""
 
 
 @dataclass(frozen=True)
@@ -116,13 +118,16 @@ def _ticks(scale: Axis, span: tuple[float, float]) -> list[Tick]:
 def interval_plot(section: Section, column: BoardColumn) -> str:
     """Values of one metric with their intervals, best on top, with the noise floor and the value of the truth.
 
-    The scale is that of the systems; a sanity row beyond it is drawn at its end. Nothing where there is no value.
+    Of many systems the best :data:`MOST_DRAWN` are drawn. The scale is that of the systems; a sanity row beyond it is
+    drawn at its end. Nothing where there is no value.
     """
     rows = [(row, row.cells[column.metric]) for row in section.rows if _value(row, column) is not None]
     if not rows:
         return ""
     here = section.here(column)
     rows.sort(key=lambda pair: -(pair[1].goodness(here) or 0.0))
+    drawn_keys = {row.key for row in [row for row, _ in rows if row.kind == "system"][:MOST_DRAWN]}
+    rows = [pair for pair in rows if pair[0].kind != "system" or pair[0].key in drawn_keys]
     floors = [cell.floor for _, cell in rows if cell.floor is not None and column.direction == "lower"]
     truths = [cell.reference for _, cell in rows if cell.reference is not None]
     lines = [("floor", floors[0])] if floors else []
@@ -215,7 +220,7 @@ def pareto_front(points: Sequence[Point], across: BoardColumn, up: BoardColumn) 
 
 @dataclass(frozen=True)
 class Plane:
-    """Everything :func:`pareto_plot` draws, in px."""
+    """Everything :func:`pareto_plot` draws, in px; ``named`` are the keys of the rows whose names stand beside them."""
 
     across: BoardColumn
     up: BoardColumn
@@ -223,6 +228,7 @@ class Plane:
     ticks_up: list[Tick]
     front: list[tuple[float, float]]
     dots: list[Dot]
+    named: set[str]
     width: int = 560
     height: int = 380
     left: int = 62
@@ -258,6 +264,7 @@ def pareto_plot(section: Section, across: BoardColumn, up: BoardColumn) -> str:
         _ticks(scale_y, span_y),
         [(dot.x, dot.y) for dot in front],
         _named(sorted(dots.values(), key=lambda dot: dot.y)),
+        {dot.row.key for dot in (front if len(dots) > MOST_DRAWN else dots.values())},
     )
     drawn: str = macros("figures.html").plane(plane)
     return drawn

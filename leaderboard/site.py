@@ -20,21 +20,22 @@ from evaluation.protocol import Protocol
 from evaluation.result import Result
 from leaderboard.board import Board, build_board
 from leaderboard.entries import BoardEntry
-from leaderboard.figures import interval_plot, pareto_plot, points_of
+from leaderboard.figures import MOST_DRAWN, interval_plot, pareto_plot, points_of
 from leaderboard.layout import BoardColumn
 from leaderboard.paper import TASKS, paper_table
 from leaderboard.recheck import Fault, checked_level
 from leaderboard.remembered import remembered
-from leaderboard.render import LEGEND, to_json
+from leaderboard.render import LEGEND, to_csv, to_json, to_latex
 from leaderboard.render.web import template_text, templates
 from leaderboard.reported import reported_source
 from leaderboard.study.score import VoteReport
 from leaderboard.submission.contents import CARD, read_card
-from leaderboard.tables import Section, Table
+from leaderboard.tables import Cell, Section, Table
 from leaderboard.ties import TieJudge
-from leaderboard.viewer import make_lanes, viewer_data
+from leaderboard.viewer import Clips, make_clips, viewer_data
 from madata.errors import MadanceError
-from madata.files import copy_file, hold_folder, parse_json, read_json, write_json, write_text
+from madata.files import copy_file, hold_folder, read_json, write_json, write_text
+from madata.motion.viewer import scene_script
 from madata.page_policy import page_policy
 
 __all__ = ["SiteOptions", "build_site", "safe_link"]
@@ -49,8 +50,8 @@ class SiteOptions:
     """What a page is made with.
 
     Attributes:
-        media: system name (or ``ground-truth``) -> folder of its videos.
-        clips: most clips in the viewer.
+        media: system name (or ``ground-truth``) -> folder of its videos or motions; ``music`` -> their sounds.
+        clips: most clips whose videos and motions are shown.
         trust_levels: show the verification level a result states beyond what is checked here.
         rescore: compute every number again from the features.
         votes: reports of studies, shown beside the tables.
@@ -100,15 +101,23 @@ def _build(entries: Sequence[BoardEntry], out: Path, options: SiteOptions) -> Pa
         boards.append(build_board(task, entries, partial=True, extra=True, judge=judge))
     boards = [_with_levels(board, checked) for board in boards]
     options.on_step("clips")
-    lanes = make_lanes(boards, options.media, out, most=options.clips)
+    clips = make_clips(boards, options.media, out, most=options.clips, on_step=options.on_step)
     for board in boards:
-        write_json(out / "data" / f"{board.table.task}.json", parse_json(to_json(board.table), "a table"))
+        _write_tables(board.table, out / "data")
     for number, report in enumerate(options.votes, 1):
         write_json(out / "data" / f"votes-{number}.json", report.model_dump(mode="json", by_alias=True))
-    page = _render(boards, entries, checked, viewer_data(lanes), options)
+    page = _render(boards, entries, checked, clips, options)
     path = out / "index.html"
     write_text(path, page)
     return path
+
+
+def _write_tables(table: Table, folder: Path) -> None:
+    """The table as CSV, JSON and LaTeX, the last with the columns of the paper where they hold anything."""
+    usual = replace(table, columns=tuple(column for column in table.columns if not column.extra))
+    write_text(folder / f"{table.task}.json", to_json(table))
+    write_text(folder / f"{table.task}.csv", to_csv(table))
+    write_text(folder / f"{table.task}.tex", to_latex(usual if usual.filled().columns else table))
 
 
 def _refuse_to_replace(out: Path) -> None:
@@ -187,12 +196,15 @@ def _render(
     boards: Sequence[Board],
     entries: Sequence[BoardEntry],
     checked: Mapping[str, _Checked],
-    clips: Mapping[str, Any],
+    clips: Clips,
     options: SiteOptions,
 ) -> str:
     from markupsafe import Markup
 
-    texts = {name: template_text(name) for name in ("page.css", "page.js")}
+    css = template_text("page.css")
+    js = "\n".join(
+        [template_text("page.js"), template_text("plane.js"), scene_script(), template_text("clips.js")]
+    )
     return (
         templates()
         .get_template("page.html")
@@ -200,24 +212,22 @@ def _render(
             title=options.title,
             paper=reported_source(),
             legend=LEGEND,
-            css=Markup(texts["page.css"]),
-            js=Markup(texts["page.js"]),
-            policy=page_policy(
-                texts["page.js"], texts["page.css"], img_src="data:", media_src="'self' file:"
-            ),
+            css=Markup(css),
+            js=Markup(js),
+            policy=page_policy(js, css, img_src="data:", media_src="'self' file:"),
             tasks=[_task(board) for board in boards],
-            clips=clips,
+            clips=viewer_data(clips),
+            dances=list(clips.dances.values()),
             votes=options.votes,
             results=[_card(entry, checked[entry.result.id], boards) for entry in entries],
             protocols=_protocols(entries),
-            tiles=_tiles(entries, checked, clips),
+            tiles=_tiles(entries, checked),
+            most_drawn=MOST_DRAWN,
         )
     )
 
 
-def _tiles(
-    entries: Sequence[BoardEntry], checked: Mapping[str, _Checked], clips: Mapping[str, Any]
-) -> list[tuple[str, str]]:
+def _tiles(entries: Sequence[BoardEntry], checked: Mapping[str, _Checked]) -> list[tuple[str, str]]:
     again = sum(1 for entry in entries if checked[entry.result.id].level >= 1)
     return [
         (str(len({entry.result.system.name for entry in entries})), "systems"),
@@ -230,7 +240,6 @@ def _tiles(
 def _task(board: Board) -> dict[str, Any]:
     table = board.table
     measured = [section for section in table.sections if not section.reported]
-    notes = [line for section in table.sections if section.reported for line in section.notes]
     return {
         "id": table.task,
         "title": table.title,
@@ -242,9 +251,30 @@ def _task(board: Board) -> dict[str, Any]:
             not any(section.has(column) for column in table.columns if not column.extra)
             for section in measured
         ),
-        "notes": notes,
+        "rows": sum(len(section.rows) for section in table.sections),
+        "notes": _notes(table),
         "figures": [_figures(section, table) for section in measured],
     }
+
+
+_NAMED = 6
+
+
+def _notes(table: Table) -> list[tuple[str, str]]:
+    """Every note of a table, once, with the cells it is of; those of whole sections come first."""
+    found: dict[str, list[str]] = {}
+    for section in table.sections:
+        for row in section.rows:
+            for column in table.columns:
+                for remark in row.cells.get(column.metric, Cell()).remarks:
+                    found.setdefault(remark, []).append(f"{row.name} {column.label.replace('_', ' ')}")
+    whole = [(line, "") for section in table.sections if section.reported for line in section.notes]
+    return whole + [(text, _some(cells)) for text, cells in found.items()]
+
+
+def _some(cells: list[str]) -> str:
+    more = f" and {len(cells) - _NAMED} more" if len(cells) > _NAMED else ""
+    return ", ".join(cells[:_NAMED]) + more
 
 
 def _figures(section: Section, table: Table) -> dict[str, Any]:
@@ -257,6 +287,7 @@ def _figures(section: Section, table: Table) -> dict[str, Any]:
         "conditions": section.conditions,
         "notes": section.notes,
         "plots": plots,
+        "more": systems if (systems := sum(row.kind == "system" for row in section.rows)) > MOST_DRAWN else 0,
         "plane": _plane(section, table) if section.official else None,
     }
 
@@ -297,7 +328,7 @@ def _plane(section: Section, table: Table) -> dict[str, Any] | None:
         "columns": columns,
         "across": across.metric,
         "up": up.metric,
-        "data": json.dumps({"rows": rows, "columns": columns}, allow_nan=False),
+        "data": {"rows": rows, "columns": columns},
     }
 
 

@@ -32,6 +32,7 @@ class Cell:
         n: clips behind the value.
         floor: value of the metric between two parts of the truth; ``reference``: value of the truth itself.
         group: values of different groups are not ranked against each other (another n, other music).
+        place: how many comparable systems have a better value, plus one.
         rank, best: 95 % rank interval among the systems that were measured alike, and probability of being the best.
         unranked: why the value takes no part in the ranking.
         reason: why there is no value.
@@ -45,6 +46,7 @@ class Cell:
     floor: float | None = None
     reference: float | None = None
     group: str = ""
+    place: int | None = None
     rank: tuple[int, int] | None = None
     best: float | None = None
     mark: Mark = ""
@@ -65,6 +67,18 @@ class Cell:
         if column.direction == "reference":
             return None if self.reference is None else -abs(self.value - self.reference)
         return self.value if column.direction == "higher" else -self.value
+
+    @property
+    def standing(self) -> str:
+        """The rank as far as it is resolved: its interval where there is one, else the place by value.
+
+        Example:
+            >>> Cell(1.0, place=2).standing, Cell(1.0, place=2, rank=(1, 3)).standing
+            ('2', '1–3')
+        """
+        if self.rank is not None and self.rank[0] != self.rank[1]:
+            return f"{self.rank[0]}–{self.rank[1]}"
+        return "" if self.place is None else str(self.place)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -95,6 +109,7 @@ class Row:
         venue: where a reported row was published, or the version of a measured one.
         cells: metric -> cell; a metric without a cell was not measured.
         level: verification level, ``None`` where nobody has looked.
+        date: day of its newest result, ``YYYY-MM-DD``.
         results: ids of the results the row is made of.
     """
 
@@ -104,6 +119,7 @@ class Row:
     cells: Mapping[str, Cell]
     venue: str | None = None
     level: int | None = None
+    date: str | None = None
     results: tuple[str, ...] = ()
 
 
@@ -116,6 +132,7 @@ class Section:
         reported: copied from a paper.
         official: complete results only.
         directions: metric -> its direction here, where the paper's tables print another one.
+        sorted_by: metric its rows are sorted by.
     """
 
     title: str
@@ -125,6 +142,7 @@ class Section:
     official: bool = True
     notes: tuple[str, ...] = ()
     directions: Mapping[str, Direction] = field(default_factory=dict)
+    sorted_by: str | None = None
 
     def here(self, column: BoardColumn) -> BoardColumn:
         """``column`` in the direction it has in this section."""
@@ -217,7 +235,11 @@ def _marked(
     if rest:
         second = max(rest.values())
         marks |= {key: "second" for key, value in rest.items() if value == second}
-    return marked | {key: replace(there[key], mark=mark) for key, mark in marks.items()}
+    better = sorted(values.values(), reverse=True)
+    return marked | {
+        key: replace(there[key], mark=marks.get(key, ""), place=1 + better.index(value))
+        for key, value in values.items()
+    }
 
 
 _ORDER: dict[Kind, int] = {"ground-truth": 0, "sanity": 1, "system": 2, "ablation": 3}
@@ -245,7 +267,7 @@ def sort_rows(section: Section, columns: Sequence[BoardColumn], by: str | None =
         worth = cell.goodness(chosen) if chosen.is_ranked else cell.value and -cell.value
         return _ORDER[row.kind], worth is None, -(worth or 0.0)
 
-    return replace(section, rows=tuple(sorted(section.rows, key=place)))
+    return replace(section, rows=tuple(sorted(section.rows, key=place)), sorted_by=chosen.metric)
 
 
 def _measured(section: Section, column: BoardColumn) -> bool:

@@ -1,29 +1,33 @@
-"""What the clip viewer of the page needs: per clip, the videos of truth and systems, and that clip's scores.
+"""What the clip viewer of the page needs: per clip, the videos and dances of truth and systems, and that clip's scores.
 
-Videos are copied under numbers, so that no name of a stranger becomes a path.
+Videos and sounds are copied under numbers, so that no name of a stranger becomes a path.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evaluation.result import Metric
 from leaderboard.board import Board
+from leaderboard.dances import beats_of, pack_dances
 from leaderboard.layout import BoardColumn, columns_of, extra_column, in_shown_unit
 from leaderboard.paper import TASKS
 from leaderboard.tables import Row
 from leaderboard.ties import clip_scores
 from madata.errors import MadanceError
 from madata.files import copy_file, sha256_file
-from madata.formats import PLAYED_BY_BROWSERS, files_in, stem_of, suffix_of
+from madata.formats import PLAYED_BY_BROWSERS, files_in, kind_of, stem_of, suffix_of
 
-__all__ = ["TRUTH", "Lane", "find_videos", "make_lanes", "viewer_data"]
+__all__ = ["TRUTH", "Clips", "Lane", "find_media", "find_videos", "make_clips", "viewer_data"]
 
-TRUTH = "ground-truth"
-_BESIDE = "videos"
+TRUTH, MUSIC = "ground-truth", "music"
+_BESIDE = ("videos", "motions", "predictions")
+"""Folders beside a result whose files are shown; the last is that of a submission."""
+_MOST_SCORES = 250_000
+"""Scores of single clips in a page: 300 systems with 10 metrics on 83 clips, or 10 on all of 2,500."""
 
 
 @dataclass(frozen=True)
@@ -45,74 +49,155 @@ class Lane:
     scores: Mapping[str, Mapping[str, float]]
 
 
+@dataclass(frozen=True)
+class Clips:
+    """Everything the viewer shows.
+
+    Attributes:
+        names: clips in the order they are offered; the first ones have the media.
+        known: how many there are, where the page holds fewer.
+        dances: clip -> packed dancers, named by the key of their lane.
+        sounds, beats: of the music of a clip.
+    """
+
+    lanes: tuple[Lane, ...]
+    names: tuple[str, ...]
+    known: int
+    dances: Mapping[str, list[dict[str, Any]]]
+    sounds: Mapping[str, str]
+    beats: Mapping[str, list[float]]
+
+
+@dataclass
+class _Media:
+    videos: dict[str, Path] = field(default_factory=dict)
+    motions: dict[str, Path] = field(default_factory=dict)
+
+    def __contains__(self, clip: str) -> bool:
+        return clip in self.videos or clip in self.motions
+
+
+def find_media(folder: Path) -> _Media:
+    """Videos and motions of a folder by clip id (their stem), in subfolders too.
+
+    Raises:
+        MadanceError: there is no such folder, or neither in it.
+    """
+    if not folder.is_dir():
+        raise MadanceError(f"{folder}: no such folder of videos or motions")
+    found = _Media()
+    for path in files_in(folder, "video", "motion"):
+        if suffix_of(path) in PLAYED_BY_BROWSERS:
+            found.videos.setdefault(stem_of(path), path)
+        elif kind_of(path) == "motion":
+            found.motions.setdefault(stem_of(path), path)
+    if not found.videos and not found.motions:
+        raise MadanceError(f"{folder}: no video in it ({', '.join(PLAYED_BY_BROWSERS)}) and no motion")
+    return found
+
+
 def find_videos(folder: Path) -> dict[str, Path]:
-    """Videos of a folder by clip id (their stem), in subfolders too.
+    """Videos of a folder by clip id, in subfolders too.
 
     Raises:
         MadanceError: there is no such folder, or no video in it.
     """
-    if not folder.is_dir():
-        raise MadanceError(f"{folder}: no such folder of videos")
-    found = {
-        stem_of(path): path for path in files_in(folder, "video") if suffix_of(path) in PLAYED_BY_BROWSERS
-    }
-    if not found:
-        raise MadanceError(f"{folder}: no video in it ({', '.join(PLAYED_BY_BROWSERS)})")
-    return found
+    if videos := find_media(folder).videos:
+        return videos
+    raise MadanceError(f"{folder}: no video in it ({', '.join(PLAYED_BY_BROWSERS)})")
 
 
-def make_lanes(boards: Sequence[Board], media: Mapping[str, Path], out: Path, *, most: int) -> list[Lane]:
-    """A lane for the truth and for every measured row; videos are copied to ``out/media``.
+def make_clips(
+    boards: Sequence[Board],
+    media: Mapping[str, Path],
+    out: Path,
+    *,
+    most: int,
+    on_step: Callable[[str], None] = lambda text: None,
+) -> Clips:
+    """A lane for the truth and for every measured row; videos and sounds are copied to ``out/media``.
 
     Args:
-        media: name of a system (or ``ground-truth``) -> folder of its videos; else ``videos`` beside its result.
-        most: clips to show.
+        media: name of a system (or ``ground-truth``) -> folder of its videos or motions, else ``videos``, ``motions``
+            or ``predictions`` beside its result; ``music`` -> folder of the sounds, named like the clips.
+        most: clips whose videos and dances are shown; scores of single clips are shown of more.
 
     Raises:
-        MadanceError: ``media`` names a system that no result has, or a folder without videos.
+        MadanceError: ``media`` names a system that no result has, or a folder with nothing to show.
     """
     rows = _rows(boards)
-    names = {board.entries[row.key][0].result.system.name for board, row in rows} | {TRUTH}
-    if unknown := sorted(set(media) - names):
+    systems = {board.entries[row.key][0].result.system.name for board, row in rows} | {TRUTH}
+    if unknown := sorted(set(media) - systems - {MUSIC}):
         raise MadanceError(
-            f"videos are given for {', '.join(unknown)}, but the systems are {', '.join(sorted(names))}"
+            f"media are given for {', '.join(unknown)}, but the systems are {', '.join(sorted(systems))}"
         )
-    folders = {name: find_videos(folder) for name, folder in media.items()}
+    folders = _folders(rows, {name: folder for name, folder in media.items() if name != MUSIC})
+    scores = {row.key: _scores(board, row.key) for board, row in rows}
+    names = _ordered(folders, scores)
+    shown = frozenset(names[:most])
+    kept = names[: max(most, _MOST_SCORES // max(1, sum(map(len, scores.values()))))]
+    copied = {
+        name: _copied(str(number), own.videos, shown, out)
+        for number, (name, own) in enumerate(sorted(folders.items()))
+    }
+    lanes, motions = [], {}
+    if TRUTH in folders and not any(_system(board, row) == TRUTH for board, row in rows):
+        lanes.append(Lane("truth", "ground truth", "", "ground-truth", copied[TRUTH], frozenset(), {}))
+        motions["truth"] = folders[TRUTH].motions
+    for board, row in rows:
+        name = _system(board, row)
+        own = folders.get(name, _Media())
+        videos = copied.get(name, {})
+        lanes.append(
+            Lane(
+                row.key, row.name, board.table.task, row.kind, videos, _same(board, row, own), scores[row.key]
+            )
+        )
+        motions[row.key] = own.motions
+    lanes.sort(key=lambda lane: lane.kind != "ground-truth")
+    in_order = {lane.key: motions[lane.key] for lane in lanes}
+    dances = pack_dances(in_order, [clip for clip in names if clip in shown], on_step=on_step)
+    sounds = _copied(MUSIC, _sounds(media[MUSIC]), shown, out) if MUSIC in media else {}
+    entries = [entry for board, row in rows for entry in board.entries[row.key]] if dances else []
+    beats = {clip: times for clip, times in beats_of(entries).items() if clip in dances}
+    return Clips(tuple(lanes), tuple(kept), len(names), dances, sounds, beats)
+
+
+def _system(board: Board, row: Row) -> str:
+    return board.entries[row.key][0].result.system.name
+
+
+def _folders(rows: Sequence[tuple[Board, Row]], media: Mapping[str, Path]) -> dict[str, _Media]:
+    """System -> its videos and motions: those given, else those beside its results."""
+    folders = {name: find_media(folder) for name, folder in media.items()}
     for board, row in rows:
         for entry in board.entries[row.key]:
-            beside = entry.file.parent / _BESIDE
             name = entry.result.system.name
-            if name not in folders and beside.is_dir():
-                folders[name] = find_videos(beside)
-    scores = {row.key: _scores(board, row.key) for board, row in rows}
-    clips = _chosen(folders, scores, most)
-    shown = {
-        name: _copied(number, videos, clips, out)
-        for number, (name, videos) in enumerate(sorted(folders.items()))
+            if name in media:
+                continue
+            for beside in (entry.file.parent / folder for folder in _BESIDE):
+                if beside.is_dir() and any(files_in(beside, "video", "motion")):
+                    found, there = find_media(beside), folders.setdefault(name, _Media())
+                    there.videos = found.videos | there.videos
+                    there.motions = found.motions | there.motions
+    return folders
+
+
+def _sounds(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise MadanceError(f"{folder}: no such folder of music")
+    return {stem_of(path): path for path in files_in(folder, "sound")}
+
+
+def _same(board: Board, row: Row, media: _Media) -> frozenset[str]:
+    """Clips whose video is the very file that was scored."""
+    hashes = {
+        hashed.prediction
+        for entry in board.entries[row.key]
+        for hashed in entry.result.dataset.files.values()
+        if hashed.prediction
     }
-    lanes = []
-    if TRUTH in folders and not any(
-        board.entries[row.key][0].result.system.name == TRUTH for board, row in rows
-    ):
-        lanes.append(Lane("truth", "ground truth", "", "ground-truth", shown[TRUTH], frozenset(), {}))
-    for board, row in rows:
-        own = board.entries[row.key]
-        name = own[0].result.system.name
-        hashes = {
-            hashed.prediction
-            for entry in own
-            for hashed in entry.result.dataset.files.values()
-            if hashed.prediction
-        }
-        same = {clip for clip in shown.get(name, {}) if sha256_file(folders[name][clip]) in hashes}
-        kept = {
-            metric: {clip: value for clip, value in values.items() if clip in clips}
-            for metric, values in scores[row.key].items()
-        }
-        lanes.append(
-            Lane(row.key, row.name, board.table.task, row.kind, shown.get(name, {}), frozenset(same), kept)
-        )
-    return sorted(lanes, key=lambda lane: lane.kind != "ground-truth")
+    return frozenset(clip for clip, path in media.videos.items() if sha256_file(path) in hashes)
 
 
 def _rows(boards: Sequence[Board]) -> list[tuple[Board, Row]]:
@@ -144,61 +229,68 @@ def _shown(values: Mapping[str, float], column: BoardColumn) -> dict[str, float]
     return {clip: in_shown_unit(value, column, unit) for clip, value in values.items()}
 
 
-def _chosen(
-    folders: Mapping[str, Mapping[str, Path]],
-    scores: Mapping[str, Mapping[str, Mapping[str, float]]],
-    most: int,
-) -> frozenset[str]:
-    """The clips with the most videos, then by name."""
-    known = {clip for videos in folders.values() for clip in videos}
+def _ordered(
+    folders: Mapping[str, _Media], scores: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> list[str]:
+    """All clips: those with the most to see, then by name."""
+    known = {clip for own in folders.values() for clip in (*own.videos, *own.motions)}
     known |= {clip for own in scores.values() for values in own.values() for clip in values}
-    order = sorted(known, key=lambda clip: (-sum(clip in videos for videos in folders.values()), clip))
-    return frozenset(order[:most])
+    return sorted(known, key=lambda clip: (-sum(clip in own for own in folders.values()), clip))
 
 
-def _copied(number: int, videos: Mapping[str, Path], clips: frozenset[str], out: Path) -> dict[str, str]:
+def _copied(folder: str, files: Mapping[str, Path], clips: frozenset[str], out: Path) -> dict[str, str]:
     copied = {}
-    for place, clip in enumerate(sorted(set(videos) & clips)):
-        source = videos[clip]
-        name = f"media/{number}/{place}{source.suffix.lower()}"
+    for place, clip in enumerate(sorted(set(files) & clips)):
+        source = files[clip]
+        name = f"media/{folder}/{place}{source.suffix.lower()}"
         copy_file(source, out / name)
         copied[clip] = name
     return copied
 
 
-def viewer_data(lanes: Sequence[Lane]) -> dict[str, Any]:
-    """The document the script of the page reads."""
-    metrics: dict[str, dict[str, Any]] = {}
-    for lane in lanes:
+def viewer_data(clips: Clips) -> dict[str, Any]:
+    """The document the script of the page reads; clips are named by their place in ``clips``."""
+    metrics: dict[str, BoardColumn] = {}
+    for lane in clips.lanes:
         for metric in lane.scores:
-            column = _column(lane.task, metric)
-            metrics.setdefault(
-                metric,
-                {
-                    "label": column.label,
-                    "title": column.title,
-                    "digits": column.digits,
-                    "arrow": column.arrow,
-                },
-            )
-    known = {clip for lane in lanes for clip in [*lane.videos, *(c for v in lane.scores.values() for c in v)]}
-    clips = sorted(known, key=lambda clip: (-sum(clip in lane.videos for lane in lanes), clip))
+            metrics.setdefault(metric, _column(lane.task, metric))
+    places = {clip: place for place, clip in enumerate(clips.names)}
     return {
-        "clips": clips,
-        "metrics": metrics,
+        "clips": clips.names,
+        "known": clips.known,
+        "metrics": {
+            metric: {
+                "label": column.label.replace("_", " "),
+                "title": column.title,
+                "digits": column.digits,
+                "arrow": column.arrow,
+                "higher": column.higher_is_better,
+            }
+            for metric, column in metrics.items()
+        },
         "lanes": [
             {
                 "key": lane.key,
                 "name": lane.name,
                 "task": lane.task,
                 "kind": lane.kind,
-                "videos": dict(lane.videos),
-                "same": sorted(lane.same),
-                "scores": {metric: dict(values) for metric, values in lane.scores.items()},
+                "videos": {places[clip]: path for clip, path in lane.videos.items()},
+                "same": [places[clip] for clip in lane.same if clip in places],
+                "scores": {
+                    metric: [_rounded(values.get(clip), metrics[metric]) for clip in clips.names]
+                    for metric, values in lane.scores.items()
+                },
             }
-            for lane in lanes
+            for lane in clips.lanes
         ],
+        "dances": [places[clip] for clip in clips.dances],
+        "sounds": {places[clip]: path for clip, path in clips.sounds.items()},
+        "beats": {places[clip]: times for clip, times in clips.beats.items()},
     }
+
+
+def _rounded(value: float | None, column: BoardColumn) -> float | None:
+    return None if value is None else round(value, column.digits + 2)
 
 
 def _column(task: str, metric: str) -> BoardColumn:

@@ -19,10 +19,14 @@ __all__ = ["site"]
     "--media",
     multiple=True,
     metavar="SYSTEM=FOLDER",
-    help="Videos <clip_id>.mp4 of a system, or of ground-truth; else the folder videos beside its result.",
+    help="Videos or motions <clip_id>.* of a system or of ground-truth, sounds of music; else those beside a result.",
 )
 @click.option(
-    "--clips", type=click.IntRange(min=0), default=50, show_default=True, help="Most clips to show."
+    "--clips",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="Most clips to show videos and motions of.",
 )
 @click.option(
     "--votes", multiple=True, type=PATH, help="Report of a study (madance study score --out votes.json)."

@@ -26,7 +26,7 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     parts = ("", "_low", "_high", "_n", "_mark", "_unranked")
     names = [_csv_text(column.metric) for column in table.columns]
-    head = ["section", "conditions", "system", "kind", "venue", "level", "results"]
+    head = ["section", "conditions", "system", "kind", "venue", "level", "date", "results"]
     writer.writerow([*head, *(f"{name}{part}" for name in names for part in parts)])
     for section in table.sections:
         for row in section.rows:
@@ -37,6 +37,7 @@ def to_csv(table: Table) -> str:
                 row.kind,
                 _csv_text(row.venue or ""),
                 row.level,
+                row.date,
                 " ".join(row.results),
             ]
             for column in table.columns:
@@ -96,6 +97,7 @@ def _json_row(row: Row, table: Table) -> dict[str, object]:
         "kind": row.kind,
         "venue": row.venue,
         "level": row.level,
+        "date": row.date,
         "results": list(row.results),
         "cells": {
             name: _json_cell(row.cells[name], column) for name, column in columns.items() if name in row.cells
@@ -117,6 +119,7 @@ def _json_cell(cell: Cell, column: BoardColumn) -> dict[str, object]:
         "n": cell.n,
         "noise_floor": floor,
         "reference": real,
+        "place": cell.place,
         "rank": cell.rank,
         "best": cell.best,
         "mark": cell.mark or None,

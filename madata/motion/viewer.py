@@ -1,7 +1,8 @@
 """A page that shows dances in 3D: skeletons one orbits around, several on top of each other, with music and beats.
 
 One file without network: motions as whole millimetres in base64, sound inside the file. The script
-(``templates/dancer.js``) draws on a canvas and takes a clock, so that other pages can show a dancer beside a video.
+(``templates/dancer.js``) draws on a canvas and takes a clock, so that other pages show a dancer beside a video;
+``templates/dancer_page.js`` is the page of its own.
 
 Legend: T frames, J joints.
 """
@@ -28,7 +29,7 @@ from madata.rotations import up_axis_matrix
 from madata.skeletons import skeleton
 from madata.types import Positions3D
 
-__all__ = ["Dancer", "dancer_data", "write_viewer"]
+__all__ = ["Dancer", "dancer_data", "scene_script", "write_viewer"]
 
 _MOST_SOUND = 24 << 20
 """Bytes of a music file that still goes into a page."""
@@ -152,15 +153,23 @@ def _page(data: Mapping[str, Any]) -> str:
     import jinja2
     from markupsafe import Markup
 
-    texts = {name: _template(f"dancer.{name}") for name in ("css", "js", "html")}
+    css, js = _template("dancer.css"), scene_script() + _template("dancer_page.js")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(texts["html"]).render(
+    return environment.from_string(_template("dancer.html")).render(
         title=data["title"],
-        policy=page_policy(texts["js"], texts["css"], media_src="data:"),
-        css=Markup(texts["css"]),
-        js=Markup(texts["js"]),
+        policy=page_policy(js, css, media_src="data:"),
+        css=Markup(css),
+        js=Markup(js),
         data=Markup(json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
     )
+
+
+def scene_script() -> str:
+    """The script that draws dancers on a canvas, for a page with controls of its own.
+
+    It holds ``dancerScene(canvas, dancers)``, which takes what :func:`dancer_data` gives, and ``drawBeats``.
+    """
+    return _template("dancer.js")
 
 
 def _template(name: str) -> str:
