@@ -10,7 +10,7 @@ of clips that would decide. Metrics of motion and of pictures are treated alike,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,8 +18,11 @@ import numpy as np
 
 from evaluation.features.store import read_run
 from evaluation.metrics.contrasts import Contrast, contrasts
+from evaluation.metrics.printed import printed_unit, scale_of
 from evaluation.metrics.registry import check_metrics
 from evaluation.metrics.tables import Tables
+from evaluation.report.html import html_of_result, html_table
+from evaluation.report.text import interval, number
 from evaluation.result import Result, read_result
 from evaluation.stats.jackknife import MIN_UNITS
 from evaluation.stats.ranks import Ranking, rank_systems
@@ -28,7 +31,9 @@ from madata.errors import MadanceError
 from madata.files import sha256_file
 
 __all__ = [
+    "DIFFERENCE_COLUMNS",
     "Difference",
+    "Differences",
     "Run",
     "compare",
     "decided_elsewhere",
@@ -39,12 +44,21 @@ __all__ = [
 ]
 
 
+DIFFERENCE_COLUMNS = (
+    "metric", "first", "second", "difference", "95 % interval", "unit", "p", "n", "the first is",
+)  # fmt: skip
+"""Heads of the entries of :meth:`Difference.row`."""
+
+
 @dataclass(frozen=True)
 class Run:
-    """A scored run, read from its folder: its result, and the features behind it."""
+    """A scored run, read from its folder: its result, and the features behind it. A notebook shows the result."""
 
     result: Result
     tables: Tables
+
+    def _repr_html_(self) -> str:
+        return html_of_result(self.result)
 
     @property
     def seen(self) -> set[str]:
@@ -84,6 +98,62 @@ class Difference:
     to_reference: bool = False
     beside: str = ""
     reason: str | None = None
+
+    @property
+    def clips_needed(self) -> int:
+        """Clips that would decide, at as many clips to a song or source as there are; 0 where ``needed`` is none."""
+        return round((self.needed or 0) * self.n / max(1, self.units))
+
+    def printed(self) -> Difference:
+        """The difference in the unit in which its metric is printed."""
+        scale = scale_of(self.metric, "")
+
+        def scaled(value: float | None) -> float | None:
+            return None if value is None else scale * value
+
+        return replace(
+            self,
+            first=scale * self.first,
+            second=scale * self.second,
+            difference=scaled(self.difference),
+            low=scaled(self.low),
+            high=scaled(self.high),
+        )
+
+    def row(self) -> tuple[str, ...]:
+        """Texts below :data:`DIFFERENCE_COLUMNS`, in the unit in which the metric is printed."""
+        shown = self.printed()
+        ends = None if shown.low is None or shown.high is None else (shown.low, shown.high)
+        return (
+            self.metric + ("*" if self.to_reference else ""),
+            *(number(value) for value in (shown.first, shown.second, shown.difference)),
+            interval(ends),
+            printed_unit(self.metric, ""),
+            "-" if self.p is None else f"{self.p:.3f}",
+            self.counted(),
+            self._verdict(),
+        )
+
+    def counted(self) -> str:
+        """Clips, and in brackets the songs or sources where they are fewer."""
+        return str(self.n) if self.n == self.units else f"{self.n} ({self.units})"
+
+    def _verdict(self) -> str:
+        if self.verdict != "undecided":
+            return {"differ": "different"}.get(self.verdict, self.verdict)
+        needed = (
+            "no number of clips in reach" if self.needed is None else f"needs about {self.clips_needed} clips"
+        )
+        return f"undecided, {needed}"
+
+
+class Differences(list[Difference]):
+    """The differences of two runs, metric by metric. A notebook shows them as a table."""
+
+    def _repr_html_(self) -> str:
+        caption = "*: the nearer to the value of the reference the better"
+        rows = [one.row() for one in self]
+        return html_table(caption if any(one.to_reference for one in self) else "", DIFFERENCE_COLUMNS, rows)
 
 
 def load_run(path: Path) -> Run:
@@ -162,15 +232,17 @@ def unpaired(first: Run, second: Run) -> list[str]:
     return [name for name in {**measured[0], **measured[1]} if not all(name in one for one in measured)]
 
 
-def compare(first: Run, second: Run, *, force: bool = False) -> list[Difference]:
+def compare(first: Run | Path | str, second: Run | Path | str, *, force: bool = False) -> Differences:
     """Compare two runs metric by metric, in the order of the protocol: motion, pictures, or both.
 
     Args:
+        first, second: runs, or what :func:`load_run` reads.
         force: compare what :func:`incomparable` speaks against, on the clips both have.
 
     Raises:
         MadanceError: the runs are not comparable, or have no clip or no kind of features in common.
     """
+    first, second = (run if isinstance(run, Run) else load_run(Path(run)) for run in (first, second))
     held = _held([first, second], force)
     kind = first.tables.protocol.kind
     questions = {}
@@ -184,7 +256,7 @@ def compare(first: Run, second: Run, *, force: bool = False) -> list[Difference]
                 contrast.margin,
             )
     judged = judge(questions, np.random.default_rng(first.tables.protocol.statistics.seed))
-    return [_difference(contrast, judged.get(name), kind) for name, contrast in held.items()]
+    return Differences(_difference(contrast, judged.get(name), kind) for name, contrast in held.items())
 
 
 def _difference(

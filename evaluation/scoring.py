@@ -5,8 +5,9 @@ become numbers (:mod:`evaluation.metrics`), and the numbers a result (:mod:`eval
 beside the result; :func:`rescore` makes the same numbers of them again.
 
 Example:
-    scored = score(Path("pred"), Path("gt"), load_protocol("ma-data-motion2d"), music=Path("music"))
+    scored = score("pred", "gt", "ma-data-motion2d", music="music")
     print(scored.result.metric("fid_k"))
+    write_scored(scored, "scores/mine")
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from evaluation.metrics.registry import metrics_of, wanted_by
 from evaluation.metrics.tables import Tables
 from evaluation.options import Options
 from evaluation.problems import Refused, merge_problems
-from evaluation.protocol import Protocol
+from evaluation.protocol import Protocol, load_protocol
 from evaluation.report.artifacts import FEATURES_FILE, RESULT_FILE, SAMPLES_FILE, Scored, write_scored
 from evaluation.report.assembly import assemble, chosen_options, dataset_of, maker_of
 from madata.errors import MadanceError, MissingDependencyError, WeightsError
@@ -34,11 +35,11 @@ __all__ = ["FEATURES_FILE", "RESULT_FILE", "SAMPLES_FILE", "Scored", "rescore", 
 
 
 def score(
-    predictions: Path,
-    reference: Path | None,
-    protocol: Protocol,
+    predictions: Path | str,
+    reference: Path | str | None,
+    protocol: Protocol | str,
     *,
-    music: Path | None = None,
+    music: Path | str | None = None,
     options: Options | None = None,
 ) -> Scored:
     """Score a folder of predictions by what the protocol asks for: motion, pictures, or both.
@@ -48,6 +49,7 @@ def score(
             generate``, which also tells what made them.
         reference: such a folder, or a file of ``--save-reference``; protocols that only look at the predictions need
             none.
+        protocol: a protocol, or what :func:`~evaluation.protocol.load_protocol` takes: its name or its file.
         music: folder of sound files or videos; where it is absent, the sound of the reference videos or the
             beats of a saved reference serve.
 
@@ -55,12 +57,14 @@ def score(
         Refused: files are missing or unusable, and neither the protocol nor ``options`` lets them pass.
         MadanceError: a folder is absent or empty, a reference is needed, backends differ, a package is missing.
     """
+    protocol = load_protocol(protocol) if isinstance(protocol, str) else protocol
+    reference = None if reference is None else Path(reference)
     options, wanted = options or Options(), wanted_by(protocol)
     saved = _saved_reference(reference, protocol)
     inputs = find_inputs(
-        predictions,
+        Path(predictions),
         reference,
-        music,
+        None if music is None else Path(music),
         protocol,
         listens=wanted.music and reference is not None,
         options=options,

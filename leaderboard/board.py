@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
 from evaluation.metrics.spec import Direction
 from evaluation.report.naming import names_apart
 from evaluation.result import Metric, Result
-from leaderboard.entries import BoardEntry, Conditions, by_conditions
+from leaderboard.entries import BoardEntry, Conditions, by_conditions, read_entries
 from leaderboard.layout import SPEED, BoardColumn, columns_of, extra_column, in_shown_unit
 from leaderboard.paper import TASK_TITLES, TASKS, Task
 from leaderboard.places import placed
+from leaderboard.render import to_html
 from leaderboard.reported import reported_section
 from leaderboard.tables import Cell, Kind, Row, Section, Table, ranked, sort_rows
 from leaderboard.ties import TieJudge
 from madata.errors import MadanceError, did_you_mean
 
-__all__ = ["SANITY", "Board", "build_board", "task_of"]
+__all__ = ["SANITY", "Board", "build_board", "table", "task_of"]
 
 SANITY = frozenset({"ground-truth", "noise-floor", "shuffled-music", "mean-pose", "frozen-frame"})
 """Systems that show what a metric can be fooled by: rows of every board, never ranked."""
@@ -29,7 +31,7 @@ SANITY = frozenset({"ground-truth", "noise-floor", "shuffled-music", "mean-pose"
 
 @dataclass(frozen=True)
 class Board:
-    """The table of one task, with what was left out of it.
+    """The table of one task, with what was left out of it. A notebook shows the table.
 
     Attributes:
         entries: row key -> the entries the row is made of.
@@ -39,6 +41,37 @@ class Board:
     table: Table
     entries: dict[str, tuple[BoardEntry, ...]]
     left_out: tuple[BoardEntry, ...]
+
+    def _repr_html_(self) -> str:
+        left = len(self.left_out)
+        note = f"<p>{left} left out: not every clip of them was scored</p>" if left else ""
+        return to_html(self.table.filled()) + note
+
+
+def table(
+    results: Path | str | Iterable[Path | str],
+    task: str,
+    *,
+    reported: bool = True,
+    partial: bool = False,
+    extra: bool = False,
+    sort_by: str | None = None,
+) -> Board:
+    """The table of ``task`` with the results in files and folders, as ``madance table`` shows it.
+
+    Args:
+        results: result files, or folders that hold them at any depth.
+        task: ``video``, ``motion`` or ``animation``.
+        reported, partial, extra, sort_by: as in :func:`build_board`.
+
+    Raises:
+        MadanceError: there is no such task or column, or a result is absent or cannot be read.
+    """
+    paths = [results] if isinstance(results, Path | str) else results
+    entries = read_entries(map(Path, paths))
+    return build_board(
+        task_of(task), entries, reported=reported, partial=partial, extra=extra, sort_by=sort_by
+    )
 
 
 def task_of(name: str) -> Task:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,20 +91,10 @@ def _names(runs: list[Run], paths: tuple[Path, ...]) -> list[str]:
 
 
 def _compared(differences: list[Difference]) -> str:
-    from evaluation.metrics.printed import printed_unit
-    from evaluation.report.text import columns, interval, number
+    from evaluation.comparison import DIFFERENCE_COLUMNS
+    from evaluation.report.text import columns
 
-    rows: list[tuple[str, ...]] = [
-        ("metric", "first", "second", "difference", "95 % interval", "unit", "p", "n", "the first is")
-    ]
-    for one in map(_printed, differences):
-        ends = None if one.low is None or one.high is None else (one.low, one.high)
-        p = "-" if one.p is None else f"{one.p:.3f}"
-        values = (number(value) for value in (one.first, one.second, one.difference))
-        mark = "*" if one.to_reference else ""
-        unit = printed_unit(one.metric, "")
-        rows.append((one.metric + mark, *values, interval(ends), unit, p, _count(one), _verdict(one)))
-    lines = columns(rows)
+    lines = columns([DIFFERENCE_COLUMNS, *(one.row() for one in differences)])
     lines.append(
         "difference: without the bias of few clips, first minus second; p: corrected for all the metrics"
     )
@@ -115,41 +105,6 @@ def _compared(differences: list[Difference]) -> str:
         )
     lines += [f"{one.metric}: {one.reason}" for one in differences if one.reason]
     return "\n".join(lines + _beside(differences))
-
-
-def _printed(one: Difference) -> Difference:
-    """The difference in the unit in which its metric is printed."""
-    from evaluation.metrics.printed import scale_of
-
-    scale = scale_of(one.metric, "")
-
-    def scaled(value: float | None) -> float | None:
-        return None if value is None else scale * value
-
-    return replace(
-        one,
-        first=scale * one.first,
-        second=scale * one.second,
-        difference=scaled(one.difference),
-        low=scaled(one.low),
-        high=scaled(one.high),
-    )
-
-
-def _count(one: Difference) -> str:
-    return str(one.n) if one.n == one.units else f"{one.n} ({one.units})"
-
-
-def _verdict(one: Difference) -> str:
-    if one.verdict != "undecided":
-        return {"differ": "different"}.get(one.verdict, one.verdict)
-    needed = "no number of clips in reach" if one.needed is None else f"needs about {_clips(one)} clips"
-    return f"undecided, {needed}"
-
-
-def _clips(one: Difference) -> int:
-    """Clips that would decide, at as many clips to a song as there are."""
-    return round((one.needed or 0) * one.n / max(1, one.units))
 
 
 def _beside(differences: list[Difference]) -> list[str]:
@@ -169,11 +124,11 @@ def _planned(differences: list[Difference]) -> str:
     rows: list[tuple[str, ...]] = [
         ("metric", "difference", "95 % interval", "unit", "n", "clips needed", "now")
     ]
-    for one in map(_printed, differences):
+    for one in (difference.printed() for difference in differences):
         ends = None if one.low is None or one.high is None else (one.low, one.high)
-        needed = "more than a million" if one.needed is None else f"about {_clips(one)}"
+        needed = "more than a million" if one.needed is None else f"about {one.clips_needed}"
         unit = printed_unit(one.metric, "")
-        found = (number(one.difference), interval(ends), unit, _count(one), needed, one.verdict)
+        found = (number(one.difference), interval(ends), unit, one.counted(), needed, one.verdict)
         rows.append((one.metric, *found))
     lines = columns(rows)
     lines.append("clips needed: to show a difference of this size in four of five studies like this one")

@@ -12,6 +12,7 @@ import numpy as np
 from evaluation.features.store import write_run
 from evaluation.features.table import RunFeatures
 from evaluation.metrics.measure import Measurement
+from evaluation.report.html import html_of_result
 from evaluation.result import Artefact, Result, seal, write_result
 from madata.files import sha256_file
 from madata.manifest import write_table
@@ -41,15 +42,19 @@ _SAMPLE_COLUMNS = {
 
 @dataclass(frozen=True)
 class Scored:
-    """A result with what it rests on."""
+    """A result with what it rests on. A notebook shows the result as a table."""
 
     result: Result
     features: RunFeatures
     measurement: Measurement
 
+    def _repr_html_(self) -> str:
+        return html_of_result(self.result)
 
-def write_scored(scored: Scored, out: Path) -> Result:
+
+def write_scored(scored: Scored, out: Path | str) -> Result:
     """Write the result, its samples and its features into ``out``; return the result with their hashes."""
+    out = Path(out)
     write_run(out / FEATURES_FILE, scored.features)
     write_samples(out / SAMPLES_FILE, _sample_rows(scored))
     return write_beside(scored.result, out, {"features": FEATURES_FILE, "samples": SAMPLES_FILE})

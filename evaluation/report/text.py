@@ -13,10 +13,22 @@ from evaluation.result import Metric, Result
 from madata.errors import ConfigError
 from madata.text import visible, visible_lines
 
-__all__ = ["columns", "interval", "number", "side_by_side", "text_of_result"]
+__all__ = [
+    "RESULT_COLUMNS",
+    "columns",
+    "headline_of",
+    "interval",
+    "metric_row",
+    "number",
+    "side_by_side",
+    "text_of_result",
+]
 
 _NOTE = 200
 """Letters of a note that are shown unless everything is."""
+
+RESULT_COLUMNS = ("metric", "value", "95 % interval", "noise floor", "reference", "n", "better", "unit")
+"""Heads of the entries of :func:`metric_row`."""
 
 _WORDS: dict[Direction, str] = {"higher": "higher", "lower": "lower", "reference": "nearer", "none": "-"}
 
@@ -48,15 +60,9 @@ def text_of_result(result: Result, headline: Collection[str] = (), *, everything
         headline: the metrics that are shown; all where one of them is not there.
         everything: show all metrics, and name every file that is not as it must be.
     """
-    dataset = result.dataset
-    head = (
-        f"{result.system.name} against {dataset.name}, protocol {result.protocol.name} "
-        f"{result.protocol.sha256[:12]}: {dataset.n_scored} of {dataset.n_expected} clips, {result.status}"
-    )
     named = [one for one in result.metrics if one.name in headline]
     shown = result.metrics if everything or len(named) < max(1, len(headline)) else named
-    rows = [("metric", "value", "95 % interval", "noise floor", "reference", "n", "better", "unit")]
-    lines = [head, *columns([*rows, *map(metric_row, shown)])]
+    lines = [headline_of(result), *columns([RESULT_COLUMNS, *map(metric_row, shown)])]
     if more := len(result.metrics) - len(shown):
         lines.append(f"{more} more with --all")
     lines += _remarks((metric.name, [metric.reason]) for metric in shown)
@@ -72,6 +78,15 @@ def text_of_result(result: Result, headline: Collection[str] = (), *, everything
     if result.pose is not None and result.pose.mixed:
         lines.append(f"  MIXED POSE BACKENDS: {result.pose.prediction} against {result.pose.reference}")
     return visible_lines("\n".join(lines))
+
+
+def headline_of(result: Result) -> str:
+    """Which system was scored against what, by which protocol, and how many clips that were."""
+    dataset = result.dataset
+    return (
+        f"{result.system.name} against {dataset.name}, protocol {result.protocol.name} "
+        f"{result.protocol.sha256[:12]}: {dataset.n_scored} of {dataset.n_expected} clips, {result.status}"
+    )
 
 
 def metric_row(metric: Metric) -> tuple[str, ...]:

@@ -6,5 +6,6 @@ the report of it.
 """
 
 from madata.curation.batch import CurationSummary, curate
+from madata.curation.settings import load_config
 
-__all__ = ["CurationSummary", "curate"]
+__all__ = ["CurationSummary", "curate", "load_config"]

@@ -24,10 +24,10 @@ _MOST_NAMED = 10
 
 
 def curate(
-    paths: Sequence[Path],
-    out: Path,
+    paths: Sequence[Path | str],
+    out: Path | str,
     *,
-    config: CurationConfig,
+    config: CurationConfig | None = None,
     jobs: int = 1,
     limit: int | None = None,
     shard: Shard = WHOLE,
@@ -39,6 +39,9 @@ def curate(
     """Curate every video of ``paths`` into the data set folder ``out``; finished work is never done twice.
 
     Args:
+        paths: videos, and folders that are searched for them.
+        config: settings; those of ``madata/configs/ma-data.toml`` by default, others from
+            :func:`~madata.curation.settings.load_config`.
         jobs: worker processes.
         limit: take only the first sources.
         shard: take only this part of them; its folder is joined with the others by ``madance dataset merge``.
@@ -49,10 +52,11 @@ def curate(
     Raises:
         MadanceError: nothing to do, other settings than those ``out`` was made with, a full disk, missing weights.
     """
+    out, config = Path(out), config or load_config()
     with hold_folder(out):
         _refuse_other_settings(out, config)
         note = shard_note(out, shard)
-        found = collect(paths, out=out, jobs=jobs, shard=shard, watch=watch)
+        found = collect([Path(path) for path in paths], out=out, jobs=jobs, shard=shard, watch=watch)
         write_text(out / "settings.toml", to_toml(config))
         write_json(*note)
         sources = found.sources[:limit]
