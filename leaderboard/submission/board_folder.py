@@ -15,6 +15,7 @@ import datetime
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from leaderboard.archive import unpack
 from leaderboard.entries import BoardEntry, read_entries
 from leaderboard.submission.contents import MANIFEST, RESULT
 from leaderboard.submission.verify import ArchiveVerdict, Expected, verify
-from madata import __version__
 from madata.config import ClosedModel, validated
 from madata.errors import MadanceError
 from madata.files import copy_file, hold_folder, read_toml, scratch_folder, storage_errors
@@ -177,7 +177,7 @@ def _add(board: BoardFolder, archive: Path, **how: Any) -> Addition:
             level=verdict.level,
             by=board.title,
             time=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            tool_version=__version__,
+            tool_version=version("madance"),
         )
         write_result(unpacked / RESULT, result.model_copy(update={"verification": found}))
         target = board.results / _folder_name(result.system.name, result.id)
