@@ -56,7 +56,7 @@ def shown(thing):
     page = ElementTree.fromstring(f"<div>{thing._repr_html_()}</div>")
     assert {element.tag for element in page.iter()} <= {
         *("div", "p", "table", "caption", "thead", "tbody", "tr", "th", "td", "span", "b", "u", "i", "small"),
-        *("sub", "sup", "button", "a", "svg", "line", "circle"),
+        *("sub", "sup", "button", "a", "svg", "line", "circle", "path"),
     }
     return "".join(page.itertext())
 
