@@ -18,7 +18,7 @@ from baselines.bailando.network import (
 )
 from baselines.three_streams import LOWER, UPPER
 from madata.errors import ConfigError
-from tests.mace_dance.motion.golden import deviation, tensor, tensors
+from tests.mace_dance.motion.golden import deviation, tensor, tensors, weights_of
 
 SMALL = MotionGptConfig(
     codes=11, music_features=5, width=12, heads=3, base_layers=2, head_layers=2, context=6, dropout=0.0
@@ -37,14 +37,17 @@ def gpt(config=SMALL, seed=0):
 @pytest.mark.golden_files("models_motion/bailando_sepvqvae*.npz")
 def test_golden_bailando_memory(golden_file, golden_deviations):
     stored = np.load(golden_file)
-    with_root = any(name.startswith("sd/vqvae_down.decoders_root") for name in stored.files)
-    codes, code_width = stored["sd/vqvae_up.bottleneck.level_blocks.0.k"].shape
-    width = stored["sd/vqvae_up.encoders.0.level_blocks.0.model.0.0.weight"].shape[0]
+    state = tensors(np.load(weights_of(golden_file)), "sd/")
+    with_root = any(name.startswith("vqvae_down.decoders_root") for name in state)
+    codes, code_width = state["vqvae_up.bottleneck.level_blocks.0.k"].shape
+    width = state["vqvae_up.encoders.0.level_blocks.0.model.0.0.weight"].shape[0]
     memory = ChoreographicMemory(
         MemoryConfig(codes=codes, code_width=code_width, width=width, root=with_root)
     ).eval()
-    memory.load_state_dict(tensors(stored, "sd/"))
-    for case in [case for case in ("T64", "T240") if f"{case}/in/x" in stored.files]:
+    memory.load_state_dict(state)
+    cases = [name.removesuffix("/in/x") for name in stored.files if name.endswith("/in/x")]
+    assert cases
+    for case in cases:
         poses = tensor(stored[f"{case}/in/x"])
         with torch.no_grad():
             upper, lower = memory.encode(poses)
@@ -63,9 +66,10 @@ def test_golden_bailando_memory(golden_file, golden_deviations):
 @pytest.mark.golden_files("models_motion/bailando_gpt*.npz")
 def test_golden_bailando_gpt(golden_file, golden_deviations):
     stored = np.load(golden_file)
-    codes, width = stored["sd/gpt_base.tok_emb_up.weight"].shape
+    state = tensors(np.load(weights_of(golden_file)), "sd/")
+    codes, width = state["gpt_base.tok_emb_up.weight"].shape
     layers = {
-        part: len({name.split(".")[2] for name in stored.files if name.startswith(f"sd/{part}.blocks.")})
+        part: len({name.split(".")[2] for name in state if name.startswith(f"{part}.blocks.")})
         for part in ("gpt_base", "gpt_head", "critic_net")
     }
     made = MotionGpt(
@@ -77,10 +81,10 @@ def test_golden_bailando_gpt(golden_file, golden_deviations):
             base_layers=layers["gpt_base"],
             head_layers=layers["gpt_head"],
             critic_layers=layers["critic_net"],
-            context=stored["sd/gpt_base.pos_emb"].shape[1] // 3,
+            context=state["gpt_base.pos_emb"].shape[1] // 3,
         )
     ).eval()
-    made.load_state_dict(tensors(stored, "sd/"))
+    made.load_state_dict(state)
     upper, lower, music = (tensor(stored[f"in/{name}"]) for name in ("up", "down", "music"))
     with torch.no_grad():
         logits = made(upper, lower, music)

@@ -20,7 +20,7 @@ from baselines.fact.network import (
 from madata.errors import ConfigError
 from madata.motion import with_up
 from madata.synthetic.dance import make_dance
-from tests.mace_dance.motion.golden import deviation, tensor, tensors
+from tests.mace_dance.motion.golden import deviation, tensor, tensors, weights_of
 
 SMALL = FactConfig(
     features=12, music_features=5, hidden=8, feed_forward=10, heads=2, motion_layers=1, music_layers=1,
@@ -36,24 +36,21 @@ def network(config=SMALL, seed=0):
 @pytest.mark.golden
 @pytest.mark.golden_files("models_motion/fact*.npz")
 def test_golden_fact(golden_file, golden_deviations):
-    stored = np.load(golden_file)
-    hidden, motion, music, cross, heads, wide, music_frames, seed_frames = map(int, stored["cfg"])
+    stored, made_of = np.load(golden_file), np.load(weights_of(golden_file))
+    hidden, motion, music, cross, heads, wide, music_frames, seed_frames = map(int, made_of["cfg"])
     made = Fact(
         FactConfig(
             hidden=hidden, motion_layers=motion, music_layers=music, cross_layers=cross, heads=heads,
             feed_forward=wide, music_frames=music_frames, seed_frames=seed_frames,
         )
     ).eval()  # fmt: skip
-    made.load_state_dict(tensors(stored, "sd/"))
+    made.load_state_dict(tensors(made_of, "sd/"))
     seed, target, song = (tensor(stored[f"in/{name}"]) for name in ("motion", "target", "long_audio"))
     out = made(seed, tensor(stored["in/audio"]))
-    found = {
-        "forward": out,
-        "loss": fact_loss(out, target),
-        "generate10": continue_dance(made, seed, song, steps=10),
-    }
-    if "out/generate_all" in stored.files:
-        found["generate_all"] = continue_dance(made, seed, song)
+    found = {"forward": out, "loss": fact_loss(out, target)}
+    for name in (name.removeprefix("out/") for name in stored.files if name.startswith("out/generate")):
+        steps = name.removeprefix("generate")
+        found[name] = continue_dance(made, seed, song, steps=None if steps == "_all" else int(steps))
     for name, value in found.items():
         golden_deviations(f"fact {name}", deviation(value, stored[f"out/{name}"]))
 

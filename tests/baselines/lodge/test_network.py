@@ -89,7 +89,8 @@ def test_golden_lodge_discriminator(golden_file, golden_deviations):
     stored = np.load(golden_file)
     state = tensors(np.load(weights_of(golden_file)), "sd/")
     width, places = len(state["mlp_cond.bias"]), len(state["tr_block.layers.0.1.pe"])
-    critic = lodge_discriminator(LocalConfig(frames=places // 2, latent=width)).eval()
+    layers = len({name.split(".")[2] for name in state if name.startswith("tr_block.layers.")})
+    critic = lodge_discriminator(LocalConfig(frames=places // 2, latent=width), layers).eval()
     critic.load_state_dict(state)
     motion, music, *genres = (tensor(stored[f"in/{name}"]) for name in ("motion", "cond", "genre", "genre2"))
     with torch.no_grad():

@@ -59,7 +59,8 @@ def test_golden_megadance_codes(golden_file, golden_deviations):
     else:
         half = "UP" if len(state["decoder.decoders.0.out.bias"]) == 90 else "DOWN"
         width = state["encoder.encoders.0.level_blocks.0.model.0.0.weight"].shape[0]
-        made = PoseCodes(PoseCodesConfig(width=width)).eval()
+        code_width = len(state["quantizer.bottleneck.project_out.bias"])
+        made = PoseCodes(PoseCodesConfig(width=width, code_width=code_width)).eval()
         parts = [made.get_submodule(f"Pose_{half}_{part}") for part in ("Encoder", "Quantizer", "Decoder")]
         for name, part in zip(("encoder.", "quantizer.", "decoder."), parts, strict=True):
             part.load_state_dict(tensors(made_of, f"sd/{name}"))
