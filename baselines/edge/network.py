@@ -85,16 +85,19 @@ def ancestral_step(
         return schedule.posterior(clean.clamp(-1, 1), noisy, times)
 
 
-def sample_edge(network: Edge, music: Tensor, draw: NoiseSource, schedule: Schedule) -> Tensor:
-    """(B, T, F) normalised dance of one window each: DDIM, 50 steps, eta 1, weight 2.
+def sample_edge(
+    network: Edge, music: Tensor, draw: NoiseSource, schedule: Schedule, steps: int = 50
+) -> Tensor:
+    """(B, T, F) normalised dance of one window each: DDIM, eta 1, weight 2.
 
     Args:
         network: in ``eval`` mode.
         music: (B, T, K).
         draw: source of (B, T, F) noise.
         schedule: as in training.
+        steps: 50 as published.
     """
-    return ddim(predictor(network, music), draw, schedule)
+    return ddim(predictor(network, music), draw, schedule, ddim_times(steps, schedule.num_times))
 
 
 def sample_edge_long(

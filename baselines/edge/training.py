@@ -42,7 +42,7 @@ def _sample(
     schedule: Schedule,
     settings: DanceSampleSettings,
 ) -> Tensor:
-    return sample_edge(network, music, draw, schedule)
+    return sample_edge(network, music, draw, schedule, settings.steps)
 
 
 def _window_problem(config: EdgeConfig, frames: int) -> str | None:
@@ -60,4 +60,4 @@ edge: MotionFamily[Edge, EdgeConfig] = diffusion_family(
     music_width=lambda config: config.music_features,
     window_problem=_window_problem,
 )
-"""The family; it samples with 50 steps and guidance weight 2, whatever the settings of the samples say."""
+"""The family; it samples with guidance weight 2."""

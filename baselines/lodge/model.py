@@ -119,7 +119,7 @@ Model = Pretrained[Lodge, LodgeConfig]
 
 @torch.no_grad()
 def dance_coarse_to_fine(
-    model: Model, music: Tensor, frames: int, genre: int, seed: int, soft: float = 1.0
+    model: Model, music: Tensor, frames: int, genre: int, seed: int, soft: float = 1.0, steps: int = 50
 ) -> FloatArray:
     """(``frames``, 139) unnormalised motion vectors.
 
@@ -130,6 +130,7 @@ def dance_coarse_to_fine(
         genre: label.
         seed: of the noise.
         soft: share of sampling, 0..1, that hints inside a slice hold for.
+        steps: of sampling, 50 as published.
 
     Raises:
         ConfigError: there is no music, or it has another width.
@@ -142,7 +143,9 @@ def dance_coarse_to_fine(
     in_slices = music[heard].reshape(-1, config.fine.frames, music.shape[1])
     windows = torch.stack([in_slices[at : at + SLICES].flatten(0, 1) for at in window_starts(slices)])
     schedule = cosine_schedule().to(music.device)
-    primitives = ddim(predictor(network.coarse, windows), _noise(windows, config.coarse, seed), schedule)
+    times = ddim_times(steps, schedule.num_times)
+    noise = _noise(windows, config.coarse, seed)
+    primitives = ddim(predictor(network.coarse, windows), noise, schedule, times)
     proper = _proper(model.normaliser.unnormalise(primitives))
     hints = hints_of(model.normaliser.normalise(shared_out(proper, slices)), config.fine.frames)
     in_slices = in_slices[:slices]
@@ -155,6 +158,7 @@ def dance_coarse_to_fine(
         torch.full((slices,), genre, device=music.device),
         seeded_noise([seed_of(seed, "style")], slices, NOISE_WIDTH, music.device),
         soft,
+        steps,
     )
     vectors = model.normaliser.unnormalise(normalised)
     return joined(vectors)[:frames].cpu().numpy()
@@ -184,6 +188,7 @@ def sample_held(
     genre: Tensor | None = None,
     draw_style: NoiseSource | None = None,
     soft: float = 1.0,
+    steps: int = 50,
 ) -> Tensor:
     """(S, 256, F) normalised motion of slices that is held to hints (LODGE ``inpaint_soft_ddim``).
 
@@ -199,8 +204,9 @@ def sample_held(
         genre: (S,) labels, for a network with styles.
         draw_style: source of (1, S, :data:`~baselines.genre_transformer.NOISE_WIDTH`) noise, asked twice a step.
         soft: 0..1.
+        steps: of sampling, 50 as published.
     """
-    times = ddim_times(num_times=schedule.num_times)
+    times = ddim_times(steps, schedule.num_times)
     weights = dict(zip(times, rising_weights(len(times)), strict=True))
     border = hints.mask & hints.border()
 

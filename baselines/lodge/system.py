@@ -77,7 +77,7 @@ class LodgeSystem(PretrainedSystem["Lodge", "LodgeConfig"]):
         slices = -(-max(1, round(request.duration_s * FPS)) // 256)
         return [
             f"weights {self.found()}",
-            f"{slices} slices of 256 frames between primitives, two passes a step for both networks",
+            f"slices of 256 frames between primitives: {slices}; two passes a step for both networks",
         ]
 
     def generate(self, request: Request) -> Motion3D:

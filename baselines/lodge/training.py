@@ -141,6 +141,7 @@ def _local_sample(network: Lodge, lesson: Lesson, batch: WindowBatch) -> Tensor:
         _schedule(device),
         batch.genre,
         lambda: styles().transpose(0, 1),
+        steps=lesson.samples.steps,
     )
     return lesson.normaliser.unnormalise(made)
 
@@ -148,7 +149,9 @@ def _local_sample(network: Lodge, lesson: Lesson, batch: WindowBatch) -> Tensor:
 def _global_sample(network: Lodge, lesson: Lesson, batch: WindowBatch) -> Tensor:
     model = Pretrained(network, network.config, lesson.normaliser, ModelInfo())
     danced = [
-        dance_coarse_to_fine(model, music, len(music), int(genre), lesson.samples.seed + int(index))
+        dance_coarse_to_fine(
+            model, music, len(music), int(genre), lesson.samples.seed + int(index), steps=lesson.samples.steps
+        )
         for music, genre, index in zip(batch.music, batch.genre, batch.window, strict=True)
     ]
     return torch.stack([torch.from_numpy(vectors) for vectors in danced])

@@ -91,6 +91,14 @@ def test_windows_of_a_long_dance_agree():
     torch.testing.assert_close(single, sample_edge(network, music[:1], seeded_noise([1], 6, 9), SCHEDULE))
 
 
+def test_a_window_is_sampled_in_the_steps_asked_for():
+    network, music = tiny(), torch.randn(1, 6, 5)
+    times = []
+    network.time_mlp.register_forward_pre_hook(lambda _, given: times.append(int(given[0][0])))
+    sample_edge(network, music, seeded_noise([1], 6, 9), SCHEDULE, steps=4)
+    assert times == [999, 749, 499, 249]
+
+
 def test_a_song_too_long_to_be_remembered_gives_the_same(monkeypatch):
     network, music = tiny(), torch.randn(5, 6, 5, generator=torch.Generator().manual_seed(0))
 

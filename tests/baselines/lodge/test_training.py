@@ -7,12 +7,12 @@ import torch
 from baselines.lodge.losses import FINE_TUNING, lodge_losses
 from baselines.lodge.model import LODGE_KIND, LodgeConfig, dance_coarse_to_fine
 from baselines.lodge.primitives import primitives_of_windows
-from baselines.lodge.training import fine_tuning, local
+from baselines.lodge.training import fine_tuning, global_, local
 from mace_dance.motion.normaliser import Normaliser
 from mace_dance.motion.pretrained import read_model
 from mace_dance.training.motion.data import WindowBatch
 from mace_dance.training.motion.family import Lesson
-from mace_dance.training.motion.settings import settings_layers
+from mace_dance.training.motion.settings import DanceSampleSettings, settings_layers
 from mace_dance.training.motion.task import resolve_training
 from madata.errors import ConfigError
 from tests.baselines.trained_stage import assert_the_bits_of_a_whole_run, learned, stage
@@ -25,6 +25,7 @@ SMALL = (
     "model.fine.genres=2",
     "model.coarse.frames=256",
     "model.critic_layers=1",
+    "samples.steps=10",
     "loop.batch_size=8",
     "loop.learning_rate=5e-3",
     "loop.optimizer='adamw'",
@@ -126,6 +127,28 @@ def test_fine_tuning_is_given_the_ends_of_a_slice(monkeypatch):
         "diversity",
         "genre",
     }
+
+
+def test_samples_take_the_steps_of_the_settings(monkeypatch):
+    network, batch = a_network()
+    asked = []
+    for name in ("coarse", "fine"):
+        part = network.get_submodule(name)
+        whole = part.denoise
+        monkeypatch.setattr(
+            part, "denoise", lambda *given, name=name, whole=whole: asked.append(name) or whole(*given)
+        )
+    normaliser = Normaliser(np.ones(139, np.float32), np.zeros(139, np.float32))
+    lesson = Lesson(None, DanceSampleSettings(steps=3), "lodge-139", normaliser)
+    local.sample(network, lesson, batch)
+    assert asked == ["fine"] * 3
+    asked.clear()
+    window = WindowBatch(
+        *(torch.cat([part[:1]] * 4, 1) for part in batch[:2]), *(part[:1] for part in batch[2:])
+    )
+    with torch.no_grad():
+        global_.sample(network, lesson, window)
+    assert asked == ["coarse"] * 3 + ["fine"] * 3
 
 
 def test_the_presets_are_the_published_networks(slices):
