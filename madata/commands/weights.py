@@ -57,7 +57,7 @@ def list_weights(users: tuple[str, ...], folder: Path | None, as_json: bool) -> 
         if entry.used_by:
             click.echo(f"{'':24s} for {', '.join(entry.used_by)}")
         licence = entry.licence + (" (NON-COMMERCIAL)" if entry.noncommercial else "")
-        click.echo(f"{'':24s} {size}, {digest}, {licence}, {entry.origin}")
+        click.echo(f"{'':24s} {size}, {digest}, licence {licence}, {entry.origin}")
         click.echo(f"{'':24s} {path or entry.command}")
 
 
