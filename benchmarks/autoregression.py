@@ -1,8 +1,9 @@
 """FACT, Bailando, MEGADance, MNET: the published loop, written plainly, against ours at equal outputs, full size.
 
-    python benchmarks/autoregression.py [--codes 40] [--frames 3] [--windows 2] [--only NAME]
+    python benchmarks/autoregression.py [--codes 40] [--songs 1] [--frames 3] [--windows 2] [--only NAME]
 
-Random weights, one thread, CPU seconds. MEGADance has two experts of sixteen: a song passes one. Beside each ratio
+Random weights, one thread, CPU seconds. MEGADance has two experts of sixteen: a song passes one. Several songs (of
+Bailando and MEGADance) are danced one after the other by the published loop, as a batch by ours. Beside each ratio
 stands the arithmetic limit: the multiplications of the published loop over those that cannot be spared, because a
 window that slides under absolute positions, or in which a scan begins anew, changes all of its keys and values. Where a
 step is one position, it waits for the weights rather than for multiplications: ``weights_s`` is what it takes to
@@ -12,6 +13,7 @@ multiply one vector a stream by each matrix of the network, step by step, and no
 import argparse
 import json
 import time
+from functools import partial
 
 import torch
 
@@ -40,6 +42,12 @@ def reading_weights(matrices, steps):
     return timed(run)[0]
 
 
+def song_after_song(dance, *songs):
+    """What ``dance`` makes of each song alone, of arguments with one row for each."""
+    danced = [dance(*alone) for alone in zip(*(each.split(1) for each in songs), strict=True)]
+    return [torch.cat(part) for part in zip(*danced, strict=True)]
+
+
 def published_gpt(network, upper, lower, music):
     """The whole window through every layer for each code."""
     longest = network.config.context - 1
@@ -60,22 +68,23 @@ def published_fact(network, seed, music, steps):
     return torch.cat(danced, 1)
 
 
-def bailando(codes):
+def bailando(codes, songs):
     """Positions through layers: all of the window, or the new ones while it fills and all but the last layer then."""
     torch.manual_seed(0)
     config = MotionGptConfig()
     network = MotionGpt(config).eval()
     for value in network.parameters():
         torch.nn.init.normal_(value, std=0.05)
-    begin, music = torch.zeros(1, 1, dtype=torch.long), torch.randn(1, codes, config.music_features)
-    plain_s, plain = timed(lambda: published_gpt(network, begin, begin, music))
+    begin, music = torch.zeros(songs, 1, dtype=torch.long), torch.randn(songs, codes, config.music_features)
+    alone = partial(published_gpt, network)
+    plain_s, plain = timed(lambda: song_after_song(alone, begin, begin, music))
     ours_s, ours = timed(lambda: choreograph(network, begin, begin, music))
     layers, longest = config.base_layers + config.head_layers, config.context - 1
     published = sum(min(step + 1, longest) * layers for step in range(codes))
     needed = sum(layers if step < longest else longest * (layers - 1) + 1 for step in range(codes))
     same = all(torch.equal(*pair) for pair in zip(plain, ours, strict=True))
     matrices = [each for each in network.modules() if isinstance(each, torch.nn.Linear)]
-    return {"codes": codes, "published_s": plain_s, "ours_s": ours_s, "ratio": plain_s / ours_s,
+    return {"codes": codes, "songs": songs, "published_s": plain_s, "ours_s": ours_s, "ratio": plain_s / ours_s,
             "limit": published / needed, "weights_s": reading_weights(matrices, min(codes, longest)),
             "same_codes": same}  # fmt: skip
 
@@ -105,14 +114,15 @@ def published_genre_gpt(network, upper, lower, music, genre):
     return upper, lower
 
 
-def megadance(codes):
+def megadance(codes, songs):
     """Multiplications a position of a block, in squares of the width: Mamba, attention, feed-forward, output."""
     torch.manual_seed(0)
     config = GenreGptConfig(genres=2)
     network = GenreGpt(config).eval()
-    begin, genre = torch.zeros(1, 1, dtype=torch.long), torch.tensor([1])
-    music = torch.randn(1, codes, config.music_features)
-    plain_s, plain = timed(lambda: published_genre_gpt(network, begin, begin, music, genre))
+    begin, genre = torch.zeros(songs, 1, dtype=torch.long), torch.ones(songs, dtype=torch.long)
+    music = torch.randn(songs, codes, config.music_features)
+    alone = partial(published_genre_gpt, network)
+    plain_s, plain = timed(lambda: song_after_song(alone, begin, begin, music, genre))
     ours_s, ours = timed(lambda: choose_codes(network, begin, begin, music, genre)[:2])
     mamba, rest, keys = 4 + 2 + 0.25, 4 + 8, 2
     blocks, output = 2 * config.layers, config.output * (config.width + config.codes) / config.width**2
@@ -127,7 +137,7 @@ def megadance(codes):
     expert = "genre_swab.0."  # a song passes one of the two
     matrices = [each for name, each in network.named_modules() if isinstance(each, torch.nn.Linear)
                 and expert not in name]  # fmt: skip
-    return {"codes": codes, "published_s": plain_s, "ours_s": ours_s, "ratio": plain_s / ours_s,
+    return {"codes": codes, "songs": songs, "published_s": plain_s, "ours_s": ours_s, "ratio": plain_s / ours_s,
             "limit": published / needed, "weights_s": reading_weights(matrices, min(codes - 1, config.window)),
             "same_codes": same}  # fmt: skip
 
@@ -173,15 +183,16 @@ def mnet(windows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--codes", type=int, default=40)
+    parser.add_argument("--songs", type=int, default=1)
     parser.add_argument("--frames", type=int, default=3)
     parser.add_argument("--windows", type=int, default=2)
     parser.add_argument("--only", choices=["bailando", "fact", "megadance", "mnet"])
     options = parser.parse_args()
     torch.set_num_threads(1)
     runs = {
-        "bailando": lambda: bailando(options.codes),
+        "bailando": lambda: bailando(options.codes, options.songs),
         "fact": lambda: fact(options.frames),
-        "megadance": lambda: megadance(options.codes),
+        "megadance": lambda: megadance(options.codes, options.songs),
         "mnet": lambda: mnet(options.windows),
     }
     chosen = [options.only] if options.only else list(runs)
