@@ -66,7 +66,7 @@ _TESTED = re.compile(r"0\.(10\.([2-9]|\d\d)|11\.)")
 
 def _librosa() -> ModuleType:
     try:
-        librosa = importlib.import_module("librosa")
+        librosa: ModuleType = importlib.import_module("madata.librosa_parts").librosa
     except ImportError as error:
         raise MissingDependencyError("music needs librosa: pip install 'madance[score]'") from error
     version = str(librosa.__version__)

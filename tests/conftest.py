@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from madata.cache import user_cache
+
+# Tests move the user's cache, and what librosa compiles for a minute need not be compiled again for each of them.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(user_cache() / "madance" / "numba"))
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 

@@ -129,7 +129,7 @@ def find_beats(
     faults: dict[str, str] = {}
     processes = min(jobs, len(items) // _FILES_PER_PROCESS)
     if processes > 1:
-        for outcome in run(_hear, items, jobs=processes, packages=("librosa.beat", "librosa.onset")):
+        for outcome in run(_hear, items, jobs=processes, packages=("madata.librosa_parts",)):
             if outcome.fatal:
                 raise MissingDependencyError(outcome.error or "the music cannot be read")
             if fault := outcome.error or outcome.value:

@@ -10,6 +10,7 @@ from madata.files.places import (
     LOCK,
     atomic_path,
     copy_file,
+    filled_by_one,
     hold_file,
     hold_folder,
     holder,
@@ -22,13 +23,14 @@ from madata.files.places import (
     write_json,
     write_text,
 )
-from madata.files.tables import open_table, whole_table
+from madata.files.tables import open_table, table_batches, whole_table
 
 __all__ = [
     "LOCK",
     "as_json",
     "atomic_path",
     "copy_file",
+    "filled_by_one",
     "hold_file",
     "hold_folder",
     "holder",
@@ -52,6 +54,7 @@ __all__ = [
     "sha256_file",
     "storage_errors",
     "sweep_temporary_folder",
+    "table_batches",
     "whole_table",
     "write_bytes",
     "write_json",

@@ -26,6 +26,7 @@ __all__ = [
     "LOCK",
     "atomic_path",
     "copy_file",
+    "filled_by_one",
     "hold_file",
     "hold_folder",
     "holder",
@@ -41,6 +42,7 @@ __all__ = [
 
 LOCK = ".lock"
 """The file that :func:`hold_folder` locks; it is there while the folder is held."""
+_COMPLETE = ".complete"
 _TEMPORARY = ".tmp-madance-"
 _EARLIER_TEMPORARY = ".tmp-"  # of versions before 0.2, which held no locks
 
@@ -197,6 +199,29 @@ def _taken(lock: Path) -> IO[bytes] | Literal[False] | None:
             return None
         stack.pop_all()
         return stream
+
+
+@contextlib.contextmanager
+def filled_by_one(folder: Path) -> Iterator[bool]:
+    """Give ``True`` to the one process that fills a folder for all, ``False`` to those that come when it is complete.
+
+    Those that come in between wait. Where a process ends before the block does, the next fills the folder.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    complete = folder / _COMPLETE
+    if complete.exists():
+        yield False
+        return
+    with (folder / LOCK).open("ab") as lock:
+        with contextlib.suppress(OSError):  # a file system without locks: as if nobody else were there
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if complete.exists():
+            yield False
+            return
+        yield True
+        complete.touch()
 
 
 def sweep_temporary_folder() -> None:

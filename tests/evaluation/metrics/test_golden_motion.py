@@ -225,7 +225,9 @@ def test_music_features(golden_file, stored, layout, fps, audio_case, compare):
 
 def _is_tonal(path) -> bool:
     """Chroma of what harmonic separation leaves of a click track is noise divided by its own maximum."""
-    from librosa.effects import hpss
+    from madata.librosa_parts import librosa
 
     waveform = load_audio(path, 15360).waveform
-    return bool(np.sqrt(np.mean(hpss(waveform)[0] ** 2)) > 0.2 * np.sqrt(np.mean(waveform**2)))
+    return bool(
+        np.sqrt(np.mean(librosa.effects.hpss(waveform)[0] ** 2)) > 0.2 * np.sqrt(np.mean(waveform**2))
+    )

@@ -37,7 +37,7 @@ def test_low_energy_rises_at_the_beats(seed):
 
 
 def test_a_beat_tracker_finds_the_beats():
-    librosa = pytest.importorskip("librosa")
+    librosa = pytest.importorskip("madata.librosa_parts").librosa
     track = make_music(12, tempo_bpm=118, seed=1, rate_hz=22050, first_beat_s=0.2)
     _, found = librosa.beat.beat_track(y=track.music.waveform, sr=22050, units="time")
     gaps = np.abs(np.asarray(found)[:, None] - track.beats_s).min(1)

@@ -268,7 +268,7 @@ def _work(
     function: Callable[[Job, Callable[[float], None]], TakeResult], jobs: Sequence[Job], progress: _Progress
 ) -> list[tuple[Job, TakeResult]]:
     results = []
-    for outcome in run(function, jobs, jobs=progress.jobs, packages=("librosa.beat", "librosa.onset")):
+    for outcome in run(function, jobs, jobs=progress.jobs, packages=("madata.librosa_parts",)):
         if outcome.fatal:
             raise MadanceError(outcome.error or "a worker failed")
         progress.on_take()
