@@ -30,7 +30,7 @@ from torch.autograd.function import once_differentiable
 from mace_dance.motion.scan.sequential import scan_sequentially
 from madata.cache import user_cache
 from madata.errors import MadanceError
-from madata.files import atomic_path
+from madata.files import scratch_folder, storage_errors
 
 __all__ = ["Kernel", "build", "kernel_file", "load_kernel", "scan_compiled"]
 
@@ -82,7 +82,9 @@ def build() -> Path:
     if target.is_file() and load_kernel(target) is not None:
         return target
     compiler = _compiler()
-    with atomic_path(target) as temporary:
+    # not into a file that is locked as ours: a linker removes it and makes another
+    with storage_errors(target), scratch_folder(target.parent) as scratch:
+        temporary = scratch / target.name
         command = [*compiler, *_flags(), str(_SOURCE), "-o", str(temporary)]
         try:
             done = subprocess.run(
@@ -94,6 +96,7 @@ def build() -> Path:
             reason = next((line for line in done.stderr.splitlines() if "error" in line), "no message")
             raise MadanceError(f"{_SOURCE.name}: {shlex.join(compiler)} failed: {reason}")
         _check(temporary)
+        temporary.replace(target)
     load_kernel.cache_clear()
     return target
 
