@@ -8,7 +8,7 @@ name ends the reading.
 Cost is bounded before it arises. A few bytes of pickle can say "a list of ten times the same list of ten times the
 same ...", which is cheap to hold and endless to walk: what a value comes to when it is written out is counted, and
 refused beyond ``MAX_NODES``. Lengths are held against the bytes that are there before anything is read, and a key of
-a dictionary is a number or a text, whose hash is cheap.
+a dictionary is a number or a text, or a tuple of these, whose hash is cheap.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_NODES = 20_000_000
 MAX_DEPTH = 100
 _MAX_OPCODES = 20_000_000
 _DTYPE = re.compile(r"[<>|=]?(?:[biufc]\d{1,2}|[SU]\d{1,6}|b1|O8?)")
-_DICTS = {
+DICTS = {
     ("collections", "OrderedDict"),
     ("collections", "defaultdict"),
     ("builtins", "dict"),
@@ -69,9 +69,9 @@ def load_plain(stream: IO[bytes], size: int, storages: Storages | None = None) -
         >>> load_plain(io.BytesIO(content), len(content))
         {'trans': [0.0, 1.0]}
     """
-    source = _Source(stream, size)
+    source = Source(stream, size)
     try:
-        return _Resolver().value(_Machine(source, storages).run())
+        return _Resolver().value(Machine(source, storages).run())
     except NotPlainError:
         raise
     except RecursionError:
@@ -80,7 +80,7 @@ def load_plain(stream: IO[bytes], size: int, storages: Storages | None = None) -
         raise NotPlainError(f"it is damaged ({type(error).__name__}: {str(error)[:120]})") from error
 
 
-class _Source:
+class Source:
     """The stream, whose lengths are believed only where the bytes are there."""
 
     def __init__(self, stream: IO[bytes], size: int) -> None:
@@ -105,7 +105,7 @@ class _Source:
 
 
 @dataclass(frozen=True)
-class _Name:
+class Name:
     """A name the pickle asks for; what stands for it is decided where it is used."""
 
     module: str
@@ -142,10 +142,10 @@ class _JoblibDraft(_ArrayDraft):
 
 
 @dataclass(eq=False)
-class _Machine:
+class Machine:
     """The stack, the marks and the memo of one pickle."""
 
-    source: _Source
+    source: Source
     storages: Storages | None
     stack: list[Any] = field(default_factory=list)
     below: list[list[Any]] = field(default_factory=list)
@@ -197,15 +197,15 @@ class _Machine:
         target = self.stack[-1]
         if not isinstance(target, dict):
             raise NotPlainError("it sets a key of what is no dictionary")
-        target |= _pairs(items)
+        target |= pairs_of(items)
 
     def call(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
-        if not isinstance(function, _Name) or not isinstance(arguments, tuple):
+        if not isinstance(function, Name) or not isinstance(arguments, tuple):
             raise NotPlainError("it calls what is no name")
         self.stack.append(self._called(function, arguments))
 
-    def _called(self, name: _Name, arguments: tuple[Any, ...]) -> Any:
+    def _called(self, name: Name, arguments: tuple[Any, ...]) -> Any:
         asked = (name.module.replace("numpy._core", "numpy.core"), name.name)
         if asked in (("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray")):
             return _ArrayDraft()
@@ -219,15 +219,17 @@ class _Machine:
             return str(arguments[0]).encode("latin1")
         if asked in (("__builtin__", "bytes"), ("builtins", "bytes")) and not arguments:
             return b""
-        if asked in _DICTS:
-            return _pairs([item for pair in arguments[0] for item in pair]) if _holds_pairs(arguments) else {}
+        if asked in DICTS:
+            return (
+                pairs_of([item for pair in arguments[0] for item in pair]) if _holds_pairs(arguments) else {}
+            )
         if asked in (("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")):
             return _tensor(*arguments[:4]) if asked[1] == "_rebuild_tensor_v2" else arguments[0]
         raise NotPlainError(f"it wants to call {name}")
 
     def new(self) -> None:
         _, name = self.stack.pop(), self.stack.pop()
-        if not isinstance(name, _Name) or (name.module, name.name) != (
+        if not isinstance(name, Name) or (name.module, name.name) != (
             "joblib.numpy_pickle",
             "NumpyArrayWrapper",
         ):
@@ -256,7 +258,7 @@ class _Machine:
         if state.get("numpy_array_alignment_bytes") is not None:
             self.source.read(self.source.read(1)[0])
         dtype, shape = state["dtype"], state["shape"]
-        count = _count(shape) * dtype.numpy().itemsize
+        count = count_of(shape) * dtype.numpy().itemsize
         return _array(dtype, shape, self.source.read(count), str(state.get("order", "C")))
 
     def storage(self) -> None:
@@ -265,7 +267,7 @@ class _Machine:
         if self.storages is None or not isinstance(pid, tuple) or len(pid) < 3 or pid[0] != "storage":
             raise NotPlainError("it refers to data outside of itself")
         kind = pid[1]
-        if not isinstance(kind, _Name) or kind.name not in _TORCH_DTYPES:
+        if not isinstance(kind, Name) or kind.name not in _TORCH_DTYPES:
             raise NotPlainError(f"it holds tensors of type {kind}")
         import numpy as np
 
@@ -281,7 +283,7 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
     "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_DICT": dict,
 }  # fmt: skip
-_Step = Callable[[_Machine, Any], Any]
+_Step = Callable[[Machine, Any], Any]
 _STEPS: dict[str, _Step] = {
     "MARK": lambda machine, _: machine.mark(),
     "POP": lambda machine, _: machine.stack.pop() if machine.stack else machine.marked(),
@@ -294,7 +296,7 @@ _STEPS: dict[str, _Step] = {
     "TUPLE1": lambda machine, _: _tuple(machine, 1),
     "TUPLE2": lambda machine, _: _tuple(machine, 2),
     "TUPLE3": lambda machine, _: _tuple(machine, 3),
-    "DICT": lambda machine, _: machine.collect(_pairs),
+    "DICT": lambda machine, _: machine.collect(pairs_of),
     "SETITEM": lambda machine, _: machine.update([machine.stack.pop(), machine.stack.pop()][::-1]),
     "SETITEMS": lambda machine, _: machine.update(machine.marked()),
     "GET": lambda machine, place: machine.stack.append(machine.memo[place]),
@@ -304,9 +306,9 @@ _STEPS: dict[str, _Step] = {
     "BINPUT": lambda machine, place: machine.remember(place),
     "LONG_BINPUT": lambda machine, place: machine.remember(place),
     "MEMOIZE": lambda machine, _: machine.remember(None),
-    "GLOBAL": lambda machine, names: machine.stack.append(_Name(*names.split(" ", 1))),
+    "GLOBAL": lambda machine, names: machine.stack.append(Name(*names.split(" ", 1))),
     "STACK_GLOBAL": lambda machine, _: machine.stack.append(
-        _Name(*map(str, [machine.stack.pop(), machine.stack.pop()][::-1]))
+        Name(*map(str, [machine.stack.pop(), machine.stack.pop()][::-1]))
     ),
     "REDUCE": lambda machine, _: machine.call(),
     "NEWOBJ": lambda machine, _: machine.new(),
@@ -315,7 +317,7 @@ _STEPS: dict[str, _Step] = {
 }
 
 
-def _tuple(machine: _Machine, size: int) -> None:
+def _tuple(machine: Machine, size: int) -> None:
     items = machine.stack[-size:]
     del machine.stack[-size:]
     machine.stack.append(tuple(items))
@@ -325,16 +327,17 @@ def _holds_pairs(arguments: tuple[Any, ...]) -> bool:
     return bool(arguments) and isinstance(arguments[0], list)
 
 
-def _pairs(items: list[Any]) -> dict[Any, Any]:
+def pairs_of(items: list[Any]) -> dict[Any, Any]:
     """Keys and values in turn."""
     keys = items[::2]
     for key in keys:
-        if not isinstance(key, (str, bytes, int, float, bool)) and key is not None:
+        parts = key if isinstance(key, tuple) else (key,)
+        if not all(part is None or isinstance(part, (str, bytes, int, float, bool)) for part in parts):
             raise NotPlainError(f"a key of a dictionary is a {type(key).__name__}")
     return dict(zip(keys, items[1::2], strict=True))
 
 
-def _count(shape: Any) -> int:
+def count_of(shape: Any) -> int:
     if (
         not isinstance(shape, tuple)
         or len(shape) > 32
@@ -350,7 +353,7 @@ def _array(dtype: Any, shape: Any, data: Any, order: str = "C") -> Any:
 
     if not isinstance(dtype, _DtypeDraft):
         raise NotPlainError("it holds an array of no type")
-    kind, count = dtype.numpy(), _count(shape)
+    kind, count = dtype.numpy(), count_of(shape)
     if kind.hasobject:
         if not isinstance(data, list) or len(data) != count:
             raise NotPlainError("it holds an array of Python objects")
@@ -368,7 +371,7 @@ def _array(dtype: Any, shape: Any, data: Any, order: str = "C") -> Any:
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> npt.NDArray[Any]:
     import numpy as np
 
-    count = _count(size)
+    count = count_of(size)
     if (
         not isinstance(storage, np.ndarray)
         or len(size) != len(stride)
@@ -403,7 +406,7 @@ class _Resolver:
 
     def _resolved(self, value: Any, depth: int) -> tuple[Any, int]:
         """A finished value and the number of values in it, written out."""
-        if isinstance(value, (_Name, _DtypeDraft)):
+        if isinstance(value, (Name, _DtypeDraft)):
             raise NotPlainError(f"it holds {value}, which is no data")
         if not isinstance(value, (list, tuple, dict, _ArrayDraft)):
             return value, 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from madata.errors import WeightsError
 from madata.limits import reading_limits
+from madata.pickle_cost import refuse_endless
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,7 @@ def open_torch(path: Path, *, device: str = "cpu", mapped: bool = False, boxes: 
         raise WeightsError(f"{path}: no such file")
     try:
         is_archive = _is_honest_archive(path)
+        _refuse_endless(path, is_archive)
         with torch.serialization.safe_globals(list(boxes)):
             return torch.load(path, map_location=device, weights_only=True, mmap=mapped and is_archive)
     except Exception as error:  # a damaged or hostile pickle may raise anything
@@ -57,6 +59,28 @@ def _is_honest_archive(path: Path) -> bool:
     if len(members) > reading_limits().members:
         raise ValueError(f"it holds {len(members)} tensors")
     return True
+
+
+_PICKLES_BEFORE_1_6 = 5
+"""Magic number, version, system, content and keys of the storages, one after the other."""
+
+
+def _refuse_endless(path: Path, is_archive: bool) -> None:
+    """See :func:`madata.pickle_cost.refuse_endless`: torch bounds what a pickle may call, not how long it takes.
+
+    Raises:
+        NotPlainError: see there.
+        OSError: the file cannot be read.
+    """
+    if not is_archive:
+        with path.open("rb") as stream:
+            refuse_endless(stream, path.stat().st_size, _PICKLES_BEFORE_1_6)
+        return
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.filename.endswith("/data.pkl"):
+                with archive.open(member) as stream:
+                    refuse_endless(stream, member.file_size)
 
 
 def open_safetensors(path: Path) -> Any:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from madata.errors import WeightsError
 from madata.formats import suffix_of
+from madata.pickle_cost import refuse_endless
 from madata.tensors import open_safetensors, open_torch
 
 if TYPE_CHECKING:
@@ -190,6 +191,8 @@ def _read_archive(path: Path, prefix: str) -> dict[str, torch.Tensor]:
             root = next(name for name in archive.namelist() if name.endswith("/data.pkl")).removesuffix(
                 "data.pkl"
             )
+            with archive.open(root + "data.pkl") as stream:
+                refuse_endless(stream, archive.getinfo(root + "data.pkl").file_size)
             with archive.open(root + "data.pkl") as stream:
                 content = _TensorUnpickler(stream).load()
             found = _unwrapped(
