@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from madata.errors import MadanceError
-from madata.files import atomic_path, open_table, whole_table
+from madata.files import atomic_path, open_table, table_batches, whole_table
 from madata.types import Span
 
 if TYPE_CHECKING:
@@ -339,17 +339,11 @@ def iterate_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[d
     Raises:
         MadanceError: the file is absent or is no Parquet file.
     """
-    import pyarrow as pa
-
-    try:
-        with open_table(path) as file:
-            wanted = (
-                None if columns is None else [name for name in columns if name in file.schema_arrow.names]
-            )
-            for batch in file.iter_batches(_ROWS_AT_A_TIME, columns=wanted):
-                yield from batch.to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise MadanceError(f"{path}: damaged ({error}); copy it again") from error
+    opened = open_table(path)
+    there = opened.schema_arrow.names
+    wanted = there if columns is None else [name for name in columns if name in there]
+    for batch in table_batches(path, wanted, _ROWS_AT_A_TIME, opened=opened, together=False):
+        yield from batch.to_pylist()
 
 
 def read_columns(path: Path, needed: Sequence[str], optional: Sequence[str] | None = ()) -> pa.Table:

@@ -10,7 +10,7 @@ import pytest
 from madata.errors import ConfigError, MadanceError, MediaError
 from madata.files import parse_json, parse_toml, read_json, read_npy, read_npz, read_toml, whole_table
 from madata.limits import ReadingLimits, reading_limits
-from madata.manifest import write_table
+from madata.manifest import iterate_rows, write_table
 from madata.motion.formats import read_any_motion
 from madata.motion.timing import resample
 from madata.tensors import open_torch
@@ -138,6 +138,18 @@ def test_a_table_of_a_few_bytes_may_have_a_million_rows(tmp_path, monkeypatch):
         whole_table(path)
     with pytest.raises(MadanceError, match="has no column absent"):
         whole_table(path, ["absent"])
+
+
+@pytest.mark.parametrize("read", [whole_table, lambda path: list(iterate_rows(path))])
+def test_a_long_text_may_stand_in_every_row_of_a_small_table(tmp_path, monkeypatch, read):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    names = pa.DictionaryArray.from_arrays([0] * 900, ["x" * 100_000]).cast(pa.string())
+    pq.write_table(pa.table({"clip_id": names, "n": [None, *range(899)]}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 1 << 18
+    assert len(read(tmp_path / "a.parquet")) == 900
+    monkeypatch.setenv("MADANCE_LIMITS", f"unpacked_bytes={1 << 26}")
+    with pytest.raises(MadanceError, match="written out it comes to more than 64 MiB"):
+        read(tmp_path / "a.parquet")
 
 
 def test_motion_is_bounded_before_it_is_brought_to_another_rate(tmp_path, monkeypatch):
