@@ -21,7 +21,7 @@ from pathlib import Path
 
 from madata.files import sha256_bytes, sha256_file
 
-__all__ = ["cache_dir", "remembered_sha256", "sha256_of_folder", "user_cache"]
+__all__ = ["cache_dir", "keep_torch_in_cache", "remembered_sha256", "sha256_of_folder", "user_cache"]
 
 _YOUNG_NS = 2_000_000_000
 """FAT keeps times to 2 s, the coarsest clock of a file system in use: a file changed twice within that time may
@@ -40,6 +40,17 @@ def cache_dir() -> Path:
 def user_cache() -> Path:
     """Where the programs of this user keep what can be made again: ``$XDG_CACHE_HOME``, else ``~/.cache``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def keep_torch_in_cache() -> None:
+    """Let torch keep what it compiles in the user's cache; left alone, it keeps a folder among the temporary files.
+
+    Nothing is changed where the user has chosen a place, or where nothing can be written.
+    """
+    folder = user_cache() / "madance" / "torch"
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if os.access(there, os.W_OK):
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
 
 
 def remembered_sha256(path: Path) -> str:

@@ -17,6 +17,7 @@ from importlib.metadata import entry_points
 
 import click
 
+from madata.cache import keep_torch_in_cache
 from madata.commands.options import with_verbosity
 from madata.devices import take_threads
 from madata.ending import Terminated, fault_report, raise_on_signals
@@ -87,6 +88,7 @@ def main() -> None:
     """Run the command line; what a user can mend is one line and exit code 2, a fault of ours is a short report."""
     raise_on_signals()
     take_threads()
+    keep_torch_in_cache()
     sweep_temporary_folder()
     try:
         code = madance.main(prog_name="madance", standalone_mode=False)

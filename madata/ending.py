@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import multiprocessing
 import os
@@ -15,7 +16,14 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["SAME_WISH_S", "Terminated", "end_with_parent", "fault_report", "raise_on_signals"]
+__all__ = [
+    "SAME_WISH_S",
+    "Terminated",
+    "bind_to_parent",
+    "end_with_parent",
+    "fault_report",
+    "raise_on_signals",
+]
 
 SAME_WISH_S = 1.0
 """Some senders say it twice (``timeout`` to the process and to its group): that is one wish."""
@@ -71,6 +79,16 @@ def _end_after(sentinel: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)  # its handler clears away what is half written
     time.sleep(_CLEARS_WITHIN_S)
     os._exit(128 + signal.SIGTERM)
+
+
+_PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
+
+
+def bind_to_parent() -> None:
+    """``preexec_fn`` of a program that is none of ours: on Linux it is ended with the process that started it."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def fault_report(error: BaseException) -> str:

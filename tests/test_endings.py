@@ -97,6 +97,20 @@ def test_workers_end_with_a_parent_that_is_killed(verb):
     process.communicate(timeout=30)
     wait_until(lambda: not any(map(is_alive, workers)), process, 10)
     assert not list(out.glob("*.mp4")) and not list(out.glob(".tmp-*"))
+    assert not list(out.parent.glob("pymp-*"))  # for ever, by Python, below a long name too
+
+
+def test_a_program_of_others_ends_with_the_verb_that_is_killed():
+    code = (
+        "import subprocess, time; from madata.ending import bind_to_parent\n"
+        "print(subprocess.Popen(['sleep', '600'], preexec_fn=bind_to_parent).pid, flush=True); time.sleep(600)"
+    )
+    verb = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    program = int(verb.stdout.readline())
+    assert is_alive(program)
+    verb.kill()
+    verb.wait()
+    wait_until(lambda: not is_alive(program), verb, 10)
 
 
 def test_what_a_dead_writer_left_goes_with_the_next_writer_and_what_a_living_one_writes_stays(tmp_path):

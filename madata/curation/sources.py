@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 from madata.cache import remembered_sha256
 from madata.curation.find import crawl_files, printable
 from madata.curation.provenance import read_notes
-from madata.engine import SILENT, Watch
+from madata.engine import SILENT, Watch, threads
 from madata.errors import MadanceError, MediaError
 from madata.formats import stem_of
 from madata.shard import WHOLE, Shard
@@ -142,7 +141,7 @@ def _in_parallel(
     size = max(1, min(_MOST_AT_A_TIME, len(every) // (8 * jobs)))
     groups = [every[first : first + size] for first in range(0, len(every), size)]
     done = 0
-    with ThreadPoolExecutor(jobs) as pool:
+    with threads(jobs) as pool:
         for group, values in zip(
             groups, pool.map(lambda group: [*map(function, group)], groups), strict=True
         ):

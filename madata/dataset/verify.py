@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from madata.dataset.groups import DEFAULT_TIES, ties_between
 from madata.dataset.recognise import SIGNATURES, read_duplicates, read_signatures
 from madata.dataset.split import TEST_LIST, Assignment, read_assignment
 from madata.dataset.sums import SUMS, read_sums
+from madata.engine import threads
 from madata.errors import MadanceError
 from madata.files import sha256_file
 from madata.manifest import SPLITS
@@ -125,7 +125,7 @@ def _of_sums(
         if full
         else {name: digest for name, digest in sums.items() if "/" not in name or name.startswith("splits/")}
     )
-    with ThreadPoolExecutor() as pool:
+    with threads() as pool:
         for name, digest, now in pool.map(
             lambda item: (*item, _hash(folder / item[0], on_file)), wanted.items()
         ):

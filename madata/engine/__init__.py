@@ -5,10 +5,22 @@ from __future__ import annotations
 from functools import partial
 
 from madata.engine.processes import run, run_steps
+from madata.engine.threads import threads
 from madata.engine.work import SILENT, Engine, Outcome, Step, Watch
 from madata.errors import ConfigError, did_you_mean
 
-__all__ = ["ENGINES", "SILENT", "Engine", "Outcome", "Step", "Watch", "engine_of", "run", "run_steps"]
+__all__ = [
+    "ENGINES",
+    "SILENT",
+    "Engine",
+    "Outcome",
+    "Step",
+    "Watch",
+    "engine_of",
+    "run",
+    "run_steps",
+    "threads",
+]
 
 ENGINES = ("processes", "ray")
 """Names :func:`engine_of` takes."""

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
+from pathlib import Path
 from typing import Any, TypeVar
 
 from madata.devices import THREAD_VARIABLES, model_servers
@@ -37,6 +38,7 @@ Value = TypeVar("Value")
 _LEAVES_WITHIN_S = 10.0
 _LONGEST_PLACE = 45
 """Letters of the folder for temporary files: a socket's name has 107 at most, and ours and Python's take 60."""
+_SHORT_PLACES = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
 
 
 @dataclass
@@ -79,11 +81,16 @@ def _keep_socket_in_scratch() -> None:
     """The socket of the server that forks the workers goes when this process ends, killed or not.
 
     Python puts it into a folder of its own, which a killed process leaves for ever; here it lies in one that is swept.
+    Where the name of the folder for temporary files is too long for a socket, it lies in a shorter one.
     """
-    if len(tempfile.gettempdir()) > _LONGEST_PLACE:
+    places = (Path(tempfile.gettempdir()), *_SHORT_PLACES)
+    place = next(
+        (path for path in places if len(str(path)) <= _LONGEST_PLACE and os.access(path, os.W_OK)), None
+    )
+    if place is None:
         return
     stack = contextlib.ExitStack()
-    folder = stack.enter_context(scratch_folder())
+    folder = stack.enter_context(scratch_folder(place))
     multiprocessing.util.Finalize(None, stack.close, exitpriority=-200)  # Python's own folder goes at -100
     before, tempfile.tempdir = tempfile.tempdir, str(folder)
     try:

