@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from madata.dataset.folder import require_tables
 from madata.errors import MadanceError, did_you_mean
 from madata.manifest import read_columns
 from madata.types import Clip
@@ -47,6 +48,7 @@ class ClipTable:
         Raises:
             MadanceError: there is no such table or split, or a clip would lie outside the folder.
         """
+        require_tables(folder, ["clips"])
         table = read_columns(folder / "clips.parquet", _NEEDED, _OPTIONAL).sort_by("clip_id")
         for name in ("path", "keypoints", "music"):
             _refuse_outside(folder, table, name)

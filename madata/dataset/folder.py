@@ -6,13 +6,15 @@ id, and half of the folder may not have been copied. Each of these is an error t
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from madata.errors import MadanceError
+from madata.files import hold_folder
 from madata.manifest import SOURCE_COLUMNS as SOURCES
 from madata.manifest import Column, clip_columns, dropped_columns, read_rows, table_columns, write_table
 
@@ -21,9 +23,11 @@ __all__ = [
     "REMOVED",
     "FolderTables",
     "Row",
+    "hold_data_set",
     "is_safe_id",
     "is_safe_path",
     "read_folder",
+    "require_tables",
     "write_folder",
 ]
 
@@ -57,20 +61,44 @@ class FolderTables:
         return found
 
 
-def read_folder(folder: Path) -> FolderTables:
-    """The tables of a data set folder.
+def require_tables(folder: Path, needed: Sequence[str] = ("clips", "sources", "dropped")) -> None:
+    """Refuse a folder that is no data set.
+
+    Args:
+        needed: tables that are going to be read.
 
     Raises:
-        MadanceError: it is no data set, a part of it is missing, or a row cannot be trusted.
+        MadanceError: it is none, or a table is missing.
     """
-    missing = [name for name in ("clips", "sources", "dropped") if not (folder / f"{name}.parquet").is_file()]
-    if len(missing) == 3:
+    missing = [name for name in needed if not (folder / f"{name}.parquet").is_file()]
+    if not (folder / "clips.parquet").is_file() and not (folder / "sources.parquet").is_file():
         raise MadanceError(
             f"{folder}: no data set (it holds no clips.parquet); make one with madance curate or render"
         )
     if missing:
         absent = ", ".join(f"{name}.parquet" for name in missing)
         raise MadanceError(f"{folder}: half a data set: {absent} is missing; copy the whole folder again")
+
+
+@contextlib.contextmanager
+def hold_data_set(folder: Path) -> Iterator[None]:
+    """Be the only process that changes a data set; :func:`madata.files.hold_folder` would make a folder that is absent.
+
+    Raises:
+        MadanceError: it is no data set, or another process works there.
+    """
+    require_tables(folder, ["clips"])
+    with hold_folder(folder):
+        yield
+
+
+def read_folder(folder: Path) -> FolderTables:
+    """The tables of a data set folder.
+
+    Raises:
+        MadanceError: it is no data set, a part of it is missing, or a row cannot be trusted.
+    """
+    require_tables(folder)
     clips = read_rows(folder / "clips.parquet", clip_columns({}))
     dropped = read_rows(folder / "dropped.parquet", dropped_columns({}))
     sources = read_rows(folder / "sources.parquet", SOURCES)

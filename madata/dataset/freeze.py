@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from madata.dataset.folder import FolderTables, Row, read_folder, write_folder
+from madata.dataset.folder import FolderTables, Row, hold_data_set, read_folder, write_folder
 from madata.dataset.groups import group_of_sources, hashed_place, ties_between
 from madata.dataset.music_features import music_columns
 from madata.dataset.recognise import recognise, recognise_songs
@@ -28,7 +28,7 @@ from madata.dataset.split import (
 )
 from madata.dataset.sums import write_sums
 from madata.errors import ConfigError, MadanceError
-from madata.files import hold_folder, read_npz, write_npz
+from madata.files import read_npz, write_npz
 from madata.types import Span
 
 __all__ = ["SplitSummary", "split_data_set"]
@@ -62,7 +62,7 @@ def split_data_set(
         ConfigError: it was frozen under another rule.
         MadanceError: ``folder`` is no data set, or there is nothing to test.
     """
-    with hold_folder(folder):
+    with hold_data_set(folder):
         tables = read_folder(folder)
         if not tables.clips:
             raise MadanceError(f"{folder}: holds no clip; see dropped.parquet for why")

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from madata.dataset.clips import ClipTable
-from madata.dataset.folder import Row, read_folder, write_folder
+from madata.dataset.folder import Row, hold_data_set, read_folder, write_folder
 from madata.dataset.sums import SUMS, write_sums
 from madata.errors import ConfigError, MadanceError, did_you_mean
-from madata.files import hold_folder, read_json, write_json
+from madata.files import read_json, write_json
 from madata.formats import stem_of
 from madata.types import Clip
 
@@ -42,7 +42,7 @@ def label_clips(folder: Path, given: str) -> dict[str, int]:
         MadanceError: a file cannot be read, or a labeller fails.
     """
     path = Path(given)
-    with hold_folder(folder):
+    with hold_data_set(folder):
         tables = read_folder(folder)
         if path.is_dir():
             said, source = _of_keys(tables.clips, tables.sources, dict(_finedance(path))), "finedance"

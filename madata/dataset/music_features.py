@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from madata.dataset.folder import Row, read_folder, write_folder
+from madata.dataset.folder import Row, hold_data_set, read_folder, write_folder
 from madata.dataset.sums import SUMS, write_sums
 from madata.engine import run
 from madata.errors import MadanceError, MediaError
-from madata.files import hold_folder, read_npz, write_npz
+from madata.files import read_npz, write_npz
 
 __all__ = ["add_music_features", "features_path", "music_columns"]
 
@@ -40,7 +40,7 @@ def add_music_features(
         MadanceError: ``folder`` is no data set, or librosa is not installed.
     """
     failed: dict[str, str] = {}
-    with hold_folder(folder):
+    with hold_data_set(folder):
         tables = read_folder(folder)
         heard = [row for row in tables.clips if row["has_audio"]]
         missing = [row for row in heard if not _is_there(folder, row)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from madata.dataset.folder import Row
+from madata.dataset.folder import Row, require_tables
 from madata.dataset.groups import group_of_sources, ties_between
 from madata.dataset.labels import read_labels
 from madata.dataset.music_features import music_columns
@@ -59,6 +59,7 @@ def place_clips(folder: Path, *, val_share: float, test_share: float, jobs: int 
     Raises:
         MadanceError: a table cannot be read or written.
     """
+    require_tables(folder)
     removed = read_removed(folder)
     sources = read_rows(folder / "sources.parquet", SOURCE_COLUMNS)
     clips = [

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from madata.dataset.folder import FILE_COLUMNS, REMOVED, Row, read_folder, write_folder
+from madata.dataset.folder import FILE_COLUMNS, REMOVED, Row, hold_data_set, read_folder, write_folder
 from madata.dataset.recognise import read_duplicates, read_signatures, write_duplicates, write_signatures
 from madata.dataset.sums import write_sums
 from madata.errors import MadanceError, did_you_mean
-from madata.files import hold_folder, read_json, write_json
+from madata.files import read_json, write_json
 
 __all__ = ["RemovalSummary", "data_version", "read_removed", "remove_sources", "tombstone", "write_removed"]
 
@@ -87,7 +87,7 @@ def remove_sources(
     Raises:
         MadanceError: there is no such source.
     """
-    with hold_folder(folder):
+    with hold_data_set(folder):
         tables = read_folder(folder)
         known = {row["source_id"] for row in tables.sources if row["source_id"]}
         for source in source_ids:

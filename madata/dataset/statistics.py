@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from madata.dataset.folder import require_tables
 from madata.files import write_text
 from madata.manifest import read_columns
 from madata.text import visible_value
@@ -119,6 +120,7 @@ def describe_dataset(folder: Path) -> Statistics:
     needed = ("clip_id", "source_id", "duration_s", "width", "height", "split")
     more = ("group_id", "subset", "genre", "has_audio", "keypoints", "music")
     columns = (*more, *(one.column for one in _MEASURED))
+    require_tables(folder)
     clips = read_columns(folder / "clips.parquet", needed, columns).to_pandas()
     clips["genre"] = clips["genre"].fillna(UNKNOWN) if "genre" in clips else UNKNOWN
     facts = ("duration_s", "licence", "platform", "upload_date")
