@@ -265,8 +265,11 @@ def _run(
     from evaluation.report.artifacts import write_scored
     from evaluation.report.other_score import refuse_other_score
     from evaluation.scoring import score as score_folders
+    from madata.extras import require
     from madata.files import hold_folder, write_json
 
+    if protocol.has_pictures:  # before anything is made in OUT
+        require("score of videos", "av", "cv2", "torch")
     if out is None:
         return score_folders(predictions, reference, protocol, music=music, options=options).result
     with hold_folder(out):  # before any work: hours of it must not end at a folder that cannot be written

@@ -119,7 +119,8 @@ class ClipRun:
                 request = self._maker.request(clip, scratch)
                 _require_space(self._records.clips, request)
                 self._on_plan(request, plan_of(self._system, clip, request, device))
-        self._maker.report("loading the weights", 0.0)
+        if self._system.declaration.weights:
+            self._maker.report("loading the weights", 0.0)
         self._system.setup(device)
         self._records.settle_loaded(self._system.loaded)
         self._is_set_up = True

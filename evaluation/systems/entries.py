@@ -17,8 +17,9 @@ from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, d
 from pathlib import Path
 
 from evaluation.systems.contract import Task, tasks_of
+from madata.text import visible
 
-__all__ = ["GROUP", "InstalledSystem", "installed"]
+__all__ = ["GROUP", "InstalledSystem", "describe_installed", "installed"]
 
 GROUP = "madance.systems"
 _HOPS = 4
@@ -68,6 +69,25 @@ def installed() -> list[InstalledSystem]:
             entries.append(entry)
     entries.sort(key=lambda entry: (entry.name, entry.origin))
     return [_judged(entry, entries) for entry in entries]
+
+
+def describe_installed() -> list[str]:
+    """Which systems can run now, and which cannot, one line each; shown by ``madance doctor``."""
+    entries = installed()
+    ready = [
+        f"{visible(entry.name)} ({visible(entry.stand_in.split(';')[0])})"
+        if entry.stand_in
+        else visible(entry.name)
+        for entry in entries
+        if not entry.missing and not entry.error
+    ]
+    lacking = [visible(entry.name) for entry in entries if entry.missing or entry.error]
+    lines = [f"you can generate with: {', '.join(ready) or 'no system that is installed'}"]
+    if lacking:
+        lines.append(
+            f"you cannot yet generate with: {', '.join(lacking)}; madance systems says what each lacks and the command"
+        )
+    return lines
 
 
 def _judged(entry: InstalledSystem, entries: list[InstalledSystem]) -> InstalledSystem:

@@ -141,11 +141,14 @@ def doctor(build_kernels: bool, as_json: bool) -> None:
             click.echo(f"  {name:28s} {installed or '-'}")
         for extra, names in found["missing"].items():
             click.echo(f"missing for extra {extra!r}: {', '.join(names)}; pip install 'madance[{extra}]'")
+        ready = [job for job, lacks in found["jobs"].items() if not lacks]
+        click.echo(f"you can: {', '.join(ready) or 'nothing that takes an extra'}")
         for job, lacks in found["jobs"].items():
-            click.echo(f"{job:16s} {lacks or 'ready'}")
+            if lacks:
+                click.echo(f"you cannot yet: {job}, which {lacks}")
         for line in found["reports"]:
             click.echo(line)
         for problem in found["problems"]:
             click.echo(f"problem: {problem}")
-        click.echo("systems and their weights: madance systems; networks: madance weights list")
+        click.echo("networks and their weights: madance weights list")
     raise SystemExit(1 if found["problems"] else 0)

@@ -17,7 +17,7 @@ _BAR = "{desc} {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} {unit} [{elapsed}<{
 
 
 class Progress(Watch):
-    """Files found, then seconds of video, and a line for each source; nothing is said with ``--quiet``."""
+    """Files found, then seconds of video, and a line for each source; with ``--quiet`` only warnings."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -49,8 +49,14 @@ class Progress(Watch):
     def say(self, line: str) -> None:
         """A line of its own, above the bar."""
         self._said_s = time.monotonic()
-        if self._quiet:
-            return
+        if not self._quiet:
+            self._show(line)
+
+    def warn(self, line: str) -> None:
+        """A line that ``--quiet`` does not hide."""
+        self._show(line)
+
+    def _show(self, line: str) -> None:
         if self._bar is None:
             click.echo(line, err=True)
         else:

@@ -78,7 +78,7 @@ def _name_absent(absent: Set[str], watch: Watch) -> None:
     if absent:
         shown = sorted(absent)
         more = f" and {len(shown) - _MOST_NAMED} more" if len(shown) > _MOST_NAMED else ""
-        watch.say(
+        watch.warn(
             f"of earlier runs, and not among the files given now (changed, renamed, deleted or elsewhere): "
             f"{', '.join(shown[:_MOST_NAMED])}{more}; their clips leave the tables and come back with the files"
         )

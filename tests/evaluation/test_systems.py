@@ -24,6 +24,7 @@ from evaluation.systems import (
     system,
     tasks_of,
 )
+from evaluation.systems.entries import describe_installed
 from evaluation.systems.plugin import DECORATED
 from madata.errors import MadanceError, MediaError
 from madata.motion import write_motion
@@ -193,6 +194,9 @@ def test_a_system_that_runs_with_something_else_for_now_says_so(site, monkeypatc
     assert found.stand_in == (
         f"a small network; for the real one, weights big-net (put the file into {tmp_path / 'weights'})"
     )
+    ready, lacking = describe_installed()
+    assert ready.startswith("you can generate with: ") and "small (a small network)" in ready
+    assert " edge," in lacking and "small" not in lacking and lacking.endswith("lacks and the command")
     (tmp_path / "weights" / "big-net").mkdir(parents=True)
     assert (entry("small").stand_in, entry("small").missing) == (None, ())
 

@@ -44,6 +44,16 @@ def no_calls():
     CALLS.clear()
 
 
+def test_what_can_be_done_and_what_cannot_stand_apart(monkeypatch):
+    use(monkeypatch, doctor={})
+    monkeypatch.setattr(
+        module, "missing_for_jobs", lambda: {"curate": "", "train": "needs torch: pip install it"}
+    )
+    said = run().stdout
+    assert "you can: curate\n" in said
+    assert "you cannot yet: train, which needs torch: pip install it\n" in said
+
+
 def test_packages_say_what_runs(monkeypatch):
     use(monkeypatch, doctor={"one": f"{__name__}:speaks"})
     result = run()
