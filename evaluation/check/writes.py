@@ -36,6 +36,8 @@ def watch_writes() -> None:
         if not (is_open or event in _CHANGES) or not isinstance(args[0], (str, bytes, os.PathLike)):
             return
         path = os.path.realpath(os.fsdecode(args[0]))
+        if event == "os.mkdir" and any(home.startswith(path + os.sep) for home in own):
+            return  # the way to a cache, made or there already
         if not path.startswith(own) and f"{os.sep}__pycache__" not in path:
             _written.setdefault(path)
 

@@ -221,7 +221,8 @@ def filled_by_one(folder: Path) -> Iterator[bool]:
             yield False
             return
         yield True
-        complete.touch()
+        with contextlib.suppress(OSError):  # a full disk: the next process fills the folder again
+            complete.touch()
 
 
 def sweep_temporary_folder() -> None:

@@ -333,6 +333,7 @@ class Stray(Base):
     def generate(self, request):
         (request.scratch / "mine.txt").write_text("")
         open("stray.txt", "w").close()
+        os.makedirs(os.environ["XDG_CACHE_HOME"], exist_ok=True)
         return super().generate(request)
 
 class Hang(Base):
@@ -405,6 +406,7 @@ def test_what_a_system_prints_is_kept_apart_and_told(tmp_path, capfd):
 
 def test_a_file_outside_the_scratch_folder_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home" / "cache"))
     (tmp_path / "tmp").mkdir()
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
