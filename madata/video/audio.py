@@ -282,7 +282,8 @@ class SoundTrack:
 
 def _samples(frame: AudioFrame) -> FloatArray:
     """Samples (C, N) float32 in -1..1 of a decoded frame of any sample format."""
-    if frame.format.is_planar and len(frame.layout.channels) >= _MOST_CHANNELS:
+    many = frame.format.is_planar and len(frame.layout.channels) >= _MOST_CHANNELS
+    if many or frame.format.name.startswith("s64"):  # of which NumPy's arrays are not made either
         frame = _packed(frame)
     array: npt.NDArray[Any] = frame.to_ndarray()
     if frame.format.is_packed:

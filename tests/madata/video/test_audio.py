@@ -84,6 +84,7 @@ def test_stretches_in_any_order_are_the_same(tmp_path):
     ("name", "codec", "tolerance_s"),
     [
         ("a.wav", "pcm_s16le", 1e-4),
+        ("a.wav", "pcm_s64le", 1e-4),
         ("a.flac", "flac", 1e-4),
         ("a.mp3", "libmp3lame", 1e-3),
         ("a.m4a", "aac", HALF_MS),
