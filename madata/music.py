@@ -61,6 +61,8 @@ _HOP = 512
 _OFFICIAL_RATE_HZ = 8320
 _TEMPO_RATE_HZ = 22050
 _C1_HZ = 32.70
+_LOUDEST = 1e6
+"""Samples lie in -1..1; a mix may go beyond, what would overflow is no sound."""
 _TESTED = re.compile(r"0\.(10\.([2-9]|\d\d)|11\.)")
 
 
@@ -111,6 +113,11 @@ def load_audio(path: Path, rate_hz: int | None = None) -> Music:
         )
     if not np.isfinite(samples).all():
         raise MediaError(f"{path}: the sound track holds samples that are not numbers", reason="bad_audio")
+    if max(samples.max(), -samples.min()) > _LOUDEST:
+        raise MediaError(
+            f"{path}: the sound track holds samples beyond {_LOUDEST:g}, where sound is within 1; scale it",
+            reason="bad_audio",
+        )
     mono = librosa.to_mono(samples)
     if rate_hz is not None and rate_hz != native_hz:
         mono = librosa.resample(mono, orig_sr=native_hz, target_sr=rate_hz, res_type="soxr_hq")

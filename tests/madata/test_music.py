@@ -198,6 +198,14 @@ def test_other_versions_are_pointed_out(monkeypatch, recwarn, version, warned):
     assert any("librosa" in str(warning.message) for warning in recwarn) == warned
 
 
+@pytest.mark.parametrize(("sample", "said"), [(np.nan, "not numbers"), (-3e38, r"beyond 1e\+06")])
+def test_samples_that_are_no_sound(tmp_path, sample, said):
+    soundfile = pytest.importorskip("soundfile")
+    soundfile.write(tmp_path / "a.wav", np.full(4000, sample, np.float32), 22050, subtype="FLOAT")
+    with pytest.raises(MediaError, match=said):
+        load_audio(tmp_path / "a.wav", 15360)
+
+
 def test_a_tiny_sound_is_heard_without_a_word(tmp_path, recwarn):
     blip = write_wav(tmp_path / "blip.wav", clicks(120, 0.03, 22050, 0.0), 22050)
     music_features(blip, "edge", 30)
