@@ -168,7 +168,7 @@ def test_sources_that_changed_or_went_are_named_and_leave_the_tables(tmp_path):
     folder, out, said = tmp_path / "in", tmp_path / "out", []
 
     class Listener(Watch):
-        def say(self, line):
+        def warn(self, line):
             said.append(line)
 
     def engine(steps, items, *, jobs, on_progress):
