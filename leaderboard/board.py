@@ -14,6 +14,7 @@ from evaluation.metrics.spec import Direction
 from evaluation.report.naming import names_apart
 from evaluation.result import Metric, Result
 from leaderboard.entries import BoardEntry, Conditions, by_conditions, read_entries
+from leaderboard.exchange.elsewhere import ElsewhereRow, elsewhere_section
 from leaderboard.layout import SPEED, BoardColumn, columns_of, extra_column, in_shown_unit
 from leaderboard.paper import TASK_TITLES, TASKS, Task
 from leaderboard.places import placed
@@ -95,6 +96,7 @@ def build_board(
     extra: bool = False,
     sort_by: str | None = None,
     judge: TieJudge | None = None,
+    elsewhere: Sequence[ElsewhereRow] = (),
 ) -> Board:
     """The table of ``task``: the paper's rows, then a section for each set of equal conditions.
 
@@ -104,6 +106,7 @@ def build_board(
         partial: show partial results too, in sections of their own that are not ranked.
         extra: add a column for each metric that is not in the paper's table.
         sort_by: the metric rows are sorted by.
+        elsewhere: numbers that others report, in a section of their own that is not ranked.
 
     Raises:
         MadanceError: ``sort_by`` is no column.
@@ -126,6 +129,8 @@ def build_board(
             for group, official in groups
         ]
     sections = _numbered(made)
+    if (others := elsewhere_section(task, elsewhere, columns)) is not None:
+        sections = [others, *sections]
     if reported:
         paper = ranked(reported_section(task), columns, lambda *_: False)
         sections = [paper, *sections]

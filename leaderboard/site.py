@@ -20,6 +20,7 @@ from evaluation.protocol import Protocol
 from evaluation.result import Result
 from leaderboard.board import Board, build_board
 from leaderboard.entries import BoardEntry
+from leaderboard.exchange.elsewhere import ElsewhereRow
 from leaderboard.figures import MOST_DRAWN, interval_plot, pareto_plot, points_of
 from leaderboard.layout import BoardColumn
 from leaderboard.paper import TASKS, paper_table
@@ -32,7 +33,7 @@ from leaderboard.study.score import VoteReport
 from leaderboard.submission.contents import CARD, read_card
 from leaderboard.tables import Cell, Section, Table
 from leaderboard.ties import TieJudge
-from leaderboard.viewer import Clips, make_clips, viewer_data
+from leaderboard.viewer import Clips, gather_clips, viewer_data
 from madata.errors import MadanceError
 from madata.files import copy_file, hold_folder, read_json, write_json, write_text
 from madata.motion.viewer import scene_script
@@ -55,6 +56,7 @@ class SiteOptions:
         trust_levels: show the verification level a result states beyond what is checked here.
         rescore: compute every number again from the features.
         votes: reports of studies, shown beside the tables.
+        elsewhere: numbers that others report.
         on_step: told what is being done.
     """
 
@@ -64,6 +66,7 @@ class SiteOptions:
     trust_levels: bool = False
     rescore: bool = True
     votes: Sequence[VoteReport] = ()
+    elsewhere: Sequence[ElsewhereRow] = ()
     on_step: Callable[[str], None] = lambda text: None
 
 
@@ -98,10 +101,12 @@ def _build(entries: Sequence[BoardEntry], out: Path, options: SiteOptions) -> Pa
     boards = []
     for task in TASKS:
         options.on_step(f"table: {task}")
-        boards.append(build_board(task, entries, partial=True, extra=True, judge=judge))
+        boards.append(
+            build_board(task, entries, partial=True, extra=True, judge=judge, elsewhere=options.elsewhere)
+        )
     boards = [_with_levels(board, checked) for board in boards]
     options.on_step("clips")
-    clips = make_clips(boards, options.media, out, most=options.clips, on_step=options.on_step)
+    clips = gather_clips(boards, options.media, out, most=options.clips, on_step=options.on_step)
     for board in boards:
         _write_tables(board.table, out / "data")
     for number, report in enumerate(options.votes, 1):

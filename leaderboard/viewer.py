@@ -21,7 +21,7 @@ from madata.errors import MadanceError
 from madata.files import copy_file, sha256_file
 from madata.formats import PLAYED_BY_BROWSERS, files_in, kind_of, stem_of, suffix_of
 
-__all__ = ["TRUTH", "Clips", "Lane", "find_media", "find_videos", "make_clips", "viewer_data"]
+__all__ = ["TRUTH", "Clips", "Lane", "find_media", "find_videos", "gather_clips", "viewer_data"]
 
 TRUTH, MUSIC = "ground-truth", "music"
 _BESIDE = ("videos", "motions", "predictions")
@@ -107,7 +107,7 @@ def find_videos(folder: Path) -> dict[str, Path]:
     raise MadanceError(f"{folder}: no video in it ({', '.join(PLAYED_BY_BROWSERS)})")
 
 
-def make_clips(
+def gather_clips(
     boards: Sequence[Board],
     media: Mapping[str, Path],
     out: Path,

@@ -31,6 +31,9 @@ __all__ = ["site"]
 @click.option(
     "--votes", multiple=True, type=PATH, help="Report of a study (madance study score --out votes.json)."
 )
+@click.option(
+    "--elsewhere", multiple=True, type=PATH, help="Numbers others report: .eval_results or Every Eval Ever."
+)
 @click.option("--no-rescore", is_flag=True, help="Do not compute the numbers again; every badge says so.")
 @click.option(
     "--trust-levels", is_flag=True, help="Show the levels 2 and 3 that results state of themselves."
@@ -45,6 +48,7 @@ def site(
     media: tuple[str, ...],
     clips: int,
     votes: tuple[Path, ...],
+    elsewhere: tuple[Path, ...],
     no_rescore: bool,
     trust_levels: bool,
     as_json: bool,
@@ -58,6 +62,7 @@ def site(
     import json
 
     from leaderboard.entries import read_entries
+    from leaderboard.exchange import read_elsewhere
     from leaderboard.site import SiteOptions, build_site
     from leaderboard.study.score import read_votes
 
@@ -67,6 +72,7 @@ def site(
         media=named_folders("--media", media),
         clips=clips,
         votes=[read_votes(path) for path in votes],
+        elsewhere=read_elsewhere(elsewhere),
         trust_levels=trust_levels,
         rescore=not no_rescore,
         on_step=lambda text: None if quiet else click.echo(f"  {text}", err=True),

@@ -160,10 +160,49 @@ def add(ctx: click.Context, /, board: Path, archives: tuple[Path, ...], as_json:
     ctx.exit(0 if all(one.place is not None for one in added) else _REJECTED)
 
 
+@submission.command(short_help="Results in the formats of the field.")
+@click.argument("results", nargs=-1, required=True, type=PATH)
+@click.option(
+    "--format",
+    "layout",
+    type=click.Choice(["every-eval-ever", "hub"]),
+    required=True,
+    help="JSON of Every Eval Ever 0.3.0, or eval.yaml and .eval_results of a model hub.",
+)
+@out_option("Folder to write, laid out as the repository it goes into.")
+@click.option("--organization", required=True, metavar="NAME", help="Who ran the evaluation.")
+@click.option(
+    "--relationship",
+    type=click.Choice(["first_party", "third_party", "collaborative", "other"]),
+    default="other",
+    show_default=True,
+    help="Of who ran it to who made the system (Every Eval Ever).",
+)
+@click.option("--dataset", metavar="OWNER/NAME", help="Data set of the benchmark on a hub.")
+@click.option("--source", metavar="ADDRESS", help="Where the results themselves lie (hub).")
+@click.option("--title", default="MA-Data", show_default=True, help="Name of the benchmark (hub).")
+@json_option
+def export(results: tuple[Path, ...], out: Path, as_json: bool, **how: Any) -> None:
+    """Write RESULTS (result files, or folders that hold them) in a format that others read.
+
+    Numbers are those of the results, unrounded, with n, interval and hashes. `madance table --elsewhere` and
+    `madance site --elsewhere` read both formats, as numbers that others report.
+    """
+    from leaderboard.entries import read_entries
+    from leaderboard.exchange import export_results
+
+    entries = read_entries(results, on_repeat=lambda text: click.echo(text, err=True))
+    written = export_results(entries, out, **how)
+    click.echo(json.dumps([str(path) for path in written]) if as_json else "\n".join(map(str, written)))
+
+
 def _page_of(board: BoardFolder) -> Path:
+    from leaderboard.exchange import read_elsewhere
     from leaderboard.site import SiteOptions, build_site
 
-    return build_site(board.entries, board.path / "site", SiteOptions(title=board.title, trust_levels=True))
+    others = read_elsewhere([] if board.elsewhere is None else [board.elsewhere])
+    options = SiteOptions(title=board.title, trust_levels=True, elsewhere=others)
+    return build_site(board.entries, board.path / "site", options)
 
 
 def _measuring(

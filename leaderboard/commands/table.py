@@ -34,6 +34,9 @@ _SUFFIXES = {".txt": "text", ".md": "md", ".tex": "latex", ".csv": "csv", ".json
     "File to write instead of printing.", required=False, type=click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--sort", "sort_by", metavar="METRIC", help="Metric to sort systems by [default: the first].")
+@click.option(
+    "--elsewhere", multiple=True, type=PATH, help="Numbers others report: .eval_results or Every Eval Ever."
+)
 @click.option("--no-reported", is_flag=True, help="Without the rows of the paper.")
 @click.option("--extra", is_flag=True, help="Add the metrics that are not in the paper's table.")
 @click.option(
@@ -61,6 +64,7 @@ def table(
     no_reported: bool,
     extra: bool,
     partial: bool,
+    elsewhere: tuple[Path, ...],
     columns: str | None,
     as_json: bool,
     **style: Any,
@@ -76,6 +80,7 @@ def table(
     """
     from leaderboard.board import build_board, task_of
     from leaderboard.entries import read_entries
+    from leaderboard.exchange import read_elsewhere
     from leaderboard.render.replaced import refuse_to_replace
     from madata.files import write_text
 
@@ -90,6 +95,7 @@ def table(
         partial=partial,
         extra=extra or columns is not None,
         sort_by=sort_by,
+        elsewhere=read_elsewhere(elsewhere),
     )
     wanted = [one.strip() for one in columns.split(",")] if columns else None
     text = _render(board.table if wanted is None else board.table.showing(wanted), chosen, **style)

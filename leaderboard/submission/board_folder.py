@@ -5,6 +5,7 @@
 | ``board.toml`` | title, split; may be empty |
 | ``trusted/*/`` | scored runs of the ground truth, one for each protocol the board takes |
 | ``clips.txt`` | clip ids of the test set, one a line (may be absent) |
+| ``elsewhere/`` | numbers that others report (may be absent) |
 | ``results/*/`` | accepted results, which :func:`add_submissions` puts there |
 | ``site/`` | the page |
 """
@@ -67,6 +68,12 @@ class BoardFolder:
     def results(self) -> Path:
         """Where accepted results lie."""
         return self.path / "results"
+
+    @property
+    def elsewhere(self) -> Path | None:
+        """The folder of numbers that others report, where there is one."""
+        folder = self.path / "elsewhere"
+        return folder if folder.is_dir() else None
 
     @property
     def expected(self) -> Expected:

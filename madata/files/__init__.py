@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from madata.files.arrays import npy_header, npz_bytes, npz_names, read_npy, read_npz, write_npz
-from madata.files.documents import as_json, parse_json, parse_toml, read_json, read_toml
+from madata.files.documents import (
+    as_json,
+    parse_json,
+    parse_toml,
+    parse_yaml,
+    read_json,
+    read_toml,
+    read_yaml,
+)
 from madata.files.hashes import sha256_bytes, sha256_file
 from madata.files.pickled import read_npy_or_pickle, read_pickle, read_torch, write_pickle
 from madata.files.places import (
@@ -41,6 +49,7 @@ __all__ = [
     "open_table",
     "parse_json",
     "parse_toml",
+    "parse_yaml",
     "read_json",
     "read_npy",
     "read_npy_or_pickle",
@@ -48,6 +57,7 @@ __all__ = [
     "read_pickle",
     "read_toml",
     "read_torch",
+    "read_yaml",
     "remove_leftovers",
     "scratch_folder",
     "sha256_bytes",

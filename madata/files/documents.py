@@ -1,11 +1,13 @@
-"""JSON and TOML that nobody vouches for: the only place that parses either.
+"""JSON, TOML and YAML that nobody vouches for: the only place that parses any of them.
 
 Bounded are bytes, depth and digits; a key that comes twice and a number that is none (``NaN``, ``1e999``) are refused,
-because what one reader takes and another refuses, or takes otherwise, cannot be checked.
+because what one reader takes and another refuses, or takes otherwise, cannot be checked. YAML is plain values alone: no
+tags, and no aliases, of which a short text makes a boundless one.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import tomllib
@@ -16,7 +18,7 @@ from typing import Any
 from madata.errors import ConfigError, MadanceError
 from madata.limits import ReadingLimits, reading_limits
 
-__all__ = ["as_json", "parse_json", "parse_toml", "read_json", "read_toml"]
+__all__ = ["as_json", "parse_json", "parse_toml", "parse_yaml", "read_json", "read_toml", "read_yaml"]
 
 
 def read_json(path: Path) -> Any:
@@ -78,6 +80,64 @@ def parse_toml(text: str | bytes, where: object) -> dict[str, Any]:
     except ValueError as fault:
         raise ConfigError(f"{where}: not valid TOML ({str(fault)[:200]})") from None
     return found
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file of plain values.
+
+    Raises:
+        MadanceError: it is absent, is not YAML, or is beyond :class:`madata.limits.ReadingLimits`.
+    """
+    return parse_yaml(_content(path, MadanceError), path)
+
+
+def parse_yaml(text: str | bytes, where: object) -> Any:
+    r"""The value of a YAML text; dates stay texts, as in JSON.
+
+    Raises:
+        MadanceError: see :func:`read_yaml`.
+
+    Example:
+        >>> parse_yaml("date: 2026-01-15\nvalue: 0.5", "a.yaml")
+        {'date': '2026-01-15', 'value': 0.5}
+    """
+    import yaml
+
+    try:
+        found = yaml.load(_text(text), _yaml_loader())
+        _refuse_boundless([found], reading_limits())
+    except RecursionError:
+        raise MadanceError(f"{where}: YAML that is nested too deep") from None
+    except (yaml.YAMLError, ValueError, TypeError) as fault:
+        flat = " ".join(str(fault).split())
+        raise MadanceError(f"{where}: not valid YAML ({flat[:200]})") from None
+    return found
+
+
+@functools.cache
+def _yaml_loader() -> Any:
+    import yaml
+
+    class Plain(yaml.SafeLoader):  # type: ignore[misc]
+        """Plain values: no aliases, no key twice, no dates."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise ValueError("an alias (*), which is not read")
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            found = super().construct_mapping(node, deep=deep)
+            if len(found) < len(node.value):
+                raise ValueError("a key comes twice")
+            return found
+
+    kept = {
+        letter: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
+        for letter, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    Plain.yaml_implicit_resolvers = kept
+    return Plain
 
 
 def as_json(value: Any, default: Callable[[Any], Any] | None = None) -> Any:
