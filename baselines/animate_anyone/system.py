@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from baselines.sd15.system import Dtype, LoadedPainter, WindowedSystem
 from evaluation.systems import Card, Request, system
 from mace_dance.appearance.controls import ControlOptions, find_person, make_controls
+from mace_dance.appearance.preflight import TrainedOn
 from mace_dance.appearance.system import show_poses, workplace
 from madata.video.stills import read_still
 
@@ -50,6 +51,12 @@ class AnimateAnyone(WindowedSystem):
     name: ClassVar[str] = "animate-anyone"
     networks: ClassVar[str] = "animate-anyone-networks"
     upstream: ClassVar[dict[str, Any]] = {"steps": 30, "guidance": 3.5, "window": 24, "overlap": 4}
+    trained: ClassVar[TrainedOn] = TrainedOn(
+        "the command line and pose drawing of Moore-AnimateAnyone",
+        sizes=((512, 784),),
+        style="mace",
+        stick=4 / 512,
+    )
 
     def __init__(
         self,
@@ -84,6 +91,11 @@ class AnimateAnyone(WindowedSystem):
         label = label_of_folder(folder, published=sizes == PUBLISHED)
         apart = tuple(part for part in (vae, clip) if part.parent != folder)
         return LoadedPainter(painter, sizes.motion_frames, label, (folder, *apart))
+
+    @property
+    def drawing(self) -> ControlOptions:
+        """See :class:`baselines.sd15.system.WindowedSystem`."""
+        return self._controls
 
     def check_request(self, request: Request) -> None:
         """The person is looked for in the picture, where the pose is put on them."""

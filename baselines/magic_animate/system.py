@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from baselines.sd15.system import Dtype, LoadedPainter, WindowedSystem
 from evaluation.systems import Card, Request, fit_motion, system
 from mace_dance.appearance.controls import check_by_time, read_by_time
+from mace_dance.appearance.preflight import TrainedOn
 from madata.errors import ConfigError, MadanceError
 from madata.formats import is_a
 from madata.video.stills import read_still
@@ -57,6 +58,7 @@ class MagicAnimate(WindowedSystem):
     name: ClassVar[str] = "magic-animate"
     networks: ClassVar[str] = "magic-animate-networks"
     upstream: ClassVar[dict[str, Any]] = {"steps": 25, "guidance": 7.5, "window": 16, "overlap": 4}
+    trained: ClassVar[TrainedOn] = TrainedOn("the configurations of its release", sizes=((512, 512),))
 
     def __init__(
         self,

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from baselines.sd15.settings import DenoisingSettings, PaintingSettings
 from evaluation.systems import Card, Loaded, Request
+from mace_dance.appearance.controls import ControlOptions
+from mace_dance.appearance.preflight import TrainedOn, deviations
 from mace_dance.appearance.system import workplace
 from madata.config import validated
 from madata.devices import on_device
@@ -38,6 +40,11 @@ __all__ = ["Dtype", "LoadedPainter", "WindowedSystem"]
 Dtype = Literal["auto", "float16", "bfloat16", "float32"]
 _DTYPES = ("auto", "float16", "bfloat16", "float32")
 _LATENT_PX = 8
+# Activations for each byte of precision: of a place of the latents of a frame, and of a pixel that is decoded. Found by
+# following every allocation of the full-size denoiser and autoencoder in half precision without computing anything
+# (16 frames of 512x512, 24 of 512x784; attention that keeps no matrix): 18.6 to 19.4 kB, and 1.54 kB.
+_DENOISER_BYTES = 9_700
+_VAE_BYTES = 775
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +69,7 @@ class WindowedSystem(ABC):
     Attributes:
         upstream: settings of the release.
         options: which settings there are.
+        trained: what it was trained on, for the preflight.
         loaded: what ``setup`` has loaded.
     """
 
@@ -70,6 +78,7 @@ class WindowedSystem(ABC):
     card: ClassVar[Card]
     upstream: ClassVar[dict[str, Any]]
     options: ClassVar[type[DenoisingSettings]] = PaintingSettings
+    trained: ClassVar[TrainedOn]
 
     def __init__(self, weights: str | None = None, dtype: Dtype = "auto", **settings: Any) -> None:
         """See the module for the options.
@@ -123,8 +132,7 @@ class WindowedSystem(ABC):
         """
         import torch
 
-        named = ("float32" if device == "cpu" else "float16") if self._dtype == "auto" else self._dtype
-        model = self.load(self._folder(), getattr(torch, named))
+        model = self.load(self.folder(), getattr(torch, self._dtype_on(device)))
         if self.settings.window > model.longest:
             raise ConfigError(
                 f"{self.name}: window is {self.settings.window} frames, its network was trained for {model.longest} "
@@ -147,7 +155,7 @@ class WindowedSystem(ABC):
         from mace_dance.appearance.memory import check_disk
 
         self.check_request(request)
-        folder, settings, frames = self._folder(), self.settings, request.num_frames
+        folder, settings, frames = self.folder(), self.settings, request.num_frames
         width, height = request.size
         there = workplace(request) / "video"
         spent = sum(path.stat().st_size for path in there.rglob("*") if path.is_file())
@@ -158,7 +166,36 @@ class WindowedSystem(ABC):
             f"weights {folder}",
             f"{frames} frames {width}x{height} at {request.fps:g} fps, windows of {settings.window}: {windows}, "
             f"{settings.steps} steps, passes of the denoiser: {passes}",
+            self._memory(folder, min(settings.window, frames), width * height, device),
         ]
+
+    def _memory(self, folder: Path, frames: int, pixels: int, device: str) -> str:
+        """What is on the device at once, counted; only told, since nothing of it has been measured on a card."""
+        from mace_dance.appearance.load import label_of_marker
+        from mace_dance.appearance.memory import free_memory
+
+        free = free_memory(device)
+        if self.card.n_parameters is None or label_of_marker(folder) is not None:
+            return f"memory: not counted for networks of another size, {free / 1e9:.1f} GB are free"
+        each = 4 if self._dtype_on(device) == "float32" else 2
+        weights = self.card.n_parameters * each
+        halves = 2 if self.settings.guided else 1
+        denoiser = _DENOISER_BYTES * each * halves * frames * pixels // _LATENT_PX**2
+        activations = max(denoiser, _VAE_BYTES * each * pixels)
+        enough = "" if weights + activations <= free else ": smaller windows or pictures take less"
+        return (
+            f"memory: about {(weights + activations) / 1e9:.1f} of {free / 1e9:.1f} GB, weights {weights / 1e9:.1f} "
+            f"and activations {activations / 1e9:.1f}{enough}"
+        )
+
+    def preflight(self, request: Request) -> list[str]:
+        """In what a request is not what it was trained on, see :mod:`mace_dance.appearance.preflight`."""
+        return deviations(self.trained, request, self.drawing)
+
+    @property
+    def drawing(self) -> ControlOptions:
+        """How poses are drawn, and who is looked for in the picture."""
+        return ControlOptions(align=False, face="none")
 
     def generate(self, request: Request) -> Iterable[Image]:
         """The frames, read from the finished segments.
@@ -191,7 +228,10 @@ class WindowedSystem(ABC):
         for network in self._model.painter.networks().values() if self._model is not None else ():
             network.to("cpu")
 
-    def _folder(self) -> Path:
+    def _dtype_on(self, device: str) -> str:
+        return ("float32" if device == "cpu" else "float16") if self._dtype == "auto" else self._dtype
+
+    def folder(self) -> Path:
         """The folder of weights.
 
         Raises:

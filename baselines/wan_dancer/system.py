@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from evaluation.systems import Card, Loaded, Request, system
+from mace_dance.appearance.controls import ControlOptions
+from mace_dance.appearance.preflight import TrainedOn, deviations
 from mace_dance.appearance.system import workplace
 from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import write_json
@@ -41,6 +43,7 @@ _NAME = "wan-dancer"
 _FPS = 30
 _SUSTAINED = 400e12
 _OF_THE_REQUEST = ("width", "height", "frames")
+_TRAINED = TrainedOn("the sizes and the rate of its release", fps=30, sizes=((480, 832), (720, 1280)))
 
 CARD = Card(
     paper="Wan-Dancer",
@@ -165,6 +168,10 @@ class WanDancer:
             place=lambda stage: self._place(stage, settings, folder),
             report=request.report,
         )
+
+    def preflight(self, request: Request) -> list[str]:
+        """In what a request is not what it was made for, see :mod:`mace_dance.appearance.preflight`."""
+        return deviations(_TRAINED, request, ControlOptions(align=False, face="none"))
 
     def release(self) -> None:
         """Leave the accelerator until the next clip."""

@@ -178,6 +178,7 @@ def _split(system: str, given: Mapping[str, Any], line: StatusLine) -> dict[str,
         _settings(given),
         on_progress=line.clip,
         on_report=line.report_in_split,
+        on_deviations=line.deviations,
     )
     return asdict(summary)
 

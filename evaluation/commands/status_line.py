@@ -23,6 +23,7 @@ class StatusLine:
         self._start = self._begin = self._last = time.monotonic()
         self._open = False
         self._stage, self._from = "", 0.0
+        self._cautioned: set[str] = set()
 
     def clip(self, progress: Progress) -> None:
         """A clip of a split is done, or has failed."""
@@ -44,6 +45,13 @@ class StatusLine:
         """What one clip will take."""
         for text in lines if not self._quiet else ():
             self._write(text, keep=True)
+
+    def deviations(self, clip_id: str, lines: list[str]) -> None:
+        """In what a clip of a split is not what the system was trained on; each once."""
+        for text in lines if not self._quiet else ():
+            if text not in self._cautioned:
+                self._cautioned.add(text)
+                self._write(f"{clip_id} deviates: {text}", keep=True)
 
     def report(self, doing: str, share: float) -> None:
         """What is being done to one clip, and the share of it that is done, 0..1."""

@@ -45,6 +45,7 @@ class ClipEntry:
         warm: it was not the first clip of its process.
         peak_gpu_mib, peak_rss_mib: highest use up to the end of the clip.
         error: of the last attempt that failed.
+        deviations: in what it is not what the system was trained on, in lines.
     """
 
     clip_id: str
@@ -61,6 +62,7 @@ class ClipEntry:
     peak_rss_mib: float | None = None
     reason: str | None = None
     error: str | None = None
+    deviations: tuple[str, ...] = ()
 
 
 class Records:

@@ -25,12 +25,13 @@ from evaluation.systems.foreign import guarded, line_of, prints_apart
 from madata.errors import MadanceError, MediaError, MissingDependencyError, WeightsError
 from madata.files import scratch_folder, sha256_file
 
-__all__ = ["ClipRun", "Progress", "describe_system", "plan_of"]
+__all__ = ["ClipRun", "Progress", "describe_system", "deviations_of", "plan_of"]
 
 _FATAL = (MissingDependencyError, WeightsError)
 # bytes per pixel that a finished clip takes at most; a system judges the room for its own pieces
 _BYTES_PER_PIXEL = 0.5
 _SPARE_BYTES = 32 << 20
+_MOST_MAGNIFIED = 1.5  # ours: beyond it the picture is visibly softer than what a network was trained on
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class ClipRun:
         *,
         on_progress: Callable[[Progress], None] = lambda progress: None,
         on_plan: Callable[[Request, list[str]], None] | None = None,
+        on_deviations: Callable[[str, list[str]], None] = lambda clip_id, lines: None,
     ) -> None:
         """Prepare a run; nothing is loaded.
 
@@ -68,9 +70,10 @@ class ClipRun:
             on_progress: told after each clip.
             on_plan: told what the system says the first clip will take, before anything is loaded; what it
                 refuses then ends the run.
+            on_deviations: told, before a clip is made, in what it is not what the system was trained on.
         """
         self._system, self._maker, self._records = system, maker, records
-        self._on_progress, self._on_plan = on_progress, on_plan
+        self._on_progress, self._on_plan, self._on_deviations = on_progress, on_plan, on_deviations
         self._is_set_up = False
         self._done = self._total = self._frames = 0
         self._seconds = 0.0
@@ -178,6 +181,8 @@ class ClipRun:
             _require_space(self._records.clips, request)
             seed_everything(request.seed)
             wanted = self._maker.wanted(clip)
+            deviations = deviations_of(self._system, clip, request)
+            self._on_deviations(clip.clip_id, deviations)
             with _naming(clip, request):
                 output, seconds = timed(lambda: self._system.generate(request))
                 written = store(
@@ -197,6 +202,7 @@ class ClipRun:
             generate_s=seconds + written.late_s,
             peak_gpu_mib=peak_gpu_mib(),
             peak_rss_mib=peak_rss_mib(),
+            deviations=tuple(deviations),
         )
 
 
@@ -211,6 +217,23 @@ def plan_of(system: Running, clip: DataClip, request: Request, device: str) -> l
         return []
     with _naming(clip, request):
         return list(guarded(system.declaration.name, "plan", plan, request, device))
+
+
+def deviations_of(system: Running, clip: DataClip, request: Request) -> list[str]:
+    """In what a clip is not what the system was trained on, in lines: a caution, never a refusal."""
+    found = []
+    if request.image is not None and clip.size is not None:
+        times = min(wanted / there for wanted, there in zip(request.size, clip.size, strict=True))
+        if times > _MOST_MAGNIFIED:
+            width, height = clip.size
+            found.append(f"picture: its {width}x{height} px are magnified {times:.1f} times")
+    preflight = optional_method(system, "preflight")
+    if preflight is not None:
+        try:
+            found += guarded(system.declaration.name, "preflight", preflight, request)
+        except MadanceError as error:
+            found.append(f"not judged: {error}")
+    return found
 
 
 def describe_system(plugin: Plugin, options: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from evaluation.generate.own_clip import ClipInputs, own_clip, task_of_file
 from evaluation.generate.preview import write_preview
 from evaluation.generate.records import Records, refuse_other_run
 from evaluation.generate.requests import RequestMaker
-from evaluation.generate.run import ClipRun, describe_system, plan_of
+from evaluation.generate.run import ClipRun, describe_system, deviations_of, plan_of
 from evaluation.generate.settings import Settings
 from evaluation.inputs.discovery import CLIP_SCHEMA, PARTS_SUFFIX
 from evaluation.systems import Plugin, Request, Running
@@ -48,7 +48,8 @@ def plan_clip(plugin: Plugin, inputs: ClipInputs, out: Path, settings: Settings)
     with _prepared(plugin, inputs, out, settings) as maker, scratch_folder() as scratch:
         clip = maker.data.clips[0]
         request = maker.request(clip, scratch)
-        return [_summary(maker, request), *plan_of(system, clip, request, settings.device)]
+        told = [_summary(maker, request), *plan_of(system, clip, request, settings.device)]
+        return told + [f"deviates: {line}" for line in deviations_of(system, clip, request)]
 
 
 def generate_clip(
@@ -68,7 +69,8 @@ def generate_clip(
         out: ``.npz`` or ``.pkl`` for a motion, ``.mp4`` for a video.
         preview: a video of the motion from the front, with the music's sound; motions only.
         keep: folder for the pieces; ``<out>.parts`` by default.
-        on_plan: hears what the system says the clip will take, before anything is loaded.
+        on_plan: hears what the system says the clip will take, before anything is loaded, and before it is made in
+            what it is not what the system was trained on.
         on_report: hears what is being done, and the share of the clip that is done.
 
     Returns:
@@ -163,7 +165,8 @@ def _made(
     records.begin(identity)
     tell = lambda request, lines: on_plan([_summary(maker, request), *lines])  # noqa: E731
     try:
-        ClipRun(system, maker, records, on_plan=tell).go([clip])
+        caution = lambda clip_id, lines: on_plan([f"deviates: {line}" for line in lines])  # noqa: E731
+        ClipRun(system, maker, records, on_plan=tell, on_deviations=caution).go([clip])
     except MadanceError:
         records.leave()
         raise
@@ -184,6 +187,7 @@ def _made(
         "label": None if loaded is None else loaded["label"],
         "loaded": loaded,
         "device": entry.device,
+        "deviations": list(entry.deviations),
         "generate_s": None if entry.generate_s is None else round(entry.generate_s, 3),
         "peak_gpu_mib": entry.peak_gpu_mib,
         "peak_rss_mib": None if entry.peak_rss_mib is None else round(entry.peak_rss_mib),

@@ -10,7 +10,7 @@ from typing import Any
 from evaluation.generate.clips import ClipSet, DataClip, lacking, read_clips
 from evaluation.generate.records import RUN_SCHEMA, Records
 from evaluation.generate.requests import RequestMaker
-from evaluation.generate.run import ClipRun, Progress, describe_system, plan_of
+from evaluation.generate.run import ClipRun, Progress, describe_system, deviations_of, plan_of
 from evaluation.generate.settings import Settings
 from evaluation.generate.summary import Summary, summarise
 from evaluation.systems import Plugin, Task, choose_task
@@ -27,6 +27,7 @@ def generate(
     *,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     on_report: Callable[[str, float], None] = lambda doing, share: None,
+    on_deviations: Callable[[str, list[str]], None] = lambda clip_id, lines: None,
 ) -> Summary:
     """Make every clip of a split that is not there yet.
 
@@ -37,6 +38,7 @@ def generate(
         out: run folder; see :mod:`evaluation.generate.records`.
         on_progress: told after each clip.
         on_report: told what is being done to a clip, and the share of it that is done.
+        on_deviations: told in what a clip is not what the system was trained on, before it is made.
 
     Raises:
         MadanceError: no clip can be made of the data, ``out`` holds another run or cannot be written, or the
@@ -61,7 +63,7 @@ def generate(
     mine = settings.shard.of(chosen)
     lacks = _lacks(chosen, task)
     able = [clip for clip in mine if clip.clip_id not in lacks]
-    ClipRun(system, maker, records, on_progress=on_progress).go(
+    ClipRun(system, maker, records, on_progress=on_progress, on_deviations=on_deviations).go(
         [clip for clip in able if not records.finished(records.read(clip.clip_id))]
     )
     summary = summarise(records, [clip.clip_id for clip in chosen], len(clips.clips), lacks)
@@ -92,6 +94,7 @@ def plan_split(plugin: Plugin, data: Path, out: Path, settings: Settings) -> lis
             maker = RequestMaker(clips, task, plugin.declaration, settings, scratch / "inputs")
             request = maker.request(left[0], scratch)
             told = plan_of(system, left[0], request, settings.device)
+            told += [f"deviates: {line}" for line in deviations_of(system, left[0], request)]
         lines += [f"{left[0].clip_id}: {line}" for line in told]
     return lines
 

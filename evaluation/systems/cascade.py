@@ -90,6 +90,11 @@ class Cascade:
             lines += [f"{stage}: {line}" for line in plan(of_stage, device)] if plan else []
         return lines
 
+    def preflight(self, request: Request) -> list[str]:
+        """What the animation stage says of the picture, the size and the rate: the dance is not there yet."""
+        preflight = optional_method(self.animation, "preflight")
+        return [] if preflight is None else list(preflight(self._animation_request(request, None)))
+
     def generate(self, request: Request) -> Output:
         """Dance to the music, then paint the dance.
 

@@ -11,10 +11,12 @@ and size must be those of the request. Weights load in ``setup`` only; ``generat
 the weights alone, so that neither the order of the clips nor the sharding of a run changes anything. This
 module imports nothing heavy: arrays are named in annotations only.
 
-Two methods are optional:
+Three methods are optional:
 
 * ``plan(request, device)`` -> lines of text: what the clip will take (memory, time), told without weights; it
   raises a :class:`~madata.errors.MadanceError` where the request cannot be met, before anything is spent.
+* ``preflight(request)`` -> lines of text: in what the request is not what the method was trained on; nothing is
+  refused for it, and nothing depends on it.
 * ``release()``: give back the memory of the accelerator; the next ``generate`` takes it again by itself.
 """
 
@@ -170,7 +172,7 @@ class System(Protocol):
 
 
 def optional_method(system: System, name: str) -> Callable[..., Any] | None:
-    """``plan`` or ``release`` of a system, itself or wrapped, where it has such a method."""
+    """``plan``, ``preflight`` or ``release`` of a system, itself or wrapped, where it has such a method."""
     method = getattr(getattr(system, "instance", system), name, None)
     return method if callable(method) else None
 

@@ -33,6 +33,7 @@ __all__ = [
     "check_faces",
     "find_person",
     "make_controls",
+    "points_of_request",
     "read_by_time",
     "read_faces",
 ]
@@ -137,11 +138,19 @@ def make_controls(request: Request, options: ControlOptions) -> Controls:
     is_motion = request.motion is not None
     person = find_person(picture, options) if options.needs_person(is_motion=is_motion) else None
     aligned = person if options.aligned(is_motion=is_motion) else None
-    poses = DrawnPoses(_points(request, aligned, options.style), options.style)
+    poses = DrawnPoses(points_of_request(request, aligned, options.style), options.style)
     return Controls(picture, poses, _faces(request, picture, person, options.face))
 
 
-def _points(request: Request, person: ReferencePose | None, style: Style) -> PosePoints:
+def points_of_request(request: Request, person: ReferencePose | None, style: Style) -> PosePoints:
+    """The points of every frame, where they are drawn.
+
+    Args:
+        person: whom the pose is put on; ``None`` leaves it as seen, or has it fill the canvas.
+
+    Raises:
+        MadanceError: the pose has other rows than frames are wanted.
+    """
     from mace_dance.appearance.pose_video import points_of_pose, pose_points, retarget
 
     size, frames = request.size, request.num_frames

@@ -19,7 +19,7 @@ Size and frame rate are those of the request. With ``request.keep`` everything s
 from __future__ import annotations
 
 import gc
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -30,6 +30,7 @@ from mace_dance.appearance.controls import (
     find_person,
     make_controls,
 )
+from mace_dance.appearance.preflight import TrainedOn, deviations
 from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import write_json
 from madata.formats import suffix_of
@@ -78,6 +79,7 @@ class WanAnimator:
     Attributes:
         tuned: it has an adapter and a LoRA on top.
         preset, prompt: taken where the options name none.
+        trained: what it was trained on, for the preflight.
         loaded: what ``setup`` has loaded.
     """
 
@@ -85,6 +87,14 @@ class WanAnimator:
     tuned: ClassVar[bool] = False
     preset: ClassVar[str] = "release"
     prompt: ClassVar[str | None] = None
+    trained: ClassVar[TrainedOn] = TrainedOn(
+        "Wan2.2's animate preprocessing",
+        fps=30,
+        sizes=((720, 1280),),
+        style="wan",
+        stick=2 / 720,
+        face_control=True,
+    )
 
     def __init__(
         self,
@@ -172,6 +182,13 @@ class WanAnimator:
             f"{settings.steps} steps ({settings.sampler}), {settings.width}x{settings.height} at {settings.fps:g} fps",
             *chosen.describe().splitlines(),
         ]
+
+    def preflight(self, request: Request) -> list[str]:
+        """In what a request is not what the backbone was trained on, see :mod:`mace_dance.appearance.preflight`."""
+        trained = self.trained
+        if self._controls.face != "reference":
+            trained = replace(trained, face_control=False)
+        return deviations(trained, request, self._controls)
 
     def generate(self, request: Request) -> Iterable[npt.NDArray[np.uint8]]:
         """The frames, as many as asked for, read from the finished segments.
@@ -338,6 +355,12 @@ class AppearanceExpert(WanAnimator):
 
     name = "appearance-expert"
     tuned = True
+    trained = replace(
+        WanAnimator.trained,
+        source="the MACE-Dance release and its backbone",
+        fps=15,
+        sizes=((480, 832), (720, 1280)),
+    )
 
 
 def workplace(request: Request) -> Path:

@@ -122,3 +122,20 @@ def test_damaged_and_missing_parts_are_named(tiny, tmp_path):
     shutil.rmtree(copy / "sd-vae-ft-mse")
     with pytest.raises(WeightsError, match="madance weights fetch stable-diffusion"):
         AnimateAnyone(str(copy), **SMALL).setup("cpu")
+
+
+def test_memory_is_counted_for_the_published_networks(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("mace_dance.appearance.memory.free_memory", lambda device="cuda": 10_000_000_000)
+    (tmp_path / "published").mkdir()
+    plan = lambda folder, **options: AnimateAnyone(str(folder), align=False, **options).plan(  # noqa: E731
+        request_of(tmp_path, frames=60, size=(512, 784)), "cuda"
+    )[-1]
+    told = plan(tmp_path / "published")
+    assert told == (
+        "memory: about 11.0 of 10.0 GB, weights 5.1 and activations 5.8: smaller windows or pictures take less"
+    )
+    assert plan(tmp_path / "published", window=8, overlap=2).startswith(
+        "memory: about 7.1 of 10.0 GB, weights 5.1"
+    )
+    assert plan(tmp_path / "published", guidance=1).endswith("weights 5.1 and activations 2.9")
+    assert plan(tiny) == "memory: not counted for networks of another size, 10.0 GB are free"
