@@ -8,6 +8,7 @@ of the denoiser (64, 32, 16 and 8 at 512 px).
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 
 import cv2
@@ -20,7 +21,7 @@ from madata.errors import MadanceError
 from madata.formats import is_a
 from madata.types import FloatArray
 
-__all__ = ["level_masks", "read_mask", "region_of"]
+__all__ = ["find_mask", "level_masks", "read_mask", "region_of"]
 
 Image = npt.NDArray[np.uint8]
 
@@ -67,6 +68,20 @@ def level_masks(region: Image, levels: int) -> dict[int, tuple[Tensor, Tensor, T
         )
         found[size[0] * size[1]] = (background, person, lips)
     return found
+
+
+def find_mask(given: Path, clip_id: str) -> Path:
+    """The mask of a clip: ``given`` itself, or the file of its name in that folder.
+
+    Raises:
+        MadanceError: the folder holds none.
+    """
+    if given.is_file():
+        return given
+    found = [path for path in sorted(given.glob(f"{escape(clip_id)}.*")) if is_a(path, "video", "picture")]
+    if not found:
+        raise MadanceError(f"{given}: holds no mask {clip_id}.png")
+    return found[0]
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> FloatArray:

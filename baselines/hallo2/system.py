@@ -18,16 +18,15 @@ without these two, those of ``madance weights`` are taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from baselines.hallo2.settings import BEFORE, Hallo2Settings
 from baselines.sd15.system import Dtype, LoadedPainter, WindowedSystem
 from evaluation.systems import Card, Request, system
+from mace_dance.appearance.preflight import TrainedOn
 from madata.errors import ConfigError, MadanceError, MediaError
 from madata.files import read_npz
-from madata.formats import is_a
 from madata.video.stills import read_still
 
 if TYPE_CHECKING:
@@ -63,6 +62,13 @@ class Hallo2Body(WindowedSystem):
     name: ClassVar[str] = "hallo2"
     networks: ClassVar[str] = "hallo2-networks"
     upstream: ClassVar[dict[str, Any]] = {"steps": 40, "guidance": 3.5, "window": 16}
+    trained: ClassVar[TrainedOn] = TrainedOn(
+        "Hallo's README, of the released weights",
+        fps=25,
+        sizes=((512, 512),),
+        face_share=(0.5, 0.7),
+        whole_body=False,
+    )
     options = Hallo2Settings
 
     def __init__(
@@ -104,6 +110,8 @@ class Hallo2Body(WindowedSystem):
 
     def check_request(self, request: Request) -> None:
         """Squares of multiples of 64, 25 frames a second, and the mask is there."""
+        from baselines.hallo2.masks import find_mask
+
         super().check_request(request)
         width, height = request.size
         if width != height or width % 64:
@@ -115,7 +123,7 @@ class Hallo2Body(WindowedSystem):
                 f"{self.name}: makes {_FPS} frames a second, not {request.fps:g}: --fps {_FPS}"
             )
         if self._mask is not None:
-            self._mask_of(request)
+            find_mask(self._mask, request.clip_id)
 
     def controls(self, request: Request) -> tuple[Image, Sequence[Image]]:
         """The picture; it follows no frames."""
@@ -131,11 +139,11 @@ class Hallo2Body(WindowedSystem):
         import torch
 
         from baselines.hallo2.driver import animate_sound
-        from baselines.hallo2.masks import read_mask, region_of
+        from baselines.hallo2.masks import find_mask, read_mask, region_of
 
         picture, _ = self.controls(request)
         if self._mask is not None:
-            region = region_of(read_mask(self._mask_of(request), request.size))
+            region = region_of(read_mask(find_mask(self._mask, request.clip_id), request.size))
         else:
             from madata.pose.segmentation import person_mask
 
@@ -188,14 +196,3 @@ class Hallo2Body(WindowedSystem):
         if len(values) != count:
             raise ConfigError(f"face: {self._face} must hold one array of {count} numbers")
         return [float(value) for value in values]
-
-    def _mask_of(self, request: Request) -> Path:
-        """The mask of a clip."""
-        given = self._mask
-        if given is None or given.is_file():
-            return given or Path()
-        found = sorted(given.glob(f"{escape(request.clip_id)}.*"))
-        found = [path for path in found if is_a(path, "video", "picture")]
-        if not found:
-            raise MadanceError(f"{given}: holds no mask {request.clip_id}.png")
-        return found[0]

@@ -1,8 +1,9 @@
-"""``madance train``: the trainers, each loaded when it is asked for."""
+"""``madance train``: the trainers, each loaded when it is asked for; others by entry points (``madance.train``)."""
 
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 
 import click
@@ -11,6 +12,7 @@ from madata.commands.options import with_verbosity
 
 __all__ = ["train"]
 
+_GROUP = "madance.train"
 _TRAINERS = {
     "motion": ("mace_dance.commands.train_motion", "motion"),
     "kinematic": ("mace_dance.commands.train_appearance", "kinematic"),
@@ -20,15 +22,20 @@ _TRAINERS = {
 
 class _Trainers(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the entry points, in order."""
-        return [name for name, (module, _) in _TRAINERS.items() if find_spec(module)]
+        """Ours, then those of entry points."""
+        ours = [name for name, (module, _) in _TRAINERS.items() if find_spec(module)]
+        return [*ours, *sorted(entry_points(group=_GROUP).names)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the one command that was asked for."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        module, name = _TRAINERS[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
+        if cmd_name in _TRAINERS:
+            module, name = _TRAINERS[cmd_name]
+            command: click.Command = getattr(import_module(module), name)
+        else:
+            # an installed copy may be listed twice by one distribution
+            command = next(iter(entry_points(group=_GROUP, name=cmd_name))).load()
         return with_verbosity(command)
 
 
