@@ -29,6 +29,7 @@ __all__ = [
     "music_span",
     "pictures_of",
     "plan_parts",
+    "upstream_parts",
 ]
 
 KeyframePlan = Literal["time", "upstream"]
@@ -110,7 +111,7 @@ def _time_of(picture: int, total: int, slots: int) -> int:
 def plan_parts(total: int, slots: int, plan: KeyframePlan = "time") -> list[DancePart]:
     """The segments of a video of ``total`` frames, with the keyframes of each."""
     if plan == "upstream":
-        return _upstream(total, slots)
+        return upstream_parts(total, slots, pictures_of(slots))
     stride = slots - 1
     count = max(1, math.ceil((total - 1) / stride))
     times = [_time_of(picture, total, slots) for picture in range(pictures_of(slots))]
@@ -146,9 +147,13 @@ def _part(index: int, start: int, end: int, keyframes: dict[int, int]) -> DanceP
     return DancePart(index, start, shared, end - start - shared, dict(sorted(keyframes.items())))
 
 
-def _upstream(total: int, slots: int) -> list[DancePart]:
-    """The release's plan; each end of a segment is the first frame of the next, which may have none."""
-    interval = total / pictures_of(slots)
+def upstream_parts(total: int, slots: int, pictures: int) -> list[DancePart]:
+    """The release's plan; each end of a segment is the first frame of the next, which may have none.
+
+    Args:
+        pictures: of the global stage, whatever its number of slots was.
+    """
+    interval = total / pictures
     count = math.ceil(total / slots)
     used = 0
     rows: list[dict[int, int]] = []

@@ -92,11 +92,10 @@ def count_dance(settings: DancerSettings, segments: int, sizes: ModelSizes) -> C
     # The VAE always works in the release's tiles, so that diffusers' own would save nothing.
     tile = min(pixels, TILE[0] * TILE[1] * _LATENT_PX**2)
     pictures = settings.frames + (pictures_of(settings.slots) if settings.stages == "both" else 0)
-    runs = segments * settings.local_steps + (settings.global_steps if settings.stages == "both" else 0)
     return count_clip(
         sizes,
-        segments=1,
-        steps=runs,
+        segments=segments,
+        steps=settings.local_steps,
         passes=2 if settings.guidance > 1 else 1,
         frames=settings.frames,
         tokens=settings.tokens,
@@ -104,6 +103,7 @@ def count_dance(settings: DancerSettings, segments: int, sizes: ModelSizes) -> C
         tile_px=tile,
         video=3 * settings.slots * tile,
         disk=int(pictures * pixels * _LOSSLESS_BYTES_PER_PX) + 16 * settings.tokens * 4 * 4,
+        keyframe_steps=settings.global_steps if settings.stages == "both" else 0,
     )
 
 

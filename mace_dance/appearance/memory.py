@@ -118,7 +118,12 @@ FULL_SIZE = ModelSizes(
 
 @dataclass(frozen=True)
 class ClipEstimate:
-    """What a clip will take, in bytes unless the name says otherwise."""
+    """What a clip will take, in bytes unless the name says otherwise.
+
+    Attributes:
+        steps: of each segment.
+        keyframe_steps: beside them, of a stage that makes keyframes first.
+    """
 
     sizes: ModelSizes
     segments: int
@@ -130,11 +135,12 @@ class ClipEstimate:
     vae_activations: int
     vae_activations_tiled: int
     disk: int
+    keyframe_steps: int = 0
 
     @property
     def network_calls(self) -> int:
         """Passes through the transformer for the whole clip."""
-        return self.segments * self.steps * self.passes
+        return (self.segments * self.steps + self.keyframe_steps) * self.passes
 
 
 @dataclass(frozen=True)
@@ -181,8 +187,9 @@ class MemoryPlan:
             ("tokens", f"{counted.tokens:,} per segment"),
             (
                 "work",
-                f"{counted.frames} frames, segments: {counted.segments}, steps in each: {counted.steps}, passes of "
-                f"the transformer: {counted.network_calls}",
+                f"{counted.frames} frames, segments: {counted.segments}, steps in each: {counted.steps}, "
+                + (f"steps of the keyframes: {counted.keyframe_steps}, " if counted.keyframe_steps else "")
+                + f"passes of the transformer: {counted.network_calls}",
             ),
             ("disk", f"up to {_gb(counted.disk)}"),
         ]
@@ -224,6 +231,7 @@ def count_clip(
     tile_px: int,
     video: int,
     disk: int,
+    keyframe_steps: int = 0,
 ) -> ClipEstimate:
     """The estimate of a clip of any Wan system.
 
@@ -244,6 +252,7 @@ def count_clip(
         vae_activations_tiled=int(_VAE_BYTES * precision * tile_px)
         + _VIDEO_COPIES * video * sizes.bytes_each,
         disk=disk,
+        keyframe_steps=keyframe_steps,
     )
 
 

@@ -97,6 +97,8 @@ def test_a_plan_tells_what_a_minute_takes_without_weights(tiny, tmp_path, monkey
     lines = WanDancer(str(tiny), **SMALL).plan(request_of(tmp_path), "cpu")
     assert lines[1].startswith("keyframes at 15 fps in 2 steps, then 2 segments of 17 frames, 1 steps each")
     assert any(line.startswith("memory plan") for line in lines)
+    (work,) = (line for line in lines if line.startswith("work"))
+    assert "segments: 2, steps in each: 1, steps of the keyframes: 2, passes of the transformer:" in work
     monkeypatch.setattr("mace_dance.appearance.memory.free_memory", lambda device="cuda": 80_000_000_000)
     monkeypatch.setattr("baselines.wan_dancer.load.check_dancer", lambda folder: None)
     (tmp_path / "published").mkdir()
