@@ -74,6 +74,9 @@ def check_system(
             return
         make_clips(root / "data", videos=task != "motion")
         data = read_clips(root / "data", "test", task=task)
+        alone = data.clips[0]
+        if task == "animation":  # as in a cascade: the motion is there with its keypoints
+            data = replace(data, clips=tuple(replace(clip, pose=clip.motion) for clip in data.clips))
         try:
             system = plugin.make(options)
             begin = time.perf_counter()
@@ -82,7 +85,10 @@ def check_system(
             yield Finding("setup", "fail", str(error))
             return
         yield Finding("setup", "pass", f"ready on {device} after {time.perf_counter() - begin:.1f} s")
-        yield from _Trial(plugin, system, task, data, root, size).findings()
+        trial = _Trial(plugin, system, task, data, root, size)
+        yield from trial.findings()
+        if task == "animation":
+            yield trial.keypoints_alone(alone)
 
 
 def _writable(out: Path) -> Finding:
@@ -180,6 +186,13 @@ class _Trial:
             yield self._same("determinism", seen, first, "made again, each clip is the same")
             yield self._same("order", seen[::-1], first, "in another order, each clip is the same")
             yield self._seeds(seen[0], first)
+
+    def keypoints_alone(self, clip: DataClip) -> Finding:
+        """Whether it follows what a data set of videos has: keypoints, and no motion behind them."""
+        made = self._make(clip, 0)
+        if made.broken:
+            return Finding("keypoints", "warn", f"without a 3D motion behind the keypoints: {made.broken[0]}")
+        return Finding("keypoints", "pass", "keypoints without a 3D motion behind them do as well")
 
     def _maker(self, run_seed: int) -> RequestMaker:
         settings = Settings(seed=run_seed, size=self._size)

@@ -468,3 +468,22 @@ def alive(pid):
         return False
     status = Path(f"/proc/{pid}/stat")
     return not (status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+def test_an_animation_is_asked_with_a_motion_and_with_keypoints_alone():
+    asked = []
+
+    def paint(self, request):
+        asked.append(request.motion is not None)
+        assert request.pose is not None and len(request.pose.xy) == request.num_frames
+        if request.motion is None:
+            raise ValueError("no body to render")
+        shade = int(request.seed) % 200
+        return np.full((request.num_frames, request.size[1], request.size[0], 3), shade, np.uint8)
+
+    found = verdicts(plugin_of(paint, task="animation"), "animation", size=(32, 48))
+    assert (asked.count(False), asked[-1]) == (1, False)
+    assert {rule: finding.status for rule, finding in found.items() if finding.status != "pass"} == {
+        "keypoints": "warn"
+    }
+    assert "no body to render" in found["keypoints"].message
