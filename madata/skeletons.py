@@ -4,7 +4,8 @@ Arrays of joints never travel without the name of their skeleton. Joint names ar
 (``left_knee`` is the same point in COCO-17 and in SMPL-24), so a mapping is a matter of names:
 
 * 2D keypoints: ``coco-17``, ``coco-25`` (the order of easy_ViTPose, which is not OpenPose's BODY_25), ``openpose-18``,
-  ``openpose-25`` (BODY_25), ``halpe-26`` (AlphaPose) and ``blazepose-33``. Their parents only say which lines to draw.
+  ``openpose-25`` (BODY_25), ``halpe-26`` (AlphaPose), ``blazepose-33`` and ``coco-wholebody-133`` (17 body joints, 6
+  points of the feet, 68 of the face in iBUG's order, two hands of 21). Their parents only say which lines to draw.
 * 3D kinematic trees: ``smpl-24``, ``smplx-22`` (the body of SMPL-X), ``smplx-24`` (its first 24 joints: a jaw and an
   eye follow the body, and LODGE's beat script counts them), ``smplh-52`` (body and fingers) and
   ``smplx-55`` (body, jaw, eyes, fingers). Rest offsets are metres, y up, facing +z, left at +x (T-pose).
@@ -144,6 +145,39 @@ _BLAZEPOSE_33_PARENTS = (
     -1, 0, 1, 2, 0, 4, 5, 3, 6, -1, 9, -1, 11, 11, 12, 13, 14, 15, 16, 15, 16, 15, 16,
     11, 12, 23, 24, 25, 26, 27, 28, 29, 30,
 )  # fmt: skip
+
+_FEET = tuple(f"{side}_{part}" for side in ("left", "right") for part in ("big_toe", "small_toe", "heel"))
+_FACE_68 = (
+    *(f"right_jaw{i}" for i in range(1, 9)), "chin", *(f"left_jaw{i}" for i in range(8, 0, -1)),
+    *(f"right_brow{i}" for i in range(1, 6)), *(f"left_brow{i}" for i in range(5, 0, -1)),
+    "nose_ridge1", "nose_ridge2", "nose_ridge3", "nose_ridge4",
+    "right_nostril1", "right_nostril2", "nose_base", "left_nostril2", "left_nostril1",
+    *(f"right_lid{i}" for i in range(1, 7)), *(f"left_lid{i}" for i in (4, 3, 2, 1, 6, 5)),
+    "right_lip1", "right_lip2", "right_lip3", "upper_lip", "left_lip3", "left_lip2",
+    "left_lip1", "left_lip4", "left_lip5", "lower_lip", "right_lip5", "right_lip4",
+    "right_mouth1", "right_mouth2", "upper_mouth", "left_mouth2",
+    "left_mouth1", "left_mouth3", "lower_mouth", "right_mouth3",
+)  # fmt: skip
+_HANDS_21 = tuple(
+    f"{side}_{point}"
+    for side in ("left", "right")
+    for point in (
+        "hand_root",
+        *(f"{finger}{i}" for finger in ("thumb", "index", "middle", "ring", "pinky") for i in range(1, 5)),
+    )
+)
+_WHOLEBODY_133 = (*_COCO_17, *_FEET, *_FACE_68, *_HANDS_21)
+
+
+def _wholebody_parents() -> tuple[int, ...]:
+    feet = (15, 17, 15, 16, 20, 16)
+    hands = [
+        wrist if i == 0 else root if i % 4 == 1 else root + i - 1
+        for wrist, root in ((9, 91), (10, 112))
+        for i in range(21)
+    ]
+    return (*_COCO_17_PARENTS, *feet, *[-1] * len(_FACE_68), *hands)
+
 
 _BODY_22 = (
     "pelvis", "left_hip", "right_hip", "spine1", "left_knee", "right_knee", "spine2",
@@ -296,6 +330,7 @@ def _build() -> dict[str, Skeleton]:
         _keypoints("openpose-25", _OPENPOSE_25, _OPENPOSE_25_PARENTS),
         _keypoints("halpe-26", _HALPE_26, _HALPE_26_PARENTS),
         _keypoints("blazepose-33", _BLAZEPOSE_33, _BLAZEPOSE_33_PARENTS),
+        _keypoints("coco-wholebody-133", _WHOLEBODY_133, _wholebody_parents()),
         _body(
             "smpl-24",
             (*_BODY_22, "left_hand", "right_hand"),
@@ -336,8 +371,10 @@ _SYNONYMS = (
     ("pelvis", "hip"),
     ("left_foot", "left_big_toe", "left_foot_index"),
     ("right_foot", "right_big_toe", "right_foot_index"),
-    ("left_hand", "left_middle1", "left_index"),
-    ("right_hand", "right_middle1", "right_index"),
+    ("left_hand", "left_middle1"),
+    ("right_hand", "right_middle1"),
+    ("left_hand", "left_index"),  # BlazePose's: a knuckle, for want of a hand
+    ("right_hand", "right_index"),
 )
 _MIDPOINTS = {
     "pelvis": ("left_hip", "right_hip"),
@@ -367,7 +404,7 @@ def mapping(source: str, target: str) -> npt.NDArray[np.intp]:
 
 
 def _find(joint: str, joints: tuple[str, ...]) -> tuple[int, int]:
-    names = next((group for group in _SYNONYMS if joint in group), ())
+    names = [name for group in _SYNONYMS if joint in group for name in group]
     for name in (joint, *names):
         if name in joints:
             return joints.index(name), joints.index(name)

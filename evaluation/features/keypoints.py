@@ -75,12 +75,12 @@ class VideoKeypoints:
     @property
     def identity(self) -> dict[str, Any]:
         """What the keypoints depend on besides the video."""
-        from madata.pose.performer import LONG_SIDE
+        from madata.pose.performer import long_side_px
 
         return {
             **self.pose.identity,
             "skeleton": self.pose.skeleton,
-            "long_side": LONG_SIDE,
+            "long_side": long_side_px(self.pose),
             "extraction": _VERSION,
         }
 

@@ -7,15 +7,25 @@ do not alias.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
 from madata.pose.base import Image
 from madata.types import FloatArray
 
-__all__ = ["Affine", "apply", "box_crop", "invert", "rotated_square", "shrink", "warp"]
+__all__ = ["Affine", "Square", "apply", "box_crop", "invert", "rotated_square", "shrink", "warp"]
 
 Affine = npt.NDArray[np.float64]
+
+
+class Square(NamedTuple):
+    """A turned square of a picture: its centre (2,) px, what lies at its top (2,), and its side in px."""
+
+    centre: npt.NDArray[np.float64]
+    up: npt.NDArray[np.float64]
+    side: float
 
 
 def rotated_square(centre: npt.ArrayLike, up: npt.ArrayLike, side: float, crop_px: int) -> Affine:

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from madata.pose.base import PoseBackend
     from madata.video import Decoder, DecodeReport, Frame
 
-__all__ = ["LONG_SIDE", "OnFrame", "follow_performer"]
+__all__ = ["OnFrame", "follow_performer", "long_side_px"]
 
 OnFrame = Callable[["Decoder", "Frame"], None]
 
-LONG_SIDE = 640
-"""Of the pictures that are looked at, px at most."""
+_LONG_SIDE_PX = 640
+
+
+def long_side_px(pose: PoseBackend) -> int:
+    """Long side of the pictures that are looked at, px at most: what the backend asks for in ``long_side``, or 640."""
+    return int(getattr(pose, "long_side", _LONG_SIDE_PX))
 
 
 def follow_performer(
@@ -48,8 +52,9 @@ def follow_performer(
     from madata.video import Decoder
 
     with Decoder(path) as decoder:
-        found = list(follow(pose, _small(decoder, on_frame)))
         size, fps = decoder.info.size, decoder.info.fps
+        small = _small_size(size, long_side_px(pose))
+        found = list(follow(pose, _small(decoder, small, on_frame)))
         report = decoder.report
     if not any(len(poses) for poses in found):
         raise MediaError(f"nobody is seen in its {len(found)} frames", reason="no_person")
@@ -59,18 +64,20 @@ def follow_performer(
     for frame, poses in enumerate(found):
         if len(poses):
             xy[frame], score[frame] = poses.xy[0], poses.score[0]
-    stretch = np.array(size) / np.array(_small_size(size))
+    stretch = np.array(size) / np.array(small)
     origin = json.dumps(pose.identity, sort_keys=True)
     return PoseSequence(xy * stretch, score, pose.skeleton, fps, size, origin), report
 
 
-def _small(decoder: Decoder, on_frame: OnFrame | None) -> Iterator[npt.NDArray[np.uint8]]:
+def _small(
+    decoder: Decoder, size: tuple[int, int], on_frame: OnFrame | None
+) -> Iterator[npt.NDArray[np.uint8]]:
     for frame in decoder:
         if on_frame is not None:
             on_frame(decoder, frame)
-        yield np.ascontiguousarray(frame.scaled(_small_size(decoder.info.size)))
+        yield np.ascontiguousarray(frame.scaled(size))
 
 
-def _small_size(size: tuple[int, int]) -> tuple[int, int]:
-    scale = min(1.0, LONG_SIDE / max(size))
+def _small_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    scale = min(1.0, long_side / max(size))
     return (max(2, round(size[0] * scale)), max(2, round(size[1] * scale)))

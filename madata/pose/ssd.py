@@ -1,9 +1,11 @@
-"""The single-shot detector head of BlazePose: anchors, decoding, suppression, tiles and their merging.
+"""The single-shot detector heads of BlazePose and its kin: anchors, decoding, suppression, tiles and their merging.
 
-The network sees a 224 x 224 square. Its 2254 anchors are the cell centres of three grids: stride 8 and 16
-with two anchors a cell, stride 32 with six. Each anchor gives 12 numbers in px of the square relative to
-its centre: the face box (centre, size) and four body points. Here a candidate is *six points*, so that
-every change of coordinates is one operation on one array:
+All see a square with anchors at the cell centres of some grids (:class:`Grid`), and give for each anchor a box (centre,
+size) and some points, in px of the square relative to the anchor. A candidate is *points*: top left and bottom right of
+the box, then the others, so that every change of coordinates is one operation on one array.
+
+The body's network sees a 224 x 224 square. Its 2254 anchors are the cell centres of three grids: stride 8 and 16
+with two anchors a cell, stride 32 with six. Its candidates are *six points*:
 
     0 face box top left   1 face box bottom right   2 hip centre   3 full-body circle   4 shoulder centre
     5 upper body
@@ -24,12 +26,12 @@ import numpy.typing as npt
 from madata.types import FloatArray
 
 __all__ = [
+    "BODIES",
     "CIRCLE",
     "FACE",
     "HIP",
-    "INPUT_PX",
-    "LAYERS",
     "SHOULDER",
+    "Grid",
     "Tile",
     "anchors",
     "body_radius",
@@ -41,20 +43,33 @@ __all__ = [
     "tiles",
 ]
 
-INPUT_PX = 224
-LAYERS = ((8, 2), (16, 2), (32, 6))
+
+@dataclass(frozen=True)
+class Grid:
+    """What a network sees and where its anchors lie.
+
+    Attributes:
+        side: px of the square.
+        layers: stride in px and anchors in each cell of every grid, in the order of the output.
+    """
+
+    side: int
+    layers: tuple[tuple[int, int], ...]
+
+
+BODIES = Grid(224, ((8, 2), (16, 2), (32, 6)))
 FACE, HIP, CIRCLE, SHOULDER = slice(0, 2), 2, 3, 4
 _LOGIT_LIMIT = 100.0
 
 
 @cache
-def anchors() -> FloatArray:
-    """Anchor centres (2254, 2) in px of the network's square."""
+def anchors(grid: Grid = BODIES) -> FloatArray:
+    """Anchor centres (A, 2) in px of the network's square; 2254 of the body's."""
     rows = []
-    for stride, per_cell in LAYERS:
-        centre = (np.arange(INPUT_PX // stride, dtype=np.float32) + 0.5) * stride
-        grid = np.stack(np.meshgrid(centre, centre), axis=-1).reshape(-1, 2)
-        rows.append(np.repeat(grid, per_cell, axis=0))
+    for stride, per_cell in grid.layers:
+        centre = (np.arange(grid.side // stride, dtype=np.float32) + 0.5) * stride
+        cells = np.stack(np.meshgrid(centre, centre), axis=-1).reshape(-1, 2)
+        rows.append(np.repeat(cells, per_cell, axis=0))
     centres = np.concatenate(rows)
     centres.setflags(write=False)
     return centres
@@ -66,25 +81,27 @@ def split_batch(output: FloatArray, batch: int) -> FloatArray:
     The first is ordered by grid, then picture. Its reshapes are fixed to one picture, so a larger batch comes
     out as one long list in which every grid holds all pictures in turn.
     """
-    counts = [(INPUT_PX // stride) ** 2 * per_cell * batch for stride, per_cell in LAYERS]
+    counts = [(BODIES.side // stride) ** 2 * per_cell * batch for stride, per_cell in BODIES.layers]
     blocks = np.split(output[0], np.cumsum(counts)[:-1])
     return np.concatenate([block.reshape(batch, -1, output.shape[-1]) for block in blocks], axis=1)
 
 
-def decode_boxes(raw: FloatArray, logits: FloatArray, min_score: float) -> tuple[FloatArray, FloatArray]:
+def decode_boxes(
+    raw: FloatArray, logits: FloatArray, min_score: float, grid: Grid = BODIES
+) -> tuple[FloatArray, FloatArray]:
     """Candidates of one picture above ``min_score``.
 
     Args:
-        raw: (2254, 12) network output; logits: (2254,) or (2254, 1).
+        raw: (A, 2 P) network output; logits: (A,) or (A, 1).
 
     Returns:
-        Points (K, 6, 2) in px of the square and scores (K,), best first.
+        Points (K, P, 2) in px of the square and scores (K,), best first.
     """
     score = 1.0 / (1.0 + np.exp(-np.clip(logits.reshape(-1).astype(np.float64), -_LOGIT_LIMIT, _LOGIT_LIMIT)))
     chosen = np.flatnonzero(score >= min_score)
     chosen = chosen[np.argsort(-score[chosen], kind="stable")]
-    values = raw[chosen].reshape(-1, 6, 2)
-    points = values + anchors()[chosen, None]
+    values = raw[chosen].reshape(len(chosen), raw.shape[-1] // 2, 2)
+    points = values + anchors(grid)[chosen, None]
     half = np.abs(values[:, 1]) / 2.0
     points[:, 0], points[:, 1] = points[:, 0] - half, points[:, 0] + half
     return points.astype(np.float32), score[chosen].astype(np.float32)
@@ -93,7 +110,7 @@ def decode_boxes(raw: FloatArray, logits: FloatArray, min_score: float) -> tuple
 def suppress(
     points: FloatArray, score: FloatArray, max_overlap: float = 0.3
 ) -> tuple[FloatArray, FloatArray]:
-    """Weighted non-maximum suppression on the face boxes.
+    """Weighted non-maximum suppression on the boxes.
 
     Candidates that overlap the best one by more than ``max_overlap`` (intersection over union) are averaged
     into it, weighted by score; it keeps its own score. Best first in, best first out.
@@ -107,7 +124,9 @@ def suppress(
         kept_points.append(np.average(points[group], axis=0, weights=score[group]))
         kept_score.append(score[left[0]])
         left = left[overlap <= max_overlap]
-    return np.asarray(kept_points, np.float32).reshape(-1, 6, 2), np.asarray(kept_score, np.float32)
+    return np.asarray(kept_points, np.float32).reshape(-1, *points.shape[1:]), np.asarray(
+        kept_score, np.float32
+    )
 
 
 def _iou(box: FloatArray, boxes: FloatArray) -> npt.NDArray[np.float64]:
@@ -141,7 +160,7 @@ def tiles(width: int, height: int, side: float) -> list[Tile]:
     """
     grid = []
     for share in (1.0, side)[: 1 if side >= 1.0 else 2]:
-        scale = INPUT_PX / (share * max(width, height))
+        scale = BODIES.side / (share * max(width, height))
         for y0 in _starts(round(height * scale)):
             grid += [Tile(scale, x0, y0) for x0 in _starts(round(width * scale))]
     return grid
@@ -149,10 +168,10 @@ def tiles(width: int, height: int, side: float) -> list[Tile]:
 
 def _starts(length: int) -> list[int]:
     """First px of the fewest squares that cover ``length`` px evenly."""
-    if length <= INPUT_PX:
-        return [(length - INPUT_PX) // 2]
-    count = -(-length // INPUT_PX)
-    return [round(start) for start in np.linspace(0, length - INPUT_PX, count).tolist()]
+    if length <= BODIES.side:
+        return [(length - BODIES.side) // 2]
+    count = -(-length // BODIES.side)
+    return [round(start) for start in np.linspace(0, length - BODIES.side, count).tolist()]
 
 
 def body_radius(points: FloatArray) -> FloatArray:

@@ -83,6 +83,7 @@ class CapsuleFigure:
         ra, rb: (K,) radii at the ends.
         colours: (K, 2, 3) linear RGB before and behind ``split``.
         split: (K,) share of the axis at which the colour changes.
+        names: (K,) of the parts of face and hands, empty for others; see :meth:`part`.
     """
 
     joints: FloatArray
@@ -92,6 +93,17 @@ class CapsuleFigure:
     rb: FloatArray
     colours: FloatArray
     split: FloatArray
+    names: tuple[str, ...]
+
+    def part(self, name: str) -> tuple[FloatArray, FloatArray]:
+        """Where a part of face or hands begins and ends, each (T, 3) metres.
+
+        Parts are ``nose``, and with ``left_`` or ``right_`` before them ``pupil``, ``brow``, ``mouth`` (from its middle
+        to its corner), ``thumb``, and the fingers ``index``, ``middle`` and ``ring``, which stands for the little one
+        as well.
+        """
+        column = self.names.index(name)
+        return self.a[:, column], self.b[:, column]
 
     def lowest(self) -> float:
         """Height of the lowest point of the sole, as the 2nd percentile over time: where the floor is."""
@@ -107,6 +119,7 @@ class _Parts:
     radii: list[tuple[float, float]] = field(default_factory=list)
     colours: list[tuple[Colour, Colour]] = field(default_factory=list)
     split: list[float] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
     def add(
         self,
@@ -116,8 +129,10 @@ class _Parts:
         colour: Colour,
         beyond: Colour | None = None,
         split: float = 1.0,
+        name: str = "",
     ) -> None:
         """One capsule; from ``split`` of its axis on it has the colour ``beyond``."""
+        self.names.append(name)
         self.a.append(a)
         self.b.append(b)
         self.radii.append((radii[0] * self.scale, radii[1] * self.scale))
@@ -158,6 +173,7 @@ def build_figure(
         rb=radii[:, 1].copy(),
         colours=np.array(parts.colours, np.float32) ** 2.2,
         split=np.array(parts.split, np.float32),
+        names=tuple(parts.names),
     )
 
 
@@ -228,14 +244,16 @@ def _add_head(
         for sign in (1, -1):
             parts.add(at(sign * 0.046, 0.124, 0.048), at(sign * 0.024, 0.108, 0.120), (0.026, 0.014), hair)
         parts.add(at(0, 0.124, 0.060), at(0, 0.108, 0.126), (0.032, 0.016), hair)
-    for sign in (1, -1):
+    for sign, side in ((1, "left"), (-1, "right")):
         parts.add(at(sign * 0.083, 0.062, -0.004), at(sign * 0.081, 0.042, 0.0), (0.018, 0.013), shade)
         eye, pupil = at(sign * 0.032, 0.071, 0.084), at(sign * 0.0315, 0.071, 0.091)
         parts.add(eye, eye, (0.0125, 0.0125), (0.97, 0.97, 0.97))
-        parts.add(pupil, pupil, (0.0082, 0.0082), (0.12, 0.08, 0.07))
-        parts.add(at(sign * 0.021, 0.0955, 0.0925), at(sign * 0.045, 0.0965, 0.084), (0.0048, 0.0036), hair)
-        parts.add(at(0, 0.007, 0.0862), at(sign * 0.022, 0.014, 0.0822), (0.0062, 0.0048), (0.66, 0.26, 0.26))
-    parts.add(at(0, 0.064, 0.088), at(0, 0.040, 0.100), (0.008, 0.0125), shade)
+        parts.add(pupil, pupil, (0.0082, 0.0082), (0.12, 0.08, 0.07), name=f"{side}_pupil")
+        brow = at(sign * 0.021, 0.0955, 0.0925), at(sign * 0.045, 0.0965, 0.084)
+        parts.add(*brow, (0.0048, 0.0036), hair, name=f"{side}_brow")
+        mouth = at(0, 0.007, 0.0862), at(sign * 0.022, 0.014, 0.0822)
+        parts.add(*mouth, (0.0062, 0.0048), (0.66, 0.26, 0.26), name=f"{side}_mouth")
+    parts.add(at(0, 0.064, 0.088), at(0, 0.040, 0.100), (0.008, 0.0125), shade, name="nose")
 
 
 def _add_arm(
@@ -252,11 +270,18 @@ def _add_arm(
     knuckles = wrist + along * 0.085 * s
     parts.add(wrist, knuckles + thumb * 0.012 * s, (0.027, 0.025), outfit.skin)
     parts.add(wrist, knuckles - thumb * 0.016 * s, (0.026, 0.022), outfit.skin)
-    for spread, length in ((0.022, 0.066), (0.004, 0.076), (-0.018, 0.062)):
+    whose = ("left", "right")[side]
+    for finger, spread, length in (
+        ("index", 0.022, 0.066),
+        ("middle", 0.004, 0.076),
+        ("ring", -0.018, 0.062),
+    ):
         tip = knuckles + along * length * s + thumb * spread * 1.3 * s
-        parts.add(knuckles + thumb * spread * s, tip, (0.0155, 0.0105), outfit.skin)
+        root = knuckles + thumb * spread * s
+        parts.add(root, tip, (0.0155, 0.0105), outfit.skin, name=f"{whose}_{finger}")
     root = wrist + along * 0.03 * s + thumb * 0.018 * s
-    parts.add(root, root + along * 0.045 * s + thumb * 0.035 * s, (0.017, 0.011), outfit.skin)
+    tip = root + along * 0.045 * s + thumb * 0.035 * s
+    parts.add(root, tip, (0.017, 0.011), outfit.skin, name=f"{whose}_thumb")
 
 
 def _clothed(share: float) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from madata.types import Keypoints2D
 @pytest.mark.parametrize("name", SKELETON_NAMES)
 def test_every_skeleton_is_consistent(name):
     body = skeleton(name)
-    assert body.num_joints == int(name.split("-")[1]) == len(body.parents) == len(set(body.joints))
+    assert body.num_joints == int(name.rsplit("-", 1)[1]) == len(body.parents) == len(set(body.joints))
     for left, right in body.pairs:
         assert body.joints[left].replace("left", "right") == body.joints[right]
     np.testing.assert_array_equal(body.mirrored[body.mirrored], np.arange(body.num_joints))
@@ -116,3 +116,47 @@ def test_smplx_tree_is_upstreams(golden_file):
     for joint, parent in enumerate(body.parents):
         rest[joint] = body.offsets[joint] + (rest[parent] if parent >= 0 else 0)
     np.testing.assert_allclose(rest, stored["J_rest"], atol=1e-6)
+
+
+def test_a_whole_body_has_the_layout_of_coco():
+    whole = skeleton("coco-wholebody-133")
+    assert whole.joints[:17] == skeleton("coco-17").joints
+    assert whole.joints[17:20] == ("left_big_toe", "left_small_toe", "left_heel")
+    assert [whole.joints[91 + i] for i in (0, 1, 5, 20)] == [
+        "left_hand_root",
+        "left_thumb1",
+        "left_index1",
+        "left_pinky4",
+    ]
+    assert whole.joints[112] == "right_hand_root"
+    mirrored = whole.mirrored
+    swapped = [
+        (0, 16),
+        (7, 9),
+        (17, 26),
+        (31, 35),
+        (36, 45),
+        (39, 42),
+        (40, 47),
+        (48, 54),
+        (55, 59),
+        (60, 64),
+        (65, 67),
+    ]
+    for right, left in swapped:  # columns of iBUG's 68
+        assert mirrored[23 + right] == 23 + left
+    middle = [8, 27, 28, 29, 30, 33, 51, 57, 62, 66]
+    assert [column for column in range(68) if mirrored[23 + column] == 23 + column] == middle
+    assert (mirrored[91:112] == np.arange(112, 133)).all()
+
+
+def test_no_hand_is_made_of_a_knuckle():
+    whole = skeleton("coco-wholebody-133")
+    found = mapping("blazepose-33", whole.name)
+    assert (found[91:] == -1).all() and (found[23:91] == -1).all()
+    assert found[whole.index("left_small_toe")].tolist() == [-1, -1]
+    assert (
+        found[whole.index("left_big_toe")].tolist() == [skeleton("blazepose-33").index("left_foot_index")] * 2
+    )
+    hands = mapping("smplx-55", whole.name)
+    assert hands[whole.index("right_thumb2")].tolist() == [skeleton("smplx-55").index("right_thumb2")] * 2

@@ -1,7 +1,7 @@
 """The points of a pose video: what both drawing styles draw.
 
 body (20): OpenPose's 18 points and two toes, in the order Wan-Animate was trained on (:data:`BODY`). The neck is
-    the middle of the shoulders, a toe the middle of big and small toe where the skeleton has both.
+    the middle of the shoulders, a toe the middle of big and small toe, or the big toe where only that is found.
 hands (2, 21): left and right hand; 0 the root at the wrist, then four points for each finger from the thumb on.
 face (68): the iBUG landmarks of COCO-wholebody, jaw first.
 
@@ -38,20 +38,15 @@ BODY = (
 WHOLEBODY = "coco-wholebody-133"
 """Skeleton name of COCO-wholebody: 17 body joints, 6 foot points, 68 face landmarks, two hands of 21."""
 
-_COCO_FEET = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear",
-    "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
-    "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
-    "left_big_toe", "left_small_toe", "left_heel", "right_big_toe", "right_small_toe", "right_heel",
-)  # fmt: skip
+_COCO_FEET = skeleton(WHOLEBODY).joints[:23]
 _FACE = slice(23, 91)
 _HANDS = slice(91, 133)
 
-# Joints whose mean is a body point, where that is not the joint of the same name: the first that a skeleton has.
+# Joints whose mean is a body point, where that is not the joint of the same name: the first that are found.
 _MEANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "neck": (("left_shoulder", "right_shoulder"),),
-    "left_toe": (("left_big_toe", "left_small_toe"), ("left_foot_index",)),
-    "right_toe": (("right_big_toe", "right_small_toe"), ("right_foot_index",)),
+    "left_toe": (("left_big_toe", "left_small_toe"), ("left_big_toe",), ("left_foot_index",)),
+    "right_toe": (("right_big_toe", "right_small_toe"), ("right_big_toe",), ("right_foot_index",)),
 }
 
 
@@ -101,8 +96,8 @@ def wholebody_points(
         size: (width, height) px of the picture.
         as_upstream: to the last bit what Wan2.2's ``load_pose_metas_from_kp2ds_seq`` computes: neck and toes are
             means even where one of the two joints was not found, and a body that lies wholly left of or above the
-            picture is replaced by that of the frame before. By default half a mean is no point and nothing is
-            replaced.
+            picture is replaced by that of the frame before. By default half a mean is no point (but for a big
+            toe) and nothing is replaced.
 
     Raises:
         MadanceError: the shape is another one.
@@ -132,7 +127,7 @@ def points_of_pose(keypoints: Keypoints2D) -> PosePoints:
         MadanceError: the arrays do not fit the skeleton.
     """
     joints = keypoints.xy.shape[1] if keypoints.xy.ndim == 3 else -1
-    expected = 133 if keypoints.skeleton == WHOLEBODY else skeleton(keypoints.skeleton).num_joints
+    expected = skeleton(keypoints.skeleton).num_joints
     if joints != expected or keypoints.score.shape != keypoints.xy.shape[:2]:
         raise MadanceError(
             f"{keypoints.skeleton}: expected xy (T, {expected}, 2) and score (T, {expected}), "
@@ -178,9 +173,9 @@ def _body_by_name(points: Array, joints: tuple[str, ...]) -> Array:
     body = np.zeros((len(points), len(BODY), 3))
     for column, name in enumerate(BODY):
         means = ((name,), *_MEANS.get(name, ())) if name != "neck" else _MEANS[name]
-        parts = next((part for part in means if all(joint in joints for joint in part)), None)
-        if parts is not None:
-            found = points[:, [joints.index(joint) for joint in parts]]
-            whole = (found[..., 2:] > 0).all(1)
-            body[:, column] = np.where(whole, found.mean(1), 0.0)
+        for parts in means:
+            if all(joint in joints for joint in parts):
+                found = points[:, [joints.index(joint) for joint in parts]]
+                whole = (found[..., 2:] > 0).all(1) & (body[:, column, 2:] <= 0)
+                body[:, column] = np.where(whole, found.mean(1), body[:, column])
     return body

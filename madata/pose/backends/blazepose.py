@@ -252,8 +252,8 @@ def _sigmoid(logits: FloatArray) -> FloatArray:
 
 def _cut(picture: Image, x0: int, y0: int) -> Image:
     """A 224 px square of ``picture``, black beyond its edge."""
-    square = np.zeros((ssd.INPUT_PX, ssd.INPUT_PX, 3), np.uint8)
-    part = picture[max(0, y0) : y0 + ssd.INPUT_PX, max(0, x0) : x0 + ssd.INPUT_PX]
+    square = np.zeros((ssd.BODIES.side, ssd.BODIES.side, 3), np.uint8)
+    part = picture[max(0, y0) : y0 + ssd.BODIES.side, max(0, x0) : x0 + ssd.BODIES.side]
     top, left = max(0, -y0), max(0, -x0)
     square[top : top + part.shape[0], left : left + part.shape[1]] = part
     return square

@@ -85,11 +85,11 @@ def test_tiles_cover_the_picture(size, count):
     assert len(squares) == count
     seen = np.zeros((size[1], size[0]), bool)
     for square in squares[1:]:
-        corners = square.to_picture(np.array([[0, 0], [ssd.INPUT_PX, ssd.INPUT_PX]], np.float32))
+        corners = square.to_picture(np.array([[0, 0], [ssd.BODIES.side, ssd.BODIES.side]], np.float32))
         (x0, y0), (x1, y1) = np.round(corners).astype(int)
         seen[max(0, y0) : y1, max(0, x0) : x1] = True
     assert seen.all()
-    whole = squares[0].to_picture(np.array([[0, 0], [ssd.INPUT_PX, ssd.INPUT_PX]], np.float32))
+    whole = squares[0].to_picture(np.array([[0, 0], [ssd.BODIES.side, ssd.BODIES.side]], np.float32))
     assert (whole[1] - whole[0]) == pytest.approx([max(size)] * 2, rel=0.01)
 
 
