@@ -65,7 +65,7 @@ class AnimateAnyone(WindowedSystem):
         style: Literal["wan", "mace"] = "mace",
         align: bool | None = None,
         people: Literal["one", "largest"] = "one",
-        pose_backend: str = "blazepose",
+        pose_backend: str = "wholebody",
         **settings: Any,
     ) -> None:
         """See the module for the options.

@@ -62,7 +62,7 @@ class ControlOptions:
     align: bool | None = None
     face: str = "reference"
     people: Literal["one", "largest"] = "one"
-    pose_backend: str = "blazepose"
+    pose_backend: str = "wholebody"
 
     def __post_init__(self) -> None:
         """Refuse what there is not.

@@ -108,7 +108,7 @@ class WanAnimator:
         align: bool | None = None,
         face: str = "reference",
         people: Literal["one", "largest"] = "one",
-        pose_backend: str = "blazepose",
+        pose_backend: str = "wholebody",
         **settings: Any,
     ) -> None:
         """See the module for the options; ``preset`` and ``prompt`` are those of the class by default.

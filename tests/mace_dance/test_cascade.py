@@ -130,8 +130,8 @@ def test_missing_weights_are_told_before_the_dance(place, tmp_path, monkeypatch)
 def test_nobody_in_the_picture_is_told_before_the_dance(place, tmp_path):
     from madata.weights import known, locate
 
-    if any(locate(entry) is None for entry in known(["blazepose"])):
-        pytest.skip("the weights of blazepose are not on this machine")
+    if any(locate(entry) is None for entry in known(["wholebody"])):
+        pytest.skip("the weights of wholebody are not on this machine")
     done = CliRunner().invoke(madance, arguments(place, tmp_path / "clip.mp4", ()))
     assert "nobody was found in the 32x48 reference picture" in str(done.exception)
     assert not (tmp_path / "clip.parts").exists()

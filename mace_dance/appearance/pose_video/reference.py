@@ -50,7 +50,7 @@ class ReferencePose:
     def from_image(
         cls,
         image: Image,
-        backend: PoseBackend | str = "blazepose",
+        backend: PoseBackend | str = "wholebody",
         *,
         people: Literal["largest", "one"] = "largest",
         weights: Path | None = None,

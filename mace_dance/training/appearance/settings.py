@@ -73,7 +73,7 @@ class ClipSettings(ClosedModel):
     split: Literal["train", "val", "test"] = "train"
     style: Literal["wan", "mace"] = "wan"
     face: Literal["reference", "video", "none"] = "reference"
-    pose_backend: str = "blazepose"
+    pose_backend: str = "wholebody"
     prompt: str = Field(default=DEFAULT_PROMPT, min_length=1)
 
     @model_validator(mode="after")
