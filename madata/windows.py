@@ -31,6 +31,8 @@ _TimeArray = npt.NDArray[np.float64]
 
 _TOLERANCE_S = 1e-6
 """Frame times are sums of ticks; the difference of two is exact to far less than this."""
+_HALVINGS = 60
+"""Of the interval that a law's rate lies in: what is left of it is beyond the digits of a float."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,16 @@ class LengthLaw:
         """
         if not min_s < mean_s < max_s:
             raise ValueError(f"expected a mean between {min_s} and {max_s} s, got {mean_s}")
-        from scipy.optimize import brentq
-
         steepest = 1 / min(mean_s - min_s, max_s - mean_s)
-        rate = brentq(lambda rate: cls(min_s, max_s, rate).mean_s - mean_s, -steepest, steepest, xtol=1e-12)
-        return cls(min_s, max_s, float(rate))
+        lowest, highest = -steepest, steepest
+        # scipy.optimize takes longer to import than all windows of a crawl to draw
+        for _ in range(_HALVINGS):
+            rate = (lowest + highest) / 2
+            if cls(min_s, max_s, rate).mean_s > mean_s:
+                lowest = rate
+            else:
+                highest = rate
+        return cls(min_s, max_s, (lowest + highest) / 2)
 
     @property
     def mean_s(self) -> float:

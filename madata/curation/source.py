@@ -43,8 +43,8 @@ __all__ = [
 DESCRIBED = ("fps", "num_frames", "duration_s", "width", "height", "has_audio", "bytes", "sha256")
 """The columns of a clip that are read off its file."""
 
-_PACKAGES = ("scipy.optimize", "cv2", "av")
-"""What curating a source imports that takes its time."""
+_PACKAGES = (__name__, "madata.shots.transnet", "cv2", "av")
+"""What curating a source imports that takes its time: this module with all it needs, and what is imported later."""
 _SOURCES_AT_A_TIME = 8
 """A worker loads its networks once for so many, where an engine starts workers anew."""
 _WORKERS_A_GPU = 16

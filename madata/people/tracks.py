@@ -141,8 +141,6 @@ def follow_people(
     In each sample the cheapest matching of open tracks with sightings counts. The cost is the distance of the
     torso centres in mean sizes plus the logarithm of the ratio of the sizes.
     """
-    from scipy.optimize import linear_sum_assignment
-
     torso = joint_columns(skeleton_name, _TORSO)
     tracks: list[list[tuple[int, int]]] = []
     for sample, here in enumerate(found):
@@ -152,12 +150,28 @@ def follow_people(
             before, person = one[-1]
             cost[row] = _step(found[before], person, here, torso)
         matched = set()
-        for mate, column in np.transpose(linear_sum_assignment(cost)).tolist():
+        for mate, column in _cheapest_matching(cost):
             if cost[mate, column] <= rule.max_step:
                 alive[mate].append((sample, column))
                 matched.add(column)
         tracks += [[(sample, column)] for column in range(len(here)) if column not in matched]
     return sorted((_gather(found, one) for one in tracks), key=lambda one: (-one.weight, int(one.samples[0])))
+
+
+def _cheapest_matching(cost: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Rows and columns (R, C) that make pairs, min(R, C) of them, of least total cost."""
+    if cost.shape[0] > cost.shape[1]:
+        return [(row, column) for column, row in _cheapest_matching(cost.T)]
+    if not cost.size:
+        return []
+    nearest = cost.argmin(axis=1).tolist()
+    if len(set(nearest)) == len(nearest):
+        # no two are nearest to the same: nothing is cheaper, and scipy.optimize is not imported
+        return list(enumerate(nearest))
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(cost)
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def _step(before: Sightings, person: int, here: Sightings, torso: list[int]) -> npt.NDArray[np.float64]:

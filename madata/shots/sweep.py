@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from madata.shots.jump import grey_of
 from madata.types import FloatArray
 
 __all__ = ["LONGEST", "RESIDUAL_BELOW", "Sweep", "SweepMeter"]
@@ -95,7 +96,7 @@ class SweepMeter:
         if self._filled == _STORED:
             self._stored[:LONGEST] = self._stored[-LONGEST:]
             self._filled = LONGEST
-        self._stored[self._filled] = grey = thumbnail.mean(axis=2, dtype=np.float32)
+        self._stored[self._filled] = grey = grey_of(thumbnail)
         if self._filled:
             self._steps.append(float(np.abs(grey - self._stored[self._filled - 1]).mean()))
         self._filled += 1

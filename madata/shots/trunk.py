@@ -159,6 +159,7 @@ class _Level:
         self.pictures = np.empty((parts, WINDOW, *size, channels // parts), np.float32)
         self.convolved = np.empty((convolved[0], WINDOW, *size, convolved[1]), np.float32)
         self.means = np.empty((WINDOW, channels), np.float32)
+        self._share = np.full(size[0] * size[1], 1 / (size[0] * size[1]), np.float32)
         self.names: list[int] = []
         self.slots: list[int] = []
         self.fresh: list[int] = []
@@ -214,7 +215,8 @@ class _Level:
             by_branch = picture.reshape(height, width, _BRANCHES, -1).transpose(2, 0, 1, 3)
             np.add(halved[:, :, ::2], halved[:, :, 1::2], out=by_branch)
             picture *= 0.25
-            self.means[self.slots[row]] = picture.mean(axis=(0, 1))
+            # the mean over the picture; NumPy's own takes three times as long
+            np.matmul(self._share, picture.reshape(height * width, -1), out=self.means[self.slots[row]])
 
 
 class _Cell:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from madata.shots.jump import grey_of
 from madata.types import FloatArray
 
 __all__ = ["WHIP_ABOVE", "Whip", "WhipMeter"]
@@ -67,7 +68,7 @@ class WhipMeter:
 
     def feed(self, thumbnail: npt.NDArray[np.uint8]) -> None:
         """Take the next thumbnail (27, 48, 3)."""
-        grey = thumbnail.mean(axis=2, dtype=np.float32)
+        grey = grey_of(thumbnail)
         grey -= grey.mean()
         step = 0.0 if self._last is None else float(np.median(np.abs(grey - self._last)))
         self._last = grey

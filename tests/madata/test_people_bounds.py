@@ -126,6 +126,16 @@ def test_a_step_of_just_the_longest_is_followed():
         assert len(verdict.tracks) == tracks
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_two_who_are_nearest_to_one_sighting_are_told_apart_by_the_cheapest_pairs(swapped):
+    """Both step to the right, the left one to where the right one nearly stood."""
+    steps = 90.0 * (np.arange(20) >= 10)[:, None] * [1.0, 0.0]
+    actors = [Actor(np.repeat(STANDING[None], 20, 0), place + steps) for place in ((200, 200), (300, 200))]
+    tracks = look(*(actors[::-1] if swapped else actors)).tracks
+    assert [len(track) for track in tracks] == [20, 20]
+    assert all(85 < np.ptp(track.xy[:, 11, 0]) < 95 for track in tracks)
+
+
 def test_nobody_in_any_sample_makes_no_track():
     assert follow_people([], np.arange(0.0), COCO, RULE) == []
     assert Track.__len__(look(DANCER).tracks[0]) == 20
