@@ -119,12 +119,15 @@ def merge(folders: tuple[Path, ...], out: Path, jobs: int, as_json: bool) -> Non
     """Join data set FOLDERS: the rendered and the wild half, or the parts of several machines.
 
     Their order does not matter: the same folders give the same bytes. Files become hard links where that is possible.
+    Parts that were curated under the same settings can be decided about again as a whole (madance dataset decide).
     """
     from dataclasses import asdict
 
+    from madata.curation.publish import publish_joined
     from madata.dataset.merge import merge_data_sets
 
     summary = merge_data_sets(folders, out, jobs=jobs)
+    publish_joined(out, near_duplicates=summary.near_duplicates, splits=summary.splits, advice=summary.advice)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
         return
@@ -136,7 +139,9 @@ def merge(folders: tuple[Path, ...], out: Path, jobs: int, as_json: bool) -> Non
         click.echo(
             f"{summary.near_duplicates} pairs of clips of different sources show the same (duplicates.parquet)"
         )
-    click.echo(summary.advice)
+    if summary.advice:
+        click.echo(summary.advice)
+    click.echo(f"report: {out / 'report.html'}")
 
 
 @click.command(short_help="Take sources out for good.")

@@ -73,12 +73,7 @@ def decide_again(
     """
     if shard != WHOLE and out.resolve() == folder.resolve():
         raise ConfigError("--shard needs --out: a part would take the place of the whole data set")
-    if not (folder / "settings.toml").exists():
-        raise MadanceError(f"{folder}: no data set that madance curate made (it holds no settings.toml)")
-    if "renderer" in read_toml(folder / "settings.toml"):
-        raise MadanceError(
-            f"{folder}: madance render made it, and no filter decided there; render again with other settings"
-        )
+    _refuse_what_is_not_curated(folder)
     before = load_config(folder / "settings.toml")
     config = override(before, overrides)
     _refuse_other_measurements(before, config)
@@ -103,6 +98,21 @@ def decide_again(
         summary = publisher.finish(jobs=jobs)
         journal.remove_others()
         return summary
+
+
+def _refuse_what_is_not_curated(folder: Path) -> None:
+    """Without the settings of one curation there is nothing to decide by."""
+    if (folder / "merged.json").exists() and not (folder / "settings.toml").exists():
+        raise MadanceError(
+            f"{folder}: its parts were made under different settings: decide about each into a folder of its own, and "
+            "join them again with madance dataset merge"
+        )
+    if not (folder / "settings.toml").exists():
+        raise MadanceError(f"{folder}: no data set that madance curate made (it holds no settings.toml)")
+    if "renderer" in read_toml(folder / "settings.toml"):
+        raise MadanceError(
+            f"{folder}: madance render made it, and no filter decided there; render again with other settings"
+        )
 
 
 def _begin(folder: Path, out: Path, shard: Shard) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -19,12 +19,13 @@ from madata.curation.coverage import TIMELINE_COLUMNS, timeline
 from madata.curation.decide import filters_of, measured_columns
 from madata.curation.journal import Entry, Journal
 from madata.curation.report import write_report
-from madata.curation.settings import CurationConfig
+from madata.curation.settings import CurationConfig, load_config
 from madata.curation.sources import Collection
 from madata.dataset.folder import REMOVED
 from madata.dataset.placed import place_clips
 from madata.dataset.removed import read_removed
-from madata.files import write_json
+from madata.errors import ConfigError
+from madata.files import read_toml, write_json
 from madata.manifest import (
     SHOT_COLUMNS,
     SOURCE_COLUMNS,
@@ -35,7 +36,7 @@ from madata.manifest import (
 )
 from madata.types import Source
 
-__all__ = ["CurationSummary", "Publisher"]
+__all__ = ["CurationSummary", "Publisher", "publish_joined"]
 
 _LEAST_PAUSE_S = 60.0
 _SHARE = 0.05
@@ -241,10 +242,22 @@ class _Totals:
             self.dropped += len(entry.dropped)
             self.stages.update((one["stage"], one["reason"]) for one in entry.dropped)
 
+    def add_tables(self, folder: Path) -> None:
+        """All that the tables of a folder hold."""
+        for row in iterate_rows(folder / "sources.parquet"):
+            self.add(row)
+        for row in iterate_rows(folder / "clips.parquet", ["duration_s"]):
+            self.clips += 1
+            self.clips_s += row["duration_s"] or 0.0
+        for row in iterate_rows(folder / "dropped.parquet", ["stage", "reason"]):
+            self.dropped += 1
+            self.stages[row["stage"], row["reason"]] += 1
+
     def summary(
         self, found: Collection, config: CurationConfig, *, pending: int, settings: str
     ) -> CurationSummary:
         order = ["decode", *(one.section for one in filters_of(config)), "windows", "cut"]
+        order += sorted({stage for stage, _ in self.stages} - set(order))  # of the parts of a merged folder
         in_order = sorted(self.stages.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))
         return CurationSummary(
             sources=self.sources,
@@ -266,6 +279,48 @@ class _Totals:
             advice="",
             settings=settings,
         )
+
+
+def publish_joined(out: Path, *, near_duplicates: int, splits: dict[str, int], advice: str) -> None:
+    """Write the summary, the contact sheet and the report of a merged folder, from its tables.
+
+    Charts show the thresholds of the one curation that its parts come of, and are left out where there were several.
+    The folder is decided about anew where ``settings.toml`` is that of all parts; else its parts are, one by one.
+    """
+    settings = {path.name: read_toml(path) for path in sorted((out / "settings").glob("*.toml"))}
+    config = _common_settings(out, [name for name, one in settings.items() if "renderer" not in one])
+    is_whole = (out / "settings.toml").exists()
+    totals = _Totals()
+    totals.add_tables(out)
+    duplicates = tuple(
+        (row["file"], row["source_id"])
+        for row in iterate_rows(out / "sources.parquet", ["file", "source_id", "status"])
+        if row["status"] == "duplicate"
+    )
+    found = Collection((), {}, duplicates, ())
+    summary = replace(
+        totals.summary(found, config, pending=0, settings=config.hash if is_whole else ""),
+        near_duplicates=near_duplicates,
+        splits=splits,
+        advice=advice,
+    )
+    write_json(out / "summary.json", asdict(summary))
+    _write_sheet(out)
+    write_report(
+        out,
+        summary=asdict(summary),
+        config=config,
+        settings=config.model_dump(mode="json") if is_whole else settings,
+        again=None if is_whole else "madance dataset decide PART --out NEW_PART",
+    )
+
+
+def _common_settings(out: Path, curated: Sequence[str]) -> CurationConfig:
+    """The settings of all curated parts, or settings without a filter: of several, or of one that is not installed."""
+    if len(curated) == 1:
+        with suppress(ConfigError):
+            return load_config(out / "settings" / curated[0])
+    return load_config(overrides=["filters=[]"])
 
 
 def _write_sheet(out: Path) -> None:

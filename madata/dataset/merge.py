@@ -2,7 +2,9 @@
 
 The result is a function of what is joined, not of the order: rows are sorted by their ids, and the same folders give
 the same bytes. A clip that stands in two folders with the same bytes is taken once; with other bytes it is an error
-that names both. Frozen splits of one folder are kept; two folders with different frozen tests cannot be joined.
+that names both. Parts that were curated under the same settings make a folder of these settings: what was measured
+goes along, and ``madance dataset decide`` takes it as if one machine had made it. Frozen splits of one folder are kept;
+two folders with different frozen tests cannot be joined.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from madata.dataset.recognise import read_signatures, write_signatures
 from madata.dataset.removed import write_removed
 from madata.dataset.split import Assignment, SplitRule, read_assignment, write_assignment
 from madata.errors import ConfigError, MadanceError
-from madata.files import hold_folder, link_or_copy, read_json, sha256_file, write_json
+from madata.files import hold_folder, link_or_copy, read_json, read_toml, sha256_file, write_json
 from madata.manifest import SHOT_COLUMNS, read_rows, table_columns, write_table
 
 __all__ = ["MergeSummary", "merge_data_sets"]
@@ -28,7 +30,7 @@ __all__ = ["MergeSummary", "merge_data_sets"]
 
 @dataclass(frozen=True)
 class MergeSummary:
-    """What a merge made."""
+    """What a merge made; ``splits`` counts the clips in each."""
 
     folders: int
     sources: int
@@ -37,6 +39,7 @@ class MergeSummary:
     dropped: int
     repeated: int
     near_duplicates: int
+    splits: dict[str, int]
     advice: str
 
 
@@ -69,9 +72,8 @@ def merge_data_sets(
         frozen = _frozen(folders)
         for part in parts:
             for row in part.clips:
-                for column in FILE_COLUMNS:
-                    if row[column]:
-                        _link(part.folder / row[column], out / row[column])
+                for name in filter(None, map(row.get, FILE_COLUMNS)):
+                    _link(part.folder / name, out / name)
                 on_clip(1)
             for row in part.dropped:
                 if row["thumbnail"]:
@@ -81,14 +83,14 @@ def merge_data_sets(
         write_signatures(out, [row for name, row in signatures.items() if name in kept])
         _more_tables(folders, out)
         _write_settings(folders, out)
+        _take_measurements(parts, out)
         if frozen is not None:
             write_assignment(out, frozen)
         write_removed(out, folders)
         _note_absent(folders, out, kept)
         write_folder(merged)
-        placed = place_clips(
-            out, val_share=SplitRule().val_share, test_share=SplitRule().val_share, jobs=jobs
-        )
+        share = SplitRule().val_share
+        placed = place_clips(out, val_share=share, test_share=share, jobs=jobs)
     seconds = float(sum(row["duration_s"] or 0.0 for row in clips))
     return MergeSummary(
         len(folders),
@@ -98,6 +100,7 @@ def merge_data_sets(
         len(dropped),
         repeated,
         placed.near_duplicates,
+        placed.splits,
         placed.advice,
     )
 
@@ -226,6 +229,22 @@ def _write_settings(folders: Sequence[Path], out: Path) -> None:
         for path in files:
             if path.is_file():
                 _link(path, out / "settings" / f"{sha256_file(path)[:12]}{path.suffix}")
+
+
+def _take_measurements(parts: Sequence[FolderTables], out: Path) -> None:
+    """Settings, journal and observations of parts that ``madance curate`` made under the same settings."""
+    settings = [part.folder / "settings.toml" for part in parts]
+    if not all(path.is_file() for path in settings) or len({path.read_bytes() for path in settings}) > 1:
+        return
+    if "renderer" in read_toml(settings[0]):
+        return
+    _link(settings[0], out / "settings.toml")
+    removed = {row["source_id"] for part in parts for row in part.sources if row["status"] == REMOVED}
+    for part in sorted(parts, key=_identity):
+        for pattern in ("journal/*/*.json", "observations/*.npz"):
+            for path in sorted(part.folder.glob(pattern)):
+                if path.stem not in removed:
+                    _link(path, out / path.relative_to(part.folder))
 
 
 def _link(source: Path, target: Path) -> None:

@@ -365,6 +365,13 @@ def test_clips_that_stay_are_taken_over_into_the_folders_of_parts(curated, tmp_p
     keys = ("clip_id", "start_frame", "end_frame", "path", "sha256", "keypoints")
     clips = [{tuple(row[key] for key in keys) for row in some} for some in (rows, comparable(out))]
     assert clips[0] == clips[1]
+    # and a merged folder is decided about as one that was never in parts
+    merged = tmp_path / "merged"
+    assert madance("dataset", "merge", tmp_path / "1", tmp_path / "2", "--out", merged).returncode == 0
+    assert (merged / "report.html").exists() and (merged / "contact_sheet.jpg").exists()
+    assert decided(merged, madance, "--set", "motion.static_below=90")["clips"] == 0
+    decided(merged, madance, "--set", "motion.static_below=0.35")
+    assert sorted(comparable(merged), key=str) == sorted(comparable(out), key=str)
     other = madance("dataset", "decide", out, "--shard", "2/2", "--out", tmp_path / "1")
     assert other.returncode == 2 and "shard" in other.stderr
     whole = madance("dataset", "decide", out, "--shard", "1/2")

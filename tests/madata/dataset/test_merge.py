@@ -1,7 +1,10 @@
+import json
 import shutil
 
 import pytest
 
+from madata.curation.again import decide_again
+from madata.curation.publish import publish_joined
 from madata.dataset.absent import read_absent, write_absent
 from madata.dataset.folder import is_safe_id, is_safe_path, read_folder, write_folder
 from madata.dataset.freeze import split_data_set
@@ -47,6 +50,33 @@ def test_parts_are_joined_in_any_order_to_the_same_bytes(halves, tmp_path, made)
     assert (summary.clips, summary.repeated) == (len(read_folder(made).clips), 3)
     split_data_set(tmp_path / "first", RULE)
     assert verify_data_set(tmp_path / "first", full=True) == []
+
+
+def joined(parts, out):
+    """Merge as the command does."""
+    merged = merge_data_sets(parts, out)
+    publish_joined(out, near_duplicates=merged.near_duplicates, splits=merged.splits, advice=merged.advice)
+    return json.loads((out / "summary.json").read_text())
+
+
+def test_a_merged_folder_has_a_report_of_all_its_clips(halves, tmp_path, made):
+    clips = read_folder(made).clips
+    summary = joined(halves, tmp_path / "out")
+    assert (summary["sources"], summary["clips"], summary["failed"]) == (8, len(clips), 0)
+    assert summary["clips_s"] == pytest.approx(sum(row["duration_s"] for row in clips))
+    assert sum(summary["splits"].values()) == len(clips)
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert all(f'"{row["clip_id"]}"' in page for row in clips)
+    assert (tmp_path / "out" / "settings.toml").read_text() == "seed = 0\n"
+
+
+@pytest.mark.parametrize("other", ['renderer = "capsules"\n', "seed = 1\n"])
+def test_parts_of_different_settings_are_decided_about_one_by_one(halves, tmp_path, other):
+    (halves[1] / "settings.toml").write_text(other)
+    joined(halves, tmp_path / "out")
+    assert "madance dataset decide PART --out NEW_PART" in (tmp_path / "out" / "report.html").read_text()
+    with pytest.raises(MadanceError, match=r"out: its parts were made under different settings: decide"):
+        decide_again(tmp_path / "out", tmp_path / "again", overrides=[])
 
 
 def test_parts_that_contradict_each_other_are_refused(halves, tmp_path):
