@@ -11,6 +11,7 @@ import click
 from madata.commands.options import (
     PATH,
     config_option,
+    dry_run_option,
     engine_options,
     is_quiet,
     jobs_option,
@@ -26,6 +27,8 @@ from madata.commands.progress import Progress
 from madata.extras import require
 
 if TYPE_CHECKING:
+    from madata.render.plan import RenderPlan
+    from madata.render.settings import RenderSettings
     from madata.shard import Shard
 
 __all__ = ["render"]
@@ -74,6 +77,9 @@ __all__ = ["render"]
 @engine_options
 @limit_option("Take only the first motions.")
 @shard_option("Only a part of the motions; madance dataset merge joins the folders of all parts.")
+@dry_run_option(
+    "Show the motions, what cannot be read, how many clips come of them and the settings; do nothing."
+)
 @json_option
 @click.pass_context
 def render(
@@ -92,6 +98,7 @@ def render(
     address: str | None,
     limit: int | None,
     shard: Shard | None,
+    dry_run: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -106,6 +113,7 @@ def render(
 
     from madata.engine import engine_of
     from madata.render.batch import render_motions
+    from madata.render.plan import plan_rendering
     from madata.render.settings import render_settings
     from madata.shard import Shard
 
@@ -116,22 +124,45 @@ def render(
     if in_windows is not None:
         flags["whole"] = not in_windows
     settings = render_settings(config, overrides, flags)
+    options: dict[str, Any] = {"settings": settings, "limit": limit, "shard": shard or Shard()}
+    if dry_run:
+        _show_plan(plan_rendering(motions, out, **options), settings, as_json=as_json)
+        return
     with Progress(quiet=is_quiet()) as progress:
         summary = render_motions(
-            motions,
-            out,
-            settings=settings,
-            jobs=jobs,
-            limit=limit,
-            shard=shard or Shard(),
-            engine=engine_of(engine, address),
-            watch=progress,
+            motions, out, **options, jobs=jobs, engine=engine_of(engine, address), watch=progress
         )
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
     else:
         _show(asdict(summary), out)
     ctx.exit(1 if summary.failed else 0)
+
+
+def _show_plan(found: RenderPlan, settings: RenderSettings, *, as_json: bool) -> None:
+    from madata.config import to_toml
+
+    if as_json:
+        plan = {
+            "sources": {motion.source_id: motion.name for motion in found.motions},
+            "done": found.done,
+            "seconds": found.seconds,
+            "clips": found.clips,
+            "problems": [{"file": name, "message": message} for name, message in found.unusable],
+            "settings": settings.model_dump(mode="json"),
+        }
+        click.echo(json.dumps(plan, indent=1))
+        return
+    for motion in found.motions:
+        click.echo(f"{motion.source_id}  {motion.name!r}")
+    for name, message in found.unusable:
+        click.echo(f"cannot be used: {name!r}: {message}")
+    click.echo(
+        f"{len(found.motions) - len(found.unusable)} motions, {found.done} of them done already; "
+        f"{found.seconds / 60:.1f} min to render, in at most {found.clips} clips; "
+        f"{len(found.unusable)} files cannot be used"
+    )
+    click.echo(f"\n{to_toml(settings)}", nl=False)
 
 
 def _show(summary: dict[str, Any], out: Path) -> None:

@@ -42,7 +42,7 @@ from madata.seeds import seed_of
 from madata.types import FloatArray, Motion3D, Span
 from madata.windows import draw_windows, window_seed
 
-__all__ = ["make_renderer", "render_source"]
+__all__ = ["clip_spans", "make_renderer", "render_source"]
 
 _POSES_PER_S = 2.0
 """Poses a second that are held against ``pose_below``, as in curation."""
@@ -101,7 +101,7 @@ def render_source(
     row |= {"fps": settings.fps, "frames": total, "duration_s": seconds}
     shot = {"source_id": source.source_id, **span_row(Span(0, total, 0.0, seconds)), "begins_with": "start"}
     clips, dropped = [], []
-    spans = _spans(total, settings, source.source_id)
+    spans = clip_spans(total, settings, source.source_id)
     if not spans:
         dropped.append(_too_short(source, total, settings))
     try:
@@ -184,7 +184,8 @@ def _look(source: MotionSource, settings: RenderSettings) -> int:
     return settings.look if settings.look is not None else seed_of(settings.seed, "look", source.source_id)
 
 
-def _spans(total: int, settings: RenderSettings, source_id: str) -> list[Span]:
+def clip_spans(total: int, settings: RenderSettings, source_id: str) -> list[Span]:
+    """The parts of a motion of ``total`` frames that become clips, if its joints move in them."""
     windows = settings.windows
     times_s = np.arange(total + 1) / settings.fps
     if settings.whole:

@@ -60,6 +60,11 @@ def test_the_command_renders_what_it_can_names_what_it_cannot_and_goes_on_where_
         "1",
         "--json",
     ]
+    planned = json.loads(CliRunner().invoke(render, [*command, "--dry-run"], catch_exceptions=False).stdout)
+    assert [planned[key] for key in ("clips", "done", "seconds")] == [2, 0, 3.0] and not list(
+        tmp_path.iterdir()
+    )
+    assert [one["file"] for one in planned["problems"]] == ["broken.pkl"] and len(planned["sources"]) == 3
     result = CliRunner().invoke(render, command, catch_exceptions=False)
     assert result.exit_code == 1
     summary = json.loads(result.stdout)
@@ -77,6 +82,11 @@ def test_the_command_renders_what_it_can_names_what_it_cannot_and_goes_on_where_
             assert truth["xy"].shape == (row.num_frames, 24, 2)
             assert str(truth["skeleton"]) == "smpl-24"
     before = snapshot(tmp_path / "clips")
+    said = CliRunner().invoke(render, [*command[:-1], "--dry-run"], catch_exceptions=False).stdout
+    assert (
+        "2 motions, 2 of them done already; 0.0 min to render, in at most 0 clips; 1 files cannot be used"
+        in said
+    )
     assert CliRunner().invoke(render, command).exit_code == 1
     assert snapshot(tmp_path / "clips") == before
 
