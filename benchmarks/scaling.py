@@ -38,11 +38,11 @@ class Scenario:
     kept_share: float = 0.05
     clip_mbit_per_s: float = 3.0
 
-    shots_cpu_s: float = 0.217
-    flow_cpu_s: float = 0.022
-    people_cpu_s: float = 0.085
-    decode_cpu_s: float = 0.050
-    cut_cpu_s_per_kept_s: float = 0.25
+    shots_cpu_s: float = 0.153
+    flow_cpu_s: float = 0.015
+    people_cpu_s: float = 0.050
+    decode_cpu_s: float = 0.053
+    cut_cpu_s_per_kept_s: float = 0.19
     observed_bytes_per_s: float = 2200.0
     worker_mb: float = 890.0
 
