@@ -20,7 +20,7 @@ from madata.curation.journal import Entry, Journal, shard_note
 from madata.curation.observations import NotMeasuredError, observations_path, read_pieces, source_path
 from madata.curation.publish import Publisher
 from madata.curation.settings import CurationConfig, load_config, override
-from madata.curation.source import DESCRIBED, curate_source, curation_step, cut_clips, encode_settings
+from madata.curation.source import DESCRIBED, curate_source, curation_step, cut_clips
 from madata.curation.sources import Collection
 from madata.curation.target import Target, threshold_for
 from madata.dataset.removed import read_removed, write_removed
@@ -211,7 +211,7 @@ def _decide_source(
 
 
 def _judge(source: Source, known: Entry, folder: Path, out: Path, config: CurationConfig) -> Entry:
-    judge = PieceJudge(source.source_id, out=out, config=config, framing=encode_settings(config).framing)
+    judge = PieceJudge(source.source_id, out=out, config=config, framing=config.clip.encoding.framing)
     for piece in read_pieces(folder, source.source_id):
         judge(piece)
     damaged = [row for row in known.dropped if row["stage"] == "decode"]

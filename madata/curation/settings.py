@@ -24,6 +24,7 @@ from madata.curation.filters import FILTERS
 from madata.errors import ConfigError, did_you_mean
 from madata.files import parse_toml, read_toml, sha256_bytes
 from madata.pose import BACKENDS, check_options
+from madata.video import EncodeSettings
 
 __all__ = [
     "PRESETS",
@@ -115,28 +116,32 @@ class ClipConfig(ClosedModel):
     fit: Literal["pad", "crop"]
     codec: Literal["h264"]
     crf: int = Field(ge=0, le=51)
-    preset: Literal[
-        "ultrafast",
-        "superfast",
-        "veryfast",
-        "faster",
-        "fast",
-        "medium",
-        "slow",
-        "slower",
-        "veryslow",
-        "placebo",
-    ]
+    preset: str
     audio_rate_hz: int = Field(ge=8000)
     audio_kbps: int = Field(ge=32)
 
     @model_validator(mode="after")
-    def _positive(self) -> ClipConfig:
-        if self.fps != "source" and not 0 < self.fps <= 240:
-            raise ValueError(f"fps must be 'source' or between 0 and 240, not {self.fps}")
-        if any(side < 16 or side % 2 for side in self.size):
-            raise ValueError(f"size must be two even numbers of at least 16, not {self.size}")
+    def _encodable(self) -> ClipConfig:
+        """What the encoder would refuse is refused before anything is written."""
+        try:
+            _ = self.encoding
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("encoding: ")) from None
         return self
+
+    @property
+    def encoding(self) -> EncodeSettings:
+        """The section as the encoder takes it."""
+        return EncodeSettings(
+            fps=None if self.fps == "source" else float(self.fps),
+            long_side=None if self.size else self.long_side or None,
+            size=self.size or None,
+            fit=self.fit,
+            crf=self.crf,
+            preset=self.preset,
+            audio_rate_hz=self.audio_rate_hz,
+            audio_bit_rate=self.audio_kbps * 1000,
+        )
 
 
 class OutputConfig(ClosedModel):

@@ -28,7 +28,7 @@ from madata.manifest import span_row
 from madata.people import PeopleRule
 from madata.pose import PoseBackend
 from madata.types import Source, Span, VideoInfo
-from madata.video import CutRequest, Decoder, DecodeReport, EncodeSettings, SoundTrack, cut, probe
+from madata.video import CutRequest, Decoder, DecodeReport, SoundTrack, cut, probe
 
 __all__ = [
     "DESCRIBED",
@@ -36,7 +36,6 @@ __all__ = [
     "curation_step",
     "curation_steps",
     "cut_clips",
-    "encode_settings",
     "pose_backend",
 ]
 
@@ -144,21 +143,6 @@ def _cut(
     return entry
 
 
-def encode_settings(config: CurationConfig) -> EncodeSettings:
-    """The clip section of the settings as the encoder takes it."""
-    clip = config.clip
-    return EncodeSettings(
-        fps=None if clip.fps == "source" else float(clip.fps),
-        long_side=None if clip.size else clip.long_side or None,
-        size=clip.size or None,
-        fit=clip.fit,
-        crf=clip.crf,
-        preset=clip.preset,
-        audio_rate_hz=clip.audio_rate_hz,
-        audio_bit_rate=clip.audio_kbps * 1000,
-    )
-
-
 def _analyse(
     source: Source,
     report: Callable[[float], None],
@@ -175,9 +159,7 @@ def _analyse(
         with ExitStack() as stack:
             decoder = stack.enter_context(Decoder(source.path))
             info = decoder.info
-            judge = PieceJudge(
-                source.source_id, out=out, config=config, framing=encode_settings(config).framing
-            )
+            judge = PieceJudge(source.source_id, out=out, config=config, framing=config.clip.encoding.framing)
             track = stack.enter_context(SoundTrack(source.path)) if info.audio else None
             stretches: list[Arrays] = []
             load = partial(pose_backend, config, weights, device)
@@ -326,7 +308,7 @@ def cut_clips(
     missing = [row for row in entry.clips if not (out / row["path"]).exists()]
     requests = [CutRequest(_span(row), out / row["path"], crop_of(row)) for row in missing]
     try:
-        results = cut(source.path, requests, encode_settings(config))
+        results = cut(source.path, requests, config.clip.encoding)
     except MediaError as error:
         failures = {row["clip_id"]: (error.reason, _without(source.path, error)) for row in missing}
     else:

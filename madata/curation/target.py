@@ -19,7 +19,6 @@ from madata.curation.decide import PieceJudge, filters_of
 from madata.curation.filter import Chart
 from madata.curation.observations import NotMeasuredError, read_pieces
 from madata.curation.settings import CurationConfig, override
-from madata.curation.source import encode_settings
 from madata.engine import run
 from madata.errors import ConfigError, MadanceError, did_you_mean
 from madata.manifest import iterate_rows
@@ -176,7 +175,7 @@ def _seconds_of(
     source_id: str, report: Callable[[float], None], *, folder: Path, config: CurationConfig
 ) -> float:
     """Seconds of clips of a source; what was not measured is not counted."""
-    judge = PieceJudge(source_id, out=None, config=config, framing=encode_settings(config).framing)
+    judge = PieceJudge(source_id, out=None, config=config, framing=config.clip.encoding.framing)
     try:
         for piece in read_pieces(folder, source_id):
             judge(piece)

@@ -9,7 +9,6 @@ from madata.config import to_toml
 from madata.curation.decide import PieceJudge, measured_columns
 from madata.curation.observations import observations_path, read_pieces
 from madata.curation.settings import load_config, override
-from madata.curation.source import encode_settings
 from madata.curation.target import Target, threshold_for
 from madata.engine import Outcome
 from madata.errors import ConfigError
@@ -48,7 +47,7 @@ def observe(folder, source_id, speed, seconds=12):
 def decided(folder, sources, config):
     clips, dropped = [], []
     for source in sources:
-        judge = PieceJudge(source.source_id, out=None, config=config, framing=encode_settings(config).framing)
+        judge = PieceJudge(source.source_id, out=None, config=config, framing=config.clip.encoding.framing)
         for piece in read_pieces(folder, source.source_id):
             judge(piece)
         clips += [row | {"duration_s": row["end_s"] - row["start_s"]} for row in judge.decisions.clips]
