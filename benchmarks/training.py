@@ -24,15 +24,16 @@ from mace_dance.training.motion.task import MotionTask, resolve_training, train_
 DATA = ("data.music='motion-beats'", "data.held_out_share=0.25", "data.origin='window'")
 LOOP = ("loop.batch_size=16", "loop.log_every=5", "loop.checkpoint_every=100000", "loop.sample_every=0")
 FAST = ("loop.optimizer='adamw'", "loop.schedule='cosine'", "loop.warmup_steps=20", "loop.final_share=0.05")
+DIFFUSION = ("loop.batch_size=8", "loop.learning_rate=5e-3", "loop.clip_norm=1", "samples.steps=10")
+"""Networks that denoise. A minute of training keeps too little speed for the published fifty steps of fresh noise."""
 DECODER = ("latent=64", "feed_forward=128", "heads=4", "layers=2", "dropout=0")
 
 EDGE = (
     "data.window_frames=60",
     *(f"model.{each}" for each in (*DECODER, "frames=60")),
     "loop.average_decay=0.99",
-    "loop.learning_rate=2e-3",
+    *DIFFUSION,
 )
-EXPERT = ("loop.batch_size=16", "loop.learning_rate=2e-3")
 FACT = (
     "data.window_frames=180",
     "data.stride_frames=30",
@@ -89,12 +90,12 @@ LODGE = (
     "model.fine.frames=64",
     "model.coarse.frames=256",
     "model.critic_layers=1",
-    "loop.learning_rate=2e-3",
     "samples.clips=24",
+    *DIFFUSION,
 )
 RUNS = {
-    "motion-expert": (("tiny", 150, EXPERT),),
-    "edge": (("edge", 250, EDGE),),
+    "motion-expert": (("tiny", 200, DIFFUSION),),
+    "edge": (("edge", 500, EDGE),),
     "fact": (("fact", 300, FACT),),
     "mnet": (("mnet", 500, MNET),),
     "bailando": (
@@ -104,9 +105,9 @@ RUNS = {
         ("bailando-actor-critic", 10, (*BAILANDO, "model.gpt.critic_layers=1", "loop.learning_rate=1e-4")),
     ),
     "lodge": (
-        ("lodge-local", 200, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
-        ("lodge-fine-tuning", 30, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
-        ("lodge-global", 60, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
+        ("lodge-local", 250, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
+        ("lodge-fine-tuning", 40, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
+        ("lodge-global", 80, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
     ),
     "megadance": (
         ("megadance-codes", 700, MEGADANCE),

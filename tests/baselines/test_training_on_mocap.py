@@ -6,12 +6,13 @@ from benchmarks.training import run_method
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", ["bailando", "fact", "megadance", "mnet"])
+@pytest.mark.parametrize("name", ["bailando", "edge", "fact", "lodge", "megadance", "mnet", "motion-expert"])
 def test_training_on_motion_capture_helps(name, motion_dir, tmp_path):
     stages = run_method(name, motion_dir, tmp_path)
     judged = list(stages.values())
     for preset, stage in stages.items():
-        # The critic's loss follows what the actor makes of it; ten steps of it only have to do no harm.
-        assert preset == "bailando-actor-critic" or stage["loss_last"] < 0.7 * stage["loss_first"], preset
+        # Few steps on a trained network, and on losses or dances of its own making, only have to do no harm.
+        done = preset in ("bailando-actor-critic", "lodge-fine-tuning")
+        assert done or stage["loss_last"] < 0.7 * stage["loss_first"], preset
     for distance in ("fid_k", "fid_g"):
         assert judged[-1][f"{distance}_after"] < 0.7 * judged[0][f"{distance}_before"]
