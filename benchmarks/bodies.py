@@ -70,6 +70,12 @@ def _long_arm(clip: JointTrack, share: float) -> JointTrack:
     return _moved(clip, (bone * share * np.sin(np.pi * _time(clip))[:, None])[:, None], [wrist])
 
 
+def _arm_too_long(clip: JointTrack, share: float) -> JointTrack:
+    """The left forearm is too long by ``share``, from the first frame to the last."""
+    elbow, wrist = _at(clip, "left_elbow"), _at(clip, "left_wrist")
+    return _moved(clip, (share * (clip.points[:, wrist] - clip.points[:, elbow]))[:, None], [wrist])
+
+
 def _breathing(clip: JointTrack, share: float) -> JointTrack:
     middle = clip.points.mean(axis=1, keepdims=True)
     return _with(
@@ -80,6 +86,11 @@ def _breathing(clip: JointTrack, share: float) -> JointTrack:
 def _noise(clip: JointTrack, metres: float) -> JointTrack:
     rng = np.random.default_rng(1)
     return _with(clip, clip.points + rng.normal(0, metres, clip.points.shape))
+
+
+def _wrist_noise(clip: JointTrack, metres: float) -> JointTrack:
+    rng = np.random.default_rng(1)
+    return _moved(clip, rng.normal(0, metres, (clip.frames, 1, 3)), [_at(clip, "left_wrist")])
 
 
 def _smooth(clip: JointTrack, seconds: float) -> JointTrack:
@@ -111,6 +122,19 @@ def _swaps(parts: tuple[str, ...]) -> Spoil:
 
 def _slide(clip: JointTrack, metres_per_s: float) -> JointTrack:
     return _moved(clip, _time(clip)[:, None, None] * np.array([metres_per_s, 0, 0]), slice(None))
+
+
+def _skate(clip: JointTrack, turns_per_s: float) -> JointTrack:
+    """The left foot, and half as far its knee, goes to and fro sideways by 15 cm."""
+    leg = [_at(clip, f"left_{joint}") for joint in ("knee", "ankle", "foot")]
+    way = 0.15 * np.sin(2 * np.pi * turns_per_s * _time(clip))
+    return _moved(
+        clip, way[:, None, None] * np.array([0.5, 1.0, 1.0])[:, None] * np.array([1.0, 0.0, 0.0]), leg
+    )
+
+
+def _shrink(clip: JointTrack, per_s: float) -> JointTrack:
+    return _grow(clip, -per_s)
 
 
 def _grow(clip: JointTrack, per_s: float) -> JointTrack:
@@ -207,16 +231,20 @@ _ARMS, _LEGS = ("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")
 
 ROWS = (
     Row("forearm stretched", "bone_stretch", (0.05, 0.1, 0.3), _long_arm),
+    Row("forearm too long throughout", "uneven_limbs", (0.05, 0.1, 0.3), _arm_too_long),
     Row("whole body breathes", "bone_stretch", (0.02, 0.05, 0.1), _breathing),
     Row("noise on every joint, m", "bone_stretch", (0.005, 0.01, 0.02), _noise),
     Row("noise on every joint, m", "jerk", (0.005, 0.01, 0.02), _noise),
     Row("noise on every joint, m", "acceleration", (0.005, 0.01, 0.02), _noise),
+    Row("noise on one wrist, m", "jerk", (0.005, 0.01, 0.02), _wrist_noise),
     Row("over-smoothed, s", "jerk", (0.05, 0.1, 0.2), _smooth),
     Row("frames shown again, share", "jerk", (0.05, 0.1, 0.3), _held),
     Row("left and right swapped, times", "side_swaps", (1, 2, 4), _swaps((*_ARMS, *_LEGS))),
     Row("arms swapped, times", "side_swaps", (1, 2, 4), _swaps(_ARMS)),
     Row("slides away, m/s", "root_drift", (0.5, 1.0, 2.0), _slide),
     Row("slides away, m/s", "foot_slip", (0.5, 1.0, 2.0), _slide),
+    Row("one foot skates, times a second", "foot_slip", (0.25, 0.5, 1.0), _skate),
+    Row("shrinks, 1/s", "size_drift", (0.005, 0.01, 0.03), _shrink),
     Row("grows, 1/s", "size_drift", (0.01, 0.03, 0.1), _grow),
     Row("floor sunk in the second half, m", "floor_penetration", (0.1, 0.2, 0.4), _sink),
     Row("hangs in the air, share of the dance", "floating", (0.1, 0.2, 0.4), _hang),
@@ -289,7 +317,7 @@ def judged(row: Row, clips: list[JointTrack]) -> list[float]:
 
 PICTURED = (
     ("as danced", None, 0.0),
-    ("forearm stretched", _long_arm, 0.6),
+    ("forearm stretched", _long_arm, 2.0),
     ("noise", _noise, 0.06),
     ("knee backwards", _knee_backwards, 60.0),
     ("elbow folded", _elbow_folded, 179.0),

@@ -29,6 +29,7 @@ __all__ = [
     "AppearanceRule",
     "ClipPrecision",
     "ClipRule",
+    "IdentityRule",
     "InputKind",
     "Protocol",
     "StatisticsRule",
@@ -105,6 +106,19 @@ class AppearanceRule(ClosedModel):
     clip_precision: ClipPrecision
 
 
+class IdentityRule(ClosedModel):
+    """What counts as a face, where identity is measured; the reference may then hold pictures.
+
+    Attributes:
+        least_eyes_px: distance of the eyes in the picture.
+        most_misfit: of eyes, nose and mouth from where a face has them that looks at the camera, as a share of its
+            crop; 0.06 is a head turned by 50 degrees.
+    """
+
+    least_eyes_px: float = Field(gt=0)
+    most_misfit: float = Field(gt=0, le=1)
+
+
 class StatisticsRule(ClosedModel):
     """How sure the numbers are.
 
@@ -130,6 +144,7 @@ class Protocol(ClosedModel):
             way to compare pairs of :mod:`evaluation.definitions`, or ``vbench``.
         beats: of the corrected definition; a published one brings its own.
         appearance: where appearance dimensions are measured.
+        identity: where people are held against a picture.
         headline: the metrics that are printed first, the others on demand; all where one of these is not measured.
         metrics: version of every metric, in the order of the report; a version changes when a number would.
     """
@@ -144,6 +159,7 @@ class Protocol(ClosedModel):
     clips: ClipRule
     beats: BeatAlignmentRule | None = None
     appearance: AppearanceRule | None = None
+    identity: IdentityRule | None = None
     statistics: StatisticsRule
     headline: tuple[str, ...] = ()
     metrics: dict[str, int]
@@ -164,7 +180,7 @@ class Protocol(ClosedModel):
     @property
     def has_pictures(self) -> bool:
         """Whether pictures are measured, and not only the motion in them."""
-        return self.appearance is not None or self.pairs is not None
+        return any(part is not None for part in (self.appearance, self.identity, self.pairs))
 
     @property
     def task(self) -> Literal["video", "motion", "animation"]:
@@ -178,8 +194,10 @@ class Protocol(ClosedModel):
         """Hex SHA-256 of the protocol in canonical JSON, without what only concerns its readers."""
         content = self.model_dump(mode="json", exclude={"summary", "source", "headline"})
         content["metrics"] = list(self.metrics.items())
-        if self.appearance is None:  # protocols of motion are older than this section
+        if self.appearance is None:  # most protocols are older than these sections
             del content["appearance"]
+        if self.identity is None:
+            del content["identity"]
         return sha256_bytes(json.dumps(content, sort_keys=True).encode())
 
     def only(self, names: Sequence[str]) -> Protocol:

@@ -13,10 +13,11 @@ import json
 import math
 from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from evaluation.options import RunOptions, Sha256
 from madata.config import ClosedModel, validated
 from madata.errors import MadanceError
 from madata.files import read_json, sha256_bytes, write_json
@@ -26,6 +27,7 @@ __all__ = [
     "SCHEMA",
     "Artefact",
     "Checkpoint",
+    "Course",
     "Dataset",
     "Edit",
     "Environment",
@@ -37,7 +39,6 @@ __all__ = [
     "Problem",
     "ProtocolRef",
     "Result",
-    "RunOptions",
     "SystemRecord",
     "Verification",
     "Viewing",
@@ -53,9 +54,28 @@ __all__ = [
 
 SCHEMA: Literal["madance.result/1"] = "madance.result/1"
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Track = Literal["motion", "appearance", "efficiency"]
 Side = Literal["prediction", "reference", "music"]
+
+
+class Course(ClosedModel):
+    """A metric second by second of the clips.
+
+    Attributes:
+        values: mean over the clips at each second from the first on; ``None`` where none has a value.
+        n: how many clips have one.
+        reference: the same of the real clips, as far as they reach.
+    """
+
+    values: list[float | None]
+    n: list[int]
+    reference: list[float | None] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Course:
+        if len(self.values) != len(self.n) or len(self.reference or ()) > len(self.values):
+            raise ValueError("values, n and reference are not of the same seconds")
+        return self
 
 
 class Metric(ClosedModel):
@@ -69,6 +89,7 @@ class Metric(ClosedModel):
         reference: value of the same metric on the reference itself, where that means something (DIV, BAS,
             ...).
         caution: what a reader must know before using the number; it is shown beside it wherever it is shown.
+        by_second: where in the clips it comes from, for metrics that say.
     """
 
     name: str
@@ -87,6 +108,15 @@ class Metric(ClosedModel):
     reference_ci95: tuple[float, float] | None = None
     caution: str | None = None
     version: int = Field(ge=1)
+    by_second: Course | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without seconds where none are told of, so that results that know of none keep their ids."""
+        content: dict[str, Any] = handler(self)
+        if self.by_second is None:
+            content.pop("by_second", None)
+        return content
 
     @model_validator(mode="after")
     def _consistent(self) -> Metric:
@@ -304,29 +334,6 @@ class Verification(ClosedModel):
     by: str | None = None
     time: str | None = None
     tool_version: str | None = None
-
-
-class RunOptions(ClosedModel):
-    """What a run chose beside its protocol, where that changes numbers.
-
-    Attributes:
-        resample_fps: frame rate every clip was brought to first.
-        unit: length unit the predictions' motion files were said to be in.
-        music_map_sha256: hash of the table that said which clip goes to which music.
-    """
-
-    resample_fps: float | None = None
-    unit: str | None = None
-    music_map_sha256: Sha256 | None = None
-
-    def lines(self) -> tuple[str, ...]:
-        """What was chosen, in the words of the command line."""
-        told = (
-            "" if self.resample_fps is None else f"--resample {self.resample_fps:g}",
-            "" if self.unit is None else f"--unit {self.unit}",
-            "" if self.music_map_sha256 is None else f"--music-map {self.music_map_sha256[:8]}",
-        )
-        return tuple(filter(None, told))
 
 
 class Result(ClosedModel):

@@ -85,7 +85,7 @@ def score(
         options=chosen_options(options),
         problems=[*inputs.problems, *merge_problems(videos.problems, motion.problems)],
         warnings=[*videos.warnings, *motion.warnings, *measurement.notes],
-        pose=motion.pose,
+        pose=motion.pose or videos.pose,
         viewing=videos.viewing,
     )
     return Scored(result, tables, measurement)

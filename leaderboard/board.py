@@ -20,7 +20,7 @@ from leaderboard.paper import TASK_TITLES, TASKS, Task
 from leaderboard.places import placed
 from leaderboard.render import to_html
 from leaderboard.reported import reported_section
-from leaderboard.tables import Cell, Kind, Row, Section, Table, ranked, sort_rows
+from leaderboard.tables import Cell, Course, Kind, Row, Section, Table, ranked, sort_rows
 from leaderboard.ties import TieJudge
 from madata.errors import MadanceError, did_you_mean
 
@@ -340,7 +340,14 @@ def _cell(entries: Sequence[BoardEntry], column: BoardColumn, *, official: bool)
         group=group,
         unranked=unranked,
         notes=(metric.caution,) if metric.caution else (),
+        course=_course(metric.by_second.values, column, metric) if metric.by_second else (),
+        real_course=_course(metric.by_second.reference or (), column, metric) if metric.by_second else (),
     )
+
+
+def _course(values: Sequence[float | None], column: BoardColumn, metric: Metric) -> Course:
+    """Values second by second as they are shown."""
+    return tuple(None if value is None else in_shown_unit(value, column, metric.unit) for value in values)
 
 
 def _ranking_group(metric: Metric, result: Result, column: BoardColumn) -> str:

@@ -18,6 +18,7 @@ from evaluation.result import Result, read_result
 from leaderboard.paper import Task
 from madata.errors import MadanceError
 from madata.files import sha256_bytes, sha256_file
+from madata.weights import HandSource, known
 
 __all__ = ["BoardEntry", "Conditions", "SystemKey", "by_conditions", "find_results", "read_entries"]
 
@@ -35,6 +36,7 @@ class Conditions:
         clips: hash of the ids of the scored clips; "" where the protocol compares sets.
         options: what was chosen beside the protocol, in the words of the command line.
         pose: backends and skeleton of the keypoints, or "".
+        own_networks: name and hash of networks that are the user's, and not everybody's.
     """
 
     task: Task
@@ -50,6 +52,7 @@ class Conditions:
     options: tuple[str, ...]
     pose: str
     mixed: bool
+    own_networks: tuple[str, ...] = ()
 
     def lines(self) -> tuple[str, ...]:
         """The same in words."""
@@ -63,6 +66,8 @@ class Conditions:
             lines.append(f"scored with {' '.join(self.options)}")
         if self.pose:
             lines.append(f"keypoints: {self.pose}")
+        if self.own_networks:
+            lines.append(f"networks: {', '.join(self.own_networks)}")
         if self.mixed:
             lines.append("MIXED POSE BACKENDS: the two sides were not measured alike")
         return tuple(lines)
@@ -122,6 +127,7 @@ class BoardEntry:
             options=result.options.lines(),
             pose="" if pose is None else f"{sides}, {pose.skeleton}",
             mixed=pose is not None and pose.mixed,
+            own_networks=_own_networks(result),
         )
 
     @property
@@ -136,6 +142,13 @@ class BoardEntry:
         }
         scored = {clip for clip, hashes in self.result.dataset.files.items() if hashes.prediction} - dropped
         return sha256_bytes("\n".join(sorted(scored)).encode())[:12] if scored else ""
+
+
+def _own_networks(result: Result) -> tuple[str, ...]:
+    """Networks that looked at the pictures and of which the manifest of weights records no bytes."""
+    by_hand = {entry.name for entry in known() if isinstance(entry.source, HandSource)}
+    seen = result.viewing.networks if result.viewing else []
+    return tuple(f"{one.name} {one.sha256[:12]}" for one in seen if one.name in by_hand)
 
 
 def find_results(paths: Iterable[Path]) -> list[Path]:

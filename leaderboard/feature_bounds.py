@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.features.table import FeatureTable, RunFeatures
+from evaluation.features.video.likeness import LOOK_WEIGHTS
 from evaluation.metrics.registry import wanted_by
 from evaluation.protocol import Protocol
 from evaluation.result import Side
@@ -26,7 +27,7 @@ Array = npt.NDArray[Any]
 _SIDES: tuple[Side, Side] = ("prediction", "reference")
 _FORMER_SCALARS = {"fsr_left", "fsr_right"}
 """Columns of files written before feet were averaged on reading."""
-_BEATS = {"motion_beats", "music_beats"}
+_BEATS = {"motion_beats", "music_beats", "downbeats"}
 _SHARE = "scalars/missing_rate"
 """Always measured, whether or not a protocol asks for it."""
 _BEATS_AFTER_END_S = 0.5
@@ -77,7 +78,7 @@ def _of_lists(side: str, table: FeatureTable, protocol: Protocol) -> Iterator[st
     for clip, beats, heard in zip(table.clip_ids, table.music_beats, table.heard.tolist(), strict=True):
         if beats.size and not heard:
             yield f"{side}/music_beats of {clip}: beats of music that was not heard"
-    for name, lists in ((name, table.ragged[name]) for name in sorted(_BEATS)):
+    for name, lists in ((name, table.ragged[name]) for name in sorted(_BEATS & set(table.ragged))):
         for clip, beats, frames, fps in zip(table.clip_ids, lists, table.frames, table.fps, strict=True):
             # published definitions hold frame numbers; what is wrong with a rate is said above
             in_seconds = protocol.definition == "corrected" and fps > 0
@@ -110,6 +111,11 @@ def _of_videos(side: str, table: FeatureTable, scores: set[str]) -> Iterator[str
             yield f"{where}/sha256 of {clip}: {digest[:80]!r} is no hash"
     if table.names:
         yield f"{where}: names of columns, which videos have none of"
+    if odd := sorted(set(table.ragged) - _lists_of(scores)):
+        yield f"{where}/{odd[0]}: lists that no metric of the protocol asks for"
+    for name, lists in table.ragged.items():
+        if bad := [clip for clip, kept in zip(table.clip_ids, lists, strict=True) if np.isinf(kept).any()]:
+            yield f"{where}/{name} of {bad[0]}: infinite"
 
 
 def _of_both(motion: dict[Side, FeatureTable]) -> list[str]:
@@ -129,6 +135,13 @@ def _of_both(motion: dict[Side, FeatureTable]) -> list[str]:
     if odd := sorted(set(first.ragged) ^ set(other.ragged)):
         found.append(f"{odd[0]}: of one side alone")
     return found
+
+
+def _lists_of(scores: set[str]) -> set[str]:
+    """What may be kept of the seconds of videos, and of the pictures beside them."""
+    return {f"kept/{name}" for name in scores} | {
+        f"kept/{name}_picture" for name in scores & set(LOOK_WEIGHTS)
+    }
 
 
 def _unknown(where: str, table: FeatureTable, optional: set[str]) -> Iterator[str]:

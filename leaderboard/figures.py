@@ -12,13 +12,24 @@ from dataclasses import dataclass, replace
 
 from leaderboard.layout import BoardColumn
 from leaderboard.render.web import macros
-from leaderboard.tables import Row, Section
+from leaderboard.tables import Cell, Course, Row, Section
 
-__all__ = ["MOST_DRAWN", "Axis", "Point", "axis", "interval_plot", "pareto_front", "pareto_plot", "points_of"]
+__all__ = [
+    "MOST_DRAWN",
+    "Axis",
+    "Point",
+    "axis",
+    "course_plot",
+    "interval_plot",
+    "pareto_front",
+    "pareto_plot",
+    "points_of",
+]
 
 _WIDTH, _LABEL, _ROW, _TOP, _RIGHT = 420, 158, 22, 8, 62
 MOST_DRAWN = 30
 """Systems in one plot of intervals; names in one plane."""
+_MOST_LINES = 10
 
 
 @dataclass(frozen=True)
@@ -128,10 +139,7 @@ def interval_plot(section: Section, column: BoardColumn) -> str:
     rows.sort(key=lambda pair: -(pair[1].goodness(here) or 0.0))
     drawn_keys = {row.key for row in [row for row, _ in rows if row.kind == "system"][:MOST_DRAWN]}
     rows = [pair for pair in rows if pair[0].kind != "system" or pair[0].key in drawn_keys]
-    floors = [cell.floor for _, cell in rows if cell.floor is not None and column.direction == "lower"]
-    truths = [cell.reference for _, cell in rows if cell.reference is not None]
-    lines = [("floor", floors[0])] if floors else []
-    lines += [("truth", truths[0])] if truths else []
+    lines = _lines([cell for _, cell in rows], column)
     ranked = [cell for row, cell in rows if row.kind == "system"] or [cell for _, cell in rows]
     ends = [end for cell in ranked for end in (cell.value, cell.low, cell.high) if end is not None]
     scale, span = axis([*ends, *(value for _, value in lines)]), (_LABEL, _WIDTH - _RIGHT)
@@ -157,11 +165,110 @@ def interval_plot(section: Section, column: BoardColumn) -> str:
     return drawn
 
 
+def _lines(cells: Sequence[Cell], column: BoardColumn) -> list[tuple[str, float]]:
+    """The truth and the noise floor: a value like any other, or how far parts of the truth lie beside it.
+
+    Where more is better it is the level of chance, which is no place to be.
+    """
+    truths = [cell.reference for cell in cells if cell.reference is not None]
+    floors = [cell.floor for cell in cells if cell.floor is not None and column.higher_is_better is not True]
+    if not truths:
+        return [("floor", floors[0])] if floors and column.direction == "lower" else []
+    beside = [("floor", truths[0] + side * floors[0]) for side in (-1, 1)] if floors else []
+    return [*beside, ("truth", truths[0])]
+
+
 def _whisker(
     scale: Axis, span: tuple[float, float], ends: tuple[float | None, float | None]
 ) -> tuple[float, float] | None:
     low, high = ends
     return None if low is None or high is None else (scale.at(low, *span), scale.at(high, *span))
+
+
+@dataclass(frozen=True)
+class CourseLine:
+    """A row in a plot of seconds, px; several ``parts`` where seconds have no value."""
+
+    name: str
+    kind: str
+    parts: list[list[tuple[float, float]]]
+    label_y: float = 0.0
+
+
+@dataclass(frozen=True)
+class CoursePlot:
+    """Everything :func:`course_plot` draws, in px."""
+
+    label: str
+    across: list[Tick]
+    up: list[Tick]
+    lines: list[CourseLine]
+    width: int = _WIDTH
+    height: int = 190
+    left: int = 46
+    right: int = _WIDTH - 112
+    top: int = 10
+    bottom: int = 156
+
+
+def course_plot(section: Section, column: BoardColumn) -> str:
+    """A metric second by second of the clips, a line for each of the best rows and one for the truth.
+
+    Nothing where no row says.
+    """
+    told = [(row, row.cells[column.metric]) for row in section.rows if column.metric in row.cells]
+    told = [pair for pair in told if pair[1].course]
+    told.sort(key=lambda pair: -(pair[1].goodness(section.here(column)) or 0.0))
+    courses: list[tuple[str, str, Course]] = [
+        (row.name, row.kind, cell.course) for row, cell in told[:_MOST_LINES]
+    ]
+    if not courses:
+        return ""
+    truths = [cell.real_course for _, cell in told]
+    courses += [("the truth", "real", course) for course in truths[:1] if course]
+    seconds = axis([0.0, float(max(len(course) for _, _, course in courses))])
+    scale = axis([value for _, _, course in courses for value in course if value is not None])
+    across, up = (float(CoursePlot.left), float(CoursePlot.right)), (CoursePlot.bottom, CoursePlot.top)
+    lines = [
+        CourseLine(
+            name,
+            kind,
+            [
+                [(seconds.at(second + 0.5, *across), scale.at(value, *up)) for second, value in part]
+                for part in _unbroken(course)
+            ],
+        )
+        for name, kind, course in courses
+    ]
+    plot = CoursePlot(
+        label=f"{column.title}, second by second: " + ", ".join(name for name, _, _ in courses),
+        across=_ticks(seconds, across),
+        up=_ticks(scale, up),
+        lines=_labelled_ends(lines),
+    )
+    drawn: str = macros("figures.html").course_plot(plot)
+    return drawn
+
+
+def _unbroken(course: Course) -> list[list[tuple[int, float]]]:
+    """Seconds and values without the gaps between them."""
+    parts: list[list[tuple[int, float]]] = [[]]
+    for second, value in enumerate(course):
+        if value is not None:
+            parts[-1].append((second, value))
+        elif parts[-1]:
+            parts.append([])
+    return [part for part in parts if part]
+
+
+def _labelled_ends(lines: list[CourseLine]) -> list[CourseLine]:
+    """Lines with their names at their ends, none over another."""
+    known = sorted((line for line in lines if line.parts), key=lambda line: line.parts[-1][-1][1])
+    placed: list[CourseLine] = []
+    for line in known:
+        least = placed[-1].label_y + 12 if placed else 0.0
+        placed.append(replace(line, label_y=max(line.parts[-1][-1][1] + 4, least)))
+    return placed
 
 
 def _value(row: Row, column: BoardColumn) -> float | None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from evaluation.features.store import read_run
 from evaluation.features.table import FeatureTable, RunFeatures
 from evaluation.protocol import load_protocol, protocol_names
-from evaluation.result import Metric, Result, Side, as_far_as_comparable, older_intervals
+from evaluation.result import Course, Metric, Result, Side, as_far_as_comparable, older_intervals
 from evaluation.scoring import rescore
 from leaderboard.entries import BoardEntry
 from leaderboard.feature_bounds import impossible_features
@@ -201,12 +201,23 @@ def _differences(stated: Metric, found: Metric) -> list[str]:
         if not all(_same(*pair) for pair in zip(ours, theirs, strict=True)):
             said, given = (f"{_show(low)} .. {_show(high)}" for low, high in (theirs, ours))
             texts.append(f"{stated.name}: the result says {name} {said}, the features give {given}")
+    if not _same_course(found.by_second, stated.by_second):
+        texts.append(f"{stated.name}: by_second is not what the features give")
     for name in _FACTS:
         if getattr(stated, name) != getattr(found, name):
             texts.append(
                 f"{stated.name}: {name} is {getattr(stated, name)!r}, should be {getattr(found, name)!r}"
             )
     return texts
+
+
+def _same_course(first: Course | None, second: Course | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    pairs = (first.values, second.values), (first.reference or [], second.reference or [])
+    return first.n == second.n and all(
+        len(ours) == len(theirs) and all(map(_same, ours, theirs)) for ours, theirs in pairs
+    )
 
 
 def _same(first: float | None, second: float | None) -> bool:

@@ -21,7 +21,7 @@ from evaluation.result import Result
 from leaderboard.board import Board, build_board
 from leaderboard.entries import BoardEntry
 from leaderboard.exchange.elsewhere import ElsewhereRow
-from leaderboard.figures import MOST_DRAWN, interval_plot, pareto_plot, points_of
+from leaderboard.figures import MOST_DRAWN, course_plot, interval_plot, pareto_plot, points_of
 from leaderboard.layout import BoardColumn
 from leaderboard.paper import TASKS, paper_table
 from leaderboard.recheck import Fault, checked_level
@@ -286,7 +286,7 @@ def _figures(section: Section, table: Table) -> dict[str, Any]:
     plots = []
     for column in table.columns:
         if column.is_ranked and (svg := interval_plot(section, column)):
-            plots.append({"column": column, "svg": svg})
+            plots.append({"column": column, "svg": svg, "course": course_plot(section, column)})
     return {
         "title": section.title,
         "conditions": section.conditions,

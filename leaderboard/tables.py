@@ -16,8 +16,9 @@ from leaderboard.layout import BoardColumn
 from leaderboard.paper import Task
 from madata.errors import MadanceError, did_you_mean
 
-__all__ = ["Cell", "Kind", "Mark", "Row", "Section", "Table", "Tied", "ranked", "sort_rows"]
+__all__ = ["Cell", "Course", "Kind", "Mark", "Row", "Section", "Table", "Tied", "ranked", "sort_rows"]
 
+Course = tuple[float | None, ...]
 Mark = Literal["", "best", "tied", "second"]
 Kind = Literal["system", "sanity", "ground-truth", "ablation"]
 
@@ -36,6 +37,7 @@ class Cell:
         rank, best: 95 % rank interval among the systems that were measured alike, and probability of being the best.
         unranked: why the value takes no part in the ranking.
         reason: why there is no value.
+        course, real_course: the value second by second of the clips, and that of the real ones.
     """
 
     value: float | None = None
@@ -53,6 +55,8 @@ class Cell:
     unranked: str | None = None
     reason: str | None = None
     notes: tuple[str, ...] = ()
+    course: Course = ()
+    real_course: Course = ()
 
     def text(self, column: BoardColumn) -> str:
         """The value as it is printed, or a dash."""

@@ -56,6 +56,9 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
 @click.option("--music", type=PATH, help="Folder of sound files or videos (default: the reference videos).")
 @click.option("--music-map", type=PATH, metavar="CSV", help="Table `clip,music`, where names do not tell.")
 @click.option(
+    "--beats", type=PATH, help="Folder of SONG.beats of Beat This! or madmom, for metrics of downbeats."
+)
+@click.option(
     "--split", metavar="LIST", help="Only the clips of an official list, such as aist++:crossmodal-test."
 )
 @click.option(
@@ -155,9 +158,7 @@ def score(
         (by,) = _protocols(("vbench",), vbench, chosen)
         _print([_import(vbench, by, given["system"], out)], [by], as_json=as_json, everything=everything)
         return
-    protocols = _checked(
-        predictions, reference, music, given["music_map"], save_reference, names, chosen, given["unit"]
-    )
+    protocols = _checked(predictions, reference, music, save_reference, names, chosen, given)
     try:
         with _progress(ctx) as (on_clip, on_total):
             options = _options(given, on_clip, on_total)
@@ -181,11 +182,10 @@ def _checked(
     predictions: Path | None,
     reference: Path | None,
     music: Path | None,
-    music_map: Path | None,
     save_reference: Path | None,
     names: tuple[str, ...],
     chosen: str | None,
-    unit: str | None,
+    given: Mapping[str, Any],
 ) -> list[Protocol]:
     """The protocols, after what was given was found to go together."""
     from evaluation.metrics.registry import metrics_of
@@ -193,18 +193,30 @@ def _checked(
     folder = predictions or reference
     if folder is None or (predictions is None and save_reference is None):
         raise click.UsageError("give PREDICTIONS and --reference, or --reference and --save-reference")
-    if music_map is not None and music is None:
+    if given["music_map"] is not None and music is None:
         raise click.UsageError("--music-map says which files of --music go to which clip: give both")
     protocols = _protocols(names, folder, chosen)
     if reference is None and (lone := [one.name for one in protocols if metrics_of(one, "motion")]):
         raise click.UsageError(
             f"give --reference: {', '.join(lone)} compares with real clips (--protocol vbench looks at pictures alone)"
         )
-    if unit is not None and (other := [one.name for one in protocols if one.input != "motion3d"]):
+    if given["unit"] is not None and (other := [one.name for one in protocols if one.input != "motion3d"]):
         raise click.UsageError(f"--unit is that of 3D motions, and {', '.join(other)} reads none")
     if save_reference is not None and reference is None:
         raise click.UsageError("--save-reference keeps what --reference gives: give both")
+    if given["beats"] is not None:
+        _refuse_beats_for_nothing(protocols)
     return protocols
+
+
+def _refuse_beats_for_nothing(protocols: Sequence[Protocol]) -> None:
+    from evaluation.metrics.registry import wanted_by
+
+    if not any(wanted_by(protocol).bars for protocol in protocols):
+        names = ", ".join(protocol.name for protocol in protocols)
+        raise click.UsageError(
+            f"--beats says where bars begin, and {names} asks for no downbeat (--protocol ma-rhythm3d does)"
+        )
 
 
 def _options(
@@ -222,6 +234,7 @@ def _options(
         unit=given["unit"],
         split=given["split"],
         music_map=given["music_map"],
+        beats=given["beats"],
         backend=given["pose"],
         device=resolve_device(given["device"]),
         jobs=given["jobs"],

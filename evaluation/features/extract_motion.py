@@ -14,8 +14,9 @@ import numpy as np
 
 from evaluation.features.extraction import Extraction
 from evaluation.features.motion.rows import Window, motion_rows
-from evaluation.features.music import MusicBeats, attach_beats, find_music_beats
+from evaluation.features.music import MusicBeats, attach_beats, attach_downbeats, find_music_beats
 from evaluation.features.table import FeatureTable, RunFeatures, concatenate
+from evaluation.inputs.beat_files import find_downbeats
 from evaluation.inputs.pairing import Inputs
 from evaluation.inputs.plausibility import implausible
 from evaluation.inputs.pose_files import (
@@ -96,6 +97,7 @@ def extract_motion(inputs: Inputs, saved: ExtractedSide | None, how: Extraction)
         MadanceError: two pose backends meet.
     """
     protocol, options = how.protocol, how.options
+    bars = None if options.beats is None else find_downbeats(options.beats, inputs.clips)
     options.on_total(len(inputs.match.predictions) + len(inputs.reference_files))
     reference = saved or extract_side(inputs.reference_files, "reference", how)
     prediction = extract_side(
@@ -113,8 +115,11 @@ def extract_motion(inputs: Inputs, saved: ExtractedSide | None, how: Extraction)
     kept = _usable(prediction.table, reference.table, listed, protocol)
     if kept is None:
         raise Refused(listed or [nothing_left(inputs.predictions.path.name)])
+    sides = _with_music(*kept, beats, protocol)
+    if bars is not None:
+        sides = attach_downbeats(sides[0], bars), attach_downbeats(sides[1], bars)
     return ExtractedMotion(
-        *_with_music(*kept, beats, protocol),
+        *sides,
         beats=beats,
         pose=pose,
         problems=problems,

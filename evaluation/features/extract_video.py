@@ -5,6 +5,7 @@ A file that cannot be scored is listed with its reason, and the others go on.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,13 +16,16 @@ import numpy as np
 from evaluation.features.extraction import Extraction
 from evaluation.features.extractors import Extractors, load_extractors
 from evaluation.features.keypoints import VideoKeypoints
+from evaluation.features.reference_pictures import beside_pictures, looks_of_pictures
 from evaluation.features.table import FeatureTable, concatenate
+from evaluation.features.video.likeness import Look
 from evaluation.features.video.passes import extract_pair, extract_video
 from evaluation.inputs.discovery import Folder
 from evaluation.inputs.pairing import Inputs
 from evaluation.problems import Refused, nothing_left
 from evaluation.protocol import Protocol
-from evaluation.result import Problem, Side, Viewing
+from evaluation.result import PoseSource, Problem, Side, Viewing
+from madata.files import as_json, sha256_bytes
 
 __all__ = ["ExtractedVideos", "extract_videos"]
 
@@ -35,6 +39,7 @@ class ExtractedVideos:
         missing: score -> why nobody could look for it.
         warnings: what a reader should know of the videos and the networks.
         no_keypoints: why there are no keypoints, where they were asked for and cannot be had.
+        pose: what found the people of the pictures, where that is no part of the motion.
     """
 
     tables: Mapping[Side, FeatureTable] = field(default_factory=dict)
@@ -43,6 +48,7 @@ class ExtractedVideos:
     problems: list[Problem] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     no_keypoints: str | None = None
+    pose: PoseSource | None = None
 
 
 def extract_videos(inputs: Inputs, how: Extraction) -> ExtractedVideos:
@@ -54,7 +60,7 @@ def extract_videos(inputs: Inputs, how: Extraction) -> ExtractedVideos:
         Refused: no video of the predictions can be scored.
     """
     protocol, options = how.protocol, how.options
-    extractors = load_extractors(protocol, how.wanted, options.weights, options.device)
+    extractors = load_extractors(protocol, how.wanted, options.weights, options.device, options.backend)
     no_keypoints = how.keypoints.unusable() if how.keypoints else None
     if protocol.pairs is not None:
         tables = _pairs(inputs, extractors, how)
@@ -70,7 +76,17 @@ def extract_videos(inputs: Inputs, how: Extraction) -> ExtractedVideos:
         problems,
         _warnings(extractors, tables),
         no_keypoints,
+        _pose(extractors.look, options.backend),
     )
+
+
+def _pose(look: Look | None, backend: str) -> PoseSource | None:
+    """What found the people that were held against pictures."""
+    if look is None:
+        return None
+    identity = as_json(look.identity, default=str)
+    origin = f"{backend}-{sha256_bytes(json.dumps(identity, sort_keys=True).encode())[:12]}"
+    return PoseSource(prediction=origin, reference=origin, skeleton=look.skeleton, identity=identity)
 
 
 def _videos(
@@ -95,7 +111,11 @@ def _videos(
                 cache.keep(kept, seen)
             rows[side].append(_named(seen["clip"], clip, cache.sha256(path)))
             options.on_clip()
-    return {side: concatenate(found) for side, found in rows.items() if found}
+    tables = {side: concatenate(found) for side, found in rows.items() if found}
+    if extractors.look is None:
+        return tables
+    pictures = looks_of_pictures(files["reference"], extractors.look)
+    return {side: beside_pictures(table, pictures) for side, table in tables.items()}
 
 
 def _pairs(inputs: Inputs, extractors: Extractors, how: Extraction) -> dict[Side, FeatureTable]:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from evaluation.definitions import PairProtocol
+from evaluation.features.video.likeness import LOOK_WEIGHTS, Likeness, Look, LookNetwork
 from evaluation.features.video.one_pass import WEIGHTS, FrameWise, Panel, load_panel
 from evaluation.features.video.scores import DIMENSIONS
 from evaluation.features.wanted import WantedFeatures
-from evaluation.protocol import Protocol
+from evaluation.protocol import IdentityRule, Protocol
 from evaluation.result import Network
 from madata.errors import ConfigError, MissingDependencyError, WeightsError
 from madata.extras import require
@@ -45,6 +46,7 @@ class Extractors:
         missing: metric -> why it cannot be measured.
         networks: those in use.
         fingerprint: of all that the scores of a video depend on besides the video.
+        look: how people are held against a picture, where they are.
     """
 
     device: str
@@ -55,6 +57,7 @@ class Extractors:
     missing: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[Network, ...] = ()
     fingerprint: str = ""
+    look: Look | None = None
 
 
 class _Finder:
@@ -95,12 +98,17 @@ class _Finder:
 
 
 def load_extractors(
-    protocol: Protocol, wanted: WantedFeatures, weights: Path | None = None, device: str = "cpu"
+    protocol: Protocol,
+    wanted: WantedFeatures,
+    weights: Path | None = None,
+    device: str = "cpu",
+    backend: str = "blazepose",
 ) -> Extractors:
     """Load what ``wanted`` needs, to be used as ``protocol`` says.
 
     Args:
         weights: folder searched before the usual ones.
+        backend: that finds people, where they are held against a picture.
 
     Raises:
         ConfigError: the device is not there.
@@ -125,16 +133,24 @@ def load_extractors(
     if rule is not None and "fvd" in scores:
         i3d = _tried("fvd", lambda: _load_i3d(rule, find, device), missing, find)
         used += ["i3d-kinetics-400"] if i3d else []
+    look = None
+    if protocol.identity is not None:
+        look = _load_look(protocol.identity, scores, find, missing, backend, weights, device)
+        used += [LOOK_WEIGHTS[name] for name in look.networks] if look else []
+        start = {name: partial(Likeness, name, look) for name in look.networks} if look else {}
+        panel = Panel({**panel.start, **start}, panel.missing)
     networks = tuple(find.network(name) for name in dict.fromkeys(used))
+    unmeasured = {name: reason for name, reason in missing.items() if name in (*DIMENSIONS, *LOOK_WEIGHTS)}
     return Extractors(
         device=device,
-        panel=Panel(panel.start, {name: reason for name, reason in missing.items() if name in DIMENSIONS}),
+        panel=Panel(panel.start, unmeasured),
         pairs=rule,
         lpips=lpips,
         i3d=i3d,
         missing=missing,
         networks=networks,
-        fingerprint=_fingerprint(protocol, scores, missing, networks, device),
+        fingerprint=_fingerprint(protocol, wanted, missing, networks, device, look),
+        look=look,
     )
 
 
@@ -174,20 +190,56 @@ def _load_i3d(rule: PairProtocol, find: _Finder, device: str) -> I3d:
     return load_i3d(path, rule.fvd.epsilon, device)
 
 
+def _load_look(
+    rule: IdentityRule,
+    scores: Mapping[str, int],
+    find: _Finder,
+    missing: dict[str, str],
+    backend: str,
+    weights: Path | None,
+    device: str,
+) -> Look | None:
+    """The networks of the user's that are there, and the backend that finds people for them."""
+    networks = {
+        name: network
+        for name, entry in LOOK_WEIGHTS.items()
+        if name in scores
+        and (network := _tried(name, partial(_load_look_network, entry, find, device), missing, find))
+    }
+    if not networks:
+        return None
+    try:
+        from madata.pose import load
+
+        return Look(load(backend, weights=weights, device=device), networks, rule)
+    except (WeightsError, MissingDependencyError) as error:
+        missing |= dict.fromkeys(networks, f"the pose backend {backend} cannot be used: {error}")
+        return None
+
+
+def _load_look_network(entry: str, find: _Finder, device: str) -> LookNetwork:
+    return LookNetwork(find(entry), device)
+
+
 def _fingerprint(
     protocol: Protocol,
-    scores: Mapping[str, int],
+    wanted: WantedFeatures,
     missing: Mapping[str, str],
     networks: tuple[Network, ...],
     device: str,
+    look: Look | None,
 ) -> str:
     content = {
         "version": _VERSION,
-        "metrics": sorted(f"{name} {version}" for name, version in scores.items()),
+        "metrics": sorted(f"{name} {version}" for name, version in wanted.scores.items()),
         "appearance": protocol.appearance.model_dump() if protocol.appearance else None,
         "pairs": protocol.pairs.name if protocol.pairs else None,
         "missing": dict(sorted(missing.items())),
         "networks": [(network.name, network.sha256) for network in networks],
         "device": device,
     }
+    if wanted.per_video:
+        content["frame by frame"] = 2  # 1: seconds were not told of
+    if look is not None and protocol.identity is not None:
+        content["identity"] = [protocol.identity.model_dump(), look.identity]
     return sha256_bytes(json.dumps(content, sort_keys=True).encode())

@@ -32,6 +32,7 @@ __all__ = [
     "BeatMethod",
     "MusicBeats",
     "attach_beats",
+    "attach_downbeats",
     "beats_of_file",
     "find_beats",
     "find_music_beats",
@@ -211,6 +212,16 @@ def attach_beats(table: FeatureTable, beats: MusicBeats, protocol: Protocol) -> 
         found.append(at if method == "lodge" else at[at < frames])
     heard = np.array([clip in beats.beats_s for clip in table.clip_ids], bool)
     return table.having({"heard": heard}, {"music_beats": found})
+
+
+def attach_downbeats(table: FeatureTable, downbeats: Mapping[str, npt.NDArray[np.float64]]) -> FeatureTable:
+    """Give every row the downbeats that fall into it, seconds from its start; none where nobody said them."""
+    found = []
+    for row, clip in enumerate(table.clip_ids):
+        start, length = table.starts_s[row], table.frames[row] / table.fps[row]
+        times = downbeats.get(clip, np.empty(0)) - start
+        found.append(times[(times >= 0) & (times < length)])
+    return table.having({}, {"downbeats": found})
 
 
 def _hear(item: tuple[str, BeatMethod, str], report: Callable[[float], None]) -> str | None:

@@ -8,13 +8,14 @@ motion
     say which stretch of which clip a row is; ``kinetic`` and ``geometric`` (N, D) are raw, before any
     normalisation; ``heard`` tells whether there was music; ``scalars/<name>`` holds the numbers of single clips.
     Ragged: ``motion_beats`` and ``music_beats``, seconds from the start of the row, frame numbers in published
-    definitions; ``kept/<name>``, what metrics of both sides of a clip need to know of each. Names: ``kinetic_columns``
+    definitions; ``downbeats``, the same of music whose bars a user brought; ``kept/<name>``, what metrics of both sides
+    of a clip need to know of each. Names: ``kinetic_columns``
     and ``geometric_columns``, empty where a published definition has none.
 videos
     ``clip_ids``, ``sha256``, ``frames``, ``fps``, ``size`` (width, height; px as shown, 0 where the file cannot be
     decoded); ``value/<score>``, ``samples/<score>`` and ``reason/<score>`` for each thing that was seen in the pictures
     (NaN with a reason where there is none); ``logits`` (N, D) of I3D; ``fault`` and ``message`` of a file that is not
-    scored, empty for the others.
+    scored, empty for the others. Ragged: ``kept/<score>``, as many numbers for every second of the video.
 
 Legend: N rows, D features.
 """
@@ -149,6 +150,20 @@ class FeatureTable:
         """N arrays of beats of the music."""
         return self.ragged["music_beats"]
 
+    @property
+    def downbeats(self) -> tuple[Floats, ...]:
+        """N arrays of downbeats of the music.
+
+        Raises:
+            ValueError: nobody said where bars begin.
+        """
+        if "downbeats" not in self.ragged:
+            raise ValueError(
+                "nobody said where bars begin: give --beats FOLDER with SONG.beats of each song, as Beat This! or "
+                "madmom write them"
+            )
+        return self.ragged["downbeats"]
+
     def kept(self, name: str) -> tuple[Floats, ...]:
         """N arrays of what was kept of each clip under ``name``.
 
@@ -226,8 +241,9 @@ class FeatureTable:
 
 
 def concatenate(parts: Sequence[FeatureTable]) -> FeatureTable:
-    """Rows of several parts, one after the other; columns a part lacks are empty there."""
+    """Rows of several parts, one after the other; columns and lists a part lacks are empty there."""
     first: dict[str, Array] = {}
+    ragged = dict.fromkeys(name for part in parts for name in part.ragged)
     for part in parts:
         first = {**part.columns, **first}
     return FeatureTable(
@@ -235,7 +251,12 @@ def concatenate(parts: Sequence[FeatureTable]) -> FeatureTable:
             name: np.concatenate([part.columns.get(name, _empty(like, len(part))) for part in parts])
             for name, like in first.items()
         },
-        {name: tuple(lists for part in parts for lists in part.ragged[name]) for name in parts[0].ragged},
+        {
+            name: tuple(
+                lists for part in parts for lists in part.ragged.get(name, (np.empty(0),) * len(part))
+            )
+            for name in ragged
+        },
         parts[0].names,
     )
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from evaluation.inputs.pose_files import JointTrack
 
-__all__ = ["ClipFunction", "ClipSeries", "FrameByFrame", "WantedFeatures"]
+__all__ = ["BySecond", "ClipFunction", "ClipSeries", "FrameByFrame", "WantedFeatures"]
 
 ClipFunction = Callable[[JointTrack], float]
 ClipSeries = Callable[[JointTrack], npt.NDArray[np.float64]]
@@ -30,6 +30,18 @@ class FrameByFrame(Protocol):
         """The number of the frames so far; a ``ValueError`` says why there is none."""
 
 
+@runtime_checkable
+class BySecond(FrameByFrame, Protocol):
+    """One that can also say where in the video its number comes from."""
+
+    def by_second(self, seconds: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """(S,) its number at each second of the video, NaN where it has none.
+
+        Args:
+            seconds: (T,) the second each frame so far is shown in, ascending from 0.
+        """
+
+
 @dataclass(frozen=True)
 class WantedFeatures:
     """What is wanted of clips.
@@ -40,6 +52,7 @@ class WantedFeatures:
         per_video: name -> makes what sees every frame of the next video.
         scores: what must be seen in the pictures of each video -> its version.
         music: whether the music is listened to.
+        bars: whether it matters where those of the music begin.
     """
 
     per_clip: Mapping[str, ClipFunction] = field(default_factory=dict)
@@ -47,3 +60,4 @@ class WantedFeatures:
     per_video: Mapping[str, Callable[[], FrameByFrame]] = field(default_factory=dict)
     scores: Mapping[str, int] = field(default_factory=dict)
     music: bool = False
+    bars: bool = False

@@ -16,7 +16,7 @@ from madata.formats import is_a
 if TYPE_CHECKING:
     from madata.video.geometry import Fit
 
-__all__ = ["own_size", "write_picture"]
+__all__ = ["own_size", "picture_of", "write_picture"]
 
 Size = tuple[int, int]
 Image = npt.NDArray[np.uint8]
@@ -33,6 +33,16 @@ def own_size(path: Path) -> Size:
     from madata.video.geometry import frame_clip
 
     return frame_clip(_still(path)[0], long_side=_LONGEST_SIDE_PX).out
+
+
+def picture_of(source: Path) -> Image:
+    """(H, W, 3) RGB of a picture, or of the first frame of a video.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    shown, scaled = (_first_frame if is_a(source, "video") else _still)(source)
+    return scaled(shown)
 
 
 def write_picture(source: Path, target: Path, size: Size, fit: Fit) -> None:

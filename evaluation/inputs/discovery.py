@@ -77,10 +77,12 @@ def _read_record(path: Path) -> dict[str, Any] | None:
 
 
 _FRAME_OF_OPENPOSE = re.compile(r"_\d{12}_keypoints\.json$", re.IGNORECASE)
-_KINDS: dict[InputKind | Literal["music"], tuple[Kind, ...]] = {
+_Sought = InputKind | Literal["music", "video or picture"]
+_KINDS: dict[_Sought, tuple[Kind, ...]] = {
     "keypoints2d": ("keypoints", "video"),
     "motion3d": ("motion",),
     "video": ("video",),
+    "video or picture": ("video", "picture"),
     "music": ("sound", "video"),
 }
 
@@ -101,7 +103,7 @@ class Folder:
     unused: list[str] = field(default_factory=list)
 
 
-def find_clips(folder: Path, kind: InputKind | Literal["music"], *, side: Side = "prediction") -> Folder:
+def find_clips(folder: Path, kind: _Sought, *, side: Side = "prediction") -> Folder:
     """Find the files of ``kind`` in ``folder`` and below.
 
     Raises:

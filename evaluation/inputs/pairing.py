@@ -178,7 +178,8 @@ def find_inputs(
     folder, run = clips_of_run(predictions)
     kind = "video" if protocol.has_pictures else protocol.input
     found = find_clips(folder, kind)
-    real = None if saved is not None or reference is None else find_clips(reference, kind, side="reference")
+    beside = "video or picture" if protocol.identity is not None else kind
+    real = None if saved is not None or reference is None else find_clips(reference, beside, side="reference")
     rule = protocol.clips
     if saved is None and real is None:  # nothing to be paired with
         rule = rule.model_copy(update={"pairing": "set"})

@@ -55,6 +55,7 @@ def finished(spec: MetricSpec, estimate: Estimate, protocol: Protocol) -> Metric
         reference_ci95=estimate.reference_ci95,
         caution="; ".join(cautions) or None,
         version=spec.version,
+        by_second=estimate.by_second if finite else None,
     )
 
 
@@ -120,6 +121,9 @@ def mean_of_rows(spec: MetricSpec, tables: Tables) -> Estimate:
     if beside is not None and np.isfinite(beside.values).any():
         estimate.reference = float(np.nanmean(beside.values))
         estimate.reference_ci95 = _ends_of_reference(tables, beside, spec.bounds)
+        if spec.panel and estimate.value is not None:
+            # the others are older than this noise floor, and their results must re-score to the same
+            tables.shared(clip_sources).floor_of_mean(estimate, beside)
     return estimate
 
 

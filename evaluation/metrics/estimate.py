@@ -21,6 +21,7 @@ import numpy.typing as npt
 from evaluation.inputs.sources import rows_of_sources
 from evaluation.metrics.tables import RowValues, Tables
 from evaluation.protocol import Protocol
+from evaluation.result import Course
 from evaluation.stats.estimate import estimate_noise_floor
 from evaluation.stats.intervals import Interval
 from evaluation.stats.jackknife import BLOCKS, Blocks, Design, Units, too_few
@@ -56,6 +57,7 @@ class Estimate:
     reference: float | None = None
     reference_ci95: tuple[float, float] | None = None
     cautions: list[str] = field(default_factory=list)
+    by_second: Course | None = None
 
     def set_interval(self, low: float, high: float, method: str) -> None:
         """Take an interval, unless it is not finite."""
@@ -168,8 +170,17 @@ class ClipSources:
                 f"the interval rests on {len(units)} independent clips, songs or sources"
             )
 
-    def floor(self, estimate: Estimate, statistic: RowStatistic) -> None:
-        """Give ``estimate`` the value of a statistic of reference rows between two parts of the reference."""
+    def floor(
+        self,
+        estimate: Estimate,
+        statistic: RowStatistic,
+        what: str = "that of two parts of {} reference clips",
+    ) -> None:
+        """Give ``estimate`` the value of a statistic of reference rows between two parts of the reference.
+
+        Args:
+            what: the noise floor is, in words.
+        """
         try:
             found = estimate_noise_floor(
                 on_units(statistic, self.reference, self.reference),
@@ -185,7 +196,24 @@ class ClipSources:
             return
         estimate.noise_floor, estimate.noise_floor_n = found.value, found.size
         if not found.size == len(self.prediction) == len(self.reference):
-            estimate.cautions.append(f"the noise floor is that of two parts of {found.size} reference clips")
+            estimate.cautions.append(f"the noise floor is {what.format(found.size)}")
+
+    def floor_of_mean(self, estimate: Estimate, column: RowValues) -> None:
+        """Give ``estimate`` the distance between the means of two parts of the reference.
+
+        Nothing where all rows are alike, as those of a reference that is held against itself.
+
+        Args:
+            column: of the reference.
+        """
+        there = column.values[np.isfinite(column.values)]
+        if not there.size or there.min() == there.max():
+            return
+        self.floor(
+            estimate,
+            lambda rows, others: abs(column.mean(rows) - column.mean(others)),
+            "how far the means of two parts of {} reference clips lie apart",
+        )
 
     def mean(self, estimate: Estimate, column: RowValues, bounds: tuple[float, float]) -> None:
         """Give ``estimate`` the mean over the rows that have a value, with its interval within ``bounds``."""

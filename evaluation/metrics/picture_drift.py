@@ -2,14 +2,17 @@
 
 The first quarter of a video against its last: how far the mean colour has moved (CIE 1976 difference in L*a*b*), and
 how much sharper or softer the picture has become (variance of the Laplacian of the grey picture). Lights of a stage
-move colours too, so the value of the reference is the measure.
+move colours too, so the value of the reference is the measure. Second by second, each against the first, the same
+differences say where a long video falls apart.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +57,18 @@ class _Quarters:
         rows, part = np.stack(self._rows), len(self._rows) // 4
         # medians: a flash or a blurred turn is no drift
         return self._drift(np.median(rows[:part], axis=0), np.median(rows[-part:], axis=0))
+
+    def by_second(self, seconds: npt.NDArray[np.int64]) -> Floats:
+        """(S,) how far each second has drifted from the first; NaN where no frame falls into it."""
+        rows = np.stack(self._rows)
+        found = np.full(int(seconds[-1]) + 1, np.nan)
+        starts = np.searchsorted(seconds, np.arange(len(found) + 1))
+        first = np.median(rows[: starts[1]], axis=0)
+        for second, (start, stop) in enumerate(pairwise(starts.tolist())):
+            if start < stop:
+                with suppress(ValueError):
+                    found[second] = self._drift(first, np.median(rows[start:stop], axis=0))
+        return found
 
 
 def _mean_colour(frame: Image) -> Floats:

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.features.table import FeatureTable
+from evaluation.metrics.courses import course_of
 from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.spec import MetricSpec, Side
 from evaluation.metrics.tables import RowValues, Tables
 
-__all__ = ["Reading", "completed", "mean_of_videos", "video_column"]
+__all__ = ["Reading", "completed", "mean_of_videos", "video_column", "why_no_value"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +57,7 @@ def completed(spec: MetricSpec) -> MetricSpec:
         spec,
         scores=(spec.name,),
         values=lambda tables, side: video_column(tables, side, reading),
-        estimate=spec.estimate or (lambda tables: mean_of_videos(tables, reading)),
+        estimate=spec.estimate or (lambda tables: mean_of_videos(tables, reading, floor=bool(spec.panel))),
     )
 
 
@@ -70,23 +71,31 @@ def video_column(tables: Tables, side: Side, reading: Reading) -> RowValues:
     return RowValues(reading.convert(table.score(reading.source)), weights)
 
 
-def mean_of_videos(tables: Tables, reading: Reading) -> Estimate:
-    """The mean over videos, its interval, and beside it the same of the real videos."""
+def mean_of_videos(tables: Tables, reading: Reading, *, floor: bool = False) -> Estimate:
+    """The mean over videos, its interval, and beside it the same of the real videos.
+
+    Args:
+        floor: with a noise floor, the distance between the means of two parts of the real videos.
+    """
     if reading.source in tables.missing:
         return Estimate(reason=tables.missing[reading.source])
     table, column = tables.videos.get("prediction"), video_column(tables, "prediction", reading)
     estimate = _mean(column, reading, tables, table)
     if not estimate.n:
-        estimate.reason = _why_none(table, reading.source)
+        estimate.reason = why_no_value(table, reading.source)
         return estimate
     if (count := len(column.values)) > estimate.n:
         estimate.cautions.append(f"{count - estimate.n} of {count} videos have no value")
     if reading.caution:
         estimate.cautions.append(reading.caution)
     beside = tables.videos.get("reference") if reading.beside else None
-    real = _mean(video_column(tables, "reference", reading), reading, tables, beside)
+    others = video_column(tables, "reference", reading)
+    real = _mean(others, reading, tables, beside)
     if real.n:
         estimate.n_reference, estimate.reference, estimate.reference_ci95 = real.n, real.value, real.ci95
+    estimate.by_second = course_of(tables, reading.source)
+    if floor and table is not None and beside is not None:
+        ClipSources.of(table.clip_ids, beside.clip_ids, tables.protocol).floor_of_mean(estimate, others)
     return estimate
 
 
@@ -99,7 +108,7 @@ def _mean(column: RowValues, reading: Reading, tables: Tables, table: FeatureTab
     return estimate
 
 
-def _why_none(table: FeatureTable | None, name: str) -> str:
+def why_no_value(table: FeatureTable | None, name: str) -> str:
     """The most frequent reason, and how many videos share it."""
     stated = table.reasons(name) if table is not None else ()
     reasons = Counter(reason for reason in stated if reason)

@@ -161,9 +161,10 @@ def check_metrics(protocol: Protocol) -> list[MetricSpec]:
 def _offers(protocol: Protocol) -> set[str]:
     """What metrics may need and the protocol has."""
     offered = {"music"} if protocol.definition in BEATS_OF else set()
+    offered |= {"bars"} if protocol.beats is not None else set()
     offered |= {"keypoints"} if protocol.input != "video" else set()
     offered |= {"motion"} if protocol.input == "motion3d" else set()
-    offered |= {"pictures"} if protocol.appearance is not None else set()
+    offered |= {"pictures"} if protocol.appearance or protocol.identity else set()
     return offered | ({"pairs"} if protocol.pairs is not None else set())
 
 
@@ -191,6 +192,7 @@ def wanted_by(protocol: Protocol) -> WantedFeatures:
         per_video={spec.name: spec.per_video for spec in specs if spec.per_video is not None},
         scores={name: spec.version for name in scores if (spec := find_metric(name)) is not None},
         music=any("music" in spec.needs for spec in specs),
+        bars=any("bars" in spec.needs for spec in specs),
     )
 
 

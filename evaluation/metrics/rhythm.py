@@ -1,10 +1,11 @@
-"""How a dance follows its music, asked in six ways, each with what chance gives: the same dances to music of others.
+"""How a dance follows its music: several questions, each with what chance gives, the same dances to music of others.
 
 Beats of a dance are the moments at which it stops; those of music are heard. A hit is a pair within the tolerance of
 the protocol (``beats.sigma_ms``), each beat in one pair at most. Below two beats on a side a window has no value.
 
 A number above chance by less than two standard deviations (``*_z``) says nothing about the music. Chance is that of the
-music of other songs: other windows of one's own song are no strangers to it.
+music of other songs: other windows of one's own song are no strangers to it. Two of the questions are of bars, and
+have an answer where a user says where these begin (:mod:`evaluation.inputs.beat_files`).
 
 Legend: N rows (windows), U songs or sources; K music beats, M motion beats of a row.
 """
@@ -12,6 +13,7 @@ Legend: N rows (windows), U songs or sources; K music beats, M motion beats of a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,12 +43,14 @@ class Rhythm:
 
     Attributes:
         of_pairs: (motion, music) lists of beat times of N rows -> (N, N), row i's dance to the music of row j.
+        of_bars: music is that of downbeats, which a user brings.
     """
 
     name: str
     label: str
     title: str
     of_pairs: Callable[[Times, Times, float], Floats]
+    of_bars: bool = False
 
 
 def _hits(motion: Times, music: Times, tolerance_s: float) -> Floats:
@@ -136,6 +140,10 @@ RHYTHMS = (
         "beat_continuity", "Continuity", "Longest run of beats met, at the best metrical level", _continuity
     ),
     Rhythm("tempo_agreement", "Tempo", "Dances in the tempo of the music, or an octave of it", _tempo),
+    Rhythm("downbeat_coverage", "Downbeats", "Downbeats on which the dance stops", _coverage, of_bars=True),
+    Rhythm(
+        "bar_phase", "Bar", "How sharply motion beats gather at one place of the bar", _phase, of_bars=True
+    ),
 )
 
 
@@ -221,9 +229,10 @@ def _found(tables: Tables, rhythm: Rhythm, side: Side) -> _Found:
     rule, features = tables.protocol.beats, tables.motion(side)
     if rule is None:
         raise ValueError(f"protocol {tables.protocol.name} has no [beats]")
-    if not features.heard.any():
+    if not rhythm.of_bars and not features.heard.any():
         raise ValueError("no music: give a folder of sound files, or videos with sound as the reference")
-    scores = rhythm_scores(rhythm, features.motion_beats, features.music_beats, rule.sigma_ms / 1000)
+    music = features.downbeats if rhythm.of_bars else features.music_beats
+    scores = rhythm_scores(rhythm, features.motion_beats, music, rule.sigma_ms / 1000)
     sources = tables.shared(clip_sources)
     songs = sources.prediction if side == "prediction" else sources.reference
     chance, deviation = above_chance(scores, songs, sources.rng(rhythm.name), rule.shuffles)
@@ -238,7 +247,7 @@ def _estimate(tables: Tables, rhythm: Rhythm) -> Estimate:
         estimate.cautions.append(
             "its noise floor is the chance level: the same dances to the music of others"
         )
-    if tables.motion("reference").heard.any():
+    with suppress(ValueError):  # the music of the prediction alone
         real = tables.shared(_found, rhythm, "reference").own
         estimate.reference = float(np.nanmean(real)) if np.isfinite(real).any() else None
     return estimate
@@ -262,7 +271,7 @@ def _specs(rhythm: Rhythm) -> tuple[MetricSpec, MetricSpec]:
         version=1,
         label=rhythm.label,
         title=rhythm.title,
-        needs=frozenset({"keypoints", "music"}),
+        needs=frozenset({"keypoints", "bars" if rhythm.of_bars else "music"}),
         direction="higher",
         bounds=(0.0, 1.0),
         panel="Rhythm",

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["ARROWS", "Direction", "MetricSpec", "Need", "Side"]
 
 Direction = Literal["higher", "lower", "reference", "none"]
-Need = Literal["keypoints", "motion", "pictures", "pairs", "music"]
+Need = Literal["keypoints", "motion", "pictures", "pairs", "music", "bars"]
 Side = Literal["prediction", "reference"]
 
 ARROWS: Mapping[Direction, str] = {"higher": "↑", "lower": "↓", "reference": "→", "none": ""}
@@ -70,7 +70,8 @@ class MetricSpec:
         label: short name; what follows the first ``_`` is printed as a subscript.
         title: full name.
         needs: ``keypoints``, joints over time in 2D or 3D; ``motion``, 3D joints in metres; ``pictures`` of single
-            videos; ``pairs``, videos beside their own references; ``music``.
+            videos; ``pairs``, videos beside their own references; ``music``; ``bars``, where those of
+            the music begin, which a user says.
         direction: ``higher`` or ``lower`` is better, nearer to the value of the ``reference`` is, or ``none`` is.
         published_direction: that of published scripts and of the paper's tables, where it is another one.
         unit: of the value; "" for a number without one.

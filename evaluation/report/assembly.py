@@ -12,9 +12,10 @@ from evaluation.features.cache import FeatureCache
 from evaluation.features.music import MusicBeats
 from evaluation.features.saved_reference import SavedReference
 from evaluation.features.table import RunFeatures
+from evaluation.inputs.beat_files import beats_sha256
 from evaluation.inputs.discovery import clip_records, set_sha256
 from evaluation.inputs.pairing import Inputs
-from evaluation.options import Options
+from evaluation.options import Options, RunOptions
 from evaluation.protocol import Protocol
 from evaluation.result import (
     Dataset,
@@ -26,7 +27,6 @@ from evaluation.result import (
     Problem,
     ProtocolRef,
     Result,
-    RunOptions,
     SystemRecord,
     Viewing,
     labelled,
@@ -103,6 +103,7 @@ def chosen_options(options: Options) -> RunOptions:
         resample_fps=options.resample_fps,
         unit=options.unit,
         music_map_sha256=None if table is None or not table.is_file() else sha256_file(table),
+        beats_sha256=None if options.beats is None else beats_sha256(options.beats),
     )
 
 

@@ -9,7 +9,7 @@ from evaluation.metrics.printed import printed_unit, scale_of
 from evaluation.metrics.registry import find_metric
 from evaluation.metrics.spec import Direction
 from evaluation.problems import grouped
-from evaluation.result import Metric, Result
+from evaluation.result import Course, Metric, Result
 from madata.errors import ConfigError
 from madata.text import visible, visible_lines
 
@@ -65,6 +65,7 @@ def text_of_result(result: Result, headline: Collection[str] = (), *, everything
     lines = [headline_of(result), *columns([RESULT_COLUMNS, *map(metric_row, shown)])]
     if more := len(result.metrics) - len(shown):
         lines.append(f"{more} more with --all")
+    lines += [_course(one) for one in shown if one.by_second is not None]
     lines += _remarks((metric.name, [metric.reason]) for metric in shown)
     cautions = ((one.name, (one.caution or "").split("; ")) for one in shown if one.value is not None)
     lines += _remarks(cautions)
@@ -100,6 +101,34 @@ def metric_row(metric: Metric) -> tuple[str, ...]:
     count = str(metric.n) if metric.n_reference is None else f"{metric.n}/{metric.n_reference}"
     unit = printed_unit(metric.name, metric.unit)
     return metric.name, value, interval(ends), floor, real, count, _better(metric), unit
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+_COLUMNS = 40
+
+
+def _course(metric: Metric) -> str:
+    """A metric second by second as small bars, beside those of the reference on the same scale."""
+    course = metric.by_second or Course(values=[], n=[])
+    sides = {"": course.values, "reference ": course.reference or []}
+    known = [value for values in sides.values() for value in values if value is not None]
+    if not known:
+        return f"  {metric.name} by second: no value at any"
+    ends, scale = (min(known), max(known)), scale_of(metric.name, metric.unit)
+    drawn = ", ".join(name + _bars(values, ends) for name, values in sides.items() if values)
+    low, high = (number(scale * end) for end in ends)
+    return f"  {metric.name} by second, {low} to {high} in {len(course.values)} s: {drawn}"
+
+
+def _bars(values: Sequence[float | None], ends: tuple[float, float]) -> str:
+    """One bar for each second, or for as many seconds as fit; a gap where there is no value."""
+    step = -(-len(values) // _COLUMNS)
+    bars = ""
+    for start in range(0, len(values), step):
+        there = [value for value in values[start : start + step] if value is not None]
+        share = (sum(there) / len(there) - ends[0]) / ((ends[1] - ends[0]) or 1.0) if there else 0.0
+        bars += _BARS[round(share * (len(_BARS) - 1))] if there else "·"
+    return bars
 
 
 def _better(metric: Metric) -> str:

@@ -126,5 +126,7 @@ def _json_cell(cell: Cell, column: BoardColumn) -> dict[str, object]:
         "unranked": cell.unranked,
         "reason": cell.reason,
         "notes": list(cell.notes) or None,
+        "by_second": [_stored(own, column) for own in cell.course] or None,
+        "reference_by_second": [_stored(own, column) for own in cell.real_course] or None,
     }
     return {"value": value, **{key: value for key, value in found.items() if value is not None}}

@@ -16,13 +16,16 @@ import numpy.typing as npt
 from madata.errors import MediaError
 from madata.keypoints import PoseSequence
 from madata.pose import follow
+from madata.pose.base import Image
+from madata.pose.crops import shrink
 from madata.skeletons import skeleton
+from madata.types import FloatArray
 
 if TYPE_CHECKING:
     from madata.pose.base import PoseBackend
     from madata.video import Decoder, DecodeReport, Frame
 
-__all__ = ["OnFrame", "follow_performer", "long_side_px"]
+__all__ = ["OnFrame", "find_performer", "follow_performer", "long_side_px"]
 
 OnFrame = Callable[["Decoder", "Frame"], None]
 
@@ -32,6 +35,8 @@ _LONG_SIDE_PX = 640
 def long_side_px(pose: PoseBackend) -> int:
     """Long side of the pictures that are looked at, px at most: what the backend asks for in ``long_side``, or 640."""
     return int(getattr(pose, "long_side", _LONG_SIDE_PX))
+
+_LEAST_PRESENCE = 0.5
 
 
 def follow_performer(
@@ -67,6 +72,27 @@ def follow_performer(
     stretch = np.array(size) / np.array(small)
     origin = json.dumps(pose.identity, sort_keys=True)
     return PoseSequence(xy * stretch, score, pose.skeleton, fps, size, origin), report
+
+
+def find_performer(pose: PoseBackend, image: Image) -> tuple[FloatArray, FloatArray] | None:
+    """The largest person of one picture.
+
+    Args:
+        image: (H, W, 3) RGB.
+
+    Returns:
+        Joints (J, 2) px of ``image`` and their scores (J,); ``None`` where nobody is found.
+    """
+    size = (image.shape[1], image.shape[0])
+    small = _small_size(size, long_side_px(pose))
+    picture = shrink(image, small)
+    (people,) = pose.detect([picture])
+    if not len(people):
+        return None
+    (poses,) = pose.estimate([picture], [people.take([int(people.size.argmax())])])
+    if not len(poses) or poses.presence[0] < _LEAST_PRESENCE:
+        return None
+    return np.asarray(poses.xy[0] * (np.array(size) / np.array(small)), np.float32), poses.score[0]
 
 
 def _small(

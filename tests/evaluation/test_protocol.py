@@ -19,7 +19,10 @@ def test_a_protocol_asks_for_what_this_build_has(name):
     assert protocol.name == name
     assert [spec.name for spec in check_metrics(protocol)] == list(protocol.metrics)
     assert protocol.definition in {"corrected", "edge", "vbench", *VARIANTS, *PAIR_PROTOCOLS}
-    ours = protocol.definition == "corrected" or name == "ma-drift"  # pictures are read as VBench reads them
+    ours = protocol.definition == "corrected" or name in (
+        "ma-drift",
+        "ma-identity",
+    )  # pictures are read as VBench reads them
     assert (protocol.kind == "corrected") == ours
     assert len(protocol.summary.split()) > 10
 

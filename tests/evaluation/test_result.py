@@ -5,13 +5,13 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from evaluation.options import RunOptions
 from evaluation.result import (
     Dataset,
     Environment,
     Metric,
     ProtocolRef,
     Result,
-    RunOptions,
     SystemRecord,
     content_id,
     json_schema,

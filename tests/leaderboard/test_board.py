@@ -5,7 +5,8 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from evaluation.result import PoseSource, RunOptions, read_result, seal, write_result
+from evaluation.options import RunOptions
+from evaluation.result import PoseSource, read_result, seal, write_result
 from leaderboard.board import build_board
 from leaderboard.commands.table import table
 from leaderboard.entries import read_entries

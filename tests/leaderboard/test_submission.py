@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from evaluation.options import Options
-from evaluation.result import RunOptions, read_result, seal, write_result
+from evaluation.options import Options, RunOptions
+from evaluation.result import read_result, seal, write_result
 from evaluation.scoring import rescore, score
 from leaderboard.archive import Limits
 from leaderboard.commands.submission import submission as command

@@ -17,7 +17,15 @@ from evaluation.features.motion.body import Body, clip_body
 from evaluation.inputs.pose_files import JointTrack
 from madata.skeletons import skeleton
 
-__all__ = ["BONES", "bone_lengths", "bone_stretch", "limb_excess", "missing_limbs", "size_drift"]
+__all__ = [
+    "BONES",
+    "bone_lengths",
+    "bone_stretch",
+    "limb_excess",
+    "missing_limbs",
+    "size_drift",
+    "uneven_limbs",
+]
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,6 +70,27 @@ def bone_stretch(clip: JointTrack) -> float:
         raise ValueError("a bone has no length")
     shrunk = np.maximum(lengths, 0.01 * middle)  # a bone that vanishes is one hundredth, not minus infinity
     return float(np.sqrt(np.mean(np.log(shrunk / middle) ** 2)))
+
+
+def uneven_limbs(clip: JointTrack) -> float:
+    """How unlike the left and right bones of a 3D clip are: mean of abs(ln(left / right)) of their median lengths.
+
+    People differ by a percent or two from side to side. A bone that is wrong throughout keeps its length, so that
+    :func:`bone_stretch` does not notice it.
+
+    Raises:
+        ValueError: a bone has no length.
+
+    Example:
+        >>> still = np.tile(np.cumsum(skeleton("smpl-24").offsets, axis=0), (9, 1, 1))
+        >>> uneven_limbs(JointTrack(still, None, "smpl-24", 30.0, "y", "made")) < 0.02
+        True
+    """
+    middle = np.median(bone_lengths(clip_body(clip)), axis=0)
+    if not (middle > 0).all():
+        raise ValueError("a bone has no length")
+    left, right = np.moveaxis(np.log(middle).reshape(len(_CHAINS), 2, -1), 1, 0)
+    return float(np.abs(left - right).mean())
 
 
 def limb_excess(clip: JointTrack, margin: float = 1.3) -> float:

@@ -39,12 +39,18 @@ class FrameChunk:
     Args:
         frames: B >= 1 uint8 RGB pictures (H, W, 3) of one size, as the video is shown (rotation applied).
         device: where the tensors derived from them live.
+        times_s: when each is shown, from the first frame of the video; empty where nobody asks.
 
     Attributes:
         size: (height, width) px.
     """
 
-    def __init__(self, frames: UInt8Array | Sequence[UInt8Array], device: str = "cpu") -> None:
+    def __init__(
+        self,
+        frames: UInt8Array | Sequence[UInt8Array],
+        device: str = "cpu",
+        times_s: Sequence[float] = (),
+    ) -> None:
         shapes = {frame.shape for frame in frames}
         size = next(iter(shapes), ())
         if len(shapes) != 1 or len(size) != 3 or size[-1] != 3 or any(f.dtype != np.uint8 for f in frames):
@@ -53,6 +59,7 @@ class FrameChunk:
         self.frames: Sequence[UInt8Array] = list(frames)
         self.size: tuple[int, int] = size[0], size[1]
         self.device = device
+        self.times_s = tuple(times_s)
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -14,6 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from evaluation.features.video.aesthetic_quality import AestheticQuality, load_aesthetic_head
 from evaluation.features.video.consistency import background_consistency, subject_consistency
 from evaluation.features.video.frames import FrameChunk
@@ -21,7 +24,7 @@ from evaluation.features.video.imaging_quality import ImagingQuality
 from evaluation.features.video.motion_smoothness import MotionSmoothness
 from evaluation.features.video.scores import DIMENSIONS, VideoScore
 from evaluation.features.video.temporal_flickering import TemporalFlickering
-from evaluation.features.wanted import FrameByFrame
+from evaluation.features.wanted import BySecond, FrameByFrame
 from evaluation.protocol import ClipPrecision
 from madata.errors import WeightsError
 
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
 
     from evaluation.features.video.networks.clip import ClipModel, ClipVision
 
-__all__ = ["WEIGHTS", "Accumulator", "FrameWise", "Panel", "VideoScorer", "load_panel"]
+__all__ = ["LONGEST_COURSE_S", "WEIGHTS", "Accumulator", "FrameWise", "Panel", "VideoScorer", "load_panel"]
+
+LONGEST_COURSE_S = 600
+"""Seconds of a video of which each is told of, at most."""
 
 Find = Callable[[str], Path]
 _T = TypeVar("_T")
@@ -97,6 +103,7 @@ class FrameWise:
     def __init__(self, name: str, start: Callable[[], FrameByFrame]) -> None:
         self._name = name
         self._frames = 0
+        self._seconds: list[int] = []
         self._reason: str | None = None
         self._made: FrameByFrame | None = self._guarded(start)
 
@@ -108,6 +115,7 @@ class FrameWise:
             if self._made is not None and self._reason is None:
                 self._guarded(partial(self._made.update, shown))
         self._frames += len(chunk)
+        self._seconds += [int(time_s) for time_s in chunk.times_s]
 
     def compute(self) -> VideoScore:
         """The number so far, or why there is none."""
@@ -115,7 +123,16 @@ class FrameWise:
         value = None if made is None or self._reason else self._guarded(lambda: float(made.compute()))
         if value is None or not math.isfinite(value):
             return VideoScore.undefined(self._name, self._frames, self._reason or "is not a number")
-        return VideoScore(self._name, value, self._frames, self._frames)
+        return VideoScore(self._name, value, self._frames, self._frames, kept=self._by_second())
+
+    def _by_second(self) -> npt.NDArray[np.float64] | None:
+        """What is told of each second, where it tells that; the longest courses end early."""
+        made = self._made
+        if not isinstance(made, BySecond) or not self._seconds:
+            return None
+        seconds = np.array(self._seconds, np.int64)
+        told = self._guarded(lambda: np.asarray(made.by_second(seconds), np.float64))
+        return None if told is None else told[:LONGEST_COURSE_S]
 
     def _guarded(self, step: Callable[[], _T]) -> _T | None:
         try:

@@ -24,11 +24,12 @@ from evaluation.features.video.pairs import METRICS, PairQuality, score_pair
 from evaluation.features.video.scores import VideoScore
 from evaluation.problems import plain_message
 from madata.errors import MediaError
+from madata.formats import is_a
 
 if TYPE_CHECKING:
     from madata.video import Decoder, Frame
 
-__all__ = ["extract_pair", "extract_video", "video_row"]
+__all__ = ["extract_pair", "extract_video", "still_row", "video_row"]
 
 _CHUNK_ON_CPU, _CHUNK = 4, 16
 """Frames per chunk. A CPU's chunk is small: it stays in reach of its caches and of the allocator's pool."""
@@ -55,6 +56,9 @@ def video_row(
         >>> row.score("psnr").tolist(), row.samples("psnr").tolist()
         ([30.0], [3])
     """
+    ragged = {
+        f"kept/{name}": (score.kept,) for name, score in (scores or {}).items() if score.kept is not None
+    }
     columns: dict[str, Any] = {
         "clip_ids": [clip_id],
         "sha256": [sha256],
@@ -70,7 +74,7 @@ def video_row(
         columns[f"reason/{name}"] = [score.reason or ""]
     if logits is not None:
         columns["logits"] = logits[None]
-    return FeatureTable({name: np.asarray(column) for name, column in columns.items()})
+    return FeatureTable({name: np.asarray(column) for name, column in columns.items()}, ragged)
 
 
 def extract_video(
@@ -86,6 +90,8 @@ def extract_video(
     """
     seen = _Pass(extractors)
     try:
+        if is_a(path, "picture"):  # a reference picture: it is looked at beside the videos
+            return still_row(path)
         if keypoints is None or keypoints.knows(path):
             _decode(path, seen)
         else:
@@ -93,6 +99,18 @@ def extract_video(
         return seen.row(path.stem)
     except MediaError as error:
         return video_row(path.stem, frames=seen.frames, fault=(error.reason, plain_message(error, path)))
+
+
+def still_row(path: Path) -> FeatureTable:
+    """The row of a picture in the place of a real video: it has no second to score.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    from madata.video.stills import read_still
+
+    height, width = read_still(path).shape[:2]
+    return video_row(path.stem, frames=1, size=(width, height))
 
 
 def _decode(path: Path, seen: _Pass) -> None:
@@ -115,6 +133,8 @@ class _Pass:
         self._device = extractors.device
         self._scorer = VideoScorer(extractors.panel)
         self._waiting: list[UInt8Array] = []
+        self._times_s: list[float] = []
+        self._start_s = 0.0
         self._decoder: Decoder | None = None
         self._stored: tuple[int, int] | None = None
 
@@ -123,14 +143,17 @@ class _Pass:
         self._decoder = decoder
         self._stored = _same_size(frame, self._stored)
         self._waiting.append(frame.scaled(decoder.info.size))
+        if not self.frames:
+            self._start_s = frame.time_s
+        self._times_s.append(frame.time_s - self._start_s)
         self.frames += 1
         if len(self._waiting) == _chunk_size(self._device):
             self._flush()
 
     def _flush(self) -> None:
         if self._waiting:
-            self._scorer.update(FrameChunk(self._waiting, self._device))
-            self._waiting = []
+            self._scorer.update(FrameChunk(self._waiting, self._device, self._times_s))
+            self._waiting, self._times_s = [], []
 
     def row(self, clip_id: str) -> FeatureTable:
         """The scores after the last frame.

@@ -8,7 +8,10 @@ number.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 __all__ = ["DIMENSIONS", "PAIR_WEIGHTED", "VideoScore"]
 
@@ -36,6 +39,7 @@ class VideoScore:
         num_frames: frames the video has.
         num_samples: what ``value`` is the mean of: frames (IQ, AQ), pairs of frames (SC, BC, TF) or predicted
             frames (MS).
+        kept: (S * D,) what is kept of the video besides, D numbers for each of its seconds; ``None`` where nothing is.
     """
 
     dimension: str
@@ -43,6 +47,7 @@ class VideoScore:
     num_frames: int
     num_samples: int
     reason: str | None = None
+    kept: npt.NDArray[np.float64] | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, dimension: str, total: float, num_samples: int, num_frames: int) -> VideoScore:

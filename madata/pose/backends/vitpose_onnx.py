@@ -8,20 +8,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from madata.cache import remembered_sha256
-from madata.errors import MissingDependencyError, WeightsError
+from madata.errors import WeightsError
 from madata.networks import Array, BatchNetwork, open_network
+from madata.networks.onnx import open_onnx, require_onnxruntime
 from madata.pose.base import Detections, Image, Poses
 from madata.pose.detectors import load_detector, local_model
 from madata.pose.heatmaps import Method
 from madata.pose.topdown import CROP_SIZE, PADDING, estimate_in_boxes, skeleton_of
 
 __all__ = ["BACKEND", "VitPoseOnnx", "load_onnx"]
+
+_NAME = "vitpose-onnx"
 
 
 class VitPoseOnnx:
@@ -51,7 +53,7 @@ class VitPoseOnnx:
             MissingDependencyError: onnxruntime is not installed.
             WeightsError: a model is absent or is no such network.
         """
-        _onnxruntime()
+        require_onnxruntime(_NAME)
         path = local_model(model, weights)
         self._network = open_network(partial(load_onnx, path), device)
         self._num_joints = int(self._network.about["num_joints"])
@@ -59,7 +61,7 @@ class VitPoseOnnx:
         self._padding, self._decoding = padding, decoding
         self.skeleton = skeleton_of(self._num_joints, str(path))
         self.identity: dict[str, Any] = {
-            "name": "vitpose-onnx",
+            "name": _NAME,
             "weights": {path.name: remembered_sha256(path)},
             "detector": self._detector.identity,
             "settings": {"padding": padding, "decoding": decoding},
@@ -83,7 +85,7 @@ def load_onnx(path: Path, device: str) -> BatchNetwork:
         MissingDependencyError: onnxruntime is not installed.
         WeightsError: the file holds no such network.
     """
-    session = _open(_onnxruntime(), path, device)
+    session = _open(path, device)
     name, one_by_one = session.get_inputs()[0].name, session.get_inputs()[0].shape[0] == 1
 
     def heatmaps(crops: Array) -> tuple[Array]:
@@ -97,27 +99,9 @@ def load_onnx(path: Path, device: str) -> BatchNetwork:
 BACKEND = VitPoseOnnx
 
 
-def _onnxruntime() -> ModuleType:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"vitpose-onnx needs onnxruntime ({error}): pip install 'madance[pose]'"
-        ) from error
-    return cast(ModuleType, onnxruntime)
-
-
-def _open(onnxruntime: ModuleType, path: Path, device: str) -> Any:
+def _open(path: Path, device: str) -> Any:
     """A session on the network of ``path``, which takes crops and gives heat maps."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    wanted = ["CUDAExecutionProvider"] if device.startswith("cuda") else []
-    here = onnxruntime.get_available_providers()
-    providers = [name for name in (*wanted, "CPUExecutionProvider") if name in here]
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-    except Exception as error:  # onnxruntime's errors share no public base class
-        raise WeightsError(f"{path} is not a readable ONNX network: {error}") from error
+    session = open_onnx(path, device, _NAME)
     inputs, outputs = session.get_inputs(), session.get_outputs()
     shape, crop = inputs[0].shape, [3, CROP_SIZE[1], CROP_SIZE[0]]
     if len(inputs) != 1 or list(shape[1:]) != crop or len(outputs[0].shape) != 4:

@@ -25,14 +25,14 @@ SIZE, FPS, FRAMES, EARLY, CLIPS = (720, 1280), 16.0, 64, 8, 7
 
 @pytest.fixture(scope="module")
 def poses(make_dances):
-    """(N, T, 25, 3) with some frames before and after those that are scored."""
+    """(N, T, 25, 3) with some frames before and after those of one window."""
     return make_dances(CLIPS, np.random.default_rng(5), frames=FRAMES + 2 * EARLY, fps=FPS).points
 
 
-def write(folder, clips, late=0, size=SIZE):
+def write(folder, clips, late=0, size=SIZE, early=EARLY, frames=FRAMES):
     folder.mkdir()
     for number, clip in enumerate(clips):
-        shown = clip[EARLY - late : EARLY - late + FRAMES]
+        shown = clip[early - late : early - late + frames]
         told = {} if size is None else {"size": np.array(size)}
         file = folder / f"c{number}.npz"
         write_npz(file, xy=shown[..., :2], score=shown[..., 2], skeleton="coco-25", fps=FPS, **told)
@@ -178,3 +178,14 @@ def test_of_two_systems_the_one_on_time_is_better(followed, poses, tmp_path):
     found = compare(*(load_run(tmp_path / f"{name}-scores") for name in ("punctual", "early")))
     verdicts = {one.metric: one.verdict for one in found}
     assert {verdicts[name] for name in ("pose_lag", "pose_error", "pck")} == {"better"}
+
+
+@pytest.mark.parametrize("frames", [2 * FRAMES, 2 * FRAMES + EARLY])
+def test_a_video_that_falls_behind_does_so_in_its_later_windows(make_dances, tmp_path, monkeypatch, frames):
+    monkeypatch.setenv("MADANCE_CACHE", str(tmp_path / "cache"))
+    poses = make_dances(CLIPS, np.random.default_rng(5), frames=frames, fps=FPS).points
+    turn, whole = np.arange(frames), {"early": 0, "frames": frames}
+    behind = write(tmp_path / "behind", poses[:, np.where(turn < FRAMES, turn, turn - 5)], **whole)
+    found = score(behind, write(tmp_path / "real", poses, **whole), PROTOCOL)
+    lag = found.measurement.samples["pose_lag"].reshape(CLIPS, 2)
+    assert (lag[:, 0] == 0).all() and np.median(lag[:, 1]) == 5

@@ -19,6 +19,8 @@ HIGHER = {"bas", "bas_z", "bas_music_to_motion", "bas_motion_to_music", "precisi
 HIGHER |= {"coverage", "ssim", "psnr", "imaging_quality", "aesthetic_quality", "subject_consistency"}
 HIGHER |= {"background_consistency", "motion_smoothness", "temporal_flickering"}
 HIGHER |= {"subject_consistency_video_mean", "background_consistency_video_mean", "pck"}
+IDENTITY = {"face_identity", "body_identity"}
+HIGHER |= IDENTITY
 LOWER = {"fid_k", "fid_g", "fid_k_infinity", "fid_g_infinity", "kid_k", "kid_g", "fsr", "pfc", "fvd", "lpips"}
 LOWER |= {
     "nearest_real",
@@ -29,9 +31,10 @@ LOWER |= {
     "foot_slip",
     "floating",
 }
-LOWER |= {"floor_penetration", "side_swaps", "pose_error"}
+LOWER |= {"floor_penetration", "side_swaps", "pose_error", "uneven_limbs"}
 DIVERSITY = {"div_k", "div_g"}
 _ASKED = ("beat_hit", "beat_coverage", "beat_f1", "beat_phase", "beat_continuity", "tempo_agreement")
+_ASKED += ("downbeat_coverage", "bar_phase")
 ABOVE = {f"{name}_z" for name in _ASKED}
 HIGHER |= {*_ASKED, *ABOVE}
 NEARER = {
@@ -53,7 +56,7 @@ SHARE |= {
     "missing_rate",
     "missing_limbs",
     "floating",
-    *(HIGHER - {"bas_z", "density", "ssim", "psnr"}),
+    *(HIGHER - {"bas_z", "density", "ssim", "psnr", *IDENTITY}),
 }
 POSITIVE = {"fid_k", "fid_g", "fid_k_infinity", "fid_g_infinity", "div_k", "div_g", "density", "pfc", "fvd"}
 POSITIVE |= {
@@ -68,6 +71,7 @@ POSITIVE |= {
 POSITIVE |= {
     "colour_drift",
     "pose_error",
+    "uneven_limbs",
     "floor_penetration",
     "side_swaps",
     "acceleration",
@@ -81,7 +85,7 @@ BOUNDS = {
     **dict.fromkeys(
         ("kid_k", "kid_g", "bas_z", "psnr", "sharpness_drift", "pose_lag", *ABOVE), (-np.inf, np.inf)
     ),
-    "ssim": (-1.0, 1.0),
+    **dict.fromkeys(("ssim", *IDENTITY), (-1.0, 1.0)),
     "motion_magnitude": (0.0, 255.0),
 }
 

@@ -11,7 +11,7 @@ from evaluation.metrics.rhythm import RHYTHMS, above_chance, rhythm_scores
 from evaluation.protocol import load_protocol
 from madata.synthetic.dance import STYLES, make_dance
 
-BY_NAME = {one.name: one for one in RHYTHMS}
+BY_NAME = {one.name: one for one in RHYTHMS if not one.of_bars}
 COUNT = 16
 SONGS = [np.array([row]) for row in range(COUNT)]
 

@@ -1,7 +1,8 @@
 """Runs of one system are told apart by what differs between them, and no more."""
 
+from evaluation.options import RunOptions
 from evaluation.report.naming import names_apart
-from evaluation.result import Checkpoint, Dataset, Generation, RunOptions, SystemRecord
+from evaluation.result import Checkpoint, Dataset, Generation, SystemRecord
 from tests.evaluation.test_result import HASH, result
 
 
