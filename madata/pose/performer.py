@@ -36,6 +36,7 @@ def long_side_px(pose: PoseBackend) -> int:
     """Long side of the pictures that are looked at, px at most: what the backend asks for in ``long_side``, or 640."""
     return int(getattr(pose, "long_side", _LONG_SIDE_PX))
 
+
 _LEAST_PRESENCE = 0.5
 
 
