@@ -30,6 +30,7 @@ from madata.curation.source import pose_backend
 from madata.errors import MediaError, MissingDependencyError
 from madata.files import scratch_folder, storage_errors
 from madata.people import PeopleRule, examine
+from madata.pose import counting_backend
 from madata.shots import boundary_stream
 from madata.types import Span
 from madata.video import Decoder
@@ -136,7 +137,7 @@ def _rejection(
     rule = PeopleRule(
         multi_share=shares.multi_share, none_share=shares.none_share, min_hips=config.people.min_hips
     )
-    backend = pose_backend(config, weights, device)
+    backend = counting_backend(pose_backend(config, weights, device))
     return examine(backend, list(pictures), np.arange(count) / rate, rule).reason
 
 

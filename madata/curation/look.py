@@ -14,6 +14,7 @@ from madata.curation.piece import Performer
 from madata.curation.sound import FRAMES_PER_S, SoundLevels
 from madata.flow import FlowMeter, FlowSample
 from madata.people import PeopleRule, Verdict, examine
+from madata.pose import counting_backend
 from madata.pose.base import PoseBackend
 from madata.types import FloatArray
 from madata.video import SoundTrack
@@ -66,7 +67,7 @@ class Looked:
         """The people of the pictures."""
         self.people_known = True
         samples = self._stretch.pictures
-        backend = self._backend()
+        backend = counting_backend(self._backend())
         if not samples:
             return _nobody(backend)
         images = [sample.image for sample in samples]

@@ -100,7 +100,8 @@ def sightings(people: Detections, poses: Poses, skeleton_name: str, rule: People
         known = poses.xy[kept]
         heads = np.linalg.norm(known[:, head].mean(1) - poses.xy[row, head].mean(0), axis=-1)
         smaller = np.minimum(people.size[kept], people.size[row])
-        off_bones = bone_distance(poses.xy[row], known, skeleton_name)
+        placed = poses.score[row] > 0
+        off_bones = bone_distance(poses.xy[row], known, skeleton_name, placed, poses.score[kept] > 0)
         same = (heads < rule.same_head * smaller) | (off_bones < rule.same_body * people.size[kept])
         if not same.any():
             kept.append(row)
@@ -108,14 +109,28 @@ def sightings(people: Detections, poses: Poses, skeleton_name: str, rule: People
     return Sightings(_boxes(xy, score), people.size[kept], sure[kept], xy, score)
 
 
-def bone_distance(pose: FloatArray, others: FloatArray, skeleton_name: str) -> npt.NDArray[np.float64]:
-    """Mean distance (N,) px of the joints of a pose (J, 2) from the bones of each other one (N, J, 2)."""
+def bone_distance(
+    pose: FloatArray,
+    others: FloatArray,
+    skeleton_name: str,
+    placed: npt.NDArray[np.bool_] | None = None,
+    others_placed: npt.NDArray[np.bool_] | None = None,
+) -> npt.NDArray[np.float64]:
+    """Mean distance (N,) px of the joints of a pose (J, 2) from the bones of each other one (N, J, 2).
+
+    Args:
+        placed, others_placed: (J,) and (N, J), joints that were found at all; others count for nothing.
+    """
     parents, children = np.transpose(skeleton(skeleton_name).edges)
     start, bone = others[:, parents], others[:, children] - others[:, parents]
-    about = pose[None, :, None] - start[:, None]
+    joints = pose if placed is None or not placed.any() else pose[placed]
+    about = joints[None, :, None] - start[:, None]
     length = np.maximum((bone**2).sum(axis=-1), 1e-9)[:, None]
     along = np.clip((about * bone[:, None]).sum(axis=-1) / length, 0.0, 1.0)
     away = np.linalg.norm(about - along[..., None] * bone[:, None], axis=-1)
+    if others_placed is not None:
+        whole = others_placed[:, parents] & others_placed[:, children]
+        away = np.where(whole[:, None], away, np.inf)
     return np.asarray(away.min(axis=-1).mean(axis=-1), np.float64)
 
 

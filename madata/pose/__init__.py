@@ -32,6 +32,7 @@ __all__ = [
     "Poses",
     "check_options",
     "convert_poses",
+    "counting_backend",
     "follow",
     "load",
 ]
@@ -80,6 +81,12 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
                 raise ConfigError(
                     f"option {option} of {name}: {error.errors()[0]['msg']} (got {value!r})"
                 ) from None
+
+
+def counting_backend(backend: PoseBackend) -> PoseBackend:
+    """The backend to count people by: the ``body`` of one that places hands and faces as well, else itself."""
+    body: PoseBackend = getattr(backend, "body", backend)
+    return body
 
 
 def follow(backend: PoseBackend, images: Iterable[Image]) -> Iterator[Poses]:

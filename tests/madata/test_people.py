@@ -399,3 +399,14 @@ def test_a_real_dancer_beside_a_mirror(blazepose, media_dir):
     assert examine(blazepose, beside, times).reason is None
     twins = [np.concatenate([image, image], axis=1) for image in images]
     assert examine(blazepose, twins, times).reason == "multi_person"
+
+
+def test_joints_that_were_not_found_join_nobody():
+    """Hands and faces that are not seen lie at (0, 0): two people do not meet there."""
+    xy = np.zeros((2, 133, 2), np.float32)
+    xy[:, :17] = np.random.default_rng(0).uniform(0, 100, (17, 2))
+    xy[1, :17] += [400, 0]
+    score = (xy > 0).all(axis=-1).astype(np.float32)
+    people = Detections(np.zeros((2, 4), np.float32), np.ones(2, np.float32), np.full(2, 100, np.float32))
+    seen = sightings(people, Poses(xy, score, np.ones(2, np.float32)), "coco-wholebody-133", PeopleRule())
+    assert len(seen) == 2

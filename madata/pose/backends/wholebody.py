@@ -56,7 +56,7 @@ _Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class WholeBody:
-    """See :class:`madata.pose.base.PoseBackend`."""
+    """See :class:`madata.pose.base.PoseBackend`; ``body`` is the cheaper backend that finds the same people."""
 
     skeleton = SKELETON
     long_side = 1280
@@ -70,7 +70,7 @@ class WholeBody:
         min_part: float,
         weights: dict[str, str],
     ) -> None:
-        self._body, self._hands, self._faces, self._min_part = body, hands, faces, min_part
+        self.body, self._hands, self._faces, self._min_part = body, hands, faces, min_part
         self.identity: dict[str, Any] = {
             "name": "wholebody",
             "weights": {**body.identity["weights"], **weights},
@@ -117,20 +117,20 @@ class WholeBody:
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """BlazePose's people."""
-        return self._body.detect(images)
+        return self.body.detect(images)
 
     def estimate(self, images: Sequence[Image], people: Sequence[Detections]) -> list[Poses]:
         """133 points of each person; ``score`` is the joint's visibility, and how sure the hand and the face are.
 
         ``presence`` is that of BlazePose.
         """
-        found = self._body.estimate(images, people)
+        found = self.body.estimate(images, people)
         return [self._complete(image, poses) for image, poses in zip(images, found, strict=True)]
 
     def follow(self, images: Iterable[Image]) -> Iterator[Poses]:
         """One person through consecutive frames, at most one row a frame, as BlazePose follows him."""
         shown, followed = tee(images)
-        for image, poses in zip(shown, self._body.follow(followed), strict=True):
+        for image, poses in zip(shown, self.body.follow(followed), strict=True):
             yield self._complete(image, poses)
 
     def _complete(self, image: Image, body: Poses) -> Poses:
