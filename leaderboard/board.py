@@ -18,7 +18,7 @@ from leaderboard.exchange.elsewhere import ElsewhereRow, elsewhere_section
 from leaderboard.layout import SPEED, BoardColumn, columns_of, extra_column, in_shown_unit
 from leaderboard.paper import TASK_TITLES, TASKS, Task
 from leaderboard.places import placed
-from leaderboard.render import to_html
+from leaderboard.render.web import macros, to_html
 from leaderboard.reported import reported_section
 from leaderboard.tables import Cell, Course, Kind, Row, Section, Table, ranked, sort_rows
 from leaderboard.ties import TieJudge
@@ -44,9 +44,7 @@ class Board:
     left_out: tuple[BoardEntry, ...]
 
     def _repr_html_(self) -> str:
-        left = len(self.left_out)
-        note = f"<p>{left} left out: not every clip of them was scored</p>" if left else ""
-        return to_html(self.table.filled()) + note
+        return to_html(self.table.filled()) + str(macros("table.html").left_out(len(self.left_out)))
 
 
 def table(

@@ -21,7 +21,7 @@ from madata.errors import MadanceError
 from madata.files import copy_file, sha256_file
 from madata.formats import PLAYED_BY_BROWSERS, files_in, kind_of, stem_of, suffix_of
 
-__all__ = ["TRUTH", "Clips", "Lane", "find_media", "find_videos", "gather_clips", "viewer_data"]
+__all__ = ["TRUTH", "Clips", "Lane", "find_videos", "gather_clips", "viewer_data"]
 
 TRUTH, MUSIC = "ground-truth", "music"
 _BESIDE = ("videos", "motions", "predictions")
@@ -77,7 +77,7 @@ class _Media:
         return clip in self.videos or clip in self.motions
 
 
-def find_media(folder: Path) -> _Media:
+def _find_media(folder: Path) -> _Media:
     """Videos and motions of a folder by clip id (their stem), in subfolders too.
 
     Raises:
@@ -102,7 +102,7 @@ def find_videos(folder: Path) -> dict[str, Path]:
     Raises:
         MadanceError: there is no such folder, or no video in it.
     """
-    if videos := find_media(folder).videos:
+    if videos := _find_media(folder).videos:
         return videos
     raise MadanceError(f"{folder}: no video in it ({', '.join(PLAYED_BY_BROWSERS)})")
 
@@ -169,7 +169,7 @@ def _system(board: Board, row: Row) -> str:
 
 def _folders(rows: Sequence[tuple[Board, Row]], media: Mapping[str, Path]) -> dict[str, _Media]:
     """System -> its videos and motions: those given, else those beside its results."""
-    folders = {name: find_media(folder) for name, folder in media.items()}
+    folders = {name: _find_media(folder) for name, folder in media.items()}
     for board, row in rows:
         for entry in board.entries[row.key]:
             name = entry.result.system.name
@@ -177,7 +177,7 @@ def _folders(rows: Sequence[tuple[Board, Row]], media: Mapping[str, Path]) -> di
                 continue
             for beside in (entry.file.parent / folder for folder in _BESIDE):
                 if beside.is_dir() and any(files_in(beside, "video", "motion")):
-                    found, there = find_media(beside), folders.setdefault(name, _Media())
+                    found, there = _find_media(beside), folders.setdefault(name, _Media())
                     there.videos = found.videos | there.videos
                     there.motions = found.motions | there.motions
     return folders
