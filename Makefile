@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 # One process for each core; a file of tests stays in one process, so that what its tests share is made once.
 PARALLEL := -n auto --dist loadfile
 
-.PHONY: demo test nightly install lint golden benchmark clean
+.PHONY: demo test nightly docs install lint golden benchmark clean
 
 demo: install  ## set up, then build a small data set from synthesised footage into ./demo
 	$(BIN)/madance demo --out demo
@@ -16,7 +16,7 @@ test: install  ## set up, then check style, types and behaviour
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PARALLEL)
 
-nightly: install  ## long simulations, random inputs and kills, which `make test` leaves out
+nightly: $(VENV)/.docs  ## long simulations, random inputs and kills, which `make test` leaves out
 	$(BIN)/python -m pytest $(PARALLEL) -m nightly
 
 install: $(STAMP)
@@ -26,6 +26,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
 	$(BIN)/madance weights fetch wholebody
 	touch $(STAMP)
+
+docs: $(VENV)/.docs  ## the documentation, in ./build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo open build/docs/index.html
+
+$(VENV)/.docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
 
 lint: install
 	$(BIN)/ruff check --fix .

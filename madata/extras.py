@@ -91,7 +91,7 @@ def _smallest_extra(top: str) -> str | None:
     for line in lines:
         name = re.match(r"[A-Za-z0-9._-]+", line)
         extra = re.search(r"extra == ['\"]([^'\"]+)['\"]", line)
-        if name and extra and extra.group(1) not in ("all", "dev"):
+        if name and extra and extra.group(1) not in ("all", "dev", "docs"):
             members.setdefault(extra.group(1), []).append(name.group().lower())
     wanted = _BROUGHT_ALONG.get(top, top)
     having = [

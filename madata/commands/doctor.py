@@ -52,7 +52,8 @@ def examine() -> dict[str, Any]:
     missing = {
         extra: absent
         for extra, names in extras.items()
-        if extra not in ("all", "dev") and (absent := [name for name in names if packages[name] is None])
+        if extra not in ("all", "dev", "docs")
+        and (absent := [name for name in names if packages[name] is None])
     }
     reports, failed = ask("madance.doctor")
     return {
