@@ -42,11 +42,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     def turned(match: re.Match[str]) -> str:
         target, anchor = match.group(1), match.group(2) or ""
-        place = outside(source, target)
-        if place is None:
-            to = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
-        else:
+        if place := outside(source, target):
             to = place if place in PAGES else f"files/{place}.md"
+        else:
+            to = from_root(source, target).removeprefix("docs/")
         return f"]({posixpath.relpath(to, posixpath.dirname(page.file.src_uri) or '.')}{anchor})"
 
     return LINK.sub(turned, markdown)
@@ -58,8 +57,13 @@ def outside(page: str, target: str) -> str | None:
     Args:
         page: its place, from ``docs``.
     """
-    place = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), target))
+    place = from_root(page, target)
     return place if not place.startswith("docs/") and (ROOT / place).exists() else None
+
+
+def from_root(page: str, target: str) -> str:
+    """Where a link of a page leads, from the root of the repository."""
+    return posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), target))
 
 
 def shown(path: Path, place: str) -> str:
