@@ -23,6 +23,8 @@ _DANCES = {"test": 12, "train": 12}
 _DANCE_S = 10.0
 _LOG = "log.txt"
 
+_Commands = list[list[object]]
+
 
 @dataclass(frozen=True)
 class _Step:
@@ -91,7 +93,7 @@ def _steps(out: Path, seed: int) -> list[_Step]:
     )
     view = ["view", expert, "--music", song, "--out", out / "dance.html"]
     site = ["site", scores, "--out", out / "site", *media]
-    made = (
+    made: tuple[tuple[str, _Commands, dict[str, str]], ...] = (
         ("three films of made-up dancers, and 24 dances in 3D", [], {
             "crawl": "the films: one dancer, two, a static shot, cuts, a dissolve, a fade",
             "dances": "dances in 3D, each with its music",
@@ -118,9 +120,6 @@ def _steps(out: Path, seed: int) -> list[_Step]:
         _Step(title, [[str(part) for part in command] for command in commands], shows)
         for title, commands, shows in made
     ]
-
-
-_Commands = list[list[object]]
 
 
 def _filmed(dataset: Path, runs: Path, scores: Path) -> tuple[_Commands, _Commands]:
