@@ -40,7 +40,8 @@ def test_links_and_anchors_lead_somewhere(page):
 def test_every_page_is_in_the_navigation():
     """Lines of the file: the pages that are generated have no others."""
     listed = set(re.findall(r"^ +- ([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M))
-    assert {page.relative_to(ROOT / "docs").as_posix() for page in PAGES} <= listed
+    missing = {page.relative_to(ROOT / "docs").as_posix() for page in PAGES} - listed
+    assert not missing, f"{missing}: give each a line below nav in mkdocs.yml"
 
 
 def texts():
