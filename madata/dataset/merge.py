@@ -167,7 +167,7 @@ def _clips(parts: Sequence[FolderTables]) -> tuple[list[Row], int]:
                 if before[0]["sha256"] != row["sha256"]:
                     raise MadanceError(
                         f"clip {row['clip_id']!r} is in {before[1]} and in {part.folder} with different bytes: "
-                        "they were made under different settings; leave one folder out"
+                        "they were made under different settings or on different machines; leave one folder out"
                     )
                 repeated += 1
             known[row["clip_id"]] = (row, part.folder)
