@@ -60,6 +60,7 @@ class _Work:
     settings: Hallo2Settings
     picture: Image
     region: Image
+    lips: Image | None
     sound: Tensor
     tokens: Tensor
     frames: int
@@ -79,6 +80,7 @@ def animate_sound(
     settings: Hallo2Settings,
     picture: Image,
     region: Image,
+    lips: Image | None,
     sound: Tensor,
     face: Tensor,
     frames: int,
@@ -92,7 +94,8 @@ def animate_sound(
 
     Args:
         picture: (H, W, 3).
-        region: (H, W) 0 or 255 where the person is.
+        region: (H, W) 0 or 255 where the person is, or his face.
+        lips: (H, W) 0 or 255 where the lips are; ``None`` where they are not told from the region.
         sound: (T, layers, features) of :func:`baselines.hallo2.sound.sound_features`, whole segments.
         face: (features,) embedding of the face; zeros where none is known.
         frames: of the result.
@@ -107,7 +110,7 @@ def animate_sound(
     tokens = painter.hallo.image(halves.to(device, dtype))
     run = RunFolder(folder)
     work = _Work(
-        painter, settings, picture, region, neighbours(sound), tokens, frames, fps, seed, run, report
+        painter, settings, picture, region, lips, neighbours(sound), tokens, frames, fps, seed, run, report
     )
     inputs = {
         "reference": frames_digest([picture]),
@@ -115,6 +118,8 @@ def animate_sound(
         "sound": sha256_bytes(sound.float().cpu().numpy().tobytes()),
         "face": sha256_bytes(face.float().numpy().tobytes()),
     }
+    if lips is not None:
+        inputs["lips"] = frames_digest([lips])
     run.open(run_record(settings, seed, frames, inputs, painter.networks()))
     count = len(work.segments)
     missing = [index for index in range(count) if not run.finished(index)]
@@ -134,11 +139,12 @@ def _paint(work: _Work, missing: Sequence[int]) -> None:
     located = networks.locator(region)
     guide = torch.cat([torch.zeros_like(located), located]) if guided else located
     halves = 2 if guided else 1
-    networks.cues.scale = (work.settings.background, work.settings.body, 0.0)
+    lips = 0.0 if work.lips is None else work.settings.lips
+    networks.cues.scale = (work.settings.background, work.settings.body, lips)
     rows = halves * work.settings.window
     networks.cues.masks = {
         places: tuple(mask.to(device, dtype).expand(rows, -1) for mask in masks)
-        for places, masks in level_masks(work.region, len(networks.sizes.channels)).items()
+        for places, masks in level_masks(work.region, len(networks.sizes.channels), work.lips).items()
     }
     for index, (kept, noise) in enumerate(_draws(work)):
         if index in missing:

@@ -1,13 +1,15 @@
-"""Hallo2 with masks of the body as a ``video`` system: music moves the person of a picture, without a pose.
+"""Hallo2 with masks of the body, or of the face, as a ``video`` system: music moves a person, without a pose.
 
 Row "Hallo2" of Table 1. The paper trained it on MA-Data with the body in place of the face; no such weights are
 published, so that ``weights`` is a checkpoint of your own, or the release, which knows faces. Settings are the
 release's: 40 steps, guidance 3.5, segments of 16 frames, 25 frames per second, 512 x 512 px. The voice is not separated
 from the music. Options beside those of :mod:`baselines.sd15.system` (``window`` is a segment; windows do not overlap):
 
-- ``mask``: a picture or video that is white where the person is, or a folder of them named by clip; by default the
-  person is found in the picture (:mod:`madata.pose.segmentation`).
-- ``background``, ``body``: how much the sound moves either; ``mask_rate``: see :mod:`baselines.hallo2.driver`.
+- ``region``: what the sound moves: the ``body`` (the paper's row) or, as the release, the ``face`` and in it the lips.
+- ``mask``: a picture or video that is white where that region is, or a folder of them named by clip; by default it is
+  found in the picture, the body by :mod:`madata.pose.segmentation`, the face by the pose backend ``wholebody``.
+- ``lips_mask``: the same of the lips; by default they are found with the face, and none where the body is the region.
+- ``background``, ``body``, ``lips``: how much the sound moves each; ``mask_rate``: see :mod:`baselines.hallo2.driver`.
 - ``face``: a ``.npz`` with one array, the 512 numbers of ArcFace; by default zeros, as upstream has them where it finds
   no face.
 
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from baselines.hallo2.settings import BEFORE, Hallo2Settings
 from baselines.sd15.system import Dtype, LoadedPainter, WindowedSystem
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from mace_dance.appearance.driver import Animation
 
 __all__ = ["Hallo2Body"]
+
+Region = Literal["body", "face"]
 
 _FPS = 25
 _HELD_FRAMES = 2
@@ -75,7 +79,9 @@ class Hallo2Body(WindowedSystem):
         self,
         weights: str | None = None,
         dtype: Dtype = "auto",
+        region: Region = "body",
         mask: str | None = None,
+        lips_mask: str | None = None,
         face: str | None = None,
         **settings: Any,
     ) -> None:
@@ -85,9 +91,11 @@ class Hallo2Body(WindowedSystem):
             ConfigError: one is unknown or out of range, or a file is not there.
         """
         super().__init__(weights, dtype, **settings)
-        self._mask = None if mask is None else Path(mask).expanduser()
-        if self._mask is not None and not self._mask.exists():
-            raise ConfigError(f"mask: {mask}: no such file or folder")
+        if region not in get_args(Region):
+            raise ConfigError(f"region: expected 'body' or 'face', got {region!r}")
+        self._region = region
+        self._mask = _existing("mask", mask)
+        self._lips_mask = _existing("lips_mask", lips_mask)
         self._face = None if face is None else Path(face).expanduser()
 
     def load(self, folder: Path, dtype: torch.dtype) -> LoadedPainter:
@@ -122,8 +130,9 @@ class Hallo2Body(WindowedSystem):
             raise MadanceError(
                 f"{self.name}: makes {_FPS} frames a second, not {request.fps:g}: --fps {_FPS}"
             )
-        if self._mask is not None:
-            find_mask(self._mask, request.clip_id)
+        for mask in (self._mask, self._lips_mask):
+            if mask is not None:
+                find_mask(mask, request.clip_id)
 
     def controls(self, request: Request) -> tuple[Image, Sequence[Image]]:
         """The picture; it follows no frames."""
@@ -135,19 +144,13 @@ class Hallo2Body(WindowedSystem):
         return letterbox(read_still(request.image), height, width), ()
 
     def paint(self, painter: Hallo2Painter, request: Request, folder: Path) -> Animation:
-        """Find the body, hear the music, and make the clip."""
+        """Find what the music moves, hear it, and make the clip."""
         import torch
 
         from baselines.hallo2.driver import animate_sound
-        from baselines.hallo2.masks import find_mask, read_mask, region_of
 
         picture, _ = self.controls(request)
-        if self._mask is not None:
-            region = region_of(read_mask(find_mask(self._mask, request.clip_id), request.size))
-        else:
-            from madata.pose.segmentation import person_mask
-
-            region = region_of(person_mask(picture))
+        region, lips = self._regions(request, picture)
         request.report("hearing the music", 0.0)
         numbers = self._face_numbers(painter.hallo.image.proj.in_features)
         return animate_sound(
@@ -155,6 +158,7 @@ class Hallo2Body(WindowedSystem):
             self.settings,
             picture,
             region,
+            lips,
             self._sound(painter, request),
             torch.tensor(numbers),
             request.num_frames,
@@ -163,6 +167,20 @@ class Hallo2Body(WindowedSystem):
             folder=folder,
             report=request.report,
         )
+
+    def _regions(self, request: Request, picture: Image) -> tuple[Image, Image | None]:
+        """(H, W) 0 or 255 each: what the sound moves, and the lips where they are told from it."""
+        from baselines.hallo2.masks import find_face, find_mask, read_mask, region_of
+        from madata.pose.segmentation import person_mask
+
+        region, lips = (
+            None if given is None else region_of(read_mask(find_mask(given, request.clip_id), request.size))
+            for given in (self._mask, self._lips_mask)
+        )
+        if self._region == "face" and (region is None or lips is None) and request.image is not None:
+            face, mouth = find_face(read_still(request.image), request.size)
+            return (face if region is None else region), (mouth if lips is None else lips)
+        return (region_of(person_mask(picture)) if region is None else region), lips
 
     def _sound(self, painter: Hallo2Painter, request: Request) -> torch.Tensor:
         """(T, layers, features) of whole segments.
@@ -196,3 +214,10 @@ class Hallo2Body(WindowedSystem):
         if len(values) != count:
             raise ConfigError(f"face: {self._face} must hold one array of {count} numbers")
         return [float(value) for value in values]
+
+
+def _existing(option: str, given: str | None) -> Path | None:
+    path = None if given is None else Path(given).expanduser()
+    if path is not None and not path.exists():
+        raise ConfigError(f"{option}: {given}: no such file or folder")
+    return path

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.hallo2.masks import level_masks, read_mask, region_of
 from baselines.hallo2.network import make_tiny_hallo2
 from baselines.hallo2.sound import heard_at
 from baselines.hallo2.system import Hallo2Body
@@ -17,7 +16,6 @@ from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.files import read_json
 from madata.music import write_wav
 from madata.types import Music
-from madata.video import write_video
 from tests.mace_dance.appearance.clips import request_of
 
 pytestmark = pytest.mark.usefixtures("no_weights")
@@ -50,7 +48,9 @@ class Killed(Exception):
 
 def test_a_killed_clip_goes_on_to_the_same_bits(tiny, tmp_path):
     request = request_for(tmp_path)
-    system = Hallo2Body(str(tiny), mask=str(tmp_path / "body.png"), **SMALL)
+    cv2.imwrite(str(tmp_path / "lips.png"), np.pad(np.full((8, 8), 255, np.uint8), 28))
+    shown = {"mask": str(tmp_path / "body.png"), "lips_mask": str(tmp_path / "lips.png"), "lips": 0.5}
+    system = Hallo2Body(str(tiny), **shown, **SMALL)
     system.setup("cpu")
     assert (system.loaded.label, system.loaded.weights) == ("tiny-random", (tiny,))
     whole = list(system.generate(replace(request, keep=tmp_path / "whole")))
@@ -81,7 +81,9 @@ def test_a_killed_clip_goes_on_to_the_same_bits(tiny, tmp_path):
     other = np.array(list(system.generate(asked)))
     np.testing.assert_array_equal(other[:4], whole[:4])
     assert (other[4:] != np.array(whole)[4:]).any()
-    quiet = Hallo2Body(str(tiny), mask=str(tmp_path / "body.png"), body=0.0, background=0.0, **SMALL)
+    assert system._model.painter.hallo.cues.scale == (1.0, 1.0, 0.5)
+    assert all(masks[2].max() > 0 for masks in system._model.painter.hallo.cues.masks.values())
+    quiet = Hallo2Body(str(tiny), **{**shown, "lips": 0.0}, body=0.0, background=0.0, **SMALL)
     quiet._model, quiet._device = system._model, "cpu"
     still = list(quiet.generate(replace(request, keep=tmp_path / "quiet")))
     assert (np.array(still) != np.array(whole)).any()
@@ -93,35 +95,43 @@ def test_half_precision_is_computed_throughout(tiny, tmp_path):
     half.setup("cpu")
     assert len(list(half.generate(request))) == 2
     assert half._model.painter.hallo.denoiser.dtype == torch.bfloat16
+    assert half._model.painter.hallo.cues.scale == (1.0, 1.0, 0.0)  # no lips, no term of theirs
 
 
-def test_masks_are_soft_and_of_every_level():
-    region = np.zeros((512, 512), np.uint8)
-    region[100:400, 200:300] = 255
-    masks = level_masks(region, 4)
-    assert list(masks) == [64 * 64, 32 * 32, 16 * 16, 8 * 8]
-    for places, (background, body, lips) in masks.items():
-        assert {len(kind) for kind in (background, body, lips)} == {places}
-        torch.testing.assert_close(background + body, torch.ones(places), atol=0.01, rtol=0)
-        assert lips.max() == 0
-        side = int(places**0.5)
-        row, column = divmod(int(body.argmax()), side)
-        assert abs(row / side - 250 / 512) < 0.15
-        assert abs(column / side - 250 / 512) < 0.15
-    assert masks[64 * 64][1].max() == 1
-    assert 0.2 < masks[64 * 64][1].mean() < 0.6
+def test_the_face_is_moved_in_place_of_the_body(tiny, tmp_path, monkeypatch):
+    """Boxes found in the picture, or masks of the user's own in place of either."""
+    from baselines.hallo2 import driver, masks
 
+    face, lips = (np.zeros((64, 64), np.uint8) for _ in range(2))
+    face[8:40, 16:48], lips[28:36, 24:40] = 255, 255
+    for name, shown in (("face", face), ("lips", lips)):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), shown)
+    mask, lips_mask = str(tmp_path / "face.png"), str(tmp_path / "lips.png")
+    loaded = Hallo2Body(str(tiny), **SMALL)
+    loaded.setup("cpu")
 
-def test_a_mask_video_counts_with_all_of_its_frames(tmp_path):
-    frames = np.zeros((3, 64, 64, 3), np.uint8)
-    for index in range(3):
-        frames[index, :, index * 16 : index * 16 + 16] = 255
-    write_video(tmp_path / "mask.mp4", frames, 25)
-    region = region_of(read_mask(tmp_path / "mask.mp4", (64, 64)))
-    assert (region[:, :46] == 255).all()
-    assert (region[:, 50:] == 0).all()
-    with pytest.raises(MadanceError, match="no person was found in the reference picture"):
-        region_of(np.zeros((8, 8), np.float32))
+    def told(**options):
+        made = Hallo2Body(str(tiny), **SMALL, **options)
+        made._model = loaded._model
+        with monkeypatch.context() as patch, pytest.raises(Killed) as stopped:
+            patch.setattr(driver, "animate_sound", die)
+            made.generate(request_for(tmp_path, frames=2))
+        return stopped.value.args
+
+    def die(painter, settings, picture, region, lips, *rest, **others):
+        raise Killed(region, lips)
+
+    given = told(region="face", mask=mask, lips_mask=lips_mask)
+    np.testing.assert_array_equal(given, (face, lips))
+    region, none = told(mask=mask)
+    assert none is None and (region == face).all()
+    with pytest.raises(WeightsError, match="madance weights fetch"):
+        told(region="face", mask=mask)
+    found = (255 - face, 255 - lips)
+    monkeypatch.setattr(masks, "find_face", lambda picture, size: found)
+    np.testing.assert_array_equal(told(region="face"), found)
+    np.testing.assert_array_equal(told(region="face", mask=mask), (face, found[1]))
+    np.testing.assert_array_equal(told(region="face", lips_mask=lips_mask), (found[0], lips))
 
 
 def test_what_is_heard_beyond_the_music_is_silence():
@@ -163,6 +173,10 @@ def test_what_cannot_be_made_is_refused(tiny, tmp_path):
             made.plan(request_for(tmp_path, **changes), "cpu")
     with pytest.raises(ConfigError, match="nowhere: no such file"):
         Hallo2Body(str(tiny), mask="nowhere")
+    with pytest.raises(ConfigError, match="lips_mask: nowhere: no such file"):
+        Hallo2Body(str(tiny), lips_mask="nowhere")
+    with pytest.raises(ConfigError, match="region: expected 'body' or 'face', got 'hands'"):
+        Hallo2Body(str(tiny), region="hands")
     with pytest.raises(ConfigError, match="overlap"):
         Hallo2Body(str(tiny), overlap=2)
     with pytest.raises(WeightsError, match="madance weights fetch hallo2"):
