@@ -1,7 +1,7 @@
 """Downbeats that a user brings: a file for each song with the time of every beat and its place in the bar.
 
-That is what Beat This! (``.beats``) and madmom's DBNDownBeatTracker write: a line for each beat with its seconds and
-its number in the bar, 1 being the downbeat, apart by white space or a comma.
+That is what Beat This! (``.beats``) and madmom's DBNDownBeatTracker (``.beats.txt``) write: a line for each beat with
+its seconds and its number in the bar, 1 being the downbeat, apart by white space or a comma.
 
 Legend: K downbeats.
 """
@@ -31,14 +31,15 @@ _MOST_BYTES = 4 << 20
 
 
 def beat_files(folder: Path) -> dict[str, Path]:
-    """Song -> its file of beats.
+    """Song -> its file of beats: ``song.beats``, or ``song.beats.txt`` as madmom names it.
 
     Raises:
         MadanceError: the folder is absent.
     """
     if not folder.is_dir():
         raise MadanceError(f"{folder}: no such folder (--beats)")
-    return {path.stem: path for path in files_in(folder) if path.suffix.lower() in BEAT_SUFFIXES}
+    named = (path for path in files_in(folder) if path.suffix.lower() in BEAT_SUFFIXES)
+    return {path.stem.removesuffix(".beats"): path for path in named}
 
 
 def beats_sha256(folder: Path) -> str:

@@ -91,10 +91,12 @@ def test_what_is_no_file_of_beats_is_named_with_its_line(tmp_path, text, says):
 def test_files_are_found_by_the_name_of_the_clip_or_of_its_song(tmp_path):
     (tmp_path / "mBR0.beats").write_text("0.5 1\n")
     (tmp_path / "b.txt").write_text("0.7 1\n")
-    found = find_downbeats(tmp_path, ["gBR_sBM_cAll_d04_mBR0_ch01", "b", "c"])
+    (tmp_path / "d.beats.txt").write_text("0.9 1\n")  # as madmom names it
+    found = find_downbeats(tmp_path, ["gBR_sBM_cAll_d04_mBR0_ch01", "b", "c", "d"])
     assert {clip: times.tolist() for clip, times in found.items()} == {
         "gBR_sBM_cAll_d04_mBR0_ch01": [0.5],
         "b": [0.7],
+        "d": [0.9],
     }
     with pytest.raises(MadanceError, match="no file of beats of any clip"):
         find_downbeats(tmp_path, ["x"])
