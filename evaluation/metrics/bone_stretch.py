@@ -12,7 +12,7 @@ __all__ = ["METRICS"]
 METRICS = (
     MetricSpec(
         name="bone_stretch",
-        version=1,
+        version=2,
         label="Bones",
         title="Change of bone lengths over time",
         needs=frozenset({"motion"}),

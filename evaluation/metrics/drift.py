@@ -27,7 +27,7 @@ METRICS = (
     ),
     MetricSpec(
         name="size_drift",
-        version=1,
+        version=2,
         label="Growth",
         title="Growth or shrinking of the body per second",
         needs=frozenset({"keypoints"}),

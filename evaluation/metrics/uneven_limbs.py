@@ -12,7 +12,7 @@ __all__ = ["METRICS"]
 METRICS = (
     MetricSpec(
         name="uneven_limbs",
-        version=1,
+        version=2,
         label="Uneven",
         title="Difference between left and right bone lengths",
         needs=frozenset({"motion"}),

@@ -35,6 +35,9 @@ BONES = tuple(pair for limb in LIMBS for pair in pairwise(limb))
 """(parent, child) of the eight bones that every skeleton here has."""
 
 _BLOCK_S = 1.0
+_DIGITS = 5
+"""Positions are stored as float32: some metres from the origin they tell a length to about one part in 100,000, and
+what is finer is rounding, by which no system is better than another."""
 
 
 def bone_lengths(body: Body) -> Floats:
@@ -53,7 +56,8 @@ def bone_lengths(body: Body) -> Floats:
 def bone_stretch(clip: JointTrack) -> float:
     """How much the bones of a 3D clip change their length: root mean square of ln(length / its median).
 
-    0.01 is about one percent. Rotations put on a skeleton have 0 by construction; joint positions need not.
+    0.01 is about one percent, and 0.00001 the finest that is told. Rotations put on a skeleton have 0 by construction;
+    joint positions need not.
 
     Raises:
         ValueError: no bone has a length.
@@ -69,7 +73,7 @@ def bone_stretch(clip: JointTrack) -> float:
     if not (middle > 0).all():
         raise ValueError("a bone has no length")
     shrunk = np.maximum(lengths, 0.01 * middle)  # a bone that vanishes is one hundredth, not minus infinity
-    return float(np.sqrt(np.mean(np.log(shrunk / middle) ** 2)))
+    return round(float(np.sqrt(np.mean(np.log(shrunk / middle) ** 2))), _DIGITS)
 
 
 def uneven_limbs(clip: JointTrack) -> float:
@@ -90,7 +94,7 @@ def uneven_limbs(clip: JointTrack) -> float:
     if not (middle > 0).all():
         raise ValueError("a bone has no length")
     left, right = np.moveaxis(np.log(middle).reshape(len(_CHAINS), 2, -1), 1, 0)
-    return float(np.abs(left - right).mean())
+    return round(float(np.abs(left - right).mean()), _DIGITS)
 
 
 def limb_excess(clip: JointTrack, margin: float = 1.3) -> float:
@@ -157,7 +161,7 @@ def size_drift(clip: JointTrack) -> float:
     if there.sum() < 2:
         raise ValueError("less than two seconds in which all bones were seen")
     seconds = np.arange(count) * (len(lengths) / body.fps / count)
-    return abs(float(np.polyfit(seconds[there], np.log(sizes[there]), 1)[0]))
+    return round(abs(float(np.polyfit(seconds[there], np.log(sizes[there]), 1)[0])), _DIGITS)
 
 
 def _person() -> Floats:

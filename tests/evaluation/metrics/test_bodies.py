@@ -94,6 +94,12 @@ def test_real_bodies_are_bodies(metric, mocap):
     assert mean_value(metric, mocap) <= FLAT[metric]
 
 
+@pytest.mark.parametrize("metric", ["bone_stretch", "size_drift"])
+def test_rounding_of_stored_positions_is_no_defect(metric, dances):
+    stored = [replace(clip, points=(clip.points + 3.0).astype(np.float32)) for clip in dances]
+    assert mean_value(metric, stored) == 0, "else a system would be worse by where it stands"
+
+
 @pytest.mark.parametrize("metric", [row.metric for row in ROWS if not row.in_picture])
 def test_it_does_not_matter_where_the_dancer_stands_and_looks(metric, dances):
     turn = np.array([[0.6, 0, 0.8], [0, 1, 0], [-0.8, 0, 0.6]])
