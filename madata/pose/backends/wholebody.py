@@ -3,7 +3,8 @@
 BlazePose finds and places the body; its wrists and knuckles say where to look for hands (:mod:`madata.pose.hands`), its
 points of the head where to look for the face (:mod:`madata.pose.faces`). Joints come in the order of COCO-WholeBody.
 What is not seen has (0, 0) and score 0: a hand or face below ``min_part``, and the small toes, which BlazePose does not
-know. Every frame is looked at by itself but for the body in :meth:`WholeBody.follow`.
+know. Every frame is looked at by itself but for the body in :meth:`WholeBody.follow`, and the side of a hand that both
+wrists find there: what the network says of it in all frames in a row so far.
 
 One thread, XNNPACK: the same pictures give the same numbers. Crops go through the networks one by one: a batch of 8
 costs as much a crop.
@@ -130,24 +131,29 @@ class WholeBody:
     def follow(self, images: Iterable[Image]) -> Iterator[Poses]:
         """One person through consecutive frames, at most one row a frame, as BlazePose follows him."""
         shown, followed = tee(images)
+        sides = Sides()
         for image, poses in zip(shown, self.body.follow(followed), strict=True):
-            yield self._complete(image, poses)
+            if not len(poses):
+                sides = Sides()  # who is found next may be another
+            yield self._complete(image, poses, sides)
 
-    def _complete(self, image: Image, body: Poses) -> Poses:
-        """The people of a picture with hands and faces."""
+    def _complete(self, image: Image, body: Poses, sides: Sides | None = None) -> Poses:
+        """The people of a picture with hands and faces; ``sides`` remembers those of a person who is followed."""
         whole = convert_poses(body, BlazePose.skeleton, SKELETON)
         for row, (points, score) in enumerate(zip(body.xy, body.score, strict=True)):
             xy, sure = whole.xy[row], whole.score[row]
             face = self._faces.find(image, points[_HEAD], points[_EYES], self._min_part)
             if face is not None:
                 xy[_FACE], sure[_FACE] = face.xy, face.score
-            for columns, hand in zip(_HANDS, self._hands_of(image, points, score), strict=True):
+            for columns, hand in zip(
+                _HANDS, self._hands_of(image, points, score, sides or Sides()), strict=True
+            ):
                 if hand is not None:
                     xy[columns], sure[columns] = hand.xy, hand.score
         return whole
 
     def _hands_of(
-        self, image: Image, points: FloatArray, score: FloatArray
+        self, image: Image, points: FloatArray, score: FloatArray, sides: Sides
     ) -> tuple[Hand | None, Hand | None]:
         """The left and the right hand of a body (33, 2)."""
         starts, ends = (points[columns] for columns in _LONG_PARTS)
@@ -158,18 +164,32 @@ class WholeBody:
             else None
             for arm in _ARMS
         )
-        return _told_apart(left, right)
+        return sides.told_apart(left, right)
 
 
-def _told_apart(left: Hand | None, right: Hand | None) -> tuple[Hand | None, Hand | None]:
-    """What a left and a right wrist found; one hand that both found goes to the side the network says."""
-    if left is None or right is None:
-        return left, right
+class Sides:
+    """Which side a hand is of that both wrists find, by all frames in a row in which they do.
+
+    The network says it for each frame, and may err where the hand is blurred or seen from its edge; a hand does not
+    change its side while it is one for both. Two hands, or none, end the row.
+    """
+
+    def __init__(self) -> None:
+        self._votes: list[float] = []
+
+    def told_apart(self, left: Hand | None, right: Hand | None) -> tuple[Hand | None, Hand | None]:
+        """The left and the right hand of what a left and a right wrist found in the next frame."""
+        if left is None or right is None or not _are_one(left, right):
+            self._votes.clear()
+            return left, right
+        surer = max((left, right), key=lambda hand: hand.score)
+        self._votes.append((left.right + right.right) / 2.0)
+        return (None, surer) if np.mean(self._votes) >= 0.5 else (surer, None)
+
+
+def _are_one(left: Hand, right: Hand) -> bool:
     apart = float(np.linalg.norm(left.xy - right.xy, axis=-1).mean())
-    if apart >= _SAME_HAND * min(left.length, right.length):
-        return left, right
-    surer = max((left, right), key=lambda hand: hand.score)
-    return (None, surer) if left.right + right.right >= 1.0 else (surer, None)
+    return apart < _SAME_HAND * min(left.length, right.length)
 
 
 BACKEND = WholeBody.load

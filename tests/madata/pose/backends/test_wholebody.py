@@ -5,7 +5,7 @@ import pytest
 
 from madata.errors import MissingDependencyError, WeightsError
 from madata.pose import follow, load
-from madata.pose.backends.wholebody import _told_apart
+from madata.pose.backends.wholebody import Sides
 from madata.pose.hands import Hand
 from madata.render import CapsuleRenderer, front_camera, make_stage
 from madata.skeletons import skeleton
@@ -188,9 +188,23 @@ def hand(x, score, right):
 
 def test_one_hand_found_twice_goes_to_the_side_it_is_of():
     left, right = hand(0, 0.9, 0.1), hand(10, 0.8, 0.2)
-    assert _told_apart(left, right) == (left, None)
+    assert Sides().told_apart(left, right) == (left, None)
     left, right = hand(0, 0.6, 0.9), hand(10, 0.8, 0.8)
-    assert _told_apart(left, right) == (None, right)
+    assert Sides().told_apart(left, right) == (None, right)
     left, right = hand(0, 0.6, 0.9), hand(300, 0.8, 0.9)  # two hands: each stays at its wrist
-    assert _told_apart(left, right) == (left, right)
-    assert _told_apart(None, right) == (None, right)
+    assert Sides().told_apart(left, right) == (left, right)
+    assert Sides().told_apart(None, right) == (None, right)
+
+
+def test_a_followed_hand_keeps_the_side_it_was_of_so_far():
+    sides = Sides()
+    said = [0.1, 0.2, 0.7, 0.1, 0.9]  # right in the third and the last, which are blurred
+    assert [sides.told_apart(hand(0, 0.9, right), hand(10, 0.8, right))[1] for right in said] == [None] * 5
+    # two hands apart end the row: what comes after is judged anew
+    apart = hand(0, 0.9, 0.9), hand(300, 0.8, 0.9)
+    assert sides.told_apart(*apart) == apart
+    one = hand(0, 0.9, 0.9), hand(10, 0.8, 0.9)
+    assert sides.told_apart(*one) == (None, one[0])
+    sides.told_apart(None, apart[1])
+    back = hand(0, 0.9, 0.1), hand(10, 0.8, 0.1)
+    assert sides.told_apart(*back) == (back[0], None)
