@@ -10,13 +10,13 @@ Which settings there are stands with whatever they decide about, e.g. :mod:`mada
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from madata.errors import ConfigError, MadanceError, did_you_mean
+from madata.errors import ConfigError, MadanceError, did_you_mean, nearest
 from madata.files import as_json, parse_toml, read_json, write_json
 
 __all__ = [
@@ -85,7 +85,7 @@ def _first_problem(failure: ValidationError, model: type[BaseModel], noun: str) 
     place = [str(part) for part in found["loc"]]
     key = ".".join(place)
     if found["type"] == "extra_forbidden":
-        return f"there is no {noun} {key}{did_you_mean(key, _siblings(model, place[:-1]))}"
+        return f"there is no {noun} {key}{_elsewhere(model, place) or did_you_mean(key, _siblings(model, place[:-1]))}"
     reason = found["msg"].removeprefix("Value error, ")
     if found["type"] == "model_type":
         reason = "is a section, not a value"
@@ -95,14 +95,39 @@ def _first_problem(failure: ValidationError, model: type[BaseModel], noun: str) 
     return f"{noun} {key}: {reason}{got}" if key else reason
 
 
+def _elsewhere(model: type[BaseModel], place: Sequence[str]) -> str:
+    """The end of the message where a setting of that name, or one letter away, stands in another section."""
+    named = dict.fromkeys(_siblings(model, place[:-1]))
+    settings = [key for key in _settings_of(model) if key not in named]
+    homes = [key for key in settings if key.rpartition(".")[2] == place[-1]]
+    if not homes and nearest(".".join(place), named) is None:
+        leaf = nearest(place[-1], (key.rpartition(".")[2] for key in settings))
+        homes = [key for key in settings if key.rpartition(".")[2] == leaf]
+    return f"; did you mean {' or '.join(map(repr, homes))}?" if homes else ""
+
+
+def _settings_of(model: type[BaseModel], section: str = "") -> Iterator[str]:
+    """Full names of the settings of a model and of its sections."""
+    for name, field in model.model_fields.items():
+        inner = _as_section(field.annotation)
+        if inner is None:
+            yield section + name
+        else:
+            yield from _settings_of(inner, f"{section}{name}.")
+
+
 def _siblings(model: type[BaseModel], place: Sequence[str]) -> list[str]:
     for part in place:
         field = model.model_fields.get(part)
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        inner = _as_section(field.annotation) if field else None
+        if inner is None:
             return []
         model = inner
     return [".".join([*place, name]) for name in model.model_fields]
+
+
+def _as_section(kind: Any) -> type[BaseModel] | None:
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def _short(value: Any) -> str:

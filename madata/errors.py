@@ -12,6 +12,7 @@ __all__ = [
     "MissingDependencyError",
     "WeightsError",
     "did_you_mean",
+    "nearest",
 ]
 
 _MOST_NAMES = 12
@@ -57,11 +58,23 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         >>> did_you_mean("x", ["official", "paper"])
         '; known: official, paper'
     """
+    names = list(known)
+    near = nearest(name, names)
+    if near is not None:
+        return f"; did you mean {near!r}?"
+    shown = ", ".join(names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
+    return f"; known: {shown or 'none'}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The name that was meant by ``name``: one that begins with it, else one a slip of letters away.
+
+    Example:
+        >>> nearest("oficial", ["official", "paper"]), nearest("x", ["official"])
+        ('official', None)
+    """
     names = {each.lower(): each for each in known}
     wanted = name.lower()
     near = [each for each in names if wanted and each.startswith(wanted)]
     near = near or difflib.get_close_matches(wanted, names, n=1, cutoff=_LIKE)
-    if near:
-        return f"; did you mean {names[near[0]]!r}?"
-    shown = ", ".join([*names.values()][:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else "")
-    return f"; known: {shown or 'none'}"
+    return names[near[0]] if near else None

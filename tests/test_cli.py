@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from madata.cli import madance, main
@@ -69,6 +70,33 @@ def test_what_a_verb_does_is_said_in_one_line(names):
     for line in listed:
         assert line.startswith("  ") and line[2] != " ", f"more than a line: {line}"
         assert not line.endswith("..."), f"cut off: {line}"
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_help_fits_a_terminal_of_80_columns(words):
+    done = CliRunner().invoke(madance, [*words.split(), "-h"], terminal_width=80)
+    assert done.exit_code == 0
+    for line in done.output.splitlines():
+        assert len(line) <= 80, line
+        assert "Usage:" in line or not line.endswith("..."), f"cut off: {line}"
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "offered"),
+    [
+        (["generate"], "motion-expert-g", ["motion-expert-gft-to-cfg"]),
+        (["check"], "mean-", ["mean-pose"]),
+        (["score", "runs/a", "--protocol"], "ma-rhythm", ["ma-rhythm2d", "ma-rhythm3d"]),
+        (["weights", "fetch", "edge"], "jukebox-", ["jukebox-prior", "jukebox-vqvae"]),
+        (["weights", "list", "--for"], "fv", ["fvd"]),
+        (["weights", "tiny"], "mega", ["megadance"]),
+        (["generate"], "./mine", ["./mine"]),  # a file: the shell looks for it
+    ],
+)
+def test_the_shell_completes_names(words, typed, offered):
+    completions = ShellComplete(madance, {}, "madance", "_MADANCE_COMPLETE").get_completions(words, typed)
+    assert [one.value for one in completions] == offered
+    assert {one.type for one in completions} == {"file" if typed.startswith(".") else "plain"}
 
 
 SHARED = [

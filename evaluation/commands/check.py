@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from evaluation.commands.completion import systems
 from madata.commands.options import device_option, json_option, out_option, set_option, size_option
 from madata.text import visible
 
 if TYPE_CHECKING:
+    from evaluation.check import Finding
     from evaluation.systems import Task
 
 __all__ = ["check"]
 
 
 @click.command(short_help="Does a system keep the contract? Three made clips tell.")
-@click.argument("system")
+@click.argument("system", shell_complete=systems)
 @click.option("--task", type=click.Choice(["motion", "animation", "video"]), help="Where it does several.")
 @device_option
 @size_option("Size of videos [default: of the system].")
@@ -70,4 +73,16 @@ def check(
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=1))
     failed = [finding.rule for finding in findings if finding.status == "fail"]
+    if not as_json:
+        click.echo(_verdict(system, findings))
     ctx.exit(2 if "load" in failed else 3 if failed else 0)
+
+
+def _verdict(system: str, findings: Sequence[Finding]) -> str:
+    """What was looked at and how it ended, in a line."""
+    failed = dict.fromkeys(finding.rule for finding in findings if finding.status == "fail")
+    warned = dict.fromkeys(finding.rule for finding in findings if finding.status == "warn")
+    if failed:
+        return f"{visible(system)} does not pass: mend {', '.join(failed)} ({len(findings)} rules looked at)"
+    rest = f"none broken; worth a look: {', '.join(warned)}" if warned else "all hold"
+    return f"{visible(system)} keeps the contract: {len(findings)} rules looked at, {rest}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaluation.commands.completion import systems
 from evaluation.commands.status_line import StatusLine
 from madata.commands.options import (
     PATH,
@@ -32,7 +33,7 @@ __all__ = ["generate"]
 
 
 @click.command(short_help="Run a system: over a split, or on one song and one picture.")
-@click.argument("system")
+@click.argument("system", shell_complete=systems)
 @out_option("Run folder; or the clip: .npz, .pkl, .mp4.")
 @click.option("--task", type=click.Choice(["motion", "animation", "video"]), help="Where it does several.")
 @seed_option("Clips of a split have their own by it.")
@@ -63,7 +64,7 @@ def generate(ctx: click.Context, /, system: str, as_json: bool, **given: Any) ->
 
     \b
     madance generate motion-expert --data DATA --out runs/mine
-    madance generate motion-expert --music song.wav --out dance.npz --preview dance.mp4
+    madance generate motion-expert --music song.wav --out a.npz --preview a.mp4
     madance generate mace-dance --music song.wav --image person.png --out clip.mp4
 
     SYSTEM is an installed name (see `systems`), ./my_method.py:MyMethod, a folder of finished clips,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from evaluation.commands.completion import protocols
 from madata.commands.options import (
     PATH,
     device_option,
@@ -62,7 +63,12 @@ def _print_protocols(ctx: click.Context, parameter: click.Parameter, value: bool
     "--split", metavar="LIST", help="Only the clips of an official list, such as aist++:crossmodal-test."
 )
 @click.option(
-    "--protocol", "names", multiple=True, metavar="NAME", help="Protocol, or several to see side by side."
+    "--protocol",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=protocols,
+    help="Protocol, or several to see side by side.",
 )
 @out_option("Folder for result.json, samples.parquet and features.npz.", required=False)
 @click.option("--system", help="Name of the system (default: the name of the folder).")

@@ -112,6 +112,10 @@ def _require(task: Task, inputs: ClipInputs) -> None:
     for name, path in inputs.given.items():
         if name not in _TAKEN[task]:
             raise MadanceError(f"the task {task} takes no --{name}")
+        if path.is_dir():
+            raise MadanceError(
+                f"{path}: is a folder; --{name} takes one file, and --data a folder, of which every clip is made"
+            )
         if not path.is_file():
             raise MadanceError(f"{path}: no such file (--{name})")
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from evaluation.systems.contract import Card, Output, Request, Task, tasks_of
 from evaluation.systems.foreign import contained, guarded, prints_apart
-from madata.errors import MadanceError, did_you_mean
+from madata.errors import MadanceError, nearest
 
 __all__ = ["DECORATED", "Declaration", "Loaded", "Origin", "Plugin", "Running", "declaration_of", "system"]
 
@@ -196,8 +196,9 @@ class Plugin:
         known = f"its options are: {', '.join(named) or 'none'}"
         for name in options:
             if name not in named and not takes_more:
-                near = did_you_mean(name, named) if named else ""
-                raise MadanceError(f"{self.name}: --set {name}: it has no such option{near}; {known}")
+                near = nearest(name, named)
+                meant = f"; did you mean {near!r}?" if near else ""
+                raise MadanceError(f"{self.name}: --set {name}: it has no such option{meant}; {known}")
         for name, each in named.items():
             if each.default is each.empty and name not in options:
                 raise MadanceError(f"{self.name}: needs --set {name}=VALUE; {known}")

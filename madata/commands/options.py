@@ -7,11 +7,12 @@ A verb takes what applies to it (``@device_option`` above its function) and says
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from madata.devices import usable_cores
 from madata.engine import ENGINES
@@ -28,6 +29,7 @@ __all__ = [
     "jobs_option",
     "json_option",
     "limit_option",
+    "offering",
     "out_option",
     "seed_option",
     "set_option",
@@ -135,6 +137,18 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
 def size_option(what: str, **more: Any) -> _Option[Any]:
     """``--size WxH``: width and height of pictures, px."""
     return click.option("--size", type=_Size(), metavar="WxH", help=what, **more)
+
+
+def offering(
+    names: Callable[[], Iterable[str]],
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """``shell_complete`` of an argument that takes a name or a file: the names that begin so, files where none does."""
+
+    def complete(ctx: click.Context, parameter: click.Parameter, typed: str) -> list[CompletionItem]:
+        found = [CompletionItem(name) for name in sorted(names()) if name.startswith(typed)]
+        return found or [CompletionItem(typed, type="file")]
+
+    return complete
 
 
 def named_folders(option: str, texts: Sequence[str]) -> dict[str, Path]:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import click
 
-from madata.commands.options import json_option, out_option, seed_option
+from madata.commands.options import json_option, offering, out_option, seed_option
 from madata.errors import ConfigError, did_you_mean
 from madata.extras import require
 
 __all__ = ["weights"]
+
+
+def _known() -> set[str]:
+    from madata.weights import known
+
+    return {name for entry in known() for name in (entry.name, entry.group, *entry.used_by)}
+
+
+def _makers() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group="madance.tiny")}
+
 
 _DIR = click.option(
     "--weights",
@@ -29,7 +40,11 @@ def weights() -> None:
 
 @weights.command("list", short_help="Every network: size, licence, origin, whether it is here.")
 @click.option(
-    "--for", "users", multiple=True, help="Only what this system, metric or pose backend needs (repeatable)."
+    "--for",
+    "users",
+    multiple=True,
+    shell_complete=offering(_known),
+    help="Only what this system, metric or pose backend needs (repeatable).",
 )
 @_DIR
 @json_option
@@ -62,7 +77,7 @@ def list_weights(users: tuple[str, ...], folder: Path | None, as_json: bool) -> 
 
 
 @weights.command("check")
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, shell_complete=offering(_known))
 @_DIR
 @json_option
 def check_weights(names: tuple[str, ...], folder: Path | None, as_json: bool) -> None:
@@ -83,7 +98,7 @@ def check_weights(names: tuple[str, ...], folder: Path | None, as_json: bool) ->
 
 
 @weights.command("fetch")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, shell_complete=offering(_known))
 @_DIR
 @click.option(
     "--from",
@@ -108,7 +123,7 @@ def fetch_weights(names: tuple[str, ...], folder: Path | None, local: Path | Non
 
 
 @weights.command("tiny", short_help="A tiny network of random weights, for a try.")
-@click.argument("name")
+@click.argument("name", shell_complete=offering(_makers))
 @out_option("New folder for the network.")
 @seed_option("Seed of the random weights.")
 def tiny_weights(name: str, out: Path, seed: int) -> None:
@@ -117,12 +132,18 @@ def tiny_weights(name: str, out: Path, seed: int) -> None:
     It runs on a CPU in seconds, for trying out commands and for tests. What it generates is noise, and every
     result made with it carries the label of the folder.
     """
-    makers = {point.name: point for point in entry_points(group="madance.tiny")}
+    makers = _makers()
+    if name not in makers and name in _known():
+        raise ConfigError(f"{name} has no tiny network; these have: {', '.join(sorted(makers))}")
     if name not in makers:
         raise ConfigError(f"no tiny network called {name!r}{did_you_mean(name, sorted(makers))}")
     require("weights tiny")
     makers[name].load()(out, seed)
-    click.echo(f"{out}: {name} with random weights, seed {seed}")
+    sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
+    click.echo(
+        f"{out}: a tiny {name} with random weights, seed {seed} ({len(sizes)} files, {sum(sizes) / 1e6:.1f} MB)"
+    )
+    click.echo(f"a dance of it is noise; to try: madance generate {name} --set weights={out} ...")
 
 
 def _show(states: list[dict[str, str | None]], as_json: bool) -> None:

@@ -139,6 +139,8 @@ def write_viewer(
 
 
 def _sound(path: Path) -> str:
+    if path.is_dir():
+        raise MadanceError(f"{path}: is a folder; --music takes one sound file of it")
     kind = _MIME.get(suffix_of(path))
     if kind is None:
         raise MadanceError(f"{path}: a page plays {', '.join(sorted(_MIME))}; convert the music first")

@@ -392,6 +392,8 @@ def test_the_command_tells_by_its_exit_code(tmp_path):
     assert {name: run.exit_code for name, run in runs.items()} == {"Fine": 0, "Leave": 3, "Gone": 2}
     assert "PASS  order" in runs["Fine"].stdout
     assert "FAIL  process" in runs["Leave"].stdout
+    assert runs["Fine"].stdout.endswith("Fine keeps the contract: 8 rules looked at, all hold\n")
+    assert "Leave does not pass: mend process" in runs["Leave"].stdout.splitlines()[-1]
 
 
 def test_what_a_system_prints_is_kept_apart_and_told(tmp_path, capfd):

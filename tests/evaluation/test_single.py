@@ -266,6 +266,7 @@ def bad(place, tmp_path_factory):
     ("change", "words"),
     [
         ({"music": "absent.wav"}, "absent.wav: no such file"),
+        ({"music": "."}, ": is a folder; --music takes one file, and --data a folder"),
         ({"music": "noise.wav"}, "noise.wav: "),
         ({"music": "silent.wav"}, "is silent"),
         ({"music": "blink.wav"}, "lasts 0.30 s, a clip needs at least 1 s"),

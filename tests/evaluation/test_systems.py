@@ -296,6 +296,8 @@ def test_an_installed_system_is_made_with_options(site):
     assert plugin.make({"steps": 3}).instance.steps == 3
     with pytest.raises(MadanceError, match="its options are: steps"):
         plugin.make({"stpes": 3})
+    with pytest.raises(MadanceError, match=r"--set volume: it has no such option; its options are: steps$"):
+        plugin.make({"volume": 3})
     with pytest.raises(MadanceError, match=r"--set stpes: it has no such option; did you mean 'steps'\?"):
         plugin.make({"stpes": 3})
 

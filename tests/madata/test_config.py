@@ -24,9 +24,37 @@ class Inner(ClosedModel):
     path: Path | None = None
 
 
+class Other(ClosedModel):
+    depth: int = 1
+    share: float = 0.5
+
+
 class Outer(ClosedModel):
     name: str = "x"
     inner: Inner = Inner()
+
+
+class Whole(ClosedModel):
+    widths: int = 0
+    inner: Inner = Inner()
+    other: Other = Other()
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("width", "'inner.width'"),  # a name as it stands comes before one that is like it
+        ("depht", "'other.depth'"),
+        ("inner.depth", "'other.depth'"),
+        ("share", "'inner.share' or 'other.share'"),
+        ("inner.widht", "'inner.width'"),
+        ("widhts", "'widths'"),
+    ],
+)
+def test_a_setting_without_its_section_is_suggested_with_it(key, meant):
+    with pytest.raises(ConfigError) as raised:
+        validated(Whole, parse_override(f"{key}=1"))
+    assert str(raised.value) == f"there is no setting {key}; did you mean {meant}?"
 
 
 def test_settings_come_in_layers_and_go_back_to_toml():

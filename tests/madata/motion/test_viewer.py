@@ -80,7 +80,11 @@ def test_what_cannot_be_shown_is_said(dance, file, tmp_path):
     broken = Positions3D(np.full_like(dance.positions, np.nan), 30.0, "y", dance.skeleton)
     with pytest.raises(MadanceError, match="not numbers"):
         dancer_data([Dancer("a", broken)])
-    for name, message in (("a.aiff", "a page plays"), ("a.mp3", "no such file")):
+    for name, message in (
+        ("a.aiff", "a page plays"),
+        ("a.mp3", "no such file"),
+        (".", "is a folder; --music takes one"),
+    ):
         with pytest.raises(MadanceError, match=message):
             write_viewer({"a": file}, tmp_path / "p.html", music=tmp_path / name)
         assert not (tmp_path / "p.html").exists()
