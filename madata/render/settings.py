@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_serializer, field_validator
 
 from madata.cache import remembered_sha256
 from madata.config import ClosedModel, merged, parse_override, validated
@@ -44,6 +44,8 @@ class RenderSettings(ClosedModel):
         backdrop: name of a place, or ``"mixed"`` for one that differs from motion to motion.
         look: outfit number; ``None`` differs from motion to motion.
         music: folder of sound files named like the motions.
+
+    What is written of them names ``model`` and ``music`` without their folders.
     """
 
     renderer: str = "capsules"
@@ -82,6 +84,11 @@ class RenderSettings(ClosedModel):
                 f"must be even sides of at least {_SMALLEST_SIDE_PX} px, not {size[0]}x{size[1]}"
             )
         return size
+
+    @field_serializer("model", "music", when_used="json")
+    def _by_name(self, path: Path | None) -> str | None:
+        """Settings go out with the data set; where its maker keeps his files does not."""
+        return None if path is None else path.name
 
     @property
     def hash(self) -> str:

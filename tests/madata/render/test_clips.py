@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from madata.commands.render import render
 from madata.errors import ConfigError, MadanceError
+from madata.files import read_toml
 from madata.manifest import read_table
 from madata.motion import write_motion
 from madata.render.batch import render_motions
@@ -183,6 +184,9 @@ def test_music_is_cut_with_the_clip(motions, tmp_path):
     with av.open(str(tmp_path / "out" / table["path"][0])) as video:
         seconds = sum(frame.samples / frame.sample_rate for frame in video.decode(audio=0))
     assert seconds == pytest.approx(2.0, abs=0.15)
+    for path in (tmp_path / "out").rglob("*"):  # what is given away says nothing of the machine
+        assert path.is_dir() or str(tmp_path).encode() not in path.read_bytes(), path
+    assert read_toml(tmp_path / "out" / "settings.toml")["music"] == "music"
 
 
 def test_wrong_settings_are_named_before_any_work(tmp_path):
