@@ -58,9 +58,9 @@ def follow_performer(
     from madata.video import Decoder
 
     with Decoder(path) as decoder:
-        size, fps = decoder.info.size, decoder.info.fps
-        small = _small_size(size, long_side_px(pose))
-        found = list(follow(pose, _small(decoder, small, on_frame)))
+        longest = long_side_px(pose)
+        found = list(follow(pose, _small(decoder, longest, on_frame)))
+        size, fps = decoder.info.size, decoder.info.fps  # known once a frame has been decoded
         report = decoder.report
     if not any(len(poses) for poses in found):
         raise MediaError(f"nobody is seen in its {len(found)} frames", reason="no_person")
@@ -70,7 +70,7 @@ def follow_performer(
     for frame, poses in enumerate(found):
         if len(poses):
             xy[frame], score[frame] = poses.xy[0], poses.score[0]
-    stretch = np.array(size) / np.array(small)
+    stretch = np.array(size) / np.array(_small_size(size, longest))
     origin = json.dumps(pose.identity, sort_keys=True)
     return PoseSequence(xy * stretch, score, pose.skeleton, fps, size, origin), report
 
@@ -96,13 +96,11 @@ def find_performer(pose: PoseBackend, image: Image) -> tuple[FloatArray, FloatAr
     return np.asarray(poses.xy[0] * (np.array(size) / np.array(small)), np.float32), poses.score[0]
 
 
-def _small(
-    decoder: Decoder, size: tuple[int, int], on_frame: OnFrame | None
-) -> Iterator[npt.NDArray[np.uint8]]:
+def _small(decoder: Decoder, longest: int, on_frame: OnFrame | None) -> Iterator[npt.NDArray[np.uint8]]:
     for frame in decoder:
         if on_frame is not None:
             on_frame(decoder, frame)
-        yield np.ascontiguousarray(frame.scaled(size))
+        yield np.ascontiguousarray(frame.scaled(_small_size(decoder.info.size, longest)))
 
 
 def _small_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:

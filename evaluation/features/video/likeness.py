@@ -101,7 +101,7 @@ def face_map(points: Mapping[str, npt.NDArray[np.floating[Any]]], rule: Identity
 
     Example:
         >>> there = {name: np.array(xy) + 0.5 for name, xy in _FIVE_POINTS.items()}
-        >>> np.round(face_map(there, IdentityRule(least_eyes_px=8, most_misfit=0.1)), 6).tolist()
+        >>> np.abs(face_map(there, IdentityRule(least_eyes_px=8, most_misfit=0.1))).round(6).tolist()
         [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
     if not {"left_eye", "right_eye", "nose"} <= points.keys():

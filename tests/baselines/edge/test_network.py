@@ -179,7 +179,8 @@ def test_golden_diffusion(golden_file, golden_deviations):
         condition = network.encode_music(given["cond"])
         clean = guided(network, given["x"], condition, times).clamp(-1, 1)
     check(clean, "x_start")
-    check(SCHEDULE.noise_in(given["x"], times, clean), "pred_noise")
+    # of upstream's clean sample: early on, a rounding of ours within the tolerance above is divided by almost nothing
+    check(SCHEDULE.noise_in(given["x"], times, out.get("x_start", clean)), "pred_noise")
     mean, log_variance = SCHEDULE.posterior(given["x0"], given["x"], times)
     check(mean, "q_post_mean")
     check(log_variance, "q_post_logvar")

@@ -114,5 +114,5 @@ def test_two_processes_with_divided_weights_train_as_one(data, model, encoded, t
     for name, value in one.items():
         # AdamW divides a gradient by its size: where it is hardly more than its rounding, a weight may move by a share
         # of the rate of 1e-2. A gradient that is not the mean over both processes moves many by all of it.
-        torch.testing.assert_close(two[name], value, atol=1e-3, rtol=1e-5)
+        torch.testing.assert_close(two[name], value, atol=2e-3, rtol=1e-5)
         assert (two[name] - value).abs().median() < 1e-6
