@@ -41,9 +41,7 @@ __all__ = ["hallo2"]
 @click.option("--cache", type=PATH, help="Where heard sound and found masks are kept [default: OUT/encoded].")
 @dry_run_option("Say what would be trained on what, and stop.")
 @json_option
-@click.pass_context
 def hallo2(
-    ctx: click.Context,
     data: Path,
     model: Path | None,
     masks: Path | None,
@@ -96,7 +94,7 @@ def hallo2(
     finally:
         line.close()
     if speaks:
-        _show_result(ctx, trained, as_json=as_json)
+        _show_result(trained, as_json=as_json)
 
 
 def _show_plan(settings: Hallo2Training, clips: int, folder: Path, *, as_json: bool) -> None:
@@ -120,8 +118,8 @@ def _show_plan(settings: Hallo2Training, clips: int, folder: Path, *, as_json: b
     )
 
 
-def _show_result(ctx: click.Context, trained: Trained, *, as_json: bool) -> None:
-    from mace_dance.training.shared.interruption import exit_code_when_stopped
+def _show_result(trained: Trained, *, as_json: bool) -> None:
+    from mace_dance.training.shared.interruption import leave_if_stopped
 
     if as_json:
         told = {
@@ -134,9 +132,4 @@ def _show_result(ctx: click.Context, trained: Trained, *, as_json: bool) -> None
         click.echo(json.dumps(told, indent=1))
     elif trained.finished:
         click.echo(f"{trained.step} steps are done; the result is {trained.model}")
-    if not trained.finished:
-        click.echo(
-            f"interrupted at step {trained.step} of {trained.steps}, which is saved; the same command goes on there",
-            err=True,
-        )
-        ctx.exit(exit_code_when_stopped())
+    leave_if_stopped(trained)

@@ -183,7 +183,7 @@ def _show_result(
     ctx: click.Context, prepared: PreparedRun, trained: Any, line: Any, out: Path, *, as_json: bool
 ) -> None:
     from mace_dance.training.appearance.outputs import OUTPUTS
-    from mace_dance.training.shared.interruption import exit_code_when_stopped
+    from mace_dance.training.shared.interruption import leave_if_stopped
 
     drops = prepared.drops()
     made = out / OUTPUTS[prepared.settings.stage]
@@ -201,12 +201,7 @@ def _show_result(
         click.echo(json.dumps(told, indent=1))
     elif trained.finished:
         click.echo(f"{trained.step} steps are done; the result is {made}")
-    if not trained.finished:
-        click.echo(
-            f"interrupted at step {trained.step} of {trained.steps}, which is saved; the same command goes on there",
-            err=True,
-        )
-        ctx.exit(exit_code_when_stopped())
+    leave_if_stopped(trained)
     if drops:
         ctx.exit(1)
 

@@ -82,7 +82,7 @@ def motion(
         raise click.UsageError("give either --steps or --epochs", ctx)
     require("train")
     from mace_dance.training.motion.task import train_motion
-    from mace_dance.training.shared.interruption import exit_code_when_stopped
+    from mace_dance.training.shared.interruption import leave_if_stopped
     from mace_dance.training.shared.progress import ProgressLine, is_speaker
 
     loop = {"steps": steps, "epochs": epochs, "batch_size": batch_size, "precision": precision, "seed": seed}
@@ -106,12 +106,7 @@ def motion(
         click.echo(json.dumps({**told, **found}, indent=1))
     elif trained.finished:
         click.echo(f"{trained.step} steps are done; the model is in {trained.model}")
-    if not trained.finished:
-        click.echo(
-            f"interrupted at step {trained.step} of {trained.steps}, which is saved; the same command goes on there",
-            err=True,
-        )
-        ctx.exit(exit_code_when_stopped())
+    leave_if_stopped(trained)
 
 
 def _task(

@@ -8,10 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
 
 from madata.ending import SAME_WISH_S
 
-__all__ = ["exit_code_when_stopped", "stop_wished"]
+if TYPE_CHECKING:
+    from mace_dance.training.shared.loop import Trained
+
+__all__ = ["leave_if_stopped", "stop_wished"]
 
 _stopped_by: list[int] = []
 
@@ -44,6 +50,12 @@ def stop_wished() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def exit_code_when_stopped() -> int:
-    """128 and the number of the signal that was the first wish to stop, as a shell counts."""
-    return 128 + (_stopped_by[0] if _stopped_by else signal.SIGINT)
+def leave_if_stopped(trained: Trained) -> None:
+    """End the command of a run that is not finished: say how far it came, and exit as a shell counts signals."""
+    if trained.finished:
+        return
+    click.echo(
+        f"interrupted at step {trained.step} of {trained.steps}, which is saved; the same command goes on there",
+        err=True,
+    )
+    click.get_current_context().exit(128 + (_stopped_by[0] if _stopped_by else signal.SIGINT))
