@@ -6,6 +6,7 @@ A motion file of a stranger is read within :mod:`madata.limits`; one that cannot
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from evaluation.features.store import read_run
 from leaderboard.entries import BoardEntry
 from madata.errors import MadanceError
 from madata.motion.formats import read_positions
-from madata.motion.viewer import Dancer, dancer_data
+from madata.motion.viewer import Dancer, dancer_data, thinned
 from madata.types import Positions3D
 
 __all__ = ["MOST_BYTES", "beats_of", "pack_dances"]
@@ -46,7 +47,7 @@ def pack_dances(
         there = [(key, files[clip]) for key, files in motions.items() if clip in files]
         for key, path in there:
             try:
-                found = Dancer(key, _thinned(read_positions(path)))
+                found = Dancer(key, thinned(_shortened(read_positions(path)), fps=_FPS))
                 dancer_data([found])  # what cannot be drawn alone takes no others with it
             except MadanceError as error:
                 on_step(f"not shown in 3D: {error}")
@@ -63,10 +64,8 @@ def pack_dances(
     return packed
 
 
-def _thinned(motion: Positions3D) -> Positions3D:
-    step = max(1, round(motion.fps / _FPS))
-    frames = motion.positions[: int(_SECONDS * motion.fps) : step]
-    return Positions3D(frames, motion.fps / step, motion.up, motion.skeleton)
+def _shortened(motion: Positions3D) -> Positions3D:
+    return replace(motion, positions=motion.positions[: int(_SECONDS * motion.fps)])
 
 
 def beats_of(entries: Sequence[BoardEntry]) -> dict[str, list[float]]:

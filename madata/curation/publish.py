@@ -22,6 +22,7 @@ from madata.curation.report import write_report
 from madata.curation.settings import CurationConfig, load_config
 from madata.curation.sources import Collection
 from madata.dataset.folder import REMOVED
+from madata.dataset.performers import write_performers
 from madata.dataset.placed import place_clips
 from madata.dataset.removed import read_removed
 from madata.errors import ConfigError
@@ -169,7 +170,14 @@ class Publisher:
         write_json(out / "summary.json", asdict(summary))
         _write_sheet(out)
         shown = self._settings.model_dump(mode="json")
-        write_report(out, summary=asdict(summary), config=self._config, settings=shown, again=self._again)
+        write_report(
+            out,
+            summary=asdict(summary),
+            config=self._config,
+            settings=shown,
+            again=self._again,
+            per_script=0 if place_with is None else write_performers(out),
+        )
         took_s = time.monotonic() - began_s
         self._due_s = time.monotonic() + max(_LEAST_PAUSE_S, took_s / _SHARE)
         return summary
@@ -312,6 +320,7 @@ def publish_joined(out: Path, *, near_duplicates: int, splits: dict[str, int], a
         config=config,
         settings=config.model_dump(mode="json") if is_whole else settings,
         again=None if is_whole else "madance dataset decide PART --out NEW_PART",
+        per_script=write_performers(out),
     )
 
 

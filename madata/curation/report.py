@@ -20,6 +20,7 @@ from madata.curation.filter import Chart
 from madata.curation.settings import CurationConfig
 from madata.files import atomic_path
 from madata.manifest import iterate_rows
+from madata.motion.viewer import scene_script
 from madata.text import visible_value
 
 __all__ = ["Histogram", "histogram", "write_report"]
@@ -111,16 +112,19 @@ def write_report(
     config: CurationConfig,
     settings: Mapping[str, Any] | None = None,
     again: str | None = None,
+    per_script: int = 0,
 ) -> Path:
     """Write ``report.html`` into ``out`` from its tables and the summary; return its path.
 
     ``settings`` are shown at its end, those of ``config`` where there are none; ``again`` is the command that decides
     anew, ``madance dataset decide`` on the folder that the page is opened in where nothing is said: the page has the
-    same bytes whatever its folder is called. Charts of what was never measured are left out.
+    same bytes whatever its folder is called. Charts of what was never measured are left out. ``per_script`` is what
+    :func:`madata.dataset.performers.write_performers` gave: without it playing clips show no performer.
 
     The page is written while the rows are read: memory does not grow with their number.
     """
     import jinja2
+    from markupsafe import Markup
 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("madata"),
@@ -139,6 +143,8 @@ def write_report(
         sources=(_row(row, _SOURCE) for row in iterate_rows(out / "sources.parquet", _SOURCE)),
         settings=config.model_dump(mode="json") if settings is None else settings,
         again=again,
+        per_script=per_script,
+        scene=Markup(scene_script()),
     )
     path = out / "report.html"
     with atomic_path(path) as temporary:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from madata.dataset.folder import FILE_COLUMNS, REMOVED, Row, hold_data_set, read_folder, write_folder
+from madata.dataset.performers import forget_performers
 from madata.dataset.recognise import read_duplicates, read_signatures, write_duplicates, write_signatures
 from madata.dataset.sums import write_sums
 from madata.errors import MadanceError, did_you_mean
@@ -111,7 +112,9 @@ def remove_sources(
             for row in tables.sources
         ]
         write_folder(tables)
-        _forget(folder, gone, {row["clip_id"] for row in leaving})
+        clips = {row["clip_id"] for row in leaving}
+        _forget(folder, gone, clips)
+        forget_performers(folder, clips)
         for row in [*leaving, *thumbnails]:
             for column in FILE_COLUMNS:
                 if row.get(column):

@@ -29,7 +29,7 @@ from madata.rotations import up_axis_matrix
 from madata.skeletons import skeleton
 from madata.types import Positions3D
 
-__all__ = ["Dancer", "dancer_data", "scene_script", "write_viewer"]
+__all__ = ["Dancer", "dancer_data", "packed", "scene_script", "thinned", "write_viewer"]
 
 _MOST_SOUND = 24 << 20
 """Bytes of a music file that still goes into a page."""
@@ -85,8 +85,8 @@ def dancer_data(dancers: Sequence[Dancer]) -> list[dict[str, Any]]:
                 "head": body.joints.index("head") if "head" in body.joints else -1,
                 "left": [at for at, name in enumerate(body.joints) if name.startswith("left_")],
                 "feet": feet,
-                "standing": _packed(_standing(points[:, feet], found.fps).astype(np.uint8)),
-                "positions": _packed(np.round(points * 1000).astype("<i2")),
+                "standing": packed(_standing(points[:, feet], found.fps).astype(np.uint8)),
+                "positions": packed(np.round(points * 1000).astype("<i2")),
             }
         )
     return shown
@@ -103,7 +103,14 @@ def _standing(feet: npt.NDArray[np.float64], fps: float) -> npt.NDArray[np.bool_
     return standing
 
 
-def _packed(values: npt.NDArray[Any]) -> str:
+def thinned(motion: Positions3D, *, fps: float) -> Positions3D:
+    """Every so many frames of a motion, so that they come about ``fps`` times a second."""
+    step = max(1, round(motion.fps / fps))
+    return Positions3D(motion.positions[::step], motion.fps / step, motion.up, motion.skeleton)
+
+
+def packed(values: npt.NDArray[Any]) -> str:
+    """Numbers as the scripts of pages take them: base64 of their bytes, row by row."""
     return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
 
 

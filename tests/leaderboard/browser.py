@@ -135,6 +135,15 @@ class Browser:
             raise RuntimeError(found["exceptionDetails"])
         return found["result"].get("value")
 
+    def until(self, expression, most_s=60):
+        """Whether a JavaScript expression became true within ``most_s``."""
+        end = time.monotonic() + most_s
+        while not self.run(expression):
+            if time.monotonic() > end:
+                return False
+            self.wait(0.05)
+        return True
+
     def press(self, key, code, number):
         for kind in ("rawKeyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=number)

@@ -234,6 +234,7 @@ def browser(tmp_path):
 
 BODIES = "[...document.querySelectorAll('#video tbody')].map(body => [...body.querySelectorAll('tr:not(.section)')]"
 COLUMN = BODIES + ".map(row => row.cells[{}].dataset.v ?? null))"
+PLAYS = "document.querySelector('#play').getAttribute('aria-label')"
 NAMES_OF = BODIES + ".map(row => row.dataset.row))"
 CHANGE = "{{ const it = document.querySelector('{}'); it.value = '{}'; it.dispatchEvent(new Event('{}')); }}"
 
@@ -361,20 +362,17 @@ def test_playing_side_by_side_in_a_browser(runs, browser):
     assert browser.run("document.querySelectorAll('.lane dd').length") >= 9
     browser.run("document.querySelector('#loop').click()")
     browser.run("document.querySelector('#play').click()")
-    browser.wait(0.8)
-    times = browser.run("[...document.querySelectorAll('video')].map(video => video.currentTime)")
-    assert len(times) == 3
-    assert min(times) > 0.2
-    assert max(times) - min(times) < 0.1
-    browser.wait(2.5)
-    assert browser.run("document.querySelector('#play').getAttribute('aria-label')") == "Play"
+    times = "[...document.querySelectorAll('video')].map(video => video.currentTime)"
+    assert len(browser.run(times)) == 3
+    together = "Math.min(...times) > 0.2 && Math.max(...times) - Math.min(...times) < 0.1"
+    assert browser.until(f"{{ const times = {times}; {together} }}")
+    assert browser.until(f"{PLAYS} === 'Play'"), "it stops at the end"
     browser.run("document.querySelector('#viewer').focus()")
     browser.press("]", "BracketRight", 221)
     assert browser.run("document.querySelector('#clip').selectedOptions[0].textContent") == "c001"
     browser.press(" ", "Space", 32)
-    browser.wait(0.5)
-    assert browser.run("document.querySelector('#play').getAttribute('aria-label')") == "Pause"
-    assert browser.run("[...document.querySelectorAll('video')].every(video => !video.paused)")
+    playing = "[...document.querySelectorAll('video')].every(video => !video.paused)"
+    assert browser.until(f"{PLAYS} === 'Pause' && {playing}")
     assert browser.errors == []
     assert [url for url in browser.requests if not url.startswith("file://")] == []
 
