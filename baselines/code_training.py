@@ -14,13 +14,22 @@ from torch import Tensor
 
 from madata.types import FloatArray
 
-__all__ = ["commonest_begin", "context_problem", "vectors_of_poses", "whole_codes_problem"]
+__all__ = ["commonest_begin", "context_problem", "first_codes", "vectors_of_poses", "whole_codes_problem"]
 
 
 def commonest_begin(upper: Tensor, lower: Tensor) -> tuple[int, int]:
     """The pair of codes that most takes begin with, of (B, N) codes of each half of the body."""
     pairs = Counter(zip(upper[:, 0].tolist(), lower[:, 0].tolist(), strict=True))
     return pairs.most_common(1)[0][0]
+
+
+def first_codes(upper: Tensor, lower: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, 1) that dances begin with, of (B, N) codes of each half of whole dances.
+
+    Frames of one code that are coded alone come to another one: convolutions see what follows, and the GPT has learnt
+    from codes of whole dances.
+    """
+    return upper[:, :1], lower[:, :1]
 
 
 def whole_codes_problem(frames: int, frames_per_code: int) -> str | None:

@@ -35,7 +35,13 @@ from baselines.bailando.model import (
 )
 from baselines.bailando.network import FRAMES_PER_CODE, choreograph, gpt_loss, memory_loss, root_loss
 from baselines.bailando.reward import dance_reward
-from baselines.code_training import commonest_begin, context_problem, vectors_of_poses, whole_codes_problem
+from baselines.code_training import (
+    commonest_begin,
+    context_problem,
+    first_codes,
+    vectors_of_poses,
+    whole_codes_problem,
+)
 from baselines.fact.network import vectors_of_motion
 from mace_dance.training.motion.data import WindowBatch
 from mace_dance.training.motion.data.music_rows import MusicRows
@@ -98,7 +104,7 @@ def _actor_critic_loss(
     memory, music = network.memory, _slowly(batch.music)
     network.eval()  # without dropout, as upstream; the loop sets the mode anew at every step
     with torch.no_grad():
-        upper, lower = memory.encode(poses_of_vectors(batch.motion[:, :FRAMES_PER_CODE]))
+        upper, lower = first_codes(*memory.encode(poses_of_vectors(batch.motion)))
         upper, lower = choreograph(network.gpt, upper, lower, music[:, 1:])
         reward = dance_reward(memory.decode(upper[:, 1:-1], lower[:, 1:-1]), music[:, 1:-1, _BEAT])
     expected = network.gpt.value(upper[:, :-1], lower[:, :-1], music[:, 1:])[..., 0]
@@ -122,7 +128,7 @@ def _root_sample(network: Bailando, lesson: Lesson, batch: WindowBatch) -> Tenso
 
 
 def _dance_sample(network: Bailando, lesson: Lesson, batch: WindowBatch) -> Tensor:
-    begin = network.memory.encode(poses_of_vectors(batch.motion[:, :FRAMES_PER_CODE]))
+    begin = first_codes(*network.memory.encode(poses_of_vectors(batch.motion)))
     return _vectors(dance_to(network, _slowly(batch.music), begin)[:, FRAMES_PER_CODE:])
 
 
@@ -145,7 +151,7 @@ def _codebook_parts(network: Bailando) -> Sequence[nn.Module]:
 
 def _with_begin(network: Bailando, config: BailandoConfig, windows: WindowBatch) -> BailandoConfig:
     """Dances begin with the codes that most takes begin with."""
-    upper, lower = network.memory.encode(poses_of_vectors(windows.motion[:, :FRAMES_PER_CODE]))
+    upper, lower = network.memory.encode(poses_of_vectors(windows.motion))
     return config.model_copy(update={"begin": commonest_begin(upper, lower)})
 
 

@@ -25,7 +25,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.code_training import commonest_begin, context_problem, vectors_of_poses, whole_codes_problem
+from baselines.code_training import (
+    commonest_begin,
+    context_problem,
+    first_codes,
+    vectors_of_poses,
+    whole_codes_problem,
+)
 from baselines.megadance.classifier import GENRES_KIND, LABELS, ClassifierConfig, GenreReader
 from baselines.megadance.model import (
     MEGADANCE_KIND,
@@ -137,7 +143,7 @@ def _codes_sample(network: MegaDance, lesson: Lesson, batch: WindowBatch) -> Ten
 
 
 def _gpt_sample(network: MegaDance, lesson: Lesson, batch: WindowBatch) -> Tensor:
-    upper, lower = network.poses.encode(_normalised(network, batch)[:, :FRAMES_OF_CODE])
+    upper, lower = first_codes(*network.poses.encode(_normalised(network, batch)))
     upper, lower, _ = choose_codes(network.gpt, upper, lower, _slow_music(network, batch.music), batch.genre)
     return _vectors(network, network.poses.decode(upper, lower)[:, FRAMES_OF_CODE:])
 
@@ -176,7 +182,7 @@ def _vectors(network: MegaDance, poses: Tensor) -> Tensor:
 
 def _with_begin(network: MegaDance, config: MegaDanceConfig, windows: WindowBatch) -> MegaDanceConfig:
     """Dances begin with the codes that most takes begin with."""
-    upper, lower = network.poses.encode(_normalised(network, windows)[:, :FRAMES_OF_CODE])
+    upper, lower = network.poses.encode(_normalised(network, windows))
     network.begin.copy_(torch.tensor(commonest_begin(upper, lower)))
     return config
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.megadance import training
 from baselines.megadance.classifier import GENRES_KIND, ClassifierConfig
 from baselines.megadance.model import MEGADANCE_KIND, MegaDanceConfig, motion_of_pose_vectors
 from baselines.megadance.training import poses_of_windows
@@ -12,7 +13,7 @@ from mace_dance.training.motion.data.music_rows import MusicRows
 from mace_dance.training.motion.settings import settings_layers
 from mace_dance.training.motion.task import resolve_training
 from madata.errors import ConfigError
-from madata.motion import encode, joint_positions
+from madata.motion import encode, joint_positions, layout
 from madata.synthetic.dance import make_dance
 from tests.baselines.trained_stage import assert_the_bits_of_a_whole_run, learned, stage
 from tests.mace_dance.training.motion.made_windows import prepared
@@ -74,6 +75,21 @@ def test_the_gpt_leaves_the_codes_as_they_are(stages):
     )
     changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert changed and all(name.startswith("gpt.") for name in changed)
+
+
+def test_a_dance_known_by_heart_is_danced_from_its_first_code_on(data, stages):
+    """The first code is that of a whole dance: its frames alone would be another, of which the GPT knows nothing."""
+    network = read_model(stages["codes"][3], MEGADANCE_KIND).network
+    batch = data.train.batch([0, 5, 10], normalised=False)
+    optimiser = torch.optim.Adam(network.gpt.parameters(), 1e-2)
+    for _ in range(30):
+        optimiser.zero_grad()
+        training.gpt.loss(network, None, batch, None)[0].backward()
+        optimiser.step()
+    with torch.no_grad():
+        danced, known = training.gpt.sample(network, None, batch), training.codes.sample(network, None, batch)
+    rotations = layout("edge-151").columns["rot6d"]
+    torch.testing.assert_close(danced[..., rotations], known[:, 8:, rotations], atol=1e-4, rtol=0)
 
 
 def test_models_bear_the_statistics_of_their_windows(data, stages):
