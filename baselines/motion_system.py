@@ -78,14 +78,17 @@ class PretrainedSystem(ABC, Generic[Network, Config]):
         return find_weights(self.name) if self._given is None else Path(self._given).expanduser()
 
     def found(self) -> Path:
-        """The weights, which are there; for ``plan``.
+        """The weights, which are there and, where they are a model folder, of this method; for ``plan``.
 
         Raises:
             WeightsError: they are not.
         """
+        from mace_dance.motion.pretrained import check_kind
+
         path = self.find()
         if not path.exists() and not path.with_name(f"{path.name}.index").is_file():
             raise WeightsError(f"{path}: no such checkpoint or model folder")
+        check_kind(path, self.name)
         return path
 
     def on_accelerator(self) -> Pretrained[Network, Config]:

@@ -40,6 +40,7 @@ __all__ = [
     "Kind",
     "ModelInfo",
     "Pretrained",
+    "check_kind",
     "load_model",
     "read_model",
     "save_model",
@@ -192,8 +193,7 @@ def read_model(folder: Path, kind: Kind[Network, Config]) -> Pretrained[Network,
             network it describes; the message names the first difference.
     """
     described = _description(folder)
-    if described.kind != kind.name:
-        raise WeightsError(f"{folder}: holds a model of the kind {described.kind!r}, not {kind.name!r}")
+    _refuse_another_kind(folder, described, kind.name)
     where = f"{folder / CONFIG_FILE}: network"
     config = validated(kind.config, described.network, where=where, error=WeightsError)
     tensors = _tensors(folder / WEIGHTS_FILE)
@@ -201,6 +201,27 @@ def read_model(folder: Path, kind: Kind[Network, Config]) -> Pretrained[Network,
     network = kind.build(config)
     load_strictly(network, tensors, folder / WEIGHTS_FILE)
     return Pretrained(network.eval(), config, normaliser, described.info)
+
+
+def check_kind(path: Path, kind: str) -> None:
+    """Refuse a model folder of another kind by what it says of itself, before its tensors are read.
+
+    A path that is no model folder passes: official files are told apart by their tensors.
+
+    Args:
+        path: of weights.
+        kind: name of the kind that is asked for.
+
+    Raises:
+        WeightsError: the folder is of another kind, or does not say of which.
+    """
+    if (path / CONFIG_FILE).is_file():
+        _refuse_another_kind(path, _description(path), kind)
+
+
+def _refuse_another_kind(folder: Path, described: _Description, kind: str) -> None:
+    if described.kind != kind:
+        raise WeightsError(f"{folder}: holds a model of the kind {described.kind!r}, not {kind!r}")
 
 
 def load_model(

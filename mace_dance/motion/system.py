@@ -130,13 +130,15 @@ class MotionExpertSystem:
         """Which weights, how many frames in how many passes.
 
         Raises:
-            WeightsError: there are no weights.
+            WeightsError: there are no weights, or they are a model folder of another method.
         """
+        from mace_dance.motion.pretrained import MOTION_EXPERT, check_kind
         from mace_dance.motion.sample import song_windows
 
         path = self._find()
         if not path.exists():
             raise WeightsError(f"{path}: no such model folder or checkpoint")
+        check_kind(path, MOTION_EXPERT.name)
         sampling, frames = self._sampling, request.num_frames
         starts, _ = song_windows(frames, sampling.window_frames, sampling.overlap_frames)
         windows = "" if len(starts) == 1 else f" in {len(starts)} windows"

@@ -1,5 +1,7 @@
 """FACT as a system, on a tiny random network."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,11 @@ def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
         FactSystem().setup("cpu")
     with pytest.raises(WeightsError, match="no such checkpoint"):
         FactSystem(str(tmp_path / "ckpt-1")).plan(request_(), "cpu")
+    config = json.loads((weights / "config.json").read_text())
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/config.json").write_text(json.dumps(config | {"kind": "lodge"}))
+    with pytest.raises(WeightsError, match="of the kind 'lodge', not 'fact'"):
+        FactSystem(str(tmp_path / "other")).plan(request_(), "cpu")
     with pytest.raises(MadanceError, match="setup"):
         FactSystem(str(weights)).generate(request_())
     with pytest.raises(MediaError, match="are asked for"):
