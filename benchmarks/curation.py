@@ -162,17 +162,17 @@ def run_ours(paths: list[Path]) -> dict[str, object]:
 
     with tempfile.TemporaryDirectory() as folder:
         curate(paths, Path(folder), config=load_config(), jobs=1)
-        from madata.manifest import read_table
+        from madata.manifest import iterate_rows
 
-        clips = read_table(Path(folder) / "clips.parquet")
-        sources = read_table(Path(folder) / "sources.parquet").set_index("source_id")["file"]
+        clips = list(iterate_rows(Path(folder) / "clips.parquet"))
+        sources = {row["source_id"]: row["file"] for row in iterate_rows(Path(folder) / "sources.parquet")}
         kept = sorted(
             {
-                (sources[row.source_id], int(row.segment_start_frame), int(row.segment_end_frame))
-                for row in clips.itertuples()
+                (sources[row["source_id"]], row["segment_start_frame"], row["segment_end_frame"])
+                for row in clips
             }
         )
-        seconds = float(clips["duration_s"].sum())
+        seconds = sum(row["duration_s"] for row in clips)
     return {"kept": kept, "clips_s": seconds}
 
 

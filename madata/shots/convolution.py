@@ -24,8 +24,8 @@ from madata.types import FloatArray
 __all__ = ["TileConvolution", "gather_patches", "toom_cook"]
 
 _POINTS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, -0.75)
-_SCRATCH_FLOATS = 1_500_000
-"""Pictures are taken a few at a time so that the transformed tiles (6 MB) stay near the core."""
+_SCRATCH_FLOATS = 800_000
+"""Pictures are taken a few at a time so that the transformed tiles (3 MB) stay near the core."""
 _ROWS_AT_LEAST = 96
 """Tiles that are multiplied with a weight matrix at a time, so that fetching it does not count."""
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from madata.shots.jump import JUMP_ABOVE, JumpMeter
+from madata.shots.jump import JUMP_ABOVE, JumpMeter, grey_of
 from madata.shots.segment import Shot, ShotSegmenter, Transition
 from madata.shots.sweep import RESIDUAL_BELOW, Sweep, SweepMeter
 from madata.shots.whip import WHIP_ABOVE, WhipMeter
@@ -95,9 +95,10 @@ class ShotDetector:
             self._begins[self._fed] = begins, None
         self._fed += 1
         self._waiting.append(thumbnail)
-        self._sweeps.feed(thumbnail)
-        self._whips.feed(thumbnail)
-        self._take(*self._stream.feed(thumbnail), self._meter.feed(thumbnail, time_s))
+        grey = grey_of(thumbnail)
+        self._sweeps.feed(grey)
+        self._whips.feed(grey)
+        self._take(*self._stream.feed(thumbnail), self._meter.feed(grey, time_s))
         # whether a cut follows a frame is known with the jump to the next one
         known = min(self._sweeps.decided, self._whips.decided) - self._pushed
         count = min(len(self._single), len(self._jumps) - 1, known)

@@ -51,10 +51,9 @@ class JumpMeter:
         self._gaps: deque[float] = deque(maxlen=_USUAL_STEPS)
         self._decided = 0
 
-    def feed(self, thumbnail: npt.NDArray[np.uint8], time_s: float) -> list[float]:
-        """Take the next thumbnail; give the jumps that lead to the frames now decided."""
-        grey = grey_of(thumbnail)
-        grey -= grey.mean()
+    def feed(self, grey: FloatArray, time_s: float) -> list[float]:
+        """Take the next grey thumbnail (27, 48); give the jumps that lead to the frames now decided."""
+        grey = grey - grey.mean()
         last, self._last = self._last, (grey, time_s)
         if last is None:
             self._decided = 1

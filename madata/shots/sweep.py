@@ -30,7 +30,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from madata.shots.jump import grey_of
 from madata.types import FloatArray
 
 __all__ = ["LONGEST", "RESIDUAL_BELOW", "Sweep", "SweepMeter"]
@@ -91,12 +90,12 @@ class SweepMeter:
         self.found: list[Sweep] = []
         self.decided = 0
 
-    def feed(self, thumbnail: npt.NDArray[np.uint8]) -> None:
-        """Take the next thumbnail (27, 48, 3)."""
+    def feed(self, grey: FloatArray) -> None:
+        """Take the next grey thumbnail (27, 48)."""
         if self._filled == _STORED:
             self._stored[:LONGEST] = self._stored[-LONGEST:]
             self._filled = LONGEST
-        self._stored[self._filled] = grey = grey_of(thumbnail)
+        self._stored[self._filled] = grey
         if self._filled:
             self._steps.append(float(np.abs(grey - self._stored[self._filled - 1]).mean()))
         self._filled += 1

@@ -19,9 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from madata.shots.jump import grey_of
 from madata.types import FloatArray
 
 __all__ = ["WHIP_ABOVE", "Whip", "WhipMeter"]
@@ -66,10 +64,9 @@ class WhipMeter:
         self.found: list[Whip] = []
         self.decided = 0
 
-    def feed(self, thumbnail: npt.NDArray[np.uint8]) -> None:
-        """Take the next thumbnail (27, 48, 3)."""
-        grey = grey_of(thumbnail)
-        grey -= grey.mean()
+    def feed(self, grey: FloatArray) -> None:
+        """Take the next grey thumbnail (27, 48)."""
+        grey = grey - grey.mean()
         step = 0.0 if self._last is None else float(np.median(np.abs(grey - self._last)))
         self._last = grey
         self._steps.append(step)

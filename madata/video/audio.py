@@ -214,8 +214,11 @@ class SoundTrack:
         return self._stream.time_base or Fraction(1, self.rate_hz)
 
     def _position(self, stamp: int) -> int:
-        """The sample that lies at a time stamp."""
-        return round((stamp * self._tick - self._zero_s) * self.rate_hz)
+        """The sample that lies at a time stamp, to the nearest; whole numbers, as it is asked for each frame."""
+        tick, zero = self._tick, self._zero_s
+        parts = (stamp * tick.numerator * zero.denominator - zero.numerator * tick.denominator) * self.rate_hz
+        whole = tick.denominator * zero.denominator
+        return (2 * parts + whole) // (2 * whole)
 
     def _decode(self) -> Iterator[_Chunk]:
         """Contiguous chunks.
@@ -245,6 +248,10 @@ class SoundTrack:
 
     def _start_of_next(self, position: int | None, held: Sequence[tuple[int | None, FloatArray]]) -> int:
         """Where the first of the frames held begins, ``position`` being the end of the one before."""
+        jitter = _JITTER_S * self.rate_hz
+        first = held[0][0]
+        if position is not None and (first is None or abs(first - position) <= jitter):
+            return position
         counted = position or 0
         off: list[int] = []
         for stamp, waveform in islice(held, _STAMPS_COMPARED + 1):
@@ -256,9 +263,6 @@ class SoundTrack:
         if position is None:
             # where all agree this is the first stamp; where they jitter it is their middle
             return off[0] if len(set(off)) == 1 else round(float(np.median(off)))
-        jitter = _JITTER_S * self.rate_hz
-        if held[0][0] is None or abs(off[0]) <= jitter:
-            return position
         shift = float(np.median(off))
         agree = all(abs(one - off[0]) <= jitter for one in off[:3])
         if abs(off[0]) > _HOLE_S * self.rate_hz or (agree and abs(shift) > jitter):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from madata.shots.jump import JUMP_ABOVE, REACH, JumpMeter
+from madata.shots.jump import JUMP_ABOVE, REACH, JumpMeter, grey_of
 
 
 def moving(count, *, jump_at=None, speed=1.0, times=None, light=None):
@@ -21,7 +21,9 @@ def moving(count, *, jump_at=None, speed=1.0, times=None, light=None):
 def jumps(frames, times):
     meter = JumpMeter()
     found = [
-        value for frame, time_s in zip(frames, times, strict=True) for value in meter.feed(frame, time_s)
+        value
+        for frame, time_s in zip(frames, times, strict=True)
+        for value in meter.feed(grey_of(frame), time_s)
     ]
     return np.array(found + meter.close())
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from madata.shots import Shot, ShotDetector
+from madata.shots.jump import grey_of
 from madata.shots.sweep import SweepMeter
 
 START, LENGTH, FRAMES = 60, 12, 120
@@ -80,7 +81,7 @@ def flash(a, b, share):
 def sweeps(frames, **options):
     meter = SweepMeter(**options)
     for frame in frames:
-        meter.feed(frame)
+        meter.feed(grey_of(frame))
     meter.close()
     assert meter.decided == len(frames)
     return meter.found

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from madata.shots.jump import grey_of
 from madata.shots.whip import WhipMeter
 from tests.madata.shots.test_sweep import START, film, flash, hard_cut, push_up
 
@@ -54,7 +55,7 @@ def whip(move, first, second, *, speed):
 def whips(frames, **options):
     meter = WhipMeter(**options)
     for index, frame in enumerate(frames):
-        meter.feed(frame)
+        meter.feed(grey_of(frame))
         assert meter.decided <= index
     meter.close()
     assert meter.decided == len(frames)
