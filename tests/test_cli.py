@@ -90,6 +90,7 @@ def test_help_fits_a_terminal_of_80_columns(words):
         (["weights", "fetch", "edge"], "jukebox-", ["jukebox-prior", "jukebox-vqvae"]),
         (["weights", "list", "--for"], "fv", ["fvd"]),
         (["weights", "tiny"], "mega", ["megadance"]),
+        (["train", "motion", "data", "--preset"], "lodge-f", ["lodge-fine-tuning"]),
         (["generate"], "./mine", ["./mine"]),  # a file: the shell looks for it
     ],
 )

@@ -151,7 +151,7 @@ def score(
     stopped goes on where it stopped when the same command is given again.
 
     What is printed first are the numbers the protocol is about, and files at fault by what is wrong with them;
-    --all prints every number and every name. Shares are printed in %, as in papers; files hold them as 0..1.
+    --all prints every number and every name. What has the unit % is held in files as a share, 0..1.
 
     Exit codes: 0 done, 1 done with clips missing, 2 refused (what is wrong is said), 3 numbers differ on
     re-scoring.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from madata.commands.options import (
     is_quiet,
     jobs_option,
     json_option,
+    offering,
     out_option,
     seed_option,
     set_option,
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["motion"]
 
 
+def _presets() -> Iterable[str]:
+    from mace_dance.training.motion.settings import preset_names
+
+    return preset_names()
+
+
 @click.command(short_help="Train the Motion Expert, an ablation of it, or a baseline.")
 @click.argument("data", type=PATH)
 @out_option("Run folder; what is in it goes on.")
@@ -35,6 +43,7 @@ __all__ = ["motion"]
     "--preset",
     default="official",
     show_default=True,
+    shell_complete=offering(_presets),
     help="The Motion Expert: official, paper, tiny; its ablations: gft-to-cfg, bimamba-to-mamba, "
     "bimamba-to-transformer; baselines: edge, fact, mnet; bailando-codebook, bailando-root, bailando-gpt, "
     "bailando-actor-critic; lodge-local, lodge-fine-tuning, lodge-global; "
