@@ -16,7 +16,7 @@ from madata.bars import crop_of
 from madata.config import differences, to_toml
 from madata.curation.batch import CurationSummary, work_through
 from madata.curation.decide import PieceJudge
-from madata.curation.journal import Entry, Journal, shard_note
+from madata.curation.journal import FOUND, Entry, Journal, shard_note
 from madata.curation.observations import NotMeasuredError, observations_path, read_pieces, source_path
 from madata.curation.publish import Publisher
 from madata.curation.settings import CurationConfig, load_config, override
@@ -77,7 +77,13 @@ def decide_again(
     before = load_config(folder / "settings.toml")
     config = override(before, overrides)
     _refuse_other_measurements(before, config)
-    found, sources, seconds = _sources(folder)
+    old = Journal(folder, before.hash)
+    found, sources, seconds, unfinished = _sources(folder, old)
+    if unfinished:
+        watch.warn(
+            f"{folder}: was interrupted before {unfinished} of its sources were finished; nothing is decided about "
+            "those: finish them with madance curate before, or with the new settings afterwards"
+        )
     with hold_folder(out):
         if target is not None:
             chosen = threshold_for(target, folder, sources, config, jobs=jobs, say=watch.say)
@@ -89,7 +95,7 @@ def decide_again(
         done = {*journal.done(), *read_removed(folder)}
         pending = [source for source in sources if source.source_id not in done]
         watch.start(sum(seconds[source.source_id] for source in pending))
-        step = _deciding(folder.absolute(), out.absolute(), before, config, weights, device)
+        step = _deciding(folder.absolute(), out.absolute(), old, config, weights, device)
         publisher = Publisher(out, sources, found, config)
         outcomes = engine([step], pending, jobs=jobs, on_progress=watch.advance)
         work_through(outcomes, len(pending), found, publisher, watch)
@@ -134,15 +140,16 @@ def _refuse_other_measurements(before: CurationConfig, now: CurationConfig) -> N
                 )
 
 
-def _sources(folder: Path) -> tuple[Collection, list[Source], dict[str, float]]:
-    """The sources of a data set, what else its table names, and how long each is, s."""
+def _sources(folder: Path, journal: Journal) -> tuple[Collection, list[Source], dict[str, float], int]:
+    """The sources of a data set, what else is named there, how long each is, s, and how many are not finished."""
+    rows, unfinished = _rows(folder, journal)
     names: dict[str, str] = {}
     sources: list[Source] = []
     duplicates: list[tuple[str, str]] = []
     unusable: list[tuple[str, str, str]] = []
     provenance: dict[str, dict[str, Any]] = {}
     seconds: dict[str, float] = {}
-    for row in iterate_rows(folder / "sources.parquet"):
+    for row in rows:
         source_id, name = row["source_id"], row["file"]
         if source_id is None:
             unusable.append((name, row["reason"], row["message"]))
@@ -156,13 +163,33 @@ def _sources(folder: Path) -> tuple[Collection, list[Source], dict[str, float]]:
             about = {key: row[key] for key in PROVENANCE_COLUMNS if row.get(key) is not None}
             provenance[source_id] = about
     found = Collection(tuple(sources), names, tuple(duplicates), (), tuple(unusable), provenance)
-    return found, sources, seconds
+    return found, sources, seconds, unfinished
+
+
+def _rows(folder: Path, journal: Journal) -> tuple[list[dict[str, Any]], int]:
+    """Rows of the table of sources, and of what has been finished since it was written; how many are not finished."""
+    table = folder / "sources.parquet"
+    rows = list(iterate_rows(table)) if table.exists() or not (folder / FOUND).exists() else []
+    known, unfinished = {row["file"] for row in rows}, 0
+    for row in iterate_rows(folder / FOUND) if (folder / FOUND).exists() else ():
+        if row["file"] in known:
+            continue
+        entry = journal.read(row["source_id"]) if row["source_id"] and row["status"] is None else None
+        if row["status"] is None and (entry is None or entry.state != "done"):
+            unfinished += 1
+        else:
+            rows.append(row if entry is None else {**entry.source, **_given(row)})
+    return rows, unfinished
+
+
+def _given(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value is not None}
 
 
 def _deciding(
     folder: Path,
     out: Path,
-    before: CurationConfig,
+    old: Journal,
     config: CurationConfig,
     weights: Path | None,
     device: str,
@@ -172,7 +199,7 @@ def _deciding(
         _decide_source,
         folder=folder,
         out=out,
-        old=Journal(folder, before.hash),
+        old=old,
         config=config,
         weights=None if weights is None else weights.absolute(),
         device=device,

@@ -68,6 +68,7 @@ def curate(
         watch.start(sum(info.duration_s or 0.0 for info in described if not isinstance(info, MediaError)))
         steps = curation_steps(out=out, config=config, weights=weights, device=device)
         publisher = Publisher(out, sources, found, config)
+        publisher.note_found()
         outcomes = engine(steps, pending, jobs=jobs, on_progress=watch.advance)
         work_through(outcomes, len(pending), found, publisher, watch)
         return publisher.finish(jobs=jobs)

@@ -17,7 +17,10 @@ from madata.errors import MadanceError
 from madata.files import read_json, write_json
 from madata.shard import Shard
 
-__all__ = ["Entry", "Journal", "shard_note"]
+__all__ = ["FOUND", "Entry", "Journal", "shard_note"]
+
+FOUND = Path("journal") / "sources.parquet"
+"""All that a run has set out to do, as rows of the table of sources: the tables hold what is finished, minutes late."""
 
 _VERSION = 2
 _ENDINGS = {"done": ".json", "analysed": ".analysed.json"}

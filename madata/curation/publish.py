@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 from madata.contact_sheet import write_contact_sheet
 from madata.curation.coverage import TIMELINE_COLUMNS, timeline
 from madata.curation.decide import filters_of, measured_columns
-from madata.curation.journal import Entry, Journal
+from madata.curation.journal import FOUND, Entry, Journal
 from madata.curation.report import write_report
 from madata.curation.settings import CurationConfig, load_config
 from madata.curation.sources import Collection
@@ -126,6 +126,12 @@ class Publisher:
             name: Entry("done", {"status": REMOVED, "clips": 0}) for name in read_removed(out)
         }
 
+    def note_found(self) -> None:
+        """Write what there is to do into the journal, for who decides again about a run that was interrupted."""
+        with TableWriter(self._out / FOUND, SOURCE_COLUMNS) as table:
+            table.write(map(self._about, self._sources))
+            table.write(self._other_rows())
+
     def refresh(self) -> None:
         """Publish, where the last time is long enough ago."""
         if time.monotonic() >= self._due_s:
@@ -152,7 +158,7 @@ class Publisher:
                 for name, columns in tables.items()
             }
             for source, entry in self._finished():
-                row = self._row(source, entry)
+                row = {**entry.source, **self._about(source)}
                 totals.add(row, entry)
                 writers["sources"].write([row])
                 writers["clips"].write(entry.clips)
@@ -205,9 +211,9 @@ class Publisher:
             elif source.source_id in done and (entry := self._journal.read(source.source_id)) is not None:
                 yield source, entry
 
-    def _row(self, source: Source, entry: Entry) -> dict[str, Any]:
+    def _about(self, source: Source) -> dict[str, Any]:
+        """What is known of a source before it is opened."""
         return {
-            **entry.source,
             **self._found.provenance.get(source.source_id, {}),
             "source_id": source.source_id,
             "file": self._found.names[source.source_id],

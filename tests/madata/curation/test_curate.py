@@ -350,6 +350,23 @@ def test_decisions_are_made_again_without_a_decode(curated, tmp_path, madance):
         assert (folder / row.thumbnail).exists() and (folder / row.keypoints).exists()
 
 
+def test_an_interrupted_run_is_decided_about_as_far_as_it_came(curated, tmp_path, madance):
+    out, _ = curated
+    folder = tmp_path / "data"
+    shutil.copytree(out, folder)
+    for table in folder.glob("*.parquet"):
+        table.unlink()
+    first, second = sorted(folder.glob("journal/*/*.json"))
+    second.unlink()
+    run = madance("dataset", "decide", folder, "--set", "motion.static_below=0.3", "--json")
+    assert run.returncode == 0 and "before 1 of its sources" in run.stderr
+    rows = list(iterate_rows(folder / "sources.parquet"))
+    before = next(row for row in iterate_rows(out / "sources.parquet") if row["source_id"] == first.stem)
+    assert [(row["file"], row["sha256"], row["clips"]) for row in rows] == [
+        (before["file"], before["sha256"], before["clips"])
+    ]
+
+
 def test_clips_that_stay_are_taken_over_into_the_folders_of_parts(curated, tmp_path, madance):
     out, _ = curated
     untouched = contents(out)
