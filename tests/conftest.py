@@ -72,6 +72,20 @@ def golden_companion(pytestconfig):
     return find
 
 
+@pytest.fixture(scope="session")
+def compared_cases(pytestconfig):
+    """``compared_cases(names)``: what is compared of a file whose every case takes a large network's seconds.
+
+    All of it where goldens are asked for (``pytest -m golden``), the first by name in an ordinary run.
+    """
+    everything = "golden" in pytestconfig.option.markexpr
+
+    def choose(names):
+        return sorted(names) if everything else sorted(names)[:1]
+
+    return choose
+
+
 @pytest.fixture
 def golden_deviations(request):
     """``record(kind, deviation)``: the largest deviation of each kind is printed at the end of the run."""

@@ -147,7 +147,7 @@ def start(place, out, log):
         )
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_in_the_middle_it_ends_with_the_same_bytes(place, whole, tmp_path):
     killed = tmp_path / "killed" / "clip.mp4"
     segments = killed.with_suffix(".parts") / "animation" / "video" / "segments"

@@ -357,7 +357,7 @@ def sampled(path, *spans, samples_per_s=2.0, least=7, long_side=512):
 
 
 @pytest.mark.media
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_real_single_clips_are_kept_and_others_dropped(blazepose, media_dir):
     truth = json.loads((media_dir / "raw_ground_truth.json").read_text())
     wrong = {}

@@ -159,9 +159,8 @@ def test_jukebox_runs_through_its_library_with_weights_that_are_here(song, tmp_p
     with pytest.raises(WeightsError, match="madance weights fetch jukebox"):
         load_jukebox()
     folder = tmp_path / "weights" / "jukebox"
-    folder.mkdir(parents=True)
-    for name in ("vqvae.pth.tar", "prior_level_2.pth.tar"):
-        (folder / name).write_bytes(b"weights")
+    files = {"jukebox-vqvae": folder / "vqvae.pth.tar", "jukebox-prior": folder / "prior_level_2.pth.tar"}
+    monkeypatch.setattr("madata.weights.find_weights", files.__getitem__)
     assert len(made.generate(asked).rotation) == 42
     assert heard == [(44100, [66], 30)] * 2
     assert str(folder) == library.constants.CACHE_DIR

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from evaluation.generate.records import Records
@@ -27,6 +28,7 @@ def start(tmp_path, data, out, *extra):
     )
 
 
+@pytest.mark.nightly
 def test_killed_at_random_it_ends_the_same_and_does_no_finished_clip_twice(tmp_path):
     data = tmp_path / "data"
     for number in range(24):

@@ -19,7 +19,7 @@ def test_it_is_small_and_says_what_it_is():
     assert info.training_data == ("madata.synthetic",)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_it_dances_on_the_beat_of_music_it_never_heard(tmp_path):
     """Eight songs: the alignment lies far above that with the songs dealt out anew."""
     model = load_model(EMBEDDED)

@@ -143,7 +143,7 @@ def test_foreign_weights_are_refused(monkeypatch, state, complaint):
     transnet.read_transnet.cache_clear()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # the goldens are the package's own numbers
 def test_equals_the_package(model):
     """The package is constructed here with all its side effects, which are put back by hand."""
     torch = pytest.importorskip("torch")
@@ -165,8 +165,8 @@ def test_equals_the_package(model):
 
 @pytest.mark.golden
 @pytest.mark.media
-def test_golden_probabilities(model, goldens, golden_deviations):
-    for path in goldens:
+def test_golden_probabilities(model, goldens, golden_deviations, compared_cases):
+    for path in compared_cases(goldens):
         golden = read_npz(path)
         single, many_hot = model.predict(golden["frames48x27"])
         for name, got in (("single", single), ("many_hot", many_hot)):
@@ -178,9 +178,9 @@ def test_golden_probabilities(model, goldens, golden_deviations):
 
 @pytest.mark.slow
 @pytest.mark.media
-def test_own_decode(model, goldens):
+def test_own_decode(model, goldens, compared_cases):
     decode = pytest.importorskip("madata.video.decode")
-    for path in goldens:
+    for path in compared_cases(goldens):
         name = path.name.removesuffix("_transnet.npz")
         videos = sorted(path.parent.rglob(f"{name}.mp4"))
         if not videos:

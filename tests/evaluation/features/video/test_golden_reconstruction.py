@@ -69,12 +69,14 @@ def test_psnr_and_ssim(golden_file, golden_companion, golden_deviations):
 
 @pytest.mark.slow
 @pytest.mark.golden_files("appearance/fullref*.json")
-def test_lpips_and_whole_pairs(golden_file, golden_companion, golden_deviations, backbones):
+def test_lpips_and_whole_pairs(golden_file, golden_companion, golden_deviations, backbones, compared_cases):
     plain = {net: lpips_network(backbones, net) for net in ("alex", "vgg")}
     spatial = lpips_network(backbones, "alex", spatial=True)
     networks = {"disco": plain["vgg"], "cmvq": spatial}
     columns = {"disco": "disco_lpips_vgg_formula_01range", "cmvq": "cmvq_lpips_alex_formula_spatial"}
-    for pair, row in json.loads(golden_file.read_text())["pairs"].items():
+    pairs = json.loads(golden_file.read_text())["pairs"]
+    for pair in compared_cases(pairs):
+        row = pairs[pair]
         reference, generated = load_pair(pair, golden_companion)
         for net, network in plain.items():
             with torch.inference_mode():
@@ -106,7 +108,7 @@ RULES = {
 
 @pytest.mark.slow
 @pytest.mark.golden_files("appearance/formula_i3d*.npz")
-def test_i3d_logits(golden_file, golden_companion, golden_deviations):
+def test_i3d_logits(golden_file, golden_companion, golden_deviations, compared_cases):
     row = recipe(golden_companion("appearance/formula_weights.json"), "i3d")
     networks = {epsilon: I3d(epsilon).eval() for epsilon in (1e-3, 1e-5)}
     state = formula_state(networks[1e-3], row)
@@ -115,7 +117,7 @@ def test_i3d_logits(golden_file, golden_companion, golden_deviations):
         network.load_state_dict(state, strict=False)
     with np.load(golden_file) as archive:
         expected = {name: archive[name] for name in archive.files}
-    for case in sorted({name.split("/")[0] for name in expected}):
+    for case in compared_cases({name.split("/")[0] for name in expected}):
         frames = load_case(case, golden_companion)
         for column, (kind, rule) in RULES.items():
             if f"{case}/{column}" not in expected:

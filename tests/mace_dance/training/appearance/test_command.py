@@ -84,7 +84,7 @@ def test_wrong_usage(invoke, tmp_path):
         invoke(kinematic, "--device", "gpu", "--set", "data.fit=pad")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_processes_with_divided_weights_train_as_one(data, model, encoded, tmp_path):
     """Through the launcher; one process with two micro-batches is the other side."""
     shared = [
