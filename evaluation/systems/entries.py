@@ -10,7 +10,7 @@ import ast
 import builtins
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, entry_points
@@ -265,23 +265,26 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 def _lacking_extra(dist: Distribution | None, extra: str) -> Iterator[str]:
     """What an extra of ``dist`` needs and is not there."""
-    lacking = [name for name in dict.fromkeys(_members(dist, extra, set())) if not _has(name)]
-    if lacking and dist:
-        yield f"{', '.join(lacking)} (pip install '{dist.name}[{extra}]')"
+    if dist is None:
+        return
+    name, lines = dist.name or "", dist.requires or []  # each is read from the file anew
+    lacking = [other for other in dict.fromkeys(_members(name, lines, extra, set())) if not _has(other)]
+    if lacking:
+        yield f"{', '.join(lacking)} (pip install '{name}[{extra}]')"
 
 
-def _members(dist: Distribution | None, extra: str, seen: set[str]) -> Iterator[str]:
-    """Distributions behind an extra; an extra may name other extras of its own distribution."""
+def _members(name: str, lines: Sequence[str], extra: str, seen: set[str]) -> Iterator[str]:
+    """Distributions behind an extra of ``name``, which requires ``lines``; an extra may name others of its own."""
     seen.add(extra)
-    for line in (dist.requires if dist else None) or []:
+    for line in lines:
         match = _REQUIREMENT.match(line)
         if match is None or not re.search(rf"extra\s*==\s*['\"]{re.escape(extra)}['\"]", line):
             continue
-        if dist and match.group().lower() == (dist.name or "").lower():
+        if match.group().lower() == name.lower():
             inner = re.search(r"\[([^\]]*)\]", line)
             for other in inner.group(1).split(",") if inner else []:
                 if other.strip() not in seen:
-                    yield from _members(dist, other.strip(), seen)
+                    yield from _members(name, lines, other.strip(), seen)
         else:
             yield match.group()
 
