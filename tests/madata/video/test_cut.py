@@ -433,7 +433,7 @@ def test_odd_sample_rates_become_the_next_one_aac_knows():
 @pytest.mark.media
 def test_crawl_windows_are_exact(media_dir, tmp_path):
     path = media_dir / "crawl_a.mp4"
-    pairs = [(0, 120), (100, 260), (700, 860), (905, 1030)]
+    pairs = [(0, 120), (100, 260)]
     results, wanted = cut_spans(path, pairs, tmp_path, long_side=320, preset="ultrafast")
     for result, span in zip(results, wanted, strict=True):
         assert barcodes(result.path, rows=4) == list(range(span.start, span.end))
@@ -449,8 +449,8 @@ def test_crawl_windows_are_exact(media_dir, tmp_path):
     "name",
     [
         "moore_talkinghead_2_vfr.mp4",
-        "ntu_hug_two.mp4",
-        "ntu_drink_single.avi",
+        pytest.param("ntu_hug_two.mp4", marks=pytest.mark.nightly),
+        pytest.param("ntu_drink_single.avi", marks=pytest.mark.nightly),
         "mmaction2_makeup_mpeg4_mp3.avi",
     ],
 )
