@@ -129,7 +129,7 @@ class Difference:
             *(number(value) for value in (shown.first, shown.second, shown.difference)),
             interval(ends),
             printed_unit(self.metric, ""),
-            "-" if self.p is None else f"{self.p:.3f}",
+            "-" if self.p is None else "<0.001" if self.p < 0.001 else f"{self.p:.3f}",
             self.counted(),
             self._verdict(),
         )

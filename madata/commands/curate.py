@@ -187,7 +187,7 @@ def show_summary(summary: dict[str, Any], out: Path) -> None:
         click.echo(f"  problem  {problem['file']!r}: {problem['message']}")
     if summary["near_duplicates"]:
         pairs = summary["near_duplicates"]
-        click.echo(f"  {pairs} pairs of clips of different sources show the same (duplicates.parquet)")
+        click.echo(f"  pairs of clips of different sources that show the same: {pairs} (duplicates.parquet)")
     if summary["splits"]:
         click.echo("  splits  " + ", ".join(f"{count} {name}" for name, count in summary["splits"].items()))
     if summary["advice"]:

@@ -54,12 +54,14 @@ def split(
     from dataclasses import asdict
 
     from madata.config import validated
+    from madata.curation.publish import publish_changed
     from madata.dataset.freeze import split_data_set
     from madata.dataset.split import SplitRule
 
     ties = tuple(name.strip() for name in by.split(",") if name.strip())
     values = {"clips": clips, "seconds": seconds, "by": ties, "val_share": val_share}
     summary = split_data_set(folder, validated(SplitRule, values), jobs=jobs)
+    publish_changed(folder)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
         return
@@ -68,7 +70,7 @@ def split(
     )
     if summary.duplicates:
         click.echo(
-            f"{summary.duplicates} pairs of clips show the same (duplicates.parquet): kept on one side"
+            f"pairs of clips that show the same, kept on one side: {summary.duplicates} (duplicates.parquet)"
         )
     if summary.fewer:
         click.echo(summary.fewer)
@@ -137,7 +139,7 @@ def merge(folders: tuple[Path, ...], out: Path, jobs: int, as_json: bool) -> Non
     )
     if summary.near_duplicates:
         click.echo(
-            f"{summary.near_duplicates} pairs of clips of different sources show the same (duplicates.parquet)"
+            f"pairs of clips of different sources that show the same: {summary.near_duplicates} (duplicates.parquet)"
         )
     if summary.advice:
         click.echo(summary.advice)
@@ -156,9 +158,11 @@ def remove(folder: Path, sources: tuple[str, ...], reason: str, as_json: bool) -
     """
     from dataclasses import asdict
 
+    from madata.curation.publish import publish_changed
     from madata.dataset.removed import remove_sources
 
     summary = remove_sources(folder, sources, reason=reason)
+    publish_changed(folder)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
         return

@@ -26,7 +26,7 @@ from madata.dataset.performers import write_performers
 from madata.dataset.placed import place_clips
 from madata.dataset.removed import read_removed
 from madata.errors import ConfigError
-from madata.files import read_toml, write_json
+from madata.files import read_json, read_toml, write_json
 from madata.manifest import (
     SHOT_COLUMNS,
     SOURCE_COLUMNS,
@@ -37,7 +37,10 @@ from madata.manifest import (
 )
 from madata.types import Source
 
-__all__ = ["CurationSummary", "Publisher", "publish_joined"]
+__all__ = ["RENDER_AGAIN", "CurationSummary", "Publisher", "publish_changed", "publish_joined"]
+
+RENDER_AGAIN = "madance render MOTIONS --out NEW_FOLDER"
+"""The command that makes a rendered folder under other settings."""
 
 _LEAST_PAUSE_S = 60.0
 _SHARE = 0.05
@@ -301,41 +304,88 @@ def publish_joined(out: Path, *, near_duplicates: int, splits: dict[str, int], a
     Charts show the thresholds of the one curation that its parts come of, and are left out where there were several.
     The folder is decided about anew where ``settings.toml`` is that of all parts; else its parts are, one by one.
     """
-    settings = {path.name: read_toml(path) for path in sorted((out / "settings").glob("*.toml"))}
-    config = _common_settings(out, [name for name, one in settings.items() if "renderer" not in one])
-    is_whole = (out / "settings.toml").exists()
-    totals = _Totals()
-    totals.add_tables(out)
+    made = _made_under(out)
     duplicates = tuple(
         (row["file"], row["source_id"])
         for row in iterate_rows(out / "sources.parquet", ["file", "source_id", "status"])
         if row["status"] == "duplicate"
     )
-    found = Collection((), {}, duplicates, ())
     summary = replace(
-        totals.summary(found, config, pending=0, settings=config.hash if is_whole else ""),
+        _counted(out, made.config, Collection((), {}, duplicates, ())),
+        settings=made.config.hash if (out / "settings.toml").exists() else "",
         near_duplicates=near_duplicates,
         splits=splits,
         advice=advice,
     )
-    write_json(out / "summary.json", asdict(summary))
-    _write_sheet(out)
-    write_report(
-        out,
-        summary=asdict(summary),
-        config=config,
-        settings=config.model_dump(mode="json") if is_whole else settings,
-        again=None if is_whole else "madance dataset decide PART --out NEW_PART",
-        per_script=write_performers(out),
-    )
+    _publish_folder(out, asdict(summary), made)
 
 
-def _common_settings(out: Path, curated: Sequence[str]) -> CurationConfig:
+def publish_changed(out: Path) -> None:
+    """Write them anew after clips of the folder were cut anew or removed; what was said of its run stays.
+
+    A folder without a summary, of somebody else's making, has no report either.
+    """
+    if not (out / "summary.json").exists():
+        return
+    made = _made_under(out)
+    now = asdict(_counted(out, made.config, Collection((), {}, (), ())))
+    splits = Counter(row["split"] for row in iterate_rows(out / "clips.parquet", ["split"]))
+    summary = read_json(out / "summary.json") | {name: now[name] for name in _COUNTED}
+    if (out / "splits").is_dir():
+        summary["advice"] = ""  # it was to split
+    _publish_folder(out, summary | {"splits": dict(sorted(splits.items()))}, made)
+
+
+_COUNTED = ("clips", "clips_s", "mean_clip_s", "dropped", "stages", "failed", "problems")
+"""What a summary says that the tables of the folder hold."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a folder was made under: settings for its charts, those that are shown, the command that makes it anew."""
+
+    config: CurationConfig
+    settings: Mapping[str, Any]
+    again: str | None = None
+
+
+def _made_under(out: Path) -> _Made:
+    parts = {path.name: read_toml(path) for path in sorted((out / "settings").glob("*.toml"))}
+    whole = out / "settings.toml"
+    if not parts and "renderer" in (shown := read_toml(whole)):
+        return _Made(load_config(), shown, RENDER_AGAIN)
+    curated = [out / "settings" / name for name, one in parts.items() if "renderer" not in one]
+    config = _common_settings(curated if parts else [whole])
+    if whole.exists():
+        return _Made(config, config.model_dump(mode="json"))
+    return _Made(config, parts, "madance dataset decide PART --out NEW_PART")
+
+
+def _common_settings(curated: Sequence[Path]) -> CurationConfig:
     """The settings of all curated parts, or settings without a filter: of several, or of one that is not installed."""
     if len(curated) == 1:
         with suppress(ConfigError):
-            return load_config(out / "settings" / curated[0])
+            return load_config(curated[0])
     return load_config(overrides=["filters=[]"])
+
+
+def _counted(out: Path, config: CurationConfig, found: Collection) -> CurationSummary:
+    totals = _Totals()
+    totals.add_tables(out)
+    return totals.summary(found, config, pending=0, settings="")
+
+
+def _publish_folder(out: Path, summary: dict[str, Any], made: _Made) -> None:
+    write_json(out / "summary.json", summary)
+    _write_sheet(out)
+    write_report(
+        out,
+        summary=summary,
+        config=made.config,
+        settings=made.settings,
+        again=made.again,
+        per_script=write_performers(out),
+    )
 
 
 def _write_sheet(out: Path) -> None:

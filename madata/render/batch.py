@@ -15,7 +15,7 @@ from typing import Any
 
 from madata.config import refuse_differences, to_toml
 from madata.curation.journal import Journal, shard_note
-from madata.curation.publish import CurationSummary, Publisher
+from madata.curation.publish import RENDER_AGAIN, CurationSummary, Publisher
 from madata.curation.settings import load_config
 from madata.curation.sources import Collection
 from madata.engine import SILENT, Engine, Step, Watch, run_steps
@@ -33,7 +33,6 @@ __all__ = ["RenderSummary", "render_motions"]
 _BIN_S = 0.5
 _PACKAGES = ("cv2", "av")
 """What rendering imports that takes its time."""
-_AGAIN = "madance render MOTIONS --out NEW_FOLDER"
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,9 @@ def render_motions(
         journal = Journal(out, settings.hash)
         done = journal.done()
         pending = [motion for motion in motions if motion.source_id not in done]
-        publisher = Publisher(out, *_as_sources(motions), load_config(), settings=settings, again=_AGAIN)
+        publisher = Publisher(
+            out, *_as_sources(motions), load_config(), settings=settings, again=RENDER_AGAIN
+        )
         watch.files("motions", 0, len(pending))
         work = partial(render_source, out=out.absolute(), settings=settings)
         outcomes = engine([Step("render", work, packages=_PACKAGES)], pending, jobs=jobs)

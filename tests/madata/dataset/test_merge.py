@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from madata.curation.again import decide_again
-from madata.curation.publish import publish_joined
+from madata.curation.publish import publish_changed, publish_joined
 from madata.dataset.absent import read_absent, write_absent
 from madata.dataset.folder import is_safe_id, is_safe_path, read_folder, write_folder
 from madata.dataset.freeze import split_data_set
@@ -190,3 +190,26 @@ def test_names():
         map(is_safe_id, ("", ".", "a/b", "a\\b", "a\nb", 5, "x" * 300))
     )
     assert is_safe_path("clips/a.mp4") and not any(map(is_safe_path, ("", "/a", "a/../b", "a\\b", None)))
+
+
+def test_the_report_follows_a_folder_that_was_split_and_lost_a_source(data):
+    publish_joined(data, near_duplicates=0, splits={}, advice="split it")
+    split_data_set(data, RULE)
+    publish_changed(data)
+
+    def shown():
+        page = (data / "report.html").read_text()
+        table = json.loads(page.split('id="data">')[1].split("</script>")[0])
+        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+        return {row["clip_id"]: row["path"] for row in rows}
+
+    before = shown()
+    assert all((data / path).is_file() for path in before.values())
+    assert {path.split("/")[0] for path in before.values()} == {"clips", "test"}
+    remove_sources(data, ["video-01"], reason="takedown")
+    publish_changed(data)
+    gone = {clip for clip in before if clip.startswith("video-01")}
+    assert gone and set(shown()) == set(before) - gone
+    summary = json.loads((data / "summary.json").read_text())
+    assert summary["clips"] == len(shown()) == sum(summary["splits"].values())
+    assert summary["advice"] == ""
