@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["read_packets"]
+__all__ = ["is_joined", "read_packets"]
 
 _UNREADABLE_IN_A_ROW = 16
 _RESTARTING = {"mpegts", "mpeg", "flv", "live_flv"}
@@ -90,6 +90,11 @@ def _stored_packets(
             failures += 1
             if on_error is not None:
                 on_error(error)
+
+
+def is_joined(container: InputContainer, stream: Stream) -> bool:
+    """Whether the clock of a file starts anew: what it declares as its end is then that of one of its parts."""
+    return bool(_shifts(container, stream))
 
 
 def _shifts(container: InputContainer, stream: Stream) -> Shifts:

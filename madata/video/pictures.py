@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from madata.video.packets import is_joined
 from madata.video.probe import declared_end_s, declared_rate
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ class PictureReader:
 
     def _find_break(self) -> int | None:
         declared_s = declared_end_s(self._container, self._stream)
-        if self._end_stamp is None or declared_s is None:
+        if self._end_stamp is None or declared_s is None or is_joined(self._container, self._stream):
             return None
         end_s = float(self._end_stamp * (self._stream.time_base or 0))
         gap_s = float(1 / declared_rate(self._stream))

@@ -41,6 +41,8 @@ TimesArray = npt.NDArray[np.float64]
 
 _MAX_TIED = 8
 _MAX_RATE = 240
+_JITTER = 0.25
+"""Of an interval; spans begin with a frame, so that others are off by twice as much, and still nearest to their own."""
 _SEEKABLE = ("mov", "matroska")
 
 
@@ -169,7 +171,8 @@ def nominal_rate(times_s: TimesArray, tick_s: float, declared: Fraction) -> Frac
 
     It is the rate of the shortest common interval between frames: a source that holds frames (29.97 with some
     frames shown two or three times as long) has the nominal rate 29.97. Well-known rates are recognised within the
-    precision of the time stamps.
+    precision of the time stamps. Where frames lie on no such grid, but none is further than a quarter of the mean
+    interval from an even one, their stamps jitter, and the rate is that of the even one.
 
     Args:
         times_s: (T,) strictly increasing.
@@ -186,6 +189,8 @@ def nominal_rate(times_s: TimesArray, tick_s: float, declared: Fraction) -> Frac
     on_grid = np.abs(gaps - steps * interval) <= _slack_s(tick_s, interval)
     if on_grid.mean() > 0.9:
         interval = float(gaps[on_grid].sum() / steps[on_grid].sum())
+    elif (even_s := _even_interval_s(times_s)) is not None:
+        interval = even_s
     rate = 1 / interval
     if rate > _MAX_RATE:
         return as_rate(float(declared))
@@ -193,6 +198,14 @@ def nominal_rate(times_s: TimesArray, tick_s: float, declared: Fraction) -> Frac
     if abs(float(declared) - rate) <= precision * rate:
         return as_rate(float(declared))
     return as_rate(rate, min(4e-4, precision))
+
+
+def _even_interval_s(times_s: TimesArray) -> float | None:
+    """The mean interval, if each frame is near where it would lie with even ones."""
+    places = np.arange(len(times_s))
+    slope, start = np.polyfit(places, times_s, 1)
+    off = np.abs(times_s - (start + slope * places)).max()
+    return float(slope) if off <= _JITTER * slope else None
 
 
 def _slack_s(tick_s: float, interval_s: float) -> float:

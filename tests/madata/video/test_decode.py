@@ -310,6 +310,24 @@ def test_transport_streams(tmp_path):
     assert not report.truncated
 
 
+def test_a_clock_that_leaps_ahead_is_no_file_that_ends_early(tmp_path):
+    first = build(tmp_path / "first.ts", Recipe(num_frames=48, sound=False))
+    with (
+        av.open(str(first)) as source,
+        av.open(str(tmp_path / "later.ts"), "w", options={"output_ts_offset": "3600"}) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    path = tmp_path / "a.ts"
+    path.write_bytes(first.read_bytes() + (tmp_path / "later.ts").read_bytes())
+    frames, report = decode(path)
+    assert len(frames) == 96 and not report.truncated and not frames[-1][3]
+    assert frames[-1][1] - frames[0][1] == pytest.approx(95 / 24, abs=1e-3)
+
+
 @pytest.mark.parametrize("suffix", [".ts", ".flv"])
 def test_packets_that_vanish_from_a_broadcast_are_noticed(tmp_path, suffix):
     path = tmp_path / f"a{suffix}"

@@ -62,6 +62,22 @@ def test_held_frames_do_not_lower_the_nominal_rate():
     assert nominal_rate(ticks(times, 1e-3), 1e-3, Fraction(17)) == 30
 
 
+@pytest.mark.parametrize("jitter", ["alternating", "random"])
+def test_stamps_that_jitter_leave_the_rate_and_every_frame_once(jitter):
+    rng = np.random.default_rng(1)
+    off = rng.uniform(-0.2, 0.2, 300) if jitter == "random" else 0.3 * (np.arange(300) % 2)
+    times = ticks((np.arange(300) + off) / 24, 1e-3)
+    rate = nominal_rate(times, 1e-3, Fraction(24))
+    assert float(rate) == pytest.approx(24, rel=1e-3)
+    span = Span(31, 180, float(times[31]), float(times[180]))
+    assert frames_shown(times, choose_frames(times, span, rate, 1e-3)) == list(range(31, 180))
+
+
+def test_a_rate_that_changes_is_no_jitter():
+    times = np.cumsum(np.repeat([1 / 30, 1 / 20], 150))
+    assert nominal_rate(times, 1e-3, Fraction(24)) == 30
+
+
 def test_short_files_keep_the_declared_rate():
     assert nominal_rate(np.array([0.0]), 1e-3, Fraction(30_000, 1001)) == Fraction(30_000, 1001)
     assert nominal_rate(np.array([0, 0.033, 0.067, 0.1]), 1e-3, Fraction(30)) == 30
