@@ -16,8 +16,9 @@ test: install  ## set up, then check style, types and behaviour
 	$(BIN)/mypy
 	$(BIN)/python -m pytest $(PARALLEL)
 
-nightly: $(VENV)/.docs  ## long simulations, random inputs and kills, which `make test` leaves out
+nightly: $(VENV)/.docs $(VENV)/.outside  ## long simulations, random inputs and kills, which `make test` leaves out
 	$(BIN)/python -m pytest $(PARALLEL) -m nightly
+	$(BIN)/python -m pytest $(PARALLEL) tests/madata/dataset
 
 install: $(STAMP)
 
@@ -33,6 +34,10 @@ docs: $(VENV)/.docs  ## the documentation, in ./build/docs
 
 $(VENV)/.docs: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+$(VENV)/.outside: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[outside]'
 	touch $@
 
 lint: install

@@ -93,6 +93,9 @@ LODGE = (
     "samples.clips=24",
     *DIFFUSION,
 )
+BY_HEART = ("model.gpt.dropout=0", "loop.learning_rate=3e-3", "loop.clip_norm=1")
+"""A GPT in a minute. With MEGADance's dropout of 0.4, one of this width knows a third of the codes by then."""
+
 RUNS = {
     "motion-expert": (("tiny", 200, DIFFUSION),),
     "edge": (("edge", 500, EDGE),),
@@ -101,17 +104,17 @@ RUNS = {
     "bailando": (
         ("bailando-codebook", 350, (*BAILANDO, "loop.learning_rate=1e-3")),
         ("bailando-root", 60, (*BAILANDO, "loop.learning_rate=2e-3")),
-        ("bailando-gpt", 150, (*BAILANDO, "loop.learning_rate=1e-3")),
+        ("bailando-gpt", 150, (*BAILANDO, *BY_HEART)),
         ("bailando-actor-critic", 10, (*BAILANDO, "model.gpt.critic_layers=1", "loop.learning_rate=1e-4")),
     ),
     "lodge": (
         ("lodge-local", 250, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
         ("lodge-fine-tuning", 40, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
-        ("lodge-global", 80, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
+        ("lodge-global", 240, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
     ),
     "megadance": (
         ("megadance-codes", 700, MEGADANCE),
-        ("megadance-gpt", 250, MEGADANCE),
+        ("megadance-gpt", 200, (*MEGADANCE, *BY_HEART)),
     ),
 }
 """Method -> its stages: preset, steps, what is smaller or faster than published."""
