@@ -104,7 +104,7 @@ RUNS = {
     "bailando": (
         ("bailando-codebook", 350, (*BAILANDO, "loop.learning_rate=1e-3")),
         ("bailando-root", 60, (*BAILANDO, "loop.learning_rate=2e-3")),
-        ("bailando-gpt", 150, (*BAILANDO, *BY_HEART)),
+        ("bailando-gpt", 400, (*BAILANDO, *BY_HEART)),
         ("bailando-actor-critic", 10, (*BAILANDO, "model.gpt.critic_layers=1", "loop.learning_rate=1e-4")),
     ),
     "lodge": (

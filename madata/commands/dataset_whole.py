@@ -108,7 +108,8 @@ def verify(ctx: click.Context, folder: Path, full: bool, as_json: bool) -> None:
                 f"(rebuilt.json says why; the first is {visible(absent[0])})"
             )
         said = "verified" + ("" if full else " (clips by their sizes; --full reads them)")
-        click.echo(f"{folder}: {len(findings)} faults" if findings else f"{folder}: {said}")
+        faults = "1 fault" if len(findings) == 1 else f"{len(findings)} faults"
+        click.echo(f"{folder}: {faults if findings else said}")
     ctx.exit(3 if findings else 0)
 
 

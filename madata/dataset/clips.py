@@ -46,10 +46,11 @@ class ClipTable:
             split: only its clips; ``None`` is all.
 
         Raises:
-            MadanceError: there is no such table or split, or a clip would lie outside the folder.
+            MadanceError: there is no such table or split, a clip has two rows or would lie outside the folder.
         """
         require_tables(folder, ["clips"])
         table = read_columns(folder / "clips.parquet", _NEEDED, _OPTIONAL).sort_by("clip_id")
+        _refuse_repeated(folder, table)
         for name in ("path", "keypoints", "music"):
             _refuse_outside(folder, table, name)
         clips = cls(folder, table)
@@ -148,6 +149,16 @@ class ClipTable:
             music=file("music"),
             sha256=row.get("sha256"),
         )
+
+
+def _refuse_repeated(folder: Path, table: pa.Table) -> None:
+    """Of rows in order of their ids."""
+    import pyarrow.compute as pc
+
+    ids = table["clip_id"].combine_chunks()
+    again = ids[1:].filter(pc.equal(ids[1:], ids[:-1]))
+    if len(again):
+        raise MadanceError(f"{folder / 'clips.parquet'}: clip {again[0].as_py()!r} has more than one row")
 
 
 def _refuse_outside(folder: Path, table: pa.Table, name: str) -> None:

@@ -56,7 +56,7 @@ def verify_data_set(
     except MadanceError as error:
         if "no data set (" in str(error):
             raise
-        return [Breach("table", str(folder), str(error))]
+        return [_unreadable("table", folder, error)]
     released = (folder / "release.json").exists()
     found = [
         *_of_rows(tables),
@@ -66,7 +66,7 @@ def verify_data_set(
     try:
         frozen = read_assignment(folder)
     except MadanceError as error:
-        found.append(Breach("list", TEST_LIST.as_posix(), str(error)))
+        found.append(_unreadable("list", folder, error))
         frozen = None
     else:
         if frozen is None:
@@ -80,9 +80,15 @@ def verify_data_set(
             absent = read_absent(folder)
         except MadanceError as error:
             absent = {}
-            found.append(Breach("table", str(folder), str(error)))
+            found.append(_unreadable("table", folder, error))
         found += _of_list(tables, frozen, absent)
     return [*found, *_leaks(tables, frozen)]
+
+
+def _unreadable(kind: str, folder: Path, error: MadanceError) -> Breach:
+    """A file that cannot be trusted, by its name in the folder; the message of the error begins with its path."""
+    where, _, message = str(error).removeprefix(f"{folder}/").partition(": ")
+    return Breach(kind, where, message)
 
 
 def _of_rows(tables: FolderTables) -> Iterator[Breach]:

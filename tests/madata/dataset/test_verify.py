@@ -1,5 +1,8 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from madata.dataset.clips import ClipTable
 from madata.dataset.folder import read_folder, write_folder
 from madata.dataset.freeze import split_data_set
 from madata.dataset.recognise import read_signatures, write_duplicates, write_signatures
@@ -116,6 +119,20 @@ def test_a_changed_list_and_a_changed_table(split):
     assert kinds(split) == {"changed"}
     (split / TEST_LIST).unlink()
     assert "list" in kinds(split)
+
+
+def test_a_clip_of_two_rows_is_named_once_by_its_table_and_goes_into_no_export(data, tmp_path):
+    path = data / "clips.parquet"
+    table = pq.read_table(path)
+    pq.write_table(pa.concat_tables([table, table.slice(0, 1)]), path)
+    (found,) = verify_data_set(data)
+    assert (found.kind, found.where, found.message) == (
+        "table",
+        "clips.parquet",
+        "clip 'video-00-000000' has 2 rows",
+    )
+    with pytest.raises(MadanceError, match="clip 'video-00-000000' has more than one row"):
+        ClipTable.read(data)
 
 
 def test_what_is_no_data_set_or_half_of_one(tmp_path, data):
