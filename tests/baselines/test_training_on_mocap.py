@@ -16,3 +16,5 @@ def test_training_on_motion_capture_helps(name, motion_dir, tmp_path):
         assert done or stage["loss_last"] < 0.7 * stage["loss_first"], preset
     for distance in ("fid_k", "fid_g"):
         assert judged[-1][f"{distance}_after"] < 0.7 * judged[0][f"{distance}_before"]
+    if gpt := stages.get("megadance-gpt"):  # beside one that jumps between codes that are trained already
+        assert gpt["fid_k_after"] < 0.7 * gpt["fid_k_before"]
