@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from madata.files import write_text
 from madata.motion.kinematics import joint_positions, rest_offsets, with_up
@@ -77,6 +76,8 @@ def _numbers(values: npt.NDArray[np.float64]) -> str:
 
 def _degrees(rotation: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """(T, J, 3) angles about Z, X, Y, each without jumps over time."""
+    from scipy.spatial.transform import Rotation  # takes as long to import as all the rest, and few write BVH
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # at a pole of the angles one of two is free
         angles = Rotation.from_rotvec(rotation.reshape(-1, 3).astype(np.float64)).as_euler("ZXY")
