@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from madata.errors import MadanceError
 from madata.files import atomic_path, open_table, table_batches, whole_table
@@ -289,12 +292,31 @@ class TableWriter:
     def _flush(self) -> None:
         import pyarrow as pa
 
-        arrays = [
-            pa.array(values, type=self._schema.field(name).type) for name, values in self._waiting.items()
-        ]
+        arrays = [_column(values, self._schema.field(name).type) for name, values in self._waiting.items()]
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
         self._waiting = {name: [] for name in self._columns}
         self._count = 0
+
+
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """What ``pa.array`` makes of values of one of our kinds, without importing pandas, as that one does."""
+    import pyarrow as pa
+
+    is_known = np.array([value is not None for value in values])
+    nulls = len(values) - int(is_known.sum())
+    buffers = [pa.py_buffer(np.packbits(is_known, bitorder="little")) if nulls else None]
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        encode: Any = str.encode if pa.types.is_string(kind) else b"".__add__
+        parts = [b"" if value is None else encode(value) for value in values]
+        ends = np.cumsum([0, *map(len, parts)]).astype(np.int32)
+        buffers += [pa.py_buffer(ends), pa.py_buffer(b"".join(parts))]
+    elif pa.types.is_boolean(kind):
+        buffers.append(pa.py_buffer(np.packbits([bool(value) for value in values], bitorder="little")))
+    else:
+        as_number: Any = operator.index if pa.types.is_integer(kind) else float
+        numbers = [as_number(0 if value is None else value) for value in values]
+        buffers.append(pa.py_buffer(np.array(numbers, kind.to_pandas_dtype())))
+    return pa.Array.from_buffers(kind, len(values), buffers, nulls)
 
 
 def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Columns) -> None:

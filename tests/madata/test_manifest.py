@@ -1,6 +1,8 @@
+import pyarrow as pa
 import pytest
 
 from madata.errors import MadanceError
+from madata.files import whole_table
 from madata.manifest import CLIP_COLUMNS, read_table, split_of, write_table
 
 
@@ -17,6 +19,29 @@ def test_tables_round_trip_with_equal_bytes(tmp_path):
     assert table["clip_id"].tolist() == ["a", "b"]
     assert table["num_frames"][0] == 120
     assert table["duration_s"].isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "wrong"),
+    [
+        ("string", ["a", None, "\u20ac \U0001f57a", ""], 3),
+        ("binary", [b"a\0", None, b""], 3),
+        ("int32", [1, None, -5, 2**31 - 1], 2**31),
+        ("int64", [2**40, 0], 1.5),
+        ("float64", [1.5, None, float("inf"), 2], "a"),
+        ("bool", [True, None, False] * 5, None),
+    ],
+)
+def test_columns_are_those_of_pyarrow(tmp_path, kind, values, wrong):
+    path, columns = tmp_path / "x.parquet", {"x": kind}
+    write_table(path, [{"x": value} for value in values], columns)
+    column = whole_table(path)["x"]
+    assert column.to_pylist() == values and column.null_count == values.count(None)
+    column.validate(full=True)
+    assert column.type == pa.array(values, pa.type_for_alias(kind)).type
+    if wrong is not None:
+        with pytest.raises((TypeError, ValueError, OverflowError)):
+            write_table(path, [{"x": wrong}], columns)
 
 
 def test_an_empty_table_keeps_its_columns(tmp_path):
