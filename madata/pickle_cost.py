@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import IO, Any
 
-from madata.pickles import DICTS, Machine, Name, NotPlainError, Source, count_of, pairs_of
+from madata.pickles import DICTS, Machine, Name, NotPlainError, Source, count_of
 
 __all__ = ["MAX_WALKED", "refuse_endless"]
 
@@ -81,7 +81,7 @@ class _Weigher(Machine):
             super().extend(items)
 
     def update(self, items: list[Any]) -> None:
-        pairs = pairs_of(items)
+        pairs = self.pairs_of(items)
         if not isinstance(self.stack[-1], _Thing):
             self.stack[-1] |= pairs
 
@@ -90,7 +90,8 @@ class _Weigher(Machine):
         if (name.module, name.name) in DICTS:
             return super()._called(name, arguments)
         if name.name in ("set", "frozenset", "Counter"):
-            pairs_of([item for argument in arguments for key in argument for item in (key, None)])
+            self.pairs_of([item for argument in arguments for key in argument for item in (key, None)])
+        self.spend(sum(len(argument) for argument in arguments if isinstance(argument, (str, bytes))))
         if name.name == "bytearray" and any(isinstance(argument, int) for argument in arguments):
             raise NotPlainError("it asks for memory without an end")
         if name.name.startswith("_rebuild_tensor"):

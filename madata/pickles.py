@@ -6,9 +6,11 @@ names stand for arrays (numpy's, joblib's, and those of PyTorch's archives) and 
 name ends the reading.
 
 Cost is bounded before it arises. A few bytes of pickle can say "a list of ten times the same list of ten times the
-same ...", which is cheap to hold and endless to walk: what a value comes to when it is written out is counted, and
-refused beyond ``MAX_NODES``. Lengths are held against the bytes that are there before anything is read, and a key of
-a dictionary is a number or a text, or a tuple of these, whose hash is cheap.
+same ...", which is cheap to hold and endless to walk, to print or to compare: what a value comes to when it is written
+out is counted, and refused beyond ``MAX_NODES``; until then nothing but a text or a number is printed or compared.
+Lengths are held against the bytes that are there before anything is read, what is copied out of one text again and
+again against the room a file may unpack to. A key of a dictionary is a number or a text, or a short tuple of these,
+whose hash is cheap, and so few and so small that they cannot all have the same one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
+from madata.limits import reading_limits
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -29,7 +33,17 @@ __all__ = ["MAX_DEPTH", "MAX_NODES", "NotPlainError", "Storages", "load_plain"]
 MAX_NODES = 20_000_000
 """Values in a pickle, written out; an array counts once."""
 MAX_DEPTH = 100
-_MAX_OPCODES = 20_000_000
+_MAX_OPCODES = 10_000_000
+_MAX_BITS = 128
+"""Of a number: that of a random generator has 128. Longer ones are slow to multiply and to print."""
+_MAX_KEY = 1 << 60
+"""A number below it is its own hash; any beyond is taken for another's, as often as one likes."""
+_MAX_TUPLE_KEYS = 5_000
+_MAX_PARTS = 16
+_MAX_PLACE = 1 << 32
+_PAIR_BYTES = 100
+_CONTAINER_BYTES = 400
+_SHOWN = 60
 _DTYPE = re.compile(r"[<>|=]?(?:[biufc]\d{1,2}|[SU]\d{1,6}|b1|O8?)")
 DICTS = {
     ("collections", "OrderedDict"),
@@ -71,7 +85,8 @@ def load_plain(stream: IO[bytes], size: int, storages: Storages | None = None) -
     """
     source = Source(stream, size)
     try:
-        return _Resolver().value(Machine(source, storages).run())
+        machine = Machine(source, storages)
+        return _Resolver(machine.spend).value(machine.run())
     except NotPlainError:
         raise
     except RecursionError:
@@ -112,7 +127,7 @@ class Name:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
+        return f"{self.module[:_SHOWN]}.{self.name[:_SHOWN]}"
 
 
 @dataclass(eq=False)
@@ -150,6 +165,8 @@ class Machine:
     stack: list[Any] = field(default_factory=list)
     below: list[list[Any]] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
+    room: int = field(default_factory=lambda: reading_limits().unpacked_bytes)
+    tuple_keys: int = _MAX_TUPLE_KEYS
 
     def run(self) -> Any:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(self.source)):  # type: ignore[arg-type]
@@ -161,6 +178,8 @@ class Machine:
         raise NotPlainError("it ends early")
 
     def _step(self, name: str, argument: Any) -> None:
+        if isinstance(argument, int) and argument.bit_length() > _MAX_BITS:
+            raise NotPlainError(f"it holds a number of {argument.bit_length()} bits")
         if name in _PUSHED:
             self.stack.append(argument)
         elif name in _CONSTANTS:
@@ -185,7 +204,37 @@ class Machine:
         self.stack = []
 
     def remember(self, place: int | None) -> None:
-        self.memo[len(self.memo) if place is None else place] = self.stack[-1]
+        place = len(self.memo) if place is None else place
+        if not 0 <= place < _MAX_PLACE:
+            raise NotPlainError(f"it remembers a value as number {place}")
+        self.memo[place] = self.stack[-1]
+
+    def spend(self, size: int) -> None:
+        """Count bytes that are going to be made of what is there already.
+
+        Raises:
+            NotPlainError: all of it together is more than a file may unpack to.
+        """
+        self.room -= size
+        if self.room < 0:
+            raise NotPlainError(
+                "it unpacks to more than a file may (MADANCE_LIMITS unpacked_bytes)"
+            )
+
+    def pairs_of(self, items: list[Any]) -> dict[Any, Any]:
+        """Keys and values in turn."""
+        keys = items[::2]
+        for key in keys:
+            if isinstance(key, tuple):
+                self.tuple_keys -= 1
+                if self.tuple_keys < 0 or len(key) > _MAX_PARTS:
+                    raise NotPlainError("too many keys of its dictionaries are tuples, or too long ones")
+            for part in key if isinstance(key, tuple) else (key,):
+                if part is not None and not isinstance(part, (str, bytes, int, float)):
+                    raise NotPlainError(f"a key of a dictionary is a {type(key).__name__}")
+                if isinstance(part, int) and abs(part) >= _MAX_KEY:
+                    raise NotPlainError("a key of a dictionary is a number beyond measure")
+        return dict(zip(keys, items[1::2], strict=True))
 
     def extend(self, items: list[Any]) -> None:
         target = self.stack[-1]
@@ -197,7 +246,7 @@ class Machine:
         target = self.stack[-1]
         if not isinstance(target, dict):
             raise NotPlainError("it sets a key of what is no dictionary")
-        target |= pairs_of(items)
+        target |= self.pairs_of(items)
 
     def call(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
@@ -210,22 +259,27 @@ class Machine:
         if asked in (("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray")):
             return _ArrayDraft()
         if asked == ("numpy", "dtype"):
-            return _DtypeDraft(str(arguments[0]))
+            return _DtypeDraft(_text(arguments[0]))
         if asked == ("numpy.core.multiarray", "scalar"):
-            return _array(arguments[0], (), arguments[1]).reshape(())[()]
+            return self._array(arguments[0], (), arguments[1]).reshape(())[()]
         if asked == ("numpy.core.numeric", "_frombuffer"):
-            return _array(arguments[1], arguments[2], arguments[0], str(arguments[3]))
+            return self._array(arguments[1], arguments[2], arguments[0], _text(arguments[3]))
         if asked == ("_codecs", "encode"):
-            return str(arguments[0]).encode("latin1")
+            self.spend(len(_text(arguments[0])))
+            return _text(arguments[0]).encode("latin1")
         if asked in (("__builtin__", "bytes"), ("builtins", "bytes")) and not arguments:
             return b""
         if asked in DICTS:
-            return (
-                pairs_of([item for pair in arguments[0] for item in pair]) if _holds_pairs(arguments) else {}
-            )
+            return self._dictionary(arguments[0]) if arguments and isinstance(arguments[0], list) else {}
         if asked in (("torch._utils", "_rebuild_tensor_v2"), ("torch._utils", "_rebuild_parameter")):
-            return _tensor(*arguments[:4]) if asked[1] == "_rebuild_tensor_v2" else arguments[0]
+            return self._tensor(*arguments[:4]) if asked[1] == "_rebuild_tensor_v2" else arguments[0]
         raise NotPlainError(f"it wants to call {name}")
+
+    def _dictionary(self, pairs: list[Any]) -> dict[Any, Any]:
+        self.spend(len(pairs) * _PAIR_BYTES)
+        if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in pairs):
+            raise NotPlainError("it makes a dictionary of what are no pairs")
+        return self.pairs_of([item for pair in pairs for item in pair])
 
     def new(self) -> None:
         _, name = self.stack.pop(), self.stack.pop()
@@ -233,7 +287,7 @@ class Machine:
             "joblib.numpy_pickle",
             "NumpyArrayWrapper",
         ):
-            raise NotPlainError(f"it wants to make a {name}")
+            raise NotPlainError(f"it wants to make a {name if isinstance(name, Name) else 'thing'}")
         self.stack.append(_JoblibDraft())
 
     def build(self) -> None:
@@ -243,11 +297,11 @@ class Machine:
             target.fill = lambda: array
         elif isinstance(target, _ArrayDraft) and isinstance(state, tuple):
             shape, dtype, fortran, data = state[-4:]
-            target.fill = lambda: _array(dtype, shape, data, "F" if fortran else "C")
+            target.fill = lambda: self._array(dtype, shape, data, "F" if fortran else "C")
         elif isinstance(target, _DtypeDraft) and isinstance(state, tuple):
             if any(part is not None for part in state[2:5]):
                 raise NotPlainError("it holds an array of records")
-            target.order = str(state[1])
+            target.order = _text(state[1])
         elif isinstance(target, dict) and isinstance(state, dict):
             pass  # attributes of a dictionary: torch notes there which modules its tensors come from
         else:
@@ -259,7 +313,48 @@ class Machine:
             self.source.read(self.source.read(1)[0])
         dtype, shape = state["dtype"], state["shape"]
         count = count_of(shape) * dtype.numpy().itemsize
-        return _array(dtype, shape, self.source.read(count), str(state.get("order", "C")))
+        return self._array(dtype, shape, self.source.read(count), _text(state.get("order", "C")))
+
+    def _array(self, dtype: Any, shape: Any, data: Any, order: str = "C") -> Any:
+        """An array of its raw bytes; one of Python objects is a flat list."""
+        import numpy as np
+
+        if not isinstance(dtype, _DtypeDraft):
+            raise NotPlainError("it holds an array of no type")
+        kind, count = dtype.numpy(), count_of(shape)
+        if kind.hasobject:
+            if not isinstance(data, list) or len(data) != count:
+                raise NotPlainError("it holds an array of Python objects")
+            return data[0] if shape == () else data
+        self.spend(count * kind.itemsize)
+        raw = data.encode("latin1") if isinstance(data, str) else data  # text: a pickle of Python 2
+        if (
+            isinstance(raw, _ArrayDraft)
+            or not isinstance(raw, (bytes, bytearray))
+            or len(raw) != count * kind.itemsize
+        ):
+            raise NotPlainError(f"it holds an array of shape {shape} whose numbers are not there")
+        return np.frombuffer(bytearray(raw), kind).reshape(shape, order="F" if order == "F" else "C")
+
+    def _tensor(self, storage: Any, offset: Any, size: Any, stride: Any) -> npt.NDArray[Any]:
+        import numpy as np
+
+        count = count_of(size)
+        if (
+            not isinstance(storage, np.ndarray)
+            or not isinstance(stride, tuple)
+            or len(size) != len(stride)
+            or not all(type(step) is int and 0 <= step < _MAX_PLACE for step in (offset, *stride))
+        ):
+            raise NotPlainError("it holds a tensor that is none")
+        last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
+        if count and last >= len(storage):
+            raise NotPlainError("it holds a tensor that reaches beyond its storage")
+        if not count:
+            return np.empty(size, storage.dtype)
+        steps = tuple(step * storage.itemsize for step in stride)
+        self.spend(count * storage.itemsize)  # strides of 0 repeat a few numbers without end
+        return np.lib.stride_tricks.as_strided(storage[offset:], size, steps).copy()
 
     def storage(self) -> None:
         """A tensor's numbers in a PyTorch archive, by persistent id ``("storage", type, key, device, size)``."""
@@ -268,10 +363,12 @@ class Machine:
             raise NotPlainError("it refers to data outside of itself")
         kind = pid[1]
         if not isinstance(kind, Name) or kind.name not in _TORCH_DTYPES:
-            raise NotPlainError(f"it holds tensors of type {kind}")
+            raise NotPlainError(f"it holds tensors of type {kind if isinstance(kind, Name) else 'nothing'}")
         import numpy as np
 
-        self.stack.append(np.frombuffer(self.storages(str(pid[2])), _TORCH_DTYPES[kind.name]))
+        data = self.storages(_text(pid[2]))
+        self.spend(len(data))
+        self.stack.append(np.frombuffer(data, _TORCH_DTYPES[kind.name]))
 
 
 _PUSHED = {
@@ -296,7 +393,7 @@ _STEPS: dict[str, _Step] = {
     "TUPLE1": lambda machine, _: _tuple(machine, 1),
     "TUPLE2": lambda machine, _: _tuple(machine, 2),
     "TUPLE3": lambda machine, _: _tuple(machine, 3),
-    "DICT": lambda machine, _: machine.collect(pairs_of),
+    "DICT": lambda machine, _: machine.collect(machine.pairs_of),
     "SETITEM": lambda machine, _: machine.update([machine.stack.pop(), machine.stack.pop()][::-1]),
     "SETITEMS": lambda machine, _: machine.update(machine.marked()),
     "GET": lambda machine, place: machine.stack.append(machine.memo[place]),
@@ -308,7 +405,7 @@ _STEPS: dict[str, _Step] = {
     "MEMOIZE": lambda machine, _: machine.remember(None),
     "GLOBAL": lambda machine, names: machine.stack.append(Name(*names.split(" ", 1))),
     "STACK_GLOBAL": lambda machine, _: machine.stack.append(
-        Name(*map(str, [machine.stack.pop(), machine.stack.pop()][::-1]))
+        Name(*map(_text, [machine.stack.pop(), machine.stack.pop()][::-1]))
     ),
     "REDUCE": lambda machine, _: machine.call(),
     "NEWOBJ": lambda machine, _: machine.new(),
@@ -323,76 +420,27 @@ def _tuple(machine: Machine, size: int) -> None:
     machine.stack.append(tuple(items))
 
 
-def _holds_pairs(arguments: tuple[Any, ...]) -> bool:
-    return bool(arguments) and isinstance(arguments[0], list)
-
-
-def pairs_of(items: list[Any]) -> dict[Any, Any]:
-    """Keys and values in turn."""
-    keys = items[::2]
-    for key in keys:
-        parts = key if isinstance(key, tuple) else (key,)
-        if not all(part is None or isinstance(part, (str, bytes, int, float, bool)) for part in parts):
-            raise NotPlainError(f"a key of a dictionary is a {type(key).__name__}")
-    return dict(zip(keys, items[1::2], strict=True))
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise NotPlainError(f"a name in it is a {type(value).__name__}")
+    return value
 
 
 def count_of(shape: Any) -> int:
     if (
         not isinstance(shape, tuple)
         or len(shape) > 32
-        or not all(type(size) is int and size >= 0 for size in shape)
+        or not all(type(size) is int and 0 <= size < _MAX_PLACE for size in shape)
     ):
-        raise NotPlainError(f"it holds an array of shape {str(shape)[:60]}")
+        raise NotPlainError("it holds an array of a shape that is none")
     return math.prod(shape)
-
-
-def _array(dtype: Any, shape: Any, data: Any, order: str = "C") -> Any:
-    """An array of its raw bytes; one of Python objects is a flat list."""
-    import numpy as np
-
-    if not isinstance(dtype, _DtypeDraft):
-        raise NotPlainError("it holds an array of no type")
-    kind, count = dtype.numpy(), count_of(shape)
-    if kind.hasobject:
-        if not isinstance(data, list) or len(data) != count:
-            raise NotPlainError("it holds an array of Python objects")
-        return data[0] if shape == () else data
-    raw = data.encode("latin1") if isinstance(data, str) else data  # text: a pickle of Python 2
-    if (
-        isinstance(raw, _ArrayDraft)
-        or not isinstance(raw, (bytes, bytearray))
-        or len(raw) != count * kind.itemsize
-    ):
-        raise NotPlainError(f"it holds an array of shape {shape} whose numbers are not there")
-    return np.frombuffer(bytearray(raw), kind).reshape(shape, order="F" if order == "F" else "C")
-
-
-def _tensor(storage: Any, offset: Any, size: Any, stride: Any) -> npt.NDArray[Any]:
-    import numpy as np
-
-    count = count_of(size)
-    if (
-        not isinstance(storage, np.ndarray)
-        or len(size) != len(stride)
-        or min((offset, *stride), default=0) < 0
-    ):
-        raise NotPlainError("it holds a tensor that is none")
-    last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
-    if count and last >= len(storage):
-        raise NotPlainError("it holds a tensor that reaches beyond its storage")
-    if not count:
-        return np.empty(size, storage.dtype)
-    steps = tuple(step * storage.itemsize for step in stride)
-    if count > MAX_NODES * 8:  # strides of 0 repeat a few numbers without end
-        raise NotPlainError(f"it holds a tensor of shape {size}")
-    return np.lib.stride_tricks.as_strided(storage[offset:], size, steps).copy()
 
 
 @dataclass
 class _Resolver:
     """Puts the arrays in place of their drafts, each container once, and counts what it all comes to."""
 
+    spend: Callable[[int], None]
     known: dict[int, tuple[Any, int]] = field(default_factory=dict)
     open: set[int] = field(default_factory=set)
 
@@ -417,6 +465,7 @@ class _Resolver:
             raise NotPlainError("it holds itself")
         if depth > MAX_DEPTH:
             raise NotPlainError(f"it is nested more than {MAX_DEPTH} deep")
+        self.spend(_CONTAINER_BYTES)
         self.open.add(key)
         found = self._container(value, depth + 1)
         if found[1] > MAX_NODES:

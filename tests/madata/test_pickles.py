@@ -108,6 +108,19 @@ def refused():
     yield "which is no data", b"cnumpy\nndarray\n."
     yield "no plain data (PERSID)", b"Pstorage\n."
     yield "refers to data outside", pickle.dumps(("storage",))[:-1] + b"Q."
+    endless = b"]" + b"".join(b"q%c0](h%ch%ce" % (place, place, place) for place in range(100, 140))
+    text = b"(X\1\0\0\0a"
+    yield "a shape that is none", array.replace(b"K\x04\x85", b"(" + endless + b"t")
+    yield "a name in it is a list", text[1:] + endless + b"\x93."
+    yield "a name in it is a list", b"cnumpy\ndtype\n" + endless + b"\x85R."
+    yield "a name in it is a list", b"c_codecs\nencode\n" + endless + b"\x85R."
+    yield "it wants to make a thing", endless + b")\x81."
+    yield "beyond measure", pickle.dumps({number * (2**61 - 1): None for number in range(1, 9)})
+    yield "too long ones", pickle.dumps({tuple(range(99)): None})
+    yield "are tuples", pickle.dumps({(number,): None for number in range(6000)})
+    yield "remembers a value", b"Np%d\n." % (2**61 - 1)
+    yield "a number of 3000 bits", pickle.dumps(2**2999)
+    yield "what are no pairs", b"ccollections\nOrderedDict\n](](NNNee\x85R."
     yield "ends early", pickle.dumps([1, 2])[:-3]
     yield "ends early", b""
     yield "damaged", b"h\x07."
@@ -132,6 +145,16 @@ def test_what_is_not_plain_is_refused_at_once(words, data):
     assert words in str(caught.value)
     after = resource.getrusage(resource.RUSAGE_SELF)
     assert after.ru_maxrss - before.ru_maxrss < 200_000  # KiB
+
+
+def test_numbers_that_are_unpacked_again_and_again(monkeypatch):
+    monkeypatch.setenv("MADANCE_LIMITS", "unpacked_bytes=100000")
+    array = pickle.dumps(np.zeros(1 << 12), 2)
+    assert loaded(array) is not None
+    with pytest.raises(NotPlainError, match="unpacks to more than"):
+        loaded(b"\x80\x02(" + 3 * array[2:-1] + b"t.")
+    with pytest.raises(NotPlainError, match="unpacks to more than"):
+        loaded(b"(" + b"]" * 1000 + b"t.")
 
 
 @pytest.mark.parametrize("module", ["zlib", "gzip", "bz2", "lzma"])
