@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from madata.errors import MadanceError
-from madata.files import atomic_path
+from madata.files import atomic_path, refuse_special
 
 __all__ = ["LIMITS", "ArchiveError", "Limits", "check_npz", "unpack", "write_archive"]
 
@@ -66,6 +66,7 @@ def unpack(archive: Path, folder: Path, limits: Limits = LIMITS) -> list[str]:
         MadanceError: the disk is full.
     """
     try:
+        refuse_special(archive)
         with zipfile.ZipFile(archive) as opened:
             if min((member.header_offset for member in opened.infolist()), default=0):
                 raise ArchiveError("truncated", _TRUNCATED.format(archive.name))

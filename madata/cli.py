@@ -20,7 +20,7 @@ import click
 from madata.cache import keep_torch_in_cache
 from madata.commands.options import with_verbosity
 from madata.devices import take_threads
-from madata.ending import Terminated, fault_report, raise_on_signals
+from madata.ending import Terminated, asked_to_end, fault_report, raise_on_signals
 from madata.errors import MadanceError, did_you_mean
 from madata.extras import absent_package
 from madata.files import sweep_temporary_folder
@@ -87,41 +87,51 @@ with_verbosity(madance)
 def main() -> None:
     """Run the command line; what a user can mend is one line and exit code 2, a fault of ours is a short report."""
     raise_on_signals()
-    take_threads()
-    keep_torch_in_cache()
-    sweep_temporary_folder()
     try:
+        take_threads()
+        keep_torch_in_cache()
+        sweep_temporary_folder()
         code = madance.main(prog_name="madance", standalone_mode=False)
-    except (click.Abort, Terminated) as error:
-        click.echo("interrupted; the same command goes on where it stopped", err=True)
-        sys.exit(128 + (error.number if isinstance(error, Terminated) else signal.SIGINT))
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except MadanceError as error:
-        click.echo(f"error: {visible_lines(str(error))}", err=True)
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        click.echo(f"error: {absent_package(error.name or str(error))}", err=True)
-        sys.exit(2)
-    except OSError as error:  # of the place: no right to write, a full disk, a folder that went away
-        where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"error: {where}{error.strerror or error}", err=True)
-        sys.exit(2)
-    except MemoryError:
-        click.echo("error: not enough memory; give it more, or fewer --jobs or smaller files", err=True)
-        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt, Terminated):
+        code = _interrupted(asked_to_end() or signal.SIGINT)
     except Exception as error:
-        if logging.getLogger().isEnabledFor(logging.DEBUG):
-            traceback.print_exc()
-        click.echo(fault_report(error), err=True)
-        click.echo(
-            "this is a fault of madance itself, not of your files: please send these lines to its issue tracker "
-            "(-vv shows all)",
-            err=True,
-        )
-        sys.exit(70)
+        # what is raised inside a library that is being imported may come out of it as an error of its own
+        number = asked_to_end()
+        code = _failed(error) if number is None else _interrupted(number)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted(number: int) -> int:
+    click.echo("interrupted; the same command goes on where it stopped", err=True)
+    return 128 + number
+
+
+def _failed(error: Exception) -> int:
+    """Say what went wrong; the exit code."""
+    match error:
+        case click.ClickException():
+            error.show()
+            return error.exit_code
+        case MadanceError():
+            said = visible_lines(str(error))
+        case ModuleNotFoundError():
+            said = absent_package(error.name or str(error))
+        case OSError():  # of the place: no right to write, a full disk, a folder that went away
+            said = f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
+        case MemoryError():
+            said = "not enough memory; give it more, or fewer --jobs or smaller files"
+        case _:
+            if logging.getLogger().isEnabledFor(logging.DEBUG):
+                traceback.print_exception(error)
+            click.echo(fault_report(error), err=True)
+            click.echo(
+                "this is a fault of madance itself, not of your files: please send these lines to its issue tracker "
+                "(-vv shows all)",
+                err=True,
+            )
+            return 70
+    click.echo(f"error: {said}", err=True)
+    return 2
 
 
 if __name__ == "__main__":

@@ -17,8 +17,10 @@ from pathlib import Path
 from types import FrameType
 
 __all__ = [
+    "CLEARS_WITHIN_S",
     "SAME_WISH_S",
     "Terminated",
+    "asked_to_end",
     "bind_to_parent",
     "end_with_parent",
     "fault_report",
@@ -27,7 +29,8 @@ __all__ = [
 
 SAME_WISH_S = 1.0
 """Some senders say it twice (``timeout`` to the process and to its group): that is one wish."""
-_CLEARS_WITHIN_S = 3.0
+CLEARS_WITHIN_S = 3.0
+"""What a worker whose parent died has to clear away what it has half written."""
 _FRAMES_SHOWN = 6
 _PLACES = Path(__file__).parents[1]
 
@@ -48,22 +51,33 @@ def raise_on_signals() -> None:
     """From now on SIGTERM and SIGHUP raise :class:`Terminated`, so that what is half written is cleared away.
 
     What comes a second later again ends the process at once. A process that was started to outlive its terminal
-    (``nohup``) does.
+    (``nohup``) does. Ctrl-C raises ``KeyboardInterrupt``, as it does by itself; :func:`asked_to_end` knows of all.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
+    for number, before in (
+        (signal.SIGTERM, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+        (signal.SIGINT, signal.default_int_handler),
+    ):
+        if signal.getsignal(number) is before:
             signal.signal(number, _raise)
 
 
-_asked_at: list[float] = []
+def asked_to_end() -> int | None:
+    """The signal that first asked this process to end since :func:`raise_on_signals`."""
+    return _asked[0][0] if _asked else None
+
+
+_asked: list[tuple[int, float]] = []
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
     now = time.monotonic()
-    if not _asked_at:
-        _asked_at.append(now)
+    _asked.append((number, now))
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    if len(_asked) == 1:
         raise Terminated(number)
-    if now - _asked_at[0] > SAME_WISH_S:
+    if now - _asked[0][1] > SAME_WISH_S:
         os._exit(128 + number)
 
 
@@ -77,7 +91,7 @@ def end_with_parent() -> None:
 def _end_after(sentinel: int) -> None:
     wait([sentinel])
     os.kill(os.getpid(), signal.SIGTERM)  # its handler clears away what is half written
-    time.sleep(_CLEARS_WITHIN_S)
+    time.sleep(CLEARS_WITHIN_S)
     os._exit(128 + signal.SIGTERM)
 
 

@@ -82,7 +82,7 @@ def is_a(path: PurePath, *kinds: Kind) -> bool:
 
 def kind_of(path: Path) -> Kind | None:
     """The kind of a file, ``None`` where its suffix is not known; an ``.npz`` with ``xy`` in it holds keypoints."""
-    if suffix_of(path) == ".npz":
+    if suffix_of(path) == ".npz" and path.is_file():
         # a damaged one is for whoever reads it to name
         with (
             contextlib.suppress(OSError, ValueError, NotImplementedError, zipfile.BadZipFile),

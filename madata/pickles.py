@@ -217,9 +217,7 @@ class Machine:
         """
         self.room -= size
         if self.room < 0:
-            raise NotPlainError(
-                "it unpacks to more than a file may (MADANCE_LIMITS unpacked_bytes)"
-            )
+            raise NotPlainError("it unpacks to more than a file may (MADANCE_LIMITS unpacked_bytes)")
 
     def pairs_of(self, items: list[Any]) -> dict[Any, Any]:
         """Keys and values in turn."""

@@ -18,16 +18,17 @@ import click
 from madata import cli
 from madata.engine import run
 from madata.files import hold_folder
-from tests.madata.engine_work import half_a_file
+from tests.madata import engine_work
 
 @click.group()
 def group(): pass
 
 @group.command()
 @click.argument("out", type=Path)
-def work(out):
+@click.argument("function")
+def work(out, function):
     with hold_folder(out):
-        list(run(half_a_file, [out, out], jobs=2))
+        list(run(getattr(engine_work, function), [out, out], jobs=2))
 
 if __name__ == "__main__":
     cli.madance = group
@@ -36,12 +37,12 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def verb(tmp_path):
+def verb(tmp_path, request):
     """The process of a verb whose two workers are in the middle of a file, its folder, and their ids."""
-    out = tmp_path / "out"
+    out, function = tmp_path / "out", getattr(request, "param", "half_a_file")
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-c", VERB, "work", str(out)], env=environment, text=True, stdout=subprocess.PIPE,
+        [sys.executable, "-c", VERB, "work", str(out), function], env=environment, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     wait_until(lambda: len(list(out.glob("pid-*"))) == 2, process)
@@ -98,6 +99,34 @@ def test_workers_end_with_a_parent_that_is_killed(verb):
     wait_until(lambda: not any(map(is_alive, workers)), process, 10)
     assert not list(out.glob("*.mp4")) and not list(out.glob(".tmp-*"))
     assert not list(out.parent.glob("pymp-*"))  # for ever, by Python, below a long name too
+
+
+@pytest.mark.parametrize("verb", ["deaf"], indirect=True)
+def test_workers_inside_a_library_that_lets_nothing_else_run_end_too(verb):
+    process, _, workers = verb
+    process.kill()
+    process.communicate(timeout=60)  # the pipe closes when the last process that holds it has ended
+    assert not any(map(is_alive, workers))
+
+
+def test_ctrl_c_while_the_server_of_workers_imports_shows_no_traceback(tmp_path):
+    slow = "import time, pathlib\npathlib.Path('importing').touch()\ntime.sleep(600)\n"
+    (tmp_path / "slow.py").write_text(slow)
+    code = (
+        "import click\nfrom madata import cli\nfrom madata.engine import run\n"
+        "from tests.madata.engine_work import work\n"
+        "cli.madance = click.command()(lambda: list(run(work, ['a'], jobs=1, packages=['slow'])))\ncli.main()"
+    )
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": paths, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    wait_until((tmp_path / "importing").exists, process)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert said.strip() == "interrupted; the same command goes on where it stopped"
 
 
 def test_a_program_of_others_ends_with_the_verb_that_is_killed():

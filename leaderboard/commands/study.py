@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from evaluation.commands.status_line import StatusLine
 from madata.commands.options import PATH, is_quiet, json_option, named_folders, out_option, seed_option
 
 if TYPE_CHECKING:
@@ -98,7 +100,7 @@ def make(
         for name, entry in names.items()
         if name not in folders
     }
-    quiet = is_quiet()
+    line = StatusLine(quiet=is_quiet())
     options = StudyOptions(
         title=title,
         preset=preset,
@@ -110,11 +112,12 @@ def make(
         seed=seed,
         consent=consent or CONSENT,
         post_url=post,
-        on_step=lambda done, total: (
-            None if quiet else click.echo(f"\r  videos {done}/{total}", err=True, nl=done == total)
-        ),
+        on_step=lambda done, total: line.report(f"videos: {done} of {total}", done / total),
     )
-    page = make_study(videos, out, options, results={name: entry.result.id for name, entry in names.items()})
+    with contextlib.closing(line):
+        page = make_study(
+            videos, out, options, results={name: entry.result.id for name, entry in names.items()}
+        )
     if as_json:
         click.echo(json.dumps({"page": str(page), "key": str(out / "study.json"), "systems": sorted(videos)}))
     else:

@@ -16,16 +16,18 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, TypeVar
 
 from madata.devices import THREAD_VARIABLES, model_servers
-from madata.ending import end_with_parent
+from madata.ending import CLEARS_WITHIN_S, end_with_parent
 from madata.engine.work import Outcome, Step
 from madata.errors import MadanceError
 from madata.files import scratch_folder
@@ -70,7 +72,7 @@ def run(
         return
     from madata.networks import serving  # NumPy comes with it, which a word of help need not wait for
 
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(packages))
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["madata.bound", *packages])
     _keep_socket_in_scratch()
     with serving(model_servers(device)):
         yield from _run(function, items, jobs, on_progress)
@@ -107,8 +109,10 @@ def _run(
 ) -> Iterator[Outcome[Item, Value]]:
     pending = list(range(len(items)))[::-1]
     context = multiprocessing.get_context("forkserver")
-    workers = [_start(context, function) for _ in range(min(jobs, len(items)))]
+    guard = _start(context, _kill_the_deaf)
+    workers = [_start(context, partial(_work, function)) for _ in range(min(jobs, len(items)))]
     try:
+        guard.connection.send([worker.process.pid for worker in workers])
         for worker in workers:
             _give(worker, pending, items)
         while busy := [worker for worker in workers if worker.index is not None]:
@@ -122,8 +126,9 @@ def _run(
                 except (EOFError, OSError):
                     yield Outcome(item, error=_death(worker))
                     workers.remove(worker)
-                    worker = _start(context, function)
+                    worker = _start(context, partial(_work, function))
                     workers.append(worker)
+                    guard.connection.send([worker.process.pid for worker in workers])
                     _give(worker, pending, items)
                     continue
                 if kind == "progress":
@@ -145,6 +150,8 @@ def _run(
             if worker.process.is_alive():
                 worker.process.terminate()
                 worker.process.join()
+        guard.process.kill()
+        guard.process.join()
 
 
 @dataclass(frozen=True)
@@ -176,11 +183,11 @@ def run_steps(
     )
 
 
-def _start(context: ForkServerContext, function: Callable[..., Any]) -> _Worker:
+def _start(context: ForkServerContext, work: Callable[[Connection, dict[str, str]], None]) -> _Worker:
     ours, theirs = context.Pipe()
     with _single_threaded_environment():
         # the server keeps the environment of its start: what was set since then goes along
-        process = context.Process(target=_work, args=(function, theirs, dict(os.environ)), daemon=True)
+        process = context.Process(target=work, args=(theirs, dict(os.environ)), daemon=True)
         process.start()
     theirs.close()
     return _Worker(process, ours)
@@ -237,6 +244,22 @@ def _work(function: Callable[..., Any], connection: Connection, environment: dic
         _answer(function, connection)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # while the interpreter ends, nothing is half written
+
+
+def _kill_the_deaf(connection: Connection, environment: dict[str, str]) -> None:
+    """End the workers of a verb that was killed, should they not end themselves.
+
+    A worker hears of it in a thread of its own. While a library keeps Python from running, no thread does.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    workers: list[int] = []
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            workers = connection.recv()
+    time.sleep(2 * CLEARS_WITHIN_S)
+    for worker in workers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
 
 
 def _answer(function: Callable[..., Any], connection: Connection) -> None:

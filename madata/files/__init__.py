@@ -31,6 +31,7 @@ from madata.files.places import (
     write_json,
     write_text,
 )
+from madata.files.special import refuse_special
 from madata.files.tables import open_table, table_batches, whole_table
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "read_toml",
     "read_torch",
     "read_yaml",
+    "refuse_special",
     "remove_leftovers",
     "scratch_folder",
     "sha256_bytes",

@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from madata.errors import MediaError
 from madata.files.places import write_bytes
+from madata.files.special import refuse_special
 from madata.limits import reading_limits
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def read_npz(path: Path, only: Collection[str] | None = None) -> dict[str, npt.N
     import numpy as np
 
     try:
+        refuse_special(path)
         with np.load(path, allow_pickle=False) as archive:
             wanted = _members(archive.zip, only)
             _refuse_large(sum(member.file_size for member in wanted.values()))
@@ -141,6 +143,7 @@ def npz_names(path: Path) -> list[str]:
         MediaError: the file is absent or damaged.
     """
     try:
+        refuse_special(path)
         with zipfile.ZipFile(path) as archive:
             return list(_members(archive, None))
     except FileNotFoundError:
@@ -162,6 +165,7 @@ def read_npy(path: Path, *, mapped: bool = False) -> npt.NDArray[Any]:
     import numpy as np
 
     try:
+        refuse_special(path)
         size = path.stat().st_size
         if not mapped:
             _refuse_large(size)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from madata.errors import ConfigError, MadanceError
+from madata.files.special import refuse_special
 from madata.limits import ReadingLimits, reading_limits
 
 __all__ = ["as_json", "parse_json", "parse_toml", "parse_yaml", "read_json", "read_toml", "read_yaml"]
@@ -156,6 +157,7 @@ def as_json(value: Any, default: Callable[[Any], Any] | None = None) -> Any:
 def _content(path: Path, error: type[MadanceError]) -> bytes:
     most = reading_limits().document_bytes
     try:
+        refuse_special(path)
         with path.open("rb") as stream:
             content = stream.read(most + 1)
     except FileNotFoundError:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from madata.errors import MediaError
 from madata.files.arrays import npy_header, read_npy
 from madata.files.places import write_bytes
+from madata.files.special import refuse_special
 from madata.limits import reading_limits
 from madata.pickles import NotPlainError, load_plain
 
@@ -43,9 +44,12 @@ def read_pickle(path: Path) -> Any:
             f"{path}: refused, only plain containers and numpy arrays are read from a pickle: {error}",
             reason="unsafe_pickle",
         ) from error
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read: {error.strerror}", reason="unreadable") from None
 
 
 def _refuse_large(path: Path) -> None:
+    refuse_special(path)
     if path.stat().st_size > (most := reading_limits().unpacked_bytes):
         raise MediaError(f"{path}: larger than {most >> 20} MiB; cut it first", reason="too_large")
 
@@ -89,6 +93,7 @@ def read_torch(path: Path) -> Any:
     """
     limits = reading_limits()
     try:
+        refuse_special(path)
         with zipfile.ZipFile(path) as archive:
             members = {info.filename: info for info in archive.infolist()}
             pickled = next((name for name in members if name.endswith("/data.pkl")), None)

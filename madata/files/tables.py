@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from madata.errors import MadanceError
+from madata.files.special import refuse_special
 from madata.limits import reading_limits
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def open_table(path: Path, texts: Sequence[str] = ()) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     try:
+        refuse_special(path)
         return pq.ParquetFile(path, read_dictionary=list(texts))
     except FileNotFoundError:
         raise MadanceError(f"{path}: no such file") from None

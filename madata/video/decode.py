@@ -173,6 +173,7 @@ class Decoder:
         self._decoded = 0
         self._damaged: list[tuple[int, int]] = []
         self._repaired = 0
+        self._turned: tuple[int, Orientation] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -245,7 +246,7 @@ class Decoder:
                 self._damaged[-1] = (self._damaged[-1][0], index + 1)
             else:
                 self._damaged.append((index, index + 1))
-        orientation = display_orientation(picture.image)
+        orientation = self._orientation(picture.image)
         stored = (picture.image.width, picture.image.height)
         return Frame(
             picture.image,
@@ -257,6 +258,16 @@ class Decoder:
             shown_size=shown_size(stored, self._stream.sample_aspect_ratio, orientation),
             scalers=self._scalers,
         )
+
+    def _orientation(self, picture: VideoFrame) -> Orientation:
+        """How to turn a picture: looked up for the first one, and where the rotation changes.
+
+        PyAV's side data and its picture hold each other: what was looked up of every picture would keep all of them
+        until Python next looks for such rings, gigabytes of large ones.
+        """
+        if self._turned is None or self._turned[0] != picture.rotation:
+            self._turned = picture.rotation, display_orientation(picture)
+        return self._turned[1]
 
     def _rewind(self, start: KeyFrame | None) -> Iterator[Packet[Any]]:
         """Go to ``start`` or to the beginning, at once; return the packets from there, never from later."""

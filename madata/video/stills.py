@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.errors import MediaError
+from madata.files import refuse_special
 from madata.limits import reading_limits
 
 __all__ = ["decode_still", "read_still"]
@@ -22,6 +23,7 @@ def read_still(path: Path) -> npt.NDArray[np.uint8]:
         MediaError: reasons ``missing``, ``unreadable`` and ``too_large``.
     """
     try:
+        refuse_special(path)
         data = path.read_bytes()
     except FileNotFoundError:
         raise MediaError(f"{path}: no such file", reason="missing") from None

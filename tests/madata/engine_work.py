@@ -1,5 +1,6 @@
 """Functions for the workers of test_engine.py."""
 
+import ctypes
 import os
 import signal
 import time
@@ -36,3 +37,9 @@ def half_a_file(folder, report):
         (folder / f"pid-{os.getpid()}").touch()
         while True:
             time.sleep(0.05)
+
+
+def deaf(folder, report):
+    """Stay in a library that keeps Python from running any thread, or handler of a signal."""
+    (folder / f"pid-{os.getpid()}").touch()
+    ctypes.PyDLL(None).sleep(600)

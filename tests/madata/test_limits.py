@@ -1,6 +1,7 @@
 """What a stranger's file may cost is bounded before it costs, and every bound can be moved."""
 
 import json
+import os
 import zipfile
 from fractions import Fraction
 
@@ -8,7 +9,18 @@ import numpy as np
 import pytest
 
 from madata.errors import ConfigError, MadanceError, MediaError
-from madata.files import parse_json, parse_toml, read_json, read_npy, read_npz, read_toml, whole_table
+from madata.files import (
+    parse_json,
+    parse_toml,
+    read_json,
+    read_npy,
+    read_npz,
+    read_pickle,
+    read_toml,
+    read_torch,
+    sha256_file,
+    whole_table,
+)
 from madata.limits import ReadingLimits, reading_limits
 from madata.manifest import iterate_rows, write_table
 from madata.motion.formats import read_any_motion
@@ -193,3 +205,23 @@ def test_a_document_gives_its_content_back(tmp_path):
     content = {"a": [1, 2.5, None, True, "ü"], "b": {"c": {}}}
     (tmp_path / "a.json").write_text(json.dumps(content))
     assert read_json(tmp_path / "a.json") == content
+
+
+READERS = (
+    *(read_json, read_toml, read_npy, read_npz, read_pickle, read_torch, whole_table),
+    *(read_still, read_any_motion, sha256_file),
+)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_file_is_not_waited_for(tmp_path, kind):
+    for read, suffix in ((read, suffix) for read in READERS for suffix in (".npz", ".bvh", ".pkl")):
+        path = tmp_path / f"{read.__name__}{suffix}"
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "device":
+            path.symlink_to("/dev/zero")
+        else:
+            path.mkdir()
+        with pytest.raises((MadanceError, OSError), match=r"not a file|no such file|not a regular file"):
+            read(path)

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.errors import MediaError
+from madata.files import refuse_special
 from madata.rotations import euler_to_matrix
 
 __all__ = ["Bvh", "bvh_world", "read_bvh"]
@@ -87,6 +88,7 @@ def read_bvh(path: Path) -> Bvh:
 
 def _text(path: Path) -> str:
     try:
+        refuse_special(path)
         with path.open("rb") as stream, lzma.open(stream) if path.suffix.lower() == ".xz" else stream as text:
             data = text.read(_MAX_BYTES + 1)
     except FileNotFoundError:

@@ -1,3 +1,4 @@
+import gc
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -404,3 +405,15 @@ def test_the_late_starting_file_keeps_its_times(media_dir):
     assert not report.truncated
     np.testing.assert_allclose(times, frame_stamps_s(path))
     assert times[0] == pytest.approx(8.333, abs=1e-3)
+
+
+def test_pictures_that_were_looked_at_are_let_go(tmp_path):
+    build(tmp_path / "a.mp4", Recipe(num_frames=60, size=(64, 48)))
+    gc.collect()
+    gc.disable()
+    try:
+        with Decoder(tmp_path / "a.mp4") as decoder:
+            assert sum(1 for _ in decoder) == 60
+        assert sum(isinstance(one, av.VideoFrame) for one in gc.get_objects()) < 40
+    finally:
+        gc.enable()
