@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import IO, Any
 
-from madata.pickles import DICTS, Machine, Name, NotPlainError, Source, count_of
+from madata.pickle_machine import DICTS, Machine, Name, NotPlainError, Source, count_of
 
 __all__ = ["MAX_WALKED", "refuse_endless"]
 
