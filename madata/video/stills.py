@@ -46,6 +46,9 @@ def decode_still(data: bytes, where: object) -> npt.NDArray[np.uint8]:
     import cv2
 
     _refuse_huge(data, where)
+    cv2.utils.logging.setLogLevel(
+        cv2.utils.logging.LOG_LEVEL_SILENT
+    )  # what it says of a damaged file says our error
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # larger than OpenCV's own limit

@@ -54,6 +54,15 @@ def curated(tmp_path_factory, two_sources, madance):
     return out, json.loads(run.stdout)
 
 
+def test_what_is_published_names_no_folder_of_the_machine(curated, two_sources):
+    files = [path for path in curated[0].rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} >= {".parquet", ".html", ".toml", ".json", ".mp4"}
+    for path in files:
+        told = str(list(iterate_rows(path))).encode() if path.suffix == ".parquet" else b""
+        for folder in (curated[0], two_sources, Path.home()):
+            assert str(folder).encode() not in path.read_bytes() + told, path.name
+
+
 def test_clips_hold_exactly_their_frames_with_their_sound(curated):
     out, summary = curated
     clips = read_table(out / "clips.parquet")
