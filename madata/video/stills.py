@@ -15,6 +15,10 @@ from madata.limits import reading_limits
 
 __all__ = ["decode_still", "read_still"]
 
+_JPEG, _JPEG_SCAN = b"\xff\xd8", b"\xff\xda"
+_USUAL_SCANS = 10
+"""Of a progressive JPEG."""
+
 
 def read_still(path: Path) -> npt.NDArray[np.uint8]:
     """(H, W, 3) RGB of a picture file.
@@ -74,4 +78,10 @@ def _refuse_huge(data: bytes, where: object) -> None:
         raise MediaError(
             f"{where}: has more than {most // 10**6} million pixels, give a smaller picture",
             reason="too_large",
+        )
+    # each scan goes through the whole picture again, and takes a few bytes
+    scans = data.count(_JPEG_SCAN) if data.startswith(_JPEG) else 1
+    if width * height * scans > _USUAL_SCANS * most:
+        raise MediaError(
+            f"{where}: a JPEG that draws its picture in {scans} scans; save it again", reason="too_large"
         )

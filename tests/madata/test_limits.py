@@ -1,5 +1,6 @@
 """What a stranger's file may cost is bounded before it costs, and every bound can be moved."""
 
+import io
 import json
 import os
 import zipfile
@@ -7,6 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from madata.errors import ConfigError, MadanceError, MediaError
 from madata.files import (
@@ -225,3 +227,15 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, kind):
             path.mkdir()
         with pytest.raises((MadanceError, OSError), match=r"not a file|no such file|not a regular file"):
             read(path)
+
+
+def test_a_jpeg_of_a_thousand_scans_is_refused(tmp_path, monkeypatch):
+    encoded = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(encoded, "jpeg", progressive=True)
+    data = encoded.getvalue()
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[:-2] + 1000 * data[data.rfind(b"\xff\xda") : -2] + data[-2:])
+    assert read_still(path).shape == (64, 64, 3)  # of so few pixels they may be
+    monkeypatch.setenv("MADANCE_LIMITS", "pixels=10000")
+    with pytest.raises(MediaError, match="scans"):
+        read_still(path)
