@@ -110,7 +110,7 @@ RUNS = {
     "lodge": (
         ("lodge-local", 250, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
         ("lodge-fine-tuning", 40, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
-        ("lodge-global", 240, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
+        ("lodge-global", 480, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
     ),
     "megadance": (
         ("megadance-codes", 700, MEGADANCE),
