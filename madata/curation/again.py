@@ -79,11 +79,7 @@ def decide_again(
     _refuse_other_measurements(before, config)
     old = Journal(folder, before.hash)
     found, sources, seconds, unfinished = _sources(folder, old)
-    if unfinished:
-        watch.warn(
-            f"{folder}: was interrupted before {unfinished} of its sources were finished; nothing is decided about "
-            "those: finish them with madance curate before, or with the new settings afterwards"
-        )
+    _name_unfinished(folder, unfinished, watch)
     with hold_folder(out):
         if target is not None:
             chosen = threshold_for(target, folder, sources, config, jobs=jobs, say=watch.say)
@@ -104,6 +100,14 @@ def decide_again(
         summary = publisher.finish(jobs=jobs)
         journal.remove_others()
         return summary
+
+
+def _name_unfinished(folder: Path, unfinished: int, watch: Watch) -> None:
+    if unfinished:
+        watch.warn(
+            f"{folder}: was interrupted before {unfinished} of its sources were finished; nothing is decided about "
+            "those: finish them with madance curate before, or with the new settings afterwards"
+        )
 
 
 def _refuse_what_is_not_curated(folder: Path) -> None:
