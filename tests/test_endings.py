@@ -1,5 +1,6 @@
 """However a verb is ended, its workers end too, nothing half written stays, and no traceback is shown."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -162,3 +163,17 @@ def test_what_a_dead_writer_left_goes_with_the_next_writer_and_what_a_living_one
         assert {path.name for path in (tmp_path / "out").glob(".tmp-m*")} == {held, mine.name}
     living.communicate("\n", timeout=60)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"b.npz", "c.npz", ".tmp-of-somebody-else"}
+
+
+def test_a_forked_process_leaves_the_scratch_of_its_parent_where_it_is(tmp_path):
+    """The folder of the sockets lies in one: without it, workers of a loader that are forked could share no tensor."""
+    stack = contextlib.ExitStack()
+    folder = stack.enter_context(scratch_folder(tmp_path))
+    forked = os.fork()
+    if forked == 0:
+        stack.close()
+        os._exit(0)
+    os.waitpid(forked, 0)
+    assert folder.is_dir()
+    stack.close()
+    assert not folder.exists()

@@ -111,10 +111,13 @@ def scratch_folder(inside: Path | None = None) -> Iterator[Path]:
             handle = os.open(folder, os.O_RDONLY)
             if _locked(handle, folder):
                 break
+    owner = os.getpid()
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # a process that is forked meanwhile has this block as well, and may leave it while the owner works on
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
 
 
