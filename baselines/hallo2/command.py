@@ -23,7 +23,6 @@ from madata.extras import require
 
 if TYPE_CHECKING:
     from baselines.hallo2.training import Hallo2Training
-    from mace_dance.training.shared.loop import Trained
 
 __all__ = ["hallo2"]
 
@@ -68,6 +67,7 @@ def hallo2(
     from baselines.hallo2.system import Hallo2Body
     from baselines.hallo2.training import Hallo2Task, hallo2_settings, train_hallo2
     from baselines.hallo2.training_data import TrainingClips
+    from mace_dance.training.shared.ending import tell_end
     from mace_dance.training.shared.progress import ProgressLine, is_speaker
 
     loop = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
@@ -94,7 +94,7 @@ def hallo2(
     finally:
         line.close()
     if speaks:
-        _show_result(trained, as_json=as_json)
+        tell_end(trained, line, trained.model, as_json=as_json)
 
 
 def _show_plan(settings: Hallo2Training, clips: int, folder: Path, *, as_json: bool) -> None:
@@ -116,20 +116,3 @@ def _show_plan(settings: Hallo2Training, clips: int, folder: Path, *, as_json: b
         f"{clips} clips, {told['steps']} steps of {loop.batch_size}, {settings.frames} frames of "
         f"{settings.size}x{settings.size}"
     )
-
-
-def _show_result(trained: Trained, *, as_json: bool) -> None:
-    from mace_dance.training.shared.interruption import leave_if_stopped
-
-    if as_json:
-        told = {
-            "finished": trained.finished,
-            "step": trained.step,
-            "steps": trained.steps,
-            "begun_at": trained.begun_at,
-            "output": None if trained.model is None else str(trained.model),
-        }
-        click.echo(json.dumps(told, indent=1))
-    elif trained.finished:
-        click.echo(f"{trained.step} steps are done; the result is {trained.model}")
-    leave_if_stopped(trained)

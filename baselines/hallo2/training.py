@@ -34,7 +34,8 @@ from mace_dance.appearance.run_folder import network_fingerprint
 from mace_dance.appearance.tensors import saving
 from mace_dance.appearance.tiny import MARKER
 from mace_dance.training.shared.draws import shuffled_batches
-from mace_dance.training.shared.loop import Trained, TrainingProgress, run_training
+from mace_dance.training.shared.ending import Trained
+from mace_dance.training.shared.loop import TrainingProgress, run_training
 from mace_dance.training.shared.settings import LoopSettings
 from madata.config import ClosedModel, merged, parse_override, to_toml, validated
 from madata.errors import ConfigError

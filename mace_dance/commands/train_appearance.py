@@ -25,7 +25,6 @@ from madata.extras import require
 if TYPE_CHECKING:
     from mace_dance.training.appearance.clips import DroppedSample
     from mace_dance.training.appearance.plan import TrainingPlan
-    from mace_dance.training.appearance.preparation import PreparedRun
     from mace_dance.training.appearance.settings import Stage
 
 __all__ = ["aesthetic", "kinematic"]
@@ -135,9 +134,11 @@ def _train(
     if steps is not None and epochs is not None:
         raise click.UsageError("give either --steps or --epochs", ctx)
     require("train")
+    from mace_dance.training.appearance.outputs import OUTPUTS
     from mace_dance.training.appearance.preparation import prepare_training
     from mace_dance.training.appearance.settings import training_settings
     from mace_dance.training.appearance.task import train_appearance
+    from mace_dance.training.shared.ending import tell_end
     from mace_dance.training.shared.progress import ProgressLine, is_speaker
 
     loop = {"steps": steps, "epochs": epochs, "precision": precision, "seed": seed}
@@ -163,7 +164,11 @@ def _train(
         line.close()
     if not speaks:
         return
-    _show_result(ctx, prepared, trained, line, out, as_json=as_json)
+    drops = prepared.drops()
+    left_out = {drop.name: drop.reason for drop in drops}
+    tell_end(trained, line, out / OUTPUTS[stage], as_json=as_json, left_out=left_out)
+    if drops:
+        ctx.exit(1)
 
 
 def _encoding_line(quiet: bool) -> Callable[[int, int, str], None]:
@@ -177,33 +182,6 @@ def _encoding_line(quiet: bool) -> Callable[[int, int, str], None]:
 def _show_drops(drops: list[DroppedSample]) -> None:
     for drop in drops:
         click.echo(f"left out  {drop.name}: {drop.message}", err=True)
-
-
-def _show_result(
-    ctx: click.Context, prepared: PreparedRun, trained: Any, line: Any, out: Path, *, as_json: bool
-) -> None:
-    from mace_dance.training.appearance.outputs import OUTPUTS
-    from mace_dance.training.shared.interruption import leave_if_stopped
-
-    drops = prepared.drops()
-    made = out / OUTPUTS[prepared.settings.stage]
-    if as_json:
-        told = {
-            "finished": trained.finished,
-            "step": trained.step,
-            "steps": trained.steps,
-            "begun_at": trained.begun_at,
-            "output": str(made) if trained.finished else None,
-            "losses": line.values,
-            "samples": line.judged,
-            "left_out": {drop.name: drop.reason for drop in drops},
-        }
-        click.echo(json.dumps(told, indent=1))
-    elif trained.finished:
-        click.echo(f"{trained.step} steps are done; the result is {made}")
-    leave_if_stopped(trained)
-    if drops:
-        ctx.exit(1)
 
 
 def _show_plan(stage: str, plan: TrainingPlan, drops: list[DroppedSample], *, as_json: bool) -> None:

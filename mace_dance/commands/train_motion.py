@@ -91,7 +91,7 @@ def motion(
         raise click.UsageError("give either --steps or --epochs", ctx)
     require("train")
     from mace_dance.training.motion.task import train_motion
-    from mace_dance.training.shared.interruption import leave_if_stopped
+    from mace_dance.training.shared.ending import tell_end
     from mace_dance.training.shared.progress import ProgressLine, is_speaker
 
     loop = {"steps": steps, "epochs": epochs, "batch_size": batch_size, "precision": precision, "seed": seed}
@@ -106,16 +106,8 @@ def motion(
         trained = train_motion(task, out, device, line.show)
     finally:
         line.close()
-    if not is_speaker():
-        return
-    if as_json:
-        told = {"finished": trained.finished, "step": trained.step, "steps": trained.steps}
-        model = str(trained.model) if trained.model else None
-        found = {"begun_at": trained.begun_at, "model": model, "losses": line.values, "samples": line.judged}
-        click.echo(json.dumps({**told, **found}, indent=1))
-    elif trained.finished:
-        click.echo(f"{trained.step} steps are done; the model is in {trained.model}")
-    leave_if_stopped(trained)
+    if is_speaker():
+        tell_end(trained, line, trained.model, as_json=as_json)
 
 
 def _task(

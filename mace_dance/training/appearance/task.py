@@ -29,7 +29,8 @@ from mace_dance.training.appearance.selection import Selection, select
 from mace_dance.training.appearance.settings import AppearanceTraining
 from mace_dance.training.appearance.store import LatentStore
 from mace_dance.training.shared.draws import seed_globally, shuffled_batches
-from mace_dance.training.shared.loop import Trained, run_training
+from mace_dance.training.shared.ending import Trained
+from mace_dance.training.shared.loop import run_training
 from mace_dance.training.shared.records import TrainingProgress
 from madata.cache import remembered_sha256
 from madata.config import refuse_differences, to_toml

@@ -25,7 +25,8 @@ from mace_dance.training.motion.family import Lesson, MotionFamily, find_family
 from mace_dance.training.motion.judge import judge_dances
 from mace_dance.training.motion.settings import MotionTraining
 from mace_dance.training.shared.draws import seed_globally
-from mace_dance.training.shared.loop import Trained, run_training
+from mace_dance.training.shared.ending import Trained
+from mace_dance.training.shared.loop import run_training
 from mace_dance.training.shared.records import TrainingProgress
 from madata.cache import remembered_sha256
 from madata.config import to_toml, validated

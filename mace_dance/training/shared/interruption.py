@@ -8,16 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import NoReturn
 
 import click
 
 from madata.ending import SAME_WISH_S
 
-if TYPE_CHECKING:
-    from mace_dance.training.shared.loop import Trained
-
-__all__ = ["leave_if_stopped", "stop_wished"]
+__all__ = ["leave_interrupted", "stop_wished"]
 
 _stopped_by: list[int] = []
 
@@ -50,12 +47,9 @@ def stop_wished() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-def leave_if_stopped(trained: Trained) -> None:
-    """End the command of a run that is not finished: say how far it came, and exit as a shell counts signals."""
-    if trained.finished:
-        return
+def leave_interrupted(step: int, steps: int) -> NoReturn:
+    """End the command of a run that was stopped: say how far it came, and exit as a shell counts signals."""
     click.echo(
-        f"interrupted at step {trained.step} of {trained.steps}, which is saved; the same command goes on there",
-        err=True,
+        f"interrupted at step {step} of {steps}, which is saved; the same command goes on there", err=True
     )
     click.get_current_context().exit(128 + (_stopped_by[0] if _stopped_by else signal.SIGINT))

@@ -31,6 +31,7 @@ from mace_dance.training.shared.checkpoints import (
     write_checkpoint,
 )
 from mace_dance.training.shared.draws import Part, part_of_batch, parts_of_step, seed_globally
+from mace_dance.training.shared.ending import Trained
 from mace_dance.training.shared.interruption import stop_wished
 from mace_dance.training.shared.rates import build_optimizer, learning_rate, set_learning_rate
 from mace_dance.training.shared.records import TrainingProgress, TrainingRecords
@@ -44,28 +45,10 @@ from madata.files import hold_folder, read_json, write_json, write_text
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-__all__ = ["Trained", "TrainingProgress", "run_training"]
+__all__ = ["TrainingProgress", "run_training"]
 
 _SMALLEST_SCALE = 2.0**-14
 _NAMED_SAMPLES = 5
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a call of :func:`run_training` came to.
-
-    Attributes:
-        finished: the last step is done; otherwise a signal stopped it, and the same call goes on.
-        step: steps done, of ``steps``.
-        begun_at: step of the checkpoint that this call went on from, 0 for a new run.
-        model: folder of the exported model; ``None`` where it was stopped before.
-    """
-
-    finished: bool
-    step: int
-    steps: int
-    begun_at: int
-    model: Path | None
 
 
 def run_training(

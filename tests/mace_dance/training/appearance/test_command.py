@@ -42,7 +42,7 @@ def test_a_stage_from_the_command_line(invoke, tmp_path):
     assert ended.exit_code == 0, ended.stderr
     told = json.loads(ended.stdout)
     assert (told["finished"], told["step"], told["left_out"]) == (True, 2, {})
-    assert told["output"] == str(tmp_path / "run" / "adapter.safetensors")
+    assert told["result"] == str(tmp_path / "run" / "adapter.safetensors")
     assert "trains pose_patch_embedding.weight, pose_patch_embedding.bias: 1,560 parameters" in ended.stderr
     again = invoke(kinematic, "--steps", "3", "--json")
     assert json.loads(again.stdout)["begun_at"] == 2
