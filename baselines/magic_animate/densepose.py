@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from madata.render import Camera, CapsuleFigure
     from madata.types import Motion3D
 
-__all__ = ["BONES", "DensePoseFrames", "part_colours"]
+__all__ = ["BONES", "DensePoseFrames", "foreign_share", "part_colours"]
 
 Image = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]
@@ -44,6 +44,7 @@ BONES: tuple[tuple[int, int, int, int, str], ...] = (
 """Two joints, the part behind (inside, right), the part in front (outside, left), and the axis that tells which."""
 
 _PARTS = 24
+_NEAR = 32  # of 255; what compression and the rims of parts do to a colour stays below
 _HEAD_M = 0.2
 _HEAD = 6
 
@@ -54,6 +55,20 @@ def part_colours() -> Image:
 
     levels = np.round(np.arange(_PARTS + 1) * 255 / _PARTS).astype(np.uint8)
     return np.ascontiguousarray(cv2.applyColorMap(levels[:, None], cv2.COLORMAP_VIRIDIS)[:, 0, ::-1])
+
+
+def foreign_share(pictures: npt.NDArray[np.uint8]) -> float:
+    """Share of the pixels of (..., 3) RGB that have none of DensePose's colours.
+
+    Example:
+        >>> foreign_share(part_colours()), foreign_share(np.zeros((2, 2, 3), np.uint8))
+        (0.0, 1.0)
+    """
+    shown = pictures.reshape(-1, 3).astype(np.int16)
+    away = np.full(len(shown), 255, np.int16)
+    for colour in part_colours().astype(np.int16):
+        np.minimum(away, np.abs(shown - colour).max(-1), out=away)
+    return float((away > _NEAR).mean())
 
 
 class DensePoseFrames(Sequence[Image]):

@@ -12,8 +12,9 @@ they were put into it; without these two, those of ``madance weights`` are taken
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from glob import escape
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["MagicAnimate"]
 
 _DENSEPOSE = ("DensePose video", "a shorter clip (--duration)")
+_LOOKS, _LOOK_EVERY, _LOOK_PX = 8, 16, 128
+_FOREIGN = 0.25  # ours: of two published DensePose videos at most 0.05, of videos of people 0.8 to 1
 _NO_BODY = (
     "only keypoints are known of its pose, from which no DensePose can be made: give a 3D motion, or DensePose videos "
     "with --set densepose=FOLDER"
@@ -102,6 +105,29 @@ class MagicAnimate(WindowedSystem):
             check_by_time(self._video_of(request), request.num_frames, request.fps, _DENSEPOSE)
         elif request.pose is not None and request.motion is None:
             raise MadanceError(f"{request.clip_id}: {_NO_BODY}")
+
+    def preflight(self, request: Request) -> list[str]:
+        """See :class:`baselines.sd15.system.WindowedSystem`; a given DensePose video is looked at as well."""
+        return [*super().preflight(request), *self._foreign_colours(request)]
+
+    def _foreign_colours(self, request: Request) -> Iterator[str]:
+        """Whether a given video shows DensePose, in the colours that the network knows."""
+        import numpy as np
+
+        from baselines.magic_animate.densepose import foreign_share
+        from madata.video import Decoder
+
+        if self._densepose is None:
+            return
+        path = self._video_of(request)
+        with Decoder(path) as decoder:
+            frames = islice(decoder, 0, _LOOKS * _LOOK_EVERY, _LOOK_EVERY)
+            looks = [frame.scaled((_LOOK_PX, _LOOK_PX)) for frame in frames]
+        if looks and (share := foreign_share(np.stack(looks))) > _FOREIGN:
+            yield (
+                f"DensePose video: {share:.0%} of {path.name} has none of the 25 colours that its network knows "
+                "(DensePose's parts in viridis): another colour map, or no DensePose"
+            )
 
     def controls(self, request: Request) -> tuple[Image, Sequence[Image]]:
         """The picture, and DensePose frames: given, or of our own body."""

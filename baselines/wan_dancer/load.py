@@ -42,14 +42,14 @@ class DancerPipeline:
     """
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
-        from diffusers import WanImageToVideoPipeline
-
         check_dancer(folder)
         self.folder, self.dtype = folder, dtype
         self.config = _config(folder)
         self.label = label_of_marker(folder) or ("custom" if self.config else None)
         self.stage: Stage | None = None
         with quiet_libraries():
+            from diffusers import WanImageToVideoPipeline
+
             parts = _companions(folder, dtype)
             self.pipeline = WanImageToVideoPipeline(transformer=None, **parts)
         for network in self.pipeline.components.values():

@@ -18,6 +18,7 @@ __all__ = ["DancerSettings", "count_dance", "count_flop"]
 
 _SIDE = 16
 _LATENT_PX = 8
+_MOST_WINDOWS = 64
 _LOSSLESS_BYTES_PER_PX = 1.5
 
 
@@ -41,7 +42,7 @@ class DancerSettings(ClosedModel):
     stages: Literal["both", "local"] = "both"
     slots: int = Field(default=149, ge=5)
     keyframe_plan: KeyframePlan = "time"
-    music_windows: int = Field(default=8, ge=1, le=64)
+    music_windows: int = Field(default=8, ge=1, le=_MOST_WINDOWS)
     genre: str = "street"
     global_steps: int = Field(default=48, ge=1, le=1000)
     local_steps: int = Field(default=24, ge=1, le=1000)
@@ -64,8 +65,12 @@ class DancerSettings(ClosedModel):
             )
         if self.slots % 4 != 1:
             raise ValueError(f"slots are 4 n + 1, not {self.slots}")
-        if self.music_windows > MUSIC_ROWS_PER_FRAME * pictures_of(self.slots):
-            raise ValueError(f"{self.music_windows} windows are more than a segment has rows of music")
+        rows = MUSIC_ROWS_PER_FRAME * pictures_of(self.slots)
+        if rows % self.music_windows:
+            fit = ", ".join(str(count) for count in range(1, _MOST_WINDOWS + 1) if not rows % count)
+            raise ValueError(
+                f"music_windows: {self.music_windows} do not divide the {rows} rows of music of a segment; {fit} do"
+            )
         if self.genre not in GENRES:
             raise ValueError(f"there is no genre {self.genre!r}{did_you_mean(self.genre, GENRES)}")
         return self

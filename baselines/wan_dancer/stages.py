@@ -231,8 +231,8 @@ def _make_part(work: _Work, run: RunFolder, part: DancePart, pictures: list[Imag
         if settings.stages == "local" and part.index:
             shown = {0: to_pixels(run.read_tail(part.index - 1))[0]}
         begin, end = music_span(part.start, settings.slots, len(work.song.waveform), work.song.rate_hz)
-        length = settings.slots * work.song.rate_hz // FPS
-        heard = np.zeros(length, np.float32)
+        # a span that begins between two samples may hold one more
+        heard = np.zeros(-(-settings.slots * work.song.rate_hz // FPS), np.float32)
         heard[: end - begin] = work.song.waveform[begin:end]
         latents = _denoise(
             work,

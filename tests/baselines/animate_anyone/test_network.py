@@ -27,7 +27,7 @@ from baselines.sd15.schedule import ZERO_SNR, ddim_sampler
 from baselines.sd15.settings import PaintingSettings
 from baselines.sd15.tiny import TINY
 from madata.errors import WeightsError
-from tests.baselines.sd15_golden import Compared, layout, tiny_tensors
+from tests.baselines.sd15_golden import Compared, layout, shapes_of_case, tiny_tensors
 
 SOURCE = Path("tiny")
 
@@ -36,9 +36,7 @@ SOURCE = Path("tiny")
 @pytest.mark.golden_files("models_appearance/animate_anyone_tiny*.npz")
 @torch.no_grad()
 def test_networks_and_sampling_are_the_releases(golden_file, golden_companion, golden_deviations):
-    shapes = json.loads(
-        golden_companion("models_appearance/animate_anyone_tiny_shapes.json").read_text("utf-8")
-    )
+    shapes = shapes_of_case(golden_file, golden_companion)
     tensors = {
         name: tiny_tensors(shapes, name) for name in ("denoising_unet", "reference_unet", "pose_guider")
     }
@@ -71,7 +69,10 @@ def test_networks_and_sampling_are_the_releases(golden_file, golden_companion, g
     found = ask(latents, torch.tensor(500), range(latents.shape[2]))
     same("Animate-Anyone denoiser", found, "unet3d_reference_cfg")
 
-    settings = PaintingSettings(steps=3, guidance=3.5, window=4, overlap=2, closed_loop=True)
+    first, second = same["context_windows"][:2, 0].tolist()
+    size = same["context_windows"].shape[1]
+    overlap = size - (second - first)
+    settings = PaintingSettings(steps=3, guidance=3.5, window=size, overlap=overlap, closed_loop=True)
     assert ddim_sampler(ZERO_SNR, 3).timesteps.tolist() == same["ddim_timesteps"].tolist()
     assert settings.windows(latents.shape[2]) == same["context_windows"].tolist()
     *_, last = denoised(
@@ -117,9 +118,7 @@ def test_a_tensor_more_or_less_is_refused(golden_companion):
 @torch.no_grad()
 def test_a_motion_module_normalises_every_frame_by_itself(golden_file, golden_companion, golden_deviations):
     """diffusers takes all frames together, which changes the clip's output by 0.34."""
-    shapes = json.loads(
-        golden_companion("models_appearance/animate_anyone_tiny_shapes.json").read_text("utf-8")
-    )
+    shapes = shapes_of_case(golden_file, golden_companion)
     place = "down_blocks.0.motion_modules.0"
     module = video_unet(replace(TINY, motion_frames=32)).get_submodule(place)
     named = {

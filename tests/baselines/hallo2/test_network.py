@@ -29,7 +29,7 @@ from baselines.sd15.network import (
 from baselines.sd15.reference import look_back, watch
 from baselines.sd15.schedule import ZERO_SNR, ddim_sampler
 from madata.errors import WeightsError
-from tests.baselines.sd15_golden import Compared, layout, tiny_tensors
+from tests.baselines.sd15_golden import Compared, layout, shapes_of_case, tiny_tensors
 
 SOURCE = Path("tiny")
 
@@ -38,7 +38,7 @@ SOURCE = Path("tiny")
 @pytest.mark.golden_files("models_appearance/hallo2_tiny*.npz")
 @torch.no_grad()
 def test_networks_and_sampling_are_the_releases(golden_file, golden_companion, golden_deviations):
-    shapes = json.loads(golden_companion("models_appearance/hallo2_tiny_shapes.json").read_text("utf-8"))
+    shapes = shapes_of_case(golden_file, golden_companion)
     networks = hallo2_networks({part: tiny_tensors(shapes, part) for part in PARTS}, SOURCE, torch.float32)
     same = Compared(golden_file, golden_deviations)
     latents, cues = same["lat"], networks.cues
@@ -61,7 +61,7 @@ def test_networks_and_sampling_are_the_releases(golden_file, golden_companion, g
     look_back(networks.denoiser, back)
 
     cues.sound = torch.cat([torch.zeros_like(sound), sound]).flatten(0, 1)
-    for level in range(4):
+    for level in range(len(networks.sizes.channels)):
         three = tuple(same[f"mask_{kind}_{level}"].repeat(2, 1) for kind in ("full", "face", "lip"))
         cues.masks[three[0].shape[1]] = three
     guide = torch.cat([torch.zeros_like(located), located])[:, :, None].expand(-1, -1, frames, -1, -1)

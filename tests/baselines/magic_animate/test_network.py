@@ -20,7 +20,7 @@ from baselines.sd15.network import SD15, authors_tensors, fold, predict, unet_si
 from baselines.sd15.reference import look_back
 from baselines.sd15.schedule import EPSILON, ddim_sampler
 from baselines.sd15.settings import PaintingSettings
-from tests.baselines.sd15_golden import Compared, layout, tiny_tensors
+from tests.baselines.sd15_golden import Compared, layout, shapes_of_case, tiny_tensors
 
 SOURCE = Path("tiny")
 PARTS = ("unet", "appearance_encoder", "densepose_controlnet")
@@ -30,9 +30,7 @@ PARTS = ("unet", "appearance_encoder", "densepose_controlnet")
 @pytest.mark.golden_files("models_appearance/magic_animate_tiny*.npz")
 @torch.no_grad()
 def test_networks_and_sampling_are_the_releases(golden_file, golden_companion, golden_deviations):
-    shapes = json.loads(
-        golden_companion("models_appearance/magic_animate_tiny_shapes.json").read_text("utf-8")
-    )
+    shapes = shapes_of_case(golden_file, golden_companion)
     unet, encoder, controlnet, _ = magic_animate_networks(
         *(tiny_tensors(shapes, name) for name in PARTS), SOURCE, torch.float32
     )
@@ -44,15 +42,21 @@ def test_networks_and_sampling_are_the_releases(golden_file, golden_companion, g
 
     condition = same["cond_u8"].float().repeat_interleave(8, -1).repeat_interleave(8, -2) / 255
 
-    def control(noisy, time):
-        along = text[1:].expand(frames, -1, -1)
+    def control(noisy, time, shown):
+        along = text[1:].expand(len(shown), -1, -1)
         return controlnet(
-            fold(noisy), time, encoder_hidden_states=along, controlnet_cond=condition, return_dict=False
+            fold(noisy),
+            time,
+            encoder_hidden_states=along,
+            controlnet_cond=condition[shown],
+            return_dict=False,
         )
 
-    down, middle = control(latents, torch.tensor(500))
-    for found, name in ((down[0], "down0"), (down[5], "down5"), (middle, "mid")):
-        same("Magic-Animate ControlNet", found, f"controlnet_{name}")
+    whole = list(range(frames))
+    down, middle = control(latents, torch.tensor(500), whole)
+    residuals = {"mid": middle, **{f"down{number}": each for number, each in enumerate(down)}}
+    for name in (name for name in same.arrays if name.startswith("controlnet_")):
+        same("Magic-Animate ControlNet", residuals[name.removeprefix("controlnet_")], name)
 
     features = watch_encoder(encoder)
     look_back(unet, features)
@@ -66,19 +70,19 @@ def test_networks_and_sampling_are_the_releases(golden_file, golden_companion, g
     for name in banks:
         same("Magic-Animate reference features", features.seen[name.removeprefix("bank::")], name)
 
-    def ask(noisy, time):
+    def ask(noisy, time, shown):
         features.seen = {name: value[-1:] for name, value in features.seen.items()}
-        down, middle = control(noisy, time)
+        down, middle = control(noisy, time, shown)
         residuals = (tuple(each.repeat(2, 1, 1, 1) for each in down), middle.repeat(2, 1, 1, 1))
         return predict(unet, noisy.expand(2, -1, -1, -1, -1), time, text, residuals=residuals)
 
-    same("Magic-Animate denoiser", ask(latents, torch.tensor(500)), "unet3d_full_cfg")
+    same("Magic-Animate denoiser", ask(latents, torch.tensor(500), whole), "unet3d_full_cfg")
 
     def predict_at(time):
         look(time)
-        return lambda noisy, frames: ask(noisy, time)
+        return lambda noisy, shown: ask(noisy, time, list(shown))
 
-    settings = PaintingSettings(steps=3, guidance=7.5, window=16, overlap=4)
+    settings = PaintingSettings(steps=3, guidance=7.5, window=16, overlap=4, closed_loop=True)
     assert ddim_sampler(EPSILON, 3).timesteps.tolist() == same["ddim_timesteps"].tolist()
     *_, last = denoised(EPSILON, settings, predict_at, latents)
     same("Magic-Animate sampled latents", last, "sampled_latents", 5e-4)

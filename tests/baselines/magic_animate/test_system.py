@@ -47,9 +47,17 @@ def test_a_motion_is_followed_and_a_given_densepose_video_as_well(animator, tiny
     given = MagicAnimate(str(tiny), densepose=str(tmp_path / "poses"), **SMALL)
     asked = replace(request, motion=None)
     given.check_request(asked)
+    (line,) = (line for line in given.preflight(asked) if line.startswith("DensePose"))
+    assert line.startswith("DensePose video: 100% of clip.mp4 has none of the 25 colours")
     picture, controls = given.controls(asked)
     assert (picture.shape, len(controls), controls[0].shape) == ((32, 32, 3), 5, (32, 32, 3))
     assert abs(int(controls[0].mean()) - 200) < 6
+    write_video(
+        tmp_path / "poses" / "clip.mp4",
+        animator.controls(request_of(tmp_path, frames=5, size=(128, 128)))[1],
+        15,
+    )
+    assert not [line for line in given.preflight(asked) if line.startswith("DensePose")]
 
 
 def test_it_is_registered():

@@ -80,12 +80,15 @@ def test_music_is_heard_in_windows_as_by_so_many_processes(golden_file, golden_d
 
 @pytest.mark.golden
 @pytest.mark.golden_files("models_appearance/wan_dancer_injector*.npz")
-def test_each_run_of_tokens_gets_its_row_of_music(golden_file):
+def test_each_run_of_tokens_gets_its_row_of_music(golden_file, golden_deviations):
     with np.load(golden_file) as archive, torch.no_grad():
         network = network_of(archive)
         hidden, rows = tensor_of(archive, "in/hidden"), tensor_of(archive, "in/merged")
         for injector, block in zip(network.music_injector, network.config.inject_after, strict=True):
             found = hidden + injector(rows, hidden.shape[1])
+            golden_deviations(
+                "Wan-Dancer injectors", np.abs(found.numpy() - archive[f"out/hidden_{block}"]).max()
+            )
             np.testing.assert_allclose(found, archive[f"out/hidden_{block}"], rtol=0, atol=1e-5)
 
 

@@ -36,7 +36,7 @@ def test_three_steps_end_where_the_release_ends(golden_file, golden_deviations):
             tensor_of(archive, "in/music_features")[None],
             float(archive["in/fps"]),
         )
-        for key, windows in (("latents_3", 8), ("latents_one_window", 1)):
+        for key, windows in ((f"latents_{cfg['steps']}", 8), ("latents_one_window", 1)):
             found = sample_stage(
                 network, inputs, noise, steps=cfg["steps"], shift=cfg["shift"], guidance=cfg["cfg_scale"],
                 windows=windows,

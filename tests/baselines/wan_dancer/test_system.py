@@ -38,7 +38,8 @@ def request_of(tmp_path, frames=FRAMES, size=(32, 64), **changes):
     image, music = tmp_path / "person.png", tmp_path / "song.wav"
     rng = np.random.default_rng(0)
     cv2.imwrite(str(image), rng.integers(0, 255, (size[1], size[0], 3)).astype(np.uint8))
-    write_wav(music, Music(rng.uniform(-0.5, 0.5, 22050 * 2).astype(np.float32), 22050))
+    # at 16 kHz a frame begins between two samples
+    write_wav(music, Music(rng.uniform(-0.5, 0.5, 16000 * 2).astype(np.float32), 16000))
     (tmp_path / "scratch").mkdir(exist_ok=True)
     base = Request(
         "clip", "video", music, image, None, None, frames / 30, 30.0, size, 7, tmp_path / "scratch"
@@ -130,7 +131,12 @@ def test_weights_are_marked_counted_and_one_network_is_there_at_a_time(dancer, t
         ({"fps": 25.0}, {}, "draws 30 frames a second, not 25: leave --fps out"),
         ({}, {"slots": 18}, "slots are 4 n + 1"),
         ({}, {"genre": "strete"}, "did you mean 'street'"),
-        ({}, {"music_windows": 50}, "50 windows are more than a segment has rows"),
+        ({}, {"music_windows": 50}, "50 do not divide the 40 rows"),
+        (
+            {},
+            {"music_windows": 3},
+            "3 do not divide the 40 rows of music of a segment; 1, 2, 4, 5, 8, 10, 20, 40 do",
+        ),
         ({}, {"weights": "absent/folder"}, "absent/folder: no such folder; madance weights fetch wan-dancer"),
     ],
 )
