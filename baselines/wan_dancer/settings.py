@@ -65,11 +65,13 @@ class DancerSettings(ClosedModel):
             )
         if self.slots % 4 != 1:
             raise ValueError(f"slots are 4 n + 1, not {self.slots}")
+        # a segment hears a row for each of its frames, and injects so many for each latent frame
         rows = MUSIC_ROWS_PER_FRAME * pictures_of(self.slots)
-        if rows % self.music_windows:
-            fit = ", ".join(str(count) for count in range(1, _MOST_WINDOWS + 1) if not rows % count)
+        fit = [count for count in range(1, min(_MOST_WINDOWS, self.slots) + 1) if not rows % count]
+        if self.music_windows not in fit:
             raise ValueError(
-                f"music_windows: {self.music_windows} do not divide the {rows} rows of music of a segment; {fit} do"
+                f"music_windows: the music of a segment of {self.slots} frames is heard in {_listed(fit)} windows, not "
+                f"in {self.music_windows}"
             )
         if self.genre not in GENRES:
             raise ValueError(f"there is no genre {self.genre!r}{did_you_mean(self.genre, GENRES)}")
@@ -89,6 +91,10 @@ class DancerSettings(ClosedModel):
     def latent_shape(self) -> tuple[int, int, int, int, int]:
         """Shape of the latents of a segment."""
         return (1, 16, pictures_of(self.slots), self.height // _LATENT_PX, self.width // _LATENT_PX)
+
+
+def _listed(counts: list[int]) -> str:
+    return f"{', '.join(map(str, counts[:-1]))} or {counts[-1]}"
 
 
 def count_dance(settings: DancerSettings, segments: int, sizes: ModelSizes) -> ClipEstimate:

@@ -131,12 +131,8 @@ def test_weights_are_marked_counted_and_one_network_is_there_at_a_time(dancer, t
         ({"fps": 25.0}, {}, "draws 30 frames a second, not 25: leave --fps out"),
         ({}, {"slots": 18}, "slots are 4 n + 1"),
         ({}, {"genre": "strete"}, "did you mean 'street'"),
-        ({}, {"music_windows": 50}, "50 do not divide the 40 rows"),
-        (
-            {},
-            {"music_windows": 3},
-            "3 do not divide the 40 rows of music of a segment; 1, 2, 4, 5, 8, 10, 20, 40 do",
-        ),
+        ({}, {"music_windows": 50}, "17 frames is heard in 1, 2, 4, 5, 8 or 10 windows, not in 50"),
+        ({}, {"slots": 5}, "is heard in 1, 2 or 4 windows, not in 8"),
         ({}, {"weights": "absent/folder"}, "absent/folder: no such folder; madance weights fetch wan-dancer"),
     ],
 )
