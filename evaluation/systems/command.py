@@ -26,9 +26,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from evaluation.systems import attended
 from evaluation.systems.contract import Card, Output, Request, Task
@@ -49,8 +49,19 @@ _HERE = "{here}"
 _PRINTED_BYTES = 64 << 10
 _LINES_SHOWN = 4
 _LONGEST_LINE = 200
+_LONGEST_S = 30 * 86_400
 
 Value = str | bool | int | float
+
+
+def _without_zero_byte(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a zero byte, which no program is told")
+    return text
+
+
+Word = Annotated[str, AfterValidator(_without_zero_byte)]
+Side = Annotated[int, Field(ge=1, le=16384)]
 
 
 class CommandFile(ClosedModel):
@@ -71,16 +82,23 @@ class CommandFile(ClosedModel):
 
     name: str = Field(min_length=1)
     task: Task
-    command: tuple[str, ...] = Field(min_length=1)
-    fps: float | None = Field(default=None, gt=0)
-    size: tuple[int, int] | None = None
+    command: tuple[Word, ...] = Field(min_length=1)
+    fps: float | None = Field(default=None, gt=0, le=1000)
+    size: tuple[Side, Side] | None = None
     most_frames: int | None = Field(default=None, ge=1)
     output: str = ""
-    timeout_s: float = Field(default=3600.0, gt=0)
-    files: tuple[str, ...] = ()
-    environment: dict[str, str] = Field(default={})
+    timeout_s: float = Field(default=3600.0, gt=0, le=_LONGEST_S)
+    files: tuple[Word, ...] = ()
+    environment: dict[Word, Word] = Field(default={})
     options: dict[str, Value] = Field(default={})
-    card: dict[str, Any] = Field(default={})
+    card: Card = Card()
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if not name.isprintable() or name != name.strip() or "/" in name:
+            raise ValueError("a name is one line, without '/' and without blanks around it")
+        return name
 
     @field_validator("command")
     @classmethod
@@ -89,18 +107,36 @@ class CommandFile(ClosedModel):
             raise ValueError("no argument is {job}, the file that says what to make")
         return command
 
-    @field_validator("card")
+    @field_validator("environment")
     @classmethod
-    def _is_a_card(cls, card: dict[str, Any]) -> dict[str, Any]:
+    def _are_variables(cls, environment: dict[str, str]) -> dict[str, str]:
+        for name in environment:
+            if not name or "=" in name:
+                raise ValueError(f"{name!r} is no name of a variable")
+        return environment
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _are_options(cls, options: Any) -> Any:
+        for name, value in options.items() if isinstance(options, dict) else ():
+            if not isinstance(value, Value):
+                raise ValueError(f"{name}: an option is a text, a number, or true or false")
+        return options
+
+    @field_validator("card", mode="before")
+    @classmethod
+    def _is_a_card(cls, card: Any) -> Any:
         known = [field.name for field in fields(Card)]
-        for key in card:
+        for key in card if isinstance(card, dict) else ():
             if key not in known:
                 raise ValueError(f"there is no {key}{did_you_mean(key, known)}")
-        return card | {"training_data": tuple(card.get("training_data", ()))}
+        return card
 
     @model_validator(mode="after")
     def _writes_what_is_asked(self) -> CommandFile:
         written = Path(f"output{self.output}")
+        if self.output and written.suffix != self.output:
+            raise ValueError(f"output: {self.output!r} is no suffix, such as '.mp4'")
         if self.output and not (is_a(written, "motion") if self.task == "motion" else is_a(written, "video")):
             raise ValueError(f"output: {self.output!r} is no suffix of what the task {self.task} gives")
         return self
@@ -117,7 +153,7 @@ class CommandFile(ClosedModel):
     @property
     def declaration(self) -> Declaration:
         """What the system says of itself."""
-        return Declaration(self.name, (self.task,), Card(**self.card), fps=self.fps, size=self.size)
+        return Declaration(self.name, (self.task,), self.card, fps=self.fps, size=self.size)
 
     @property
     def suffix(self) -> str:
@@ -141,9 +177,9 @@ class CommandSystem:
         Raises:
             ConfigError: there is no such option, or it is of another type.
         """
-        self._says, self._here = says, path.resolve().parent
+        self._says, self._path, self._here = says, path, path.resolve().parent
         self._options = says.options | {name: _option(says, name, value) for name, value in options.items()}
-        self.task, self.card = says.task, Card(**says.card)
+        self.task, self.card = says.task, says.card
         self._device = "cpu"
         self.loaded: Loaded | None = None
 
@@ -225,7 +261,10 @@ class CommandSystem:
         program = str(self._here / named) if "/" in named else named
         found = shutil.which(program, path=self._environment().get("PATH"))
         if found is None:
-            raise ConfigError(f"the program {program!r} of its command is not there, or cannot be run")
+            raise ConfigError(
+                f"the program {program!r} of its command is not there, or cannot be run: install what {self._path} "
+                "names, or change its command"
+            )
         return found
 
     def _environment(self) -> dict[str, str]:

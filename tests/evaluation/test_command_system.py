@@ -271,6 +271,13 @@ def test_what_it_takes_is_told_and_too_long_a_clip_refused(data, tmp_path):
         ({"task": "dance"}, "key task"),
         ({"output": ".wav"}, "no suffix of what the task video"),
         ({"card": {"papers": "x"}}, "there is no papers; did you mean 'paper'"),
+        ({"card": {"training_data": "aist"}}, "key card.training_data: is a list"),
+        ({"size": [0, 64]}, "key size.0: Input should be greater than or equal to 1"),
+        ({"output": "../x.mp4"}, "'../x.mp4' is no suffix"),
+        ({"name": "two\nlines"}, "a name is one line"),
+        ({"environment": {"A=B": "x"}}, "'A=B' is no name of a variable"),
+        ({"command": ["python", "\0", "{job}"]}, "key command.1: holds a zero byte"),
+        ({"options": {"steps": [1]}}, "steps: an option is a text, a number, or true or false"),
     ],
 )
 def test_a_file_that_says_something_else_is_refused(tmp_path, keys, words):
@@ -281,7 +288,9 @@ def test_a_file_that_says_something_else_is_refused(tmp_path, keys, words):
 
 def test_what_is_missing_is_named_before_a_clip_is_begun(tmp_path):
     request = request_in(tmp_path)
-    with pytest.raises(MadanceError, match="program 'no-such-program' of its command"):
+    with pytest.raises(
+        MadanceError, match=r"program 'no-such-program' of its command .*install what .*theirs\.toml names"
+    ):
         run(made(tmp_path, "", command=["no-such-program", "{job}"]), request)
     with pytest.raises(MadanceError, match=r"net\.pth: no such file or folder"):
         run(made(tmp_path, "", files=["net.pth"]), request)
