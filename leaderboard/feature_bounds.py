@@ -50,7 +50,8 @@ def impossible_features(run: RunFeatures) -> list[str]:
 
 def _of_motion(side: str, table: FeatureTable, protocol: Protocol, known: set[str]) -> Iterator[str]:
     """The motion of one side; a rate may be unknown only to the published definitions."""
-    yield from _unknown(side, table, known | {"reason/body", "reason/motion"})
+    stated = {f"reason/{name}" for name in known}
+    yield from _unknown(side, table, known | stated | {"reason/body", "reason/motion"})
     limits = reading_limits()
     yield from _outside(side, table, "numbers", 0, limits.frames)
     yield from _outside(side, table, "starts_s", 0, limits.seconds)

@@ -6,7 +6,8 @@ everything. Two kinds of rows use the one type:
 motion
     ``clip_ids``, ``numbers`` (window of the clip), ``starts_s``, ``frames`` and ``fps`` (NaN where a file gives none)
     say which stretch of which clip a row is; ``kinetic`` and ``geometric`` (N, D) are raw, before any
-    normalisation; ``heard`` tells whether there was music; ``scalars/<name>`` holds the numbers of single clips.
+    normalisation; ``heard`` tells whether there was music; ``scalars/<name>`` holds the numbers of single clips, and
+    ``reason/scalars/<name>`` why a row has none, where one says so.
     Ragged: ``motion_beats`` and ``music_beats``, seconds from the start of the row, frame numbers in published
     definitions; ``downbeats``, the same of music whose bars a user brought; ``kept/<name>``, what metrics of both sides
     of a clip need to know of each. Names: ``kinetic_columns``
@@ -193,8 +194,10 @@ class FeatureTable:
         return self.columns.get(f"samples/{name}", np.zeros(len(self), np.int64))
 
     def reasons(self, name: str) -> tuple[str, ...]:
-        """(N,) why a video has no such score: the fault of its file, or what the score says; empty texts elsewhere."""
+        """(N,) why a row has no such score: the fault of its file, or what the score says; empty texts elsewhere."""
         stated = self.columns.get(f"reason/{name}", np.full(len(self), "")).tolist()
+        if "fault" not in self.columns:
+            return tuple(stated)
         faults = zip(self.faults, self.columns["message"].tolist(), stated, strict=True)
         return tuple(message if fault else own for fault, message, own in faults)
 

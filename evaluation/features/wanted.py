@@ -17,6 +17,7 @@ from evaluation.inputs.pose_files import JointTrack
 __all__ = ["BySecond", "ClipFunction", "ClipSeries", "FrameByFrame", "WantedFeatures"]
 
 ClipFunction = Callable[[JointTrack], float]
+"""NaN is a clip without a value; a ``ValueError`` says why it has none."""
 ClipSeries = Callable[[JointTrack], npt.NDArray[np.float64]]
 
 

@@ -20,6 +20,7 @@ from evaluation.metrics.beats import (
     BeatAlignment,
     NoBeatsError,
     beat_alignment,
+    beatless,
     clip_alignment,
     clip_directions,
     official_alignment,
@@ -90,12 +91,18 @@ def _bas(tables: Tables) -> Estimate:
     return _official(tables) if tables.protocol.beats is None else _corrected(tables)
 
 
+def _beatless(tables: Tables) -> tuple[str, ...]:
+    """(N,) why a row of the prediction has no value."""
+    features = tables.motion("prediction")
+    return beatless(features.motion_beats, features.music_beats)
+
+
 def _corrected(tables: Tables) -> Estimate:
     found, estimate = tables.shared(_alignment, "prediction"), Estimate()
     if found.excluded:
         count = f"{len(found.excluded)} of {len(tables.motion('prediction'))} rows"
         tables.note(f"{count} have no sure music beats or no motion beats and are left out of BAS")
-    tables.shared(clip_sources).mean(estimate, RowValues(found.clips), _BOUNDS)
+    tables.shared(clip_sources).mean(estimate, RowValues(found.clips, reasons=_beatless(tables)), _BOUNDS)
     if np.isfinite(found.chance) and found.chance_deviation > _LEAST_DEVIATION:
         estimate.noise_floor = found.chance
         estimate.cautions.append(
@@ -156,7 +163,9 @@ def _one_way(tables: Tables, way: Way) -> Estimate:
     if rule is None:
         raise ValueError(f"protocol {tables.protocol.name} has no [beats]")
     near = clip_directions(features.motion_beats, features.music_beats, sigma_ms=rule.sigma_ms)
-    tables.shared(clip_sources).mean(estimate, RowValues(near[_WAYS.index(way)]), _BOUNDS)
+    tables.shared(clip_sources).mean(
+        estimate, RowValues(near[_WAYS.index(way)], reasons=_beatless(tables)), _BOUNDS
+    )
     return estimate
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "BeatAlignment",
     "NoBeatsError",
     "beat_alignment",
+    "beatless",
     "clip_alignment",
     "clip_directions",
     "distance_to_nearest",
@@ -72,6 +73,25 @@ def official_alignment(
 def _closeness(own: Times, other: Times, sigma: float) -> Times:
     """``exp(-d^2 / (2 sigma^2))`` of every time to the nearest of ``other`` (ascending, not empty)."""
     return np.asarray(np.exp(-np.square(distance_to_nearest(own, other)) / (2.0 * sigma**2)), np.float64)
+
+
+def beatless(
+    motion: Sequence[Times], music: Sequence[Times], least: int = 1, beats: str = "sure beats"
+) -> tuple[str, ...]:
+    """(N,) why a clip has no value: a side with fewer than ``least`` beats; empty texts elsewhere.
+
+    Args:
+        beats: what those of the music are called.
+
+    Example:
+        >>> beatless([np.array([1.0]), np.array([1.0])], [np.array([0.5]), np.empty(0)])
+        ('', 'the music has no sure beats')
+    """
+    few = "no" if least == 1 else f"fewer than {least}"
+    sides = ((music, f"the music has {few} {beats}"), (motion, f"the dance has {few} stops"))
+    return tuple(
+        next((text for times, text in sides if len(times[row]) < least), "") for row in range(len(motion))
+    )
 
 
 def distance_to_nearest(own: Times, other: Times) -> Times:

@@ -79,10 +79,11 @@ def column_of(spec: MetricSpec, tables: Tables, side: Side) -> RowValues | None:
         return spec.values(tables, side)
     if spec.per_clip is None:
         return None
-    scalars = tables.motion(side).scalars
+    features = tables.motion(side)
+    scalars = features.scalars
     if spec.name not in scalars:
         raise ValueError(f"the features hold no column {spec.name}: they were measured without it")
-    return RowValues(scalars[spec.name])
+    return RowValues(scalars[spec.name], reasons=features.reasons(f"scalars/{spec.name}"))
 
 
 def estimate_of(spec: MetricSpec, tables: Tables) -> Estimate:
@@ -111,6 +112,8 @@ def mean_of_rows(spec: MetricSpec, tables: Tables) -> Estimate:
         return estimate
     values = found.values
     tables.shared(clip_sources).mean(estimate, found, spec.bounds)
+    if not estimate.n and not any(found.reasons):
+        estimate.reason = spec.absent
     absent = int(np.isnan(values).sum())
     if absent and tables.protocol.kind == "official":
         estimate.value = None

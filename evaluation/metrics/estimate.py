@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.inputs.sources import rows_of_sources
-from evaluation.metrics.tables import RowValues, Tables
+from evaluation.metrics.tables import RowValues, Tables, why_none
 from evaluation.protocol import Protocol
 from evaluation.result import Course
 from evaluation.stats.estimate import estimate_noise_floor
@@ -220,7 +220,7 @@ class ClipSources:
         there = np.isfinite(column.values)
         estimate.n = int(there.sum())
         if not there.any():
-            estimate.reason = "no clip has a value"
+            estimate.reason = why_none(column.reasons, "clip") or "no clip has a value"
             return
         estimate.value = column.mean()
         limits = {"minimum": bounds[0], "maximum": bounds[1]}

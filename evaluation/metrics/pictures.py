@@ -7,7 +7,6 @@ Legend: N videos.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,7 @@ from evaluation.features.table import FeatureTable
 from evaluation.metrics.courses import course_of
 from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.spec import MetricSpec, Side
-from evaluation.metrics.tables import RowValues, Tables
+from evaluation.metrics.tables import RowValues, Tables, why_none
 
 __all__ = ["Reading", "completed", "mean_of_videos", "video_column", "why_no_value"]
 
@@ -111,8 +110,4 @@ def _mean(column: RowValues, reading: Reading, tables: Tables, table: FeatureTab
 def why_no_value(table: FeatureTable | None, name: str) -> str:
     """The most frequent reason, and how many videos share it."""
     stated = table.reasons(name) if table is not None else ()
-    reasons = Counter(reason for reason in stated if reason)
-    if not reasons:
-        return "no video was measured"
-    text, count = reasons.most_common(1)[0]
-    return text if count == len(stated) else f"no video has a value: {text} ({count} of {len(stated)})"
+    return why_none(stated, "video") or "no video was measured"

@@ -204,9 +204,7 @@ def _on_clip(spec: MetricSpec, protocol: Protocol) -> ClipFunction:
             if protocol.kind == "official" and published is not None:
                 return float(published(clip, protocol.definition))
             return float(function(clip)) if function is not None else float("nan")
-        except ValueError:
-            return float("nan")
-        except MadanceError:
+        except (ValueError, MadanceError):
             raise
         except Exception as error:
             raise _failed(spec, error) from error

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.metrics.beats import distance_to_nearest
+from evaluation.metrics.beats import beatless, distance_to_nearest
 from evaluation.metrics.estimate import Estimate, clip_sources
 from evaluation.metrics.spec import MetricSpec, Side
 from evaluation.metrics.tables import RowValues, Tables
@@ -215,7 +215,7 @@ def _longest_runs(met: npt.NDArray[np.bool_], starts: npt.NDArray[np.intp]) -> F
 
 @dataclass(frozen=True)
 class _Found:
-    own: Floats
+    own: RowValues
     chance: float
     deviation: float
 
@@ -236,19 +236,24 @@ def _found(tables: Tables, rhythm: Rhythm, side: Side) -> _Found:
     sources = tables.shared(clip_sources)
     songs = sources.prediction if side == "prediction" else sources.reference
     chance, deviation = above_chance(scores, songs, sources.rng(rhythm.name), rule.shuffles)
-    return _Found(np.diagonal(scores).copy(), chance, deviation)
+    own, beats = np.diagonal(scores).copy(), "downbeats" if rhythm.of_bars else "sure beats"
+    why = [
+        text or (f"fewer than {_LEAST_BEATS} stops between the {beats}" if np.isnan(value) else "")
+        for text, value in zip(beatless(features.motion_beats, music, _LEAST_BEATS, beats), own, strict=True)
+    ]
+    return _Found(RowValues(own, reasons=why), chance, deviation)
 
 
 def _estimate(tables: Tables, rhythm: Rhythm) -> Estimate:
     found, estimate = tables.shared(_found, rhythm, "prediction"), Estimate()
-    tables.shared(clip_sources).mean(estimate, RowValues(found.own), (0.0, 1.0))
+    tables.shared(clip_sources).mean(estimate, found.own, (0.0, 1.0))
     if np.isfinite(found.chance):
         estimate.noise_floor = found.chance
         estimate.cautions.append(
             "its noise floor is the chance level: the same dances to the music of others"
         )
     with suppress(ValueError):  # the music of the prediction alone
-        real = tables.shared(_found, rhythm, "reference").own
+        real = tables.shared(_found, rhythm, "reference").own.values
         estimate.reference = float(np.nanmean(real)) if np.isfinite(real).any() else None
     return estimate
 
@@ -256,7 +261,10 @@ def _estimate(tables: Tables, rhythm: Rhythm) -> Estimate:
 def _z(tables: Tables, rhythm: Rhythm) -> Estimate:
     found, mean = tables.shared(_found, rhythm, "prediction"), tables.shared(_estimate, rhythm)
     estimate = Estimate(mean.n, reason="needs two songs with beats, and a chance level that varies")
-    if mean.value is None or not found.deviation > 1e-6:
+    if mean.value is None:
+        estimate.reason = mean.reason
+        return estimate
+    if not found.deviation > 1e-6:
         return estimate
     estimate.value = (mean.value - found.chance) / found.deviation
     if mean.ci95 is not None:
@@ -276,7 +284,7 @@ def _specs(rhythm: Rhythm) -> tuple[MetricSpec, MetricSpec]:
         bounds=(0.0, 1.0),
         panel="Rhythm",
         absent="fewer than two beats",
-        values=lambda tables, side: RowValues(tables.shared(_found, rhythm, side).own),
+        values=lambda tables, side: tables.shared(_found, rhythm, side).own,
         estimate=lambda tables: tables.shared(_estimate, rhythm),
     )
     above = MetricSpec(

@@ -5,7 +5,8 @@ Legend: N rows (clips, windows of clips, or videos).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from evaluation.features.table import FeatureTable, RunFeatures
 from evaluation.result import Side
 
-__all__ = ["RowValues", "Tables"]
+__all__ = ["RowValues", "Tables", "why_none"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -30,10 +31,12 @@ class RowValues:
     Attributes:
         values: (N,), NaN where a row has none.
         weights: (N,) what each counts in the mean; ``None`` where rows count alike.
+        reasons: (N,) why a row has none; empty texts elsewhere, or no text at all where nobody said.
     """
 
     values: Floats
     weights: Floats | None = None
+    reasons: Sequence[str] = ()
 
     def mean(self, rows: npt.NDArray[np.intp] | slice = slice(None)) -> float:
         """The weighted mean over those of ``rows`` that have a value; NaN where none has.
@@ -50,6 +53,26 @@ class RowValues:
             return float(values[there].mean())
         weights = self.weights[rows][there]
         return float((values[there] * weights).sum() / weights.sum())
+
+
+def why_none(reasons: Sequence[str], what: str) -> str | None:
+    """The most frequent reason, and how many rows share it; ``None`` where none is stated.
+
+    Args:
+        reasons: (N,) of rows without a value.
+        what: a row is, in a word.
+
+    Example:
+        >>> why_none(["too short", "too short", "no feet"], "clip")
+        'no clip has a value: too short (2 of 3)'
+        >>> why_none(["too short"] * 3, "clip")
+        'too short'
+    """
+    stated = Counter(reason for reason in reasons if reason)
+    if not stated:
+        return None
+    text, count = stated.most_common(1)[0]
+    return text if count == len(reasons) else f"no {what} has a value: {text} ({count} of {len(reasons)})"
 
 
 @dataclass(frozen=True)

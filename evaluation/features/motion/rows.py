@@ -66,7 +66,9 @@ def motion_rows(
     else:
         known = f"corrected, edge, {', '.join(VARIANTS)}"
         raise MadanceError(f"there is no definition {definition!r}; known: {known}")
-    scalars = {name: [function(track) for track in tracks] for name, function in per_clip.items()}
+    scalars: dict[str, Array] = {}
+    for name, function in per_clip.items():
+        scalars |= _scalar(name, function, tracks)
     return FeatureTable(
         {
             "clip_ids": np.array([window.clip_id for window in windows], np.str_),
@@ -81,7 +83,7 @@ def motion_rows(
             ),
             "reason/body": np.array([track.body for track in tracks], np.str_),
             "scalars/missing_rate": features.missing_rates,
-            **{f"scalars/{name}": np.array(values, np.float64) for name, values in scalars.items()},
+            **scalars,
             "heard": np.zeros(len(windows), bool),
         },
         {
@@ -91,6 +93,18 @@ def motion_rows(
         },
         {"kinetic": features.kinetic_names, "geometric": features.geometric_names},
     )
+
+
+def _scalar(name: str, function: ClipFunction, tracks: Sequence[JointTrack]) -> dict[str, Array]:
+    """The column of one number, and beside it why windows have none, where some say so."""
+    values, reasons = np.full(len(tracks), np.nan), [""] * len(tracks)
+    for row, track in enumerate(tracks):
+        try:
+            values[row] = function(track)
+        except ValueError as error:
+            reasons[row] = str(error)
+    stated = {f"reason/scalars/{name}": np.array(reasons, np.str_)} if any(reasons) else {}
+    return {f"scalars/{name}": values, **stated}
 
 
 @dataclass

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.motion_sanity import features_of
+from evaluation.features.motion.rows import Window, motion_rows
+from evaluation.inputs.pose_files import JointTrack
 from evaluation.metrics.derived import estimate_of, finished, row_statistic
 from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.measure import measure
@@ -152,6 +154,26 @@ def test_a_clip_without_a_value_is_left_out_and_counted_and_upstream_prints_nan(
     assert printed.value is None and "upstream prints nan: 1 of 12" in printed.reason
     lost = estimate_of(mine, fresh(tables))
     assert lost.value is None and "measured without it" in lost.reason
+
+
+def test_without_any_value_the_reason_is_that_of_the_clips(tables):
+    def too_short(clip):
+        raise ValueError("less than two seconds")
+
+    mine = MetricSpec(
+        "mine", 1, "M", "Mine", frozenset({"keypoints"}), "lower", per_clip=too_short, absent="no feet"
+    )
+    track = JointTrack(dance(0)[..., :2], None, "coco-25", 16.0, "-y", "made")
+    rows = motion_rows([Window("a", 0, 0.0, track)] * 12, "corrected", {"mine": too_short})
+    assert np.isnan(rows.scalars["mine"]).all()
+
+    def reason(of_both):
+        return estimate_of(mine, fresh(tables, prediction=of_both, reference=of_both)).reason
+
+    assert reason(rows) == "less than two seconds"
+    some = rows.having({"reason/scalars/mine": ["less than two seconds"] * 9 + ["no hips"] * 3})
+    assert reason(some) == "no clip has a value: less than two seconds (9 of 12)"
+    assert reason(tables.prediction.having({"scalars/mine": np.full(12, np.nan)})) == "no feet"
 
 
 def test_a_weighted_column_counts_what_has_a_value():

@@ -168,12 +168,13 @@ def measured(monkeypatch, function, **changes):
     return wanted_by(protocol).per_clip["mine"](track(0))
 
 
-def test_a_clip_without_a_value_is_nan_and_a_fault_names_its_metric(monkeypatch):
+def test_a_clip_without_a_value_says_why_and_a_fault_names_its_metric(monkeypatch):
     def stop(clip):
         raise ValueError("nobody is there")
 
     assert measured(monkeypatch, lambda clip: np.float32(0.5)) == 0.5
-    assert np.isnan(measured(monkeypatch, stop))
+    with pytest.raises(ValueError, match="nobody is there"):
+        measured(monkeypatch, stop)
     with pytest.raises(MadanceError, match="metric mine failed on a clip: TypeError"):
         measured(monkeypatch, lambda clip: float([]))
 
