@@ -24,6 +24,7 @@ __all__ = [
     "text_of_result",
 ]
 
+_RESIDUE = 1e-12
 _NOTE = 200
 """Letters of a note that are shown unless everything is."""
 
@@ -34,13 +35,15 @@ _WORDS: dict[Direction, str] = {"higher": "higher", "lower": "lower", "reference
 
 
 def number(value: float | None) -> str:
-    """Four significant digits, or a dash.
+    """Four significant digits, 0 for what rounding leaves of nothing, or a dash.
 
     Example:
-        >>> number(3.14159), number(None)
-        ('3.142', '-')
+        >>> number(3.14159), number(-1e-17), number(None)
+        ('3.142', '0', '-')
     """
-    return "-" if value is None else f"{value:.4g}"
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if abs(value) >= _RESIDUE else "0"
 
 
 def interval(ends: tuple[float, float] | None) -> str:

@@ -97,11 +97,12 @@ class BlockEstimate:
             >>> one.minus(one).deviation
             0.0
         """
-        same = self.value == other.value and np.array_equal(self.shifts, other.shifts)
+        apart = self.shifts - other.shifts
+        same = bool(_alike(self.value, np.asarray(other.value), apart))
         return BlockEstimate(
-            self.value - other.value,
-            self.shifts - other.shifts,
-            self.reference_shifts - other.reference_shifts,
+            0.0 if same else self.value - other.value,
+            np.where(np.isfinite(apart), 0.0, apart) if same else apart,
+            np.zeros_like(self.reference_shifts) if same else self.reference_shifts - other.reference_shifts,
             0.0 if same else self.bias + other.bias,
             max(self.stretch, other.stretch),
         )
@@ -152,14 +153,26 @@ class BlockEstimate:
         values, bias, stretch = (
             np.array([getattr(other, name) for other in others]) for name in ("value", "bias", "stretch")
         )
-        shifts = np.stack([other.shifts for other in others])
+        apart = self.shifts - np.stack([other.shifts for other in others])
         spread = _spread_of(
-            self.shifts - shifts,
-            self.reference_shifts - np.stack([other.reference_shifts for other in others]),
+            apart, self.reference_shifts - np.stack([other.reference_shifts for other in others])
         )
-        same = (self.value == values) & (self.shifts == shifts).all(axis=1)
-        left = np.where(same, 0.0, self.bias + bias)
-        return _p_values(self.value - values, spread, left, np.maximum(self.stretch, stretch))
+        same = _alike(self.value, values, apart)
+        difference = np.where(same, 0.0, self.value - values)
+        return _p_values(
+            difference, spread, np.where(same, 0.0, self.bias + bias), np.maximum(self.stretch, stretch)
+        )
+
+
+_ROUNDING = 1e-12
+"""Of the size of the values, and of 1: systems that differ by less are one, computed in another order."""
+
+
+def _alike(value: float, others: Floats, apart: Floats) -> npt.NDArray[np.bool_]:
+    """(...,) whether a value and its shifts are those of others (..., G apart), but for rounding."""
+    rounding = _ROUNDING * np.maximum(1.0, np.maximum(abs(value), np.abs(others)))
+    furthest = np.abs(np.nan_to_num(apart)).max(axis=-1, initial=0.0)
+    return np.asarray((np.abs(value - others) <= rounding) & (furthest <= rounding))
 
 
 @dataclass(frozen=True)

@@ -309,6 +309,17 @@ def test_differences_of_a_system_with_itself_are_nothing():
     assert (nothing.value, nothing.deviation, nothing.bias, nothing.p_value()) == (0, 0, 0, 1)
 
 
+def test_what_rounding_leaves_between_two_systems_is_no_difference():
+    shifts = np.array([0.1, -0.1, 0.2, -0.2, 0.3, np.nan])
+    one = BlockEstimate(5.0, shifts, np.zeros(0), 0.1)
+    other = replace(one, value=5.0 - 1e-15, shifts=shifts * (1 + 1e-15))
+    nothing = one.minus(other)
+    assert (nothing.value, nothing.deviation, nothing.p_value()) == (0, 0, 1)
+    assert one.p_values_against([other]).tolist() == [1]
+    small = BlockEstimate(0.0, np.zeros(6), np.zeros(0))
+    assert small.minus(replace(small, value=1e-6)).p_value() == 0
+
+
 def test_a_difference_may_be_off_by_what_both_may_be_off():
     one, two = (
         BlockEstimate(value, np.zeros(6), np.zeros(0), bias) for value, bias in ((1.0, 0.1), (3.0, 0.2))
