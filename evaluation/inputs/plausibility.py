@@ -55,14 +55,14 @@ def _of_motion(track: JointTrack) -> list[tuple[str, str]]:
         speed = np.linalg.norm(np.diff(root, axis=0), axis=-1) * track.fps
         fast = float(np.quantile(speed, 0.95))
         if fast > MAX_ROOT_SPEED_M_S:
-            found.append(("root_speed", f"the root moves at {fast:.3g} m/s; is it in another unit?"))
+            found.append(("root_speed", f"the root moves at {fast:.3g} m/s; is it in another unit (--unit)?"))
         limbs = np.linalg.norm(np.diff(points, axis=0), axis=-1).mean() * track.fps
         horizontal = np.delete(np.ptp(root, axis=0), 1 if track.up == "y" else 2)
         if horizontal.max() < FIXED_ROOT_M and limbs > LEAST_MOVEMENT_M_S:
             found.append(("root_fixed", "the root never moves while the body does; was its path left out?"))
     tall = _stature(points, track)
     if not STATURES_M[0] <= tall <= STATURES_M[1]:
-        found.append(("body_size", f"the body is {tall:.3g} m tall; is it in another unit?"))
+        found.append(("body_size", f"the body is {tall:.3g} m tall; is it in another unit (--unit)?"))
     return found
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.features.table import FeatureTable
 from evaluation.metrics.courses import mean_course
 from evaluation.metrics.estimate import ClipSources, Estimate
-from evaluation.metrics.pictures import why_no_value
 from evaluation.metrics.spec import MetricSpec, Side
-from evaluation.metrics.tables import RowValues, Tables
+from evaluation.metrics.tables import RowValues, Tables, why_none
 from evaluation.result import Course
 
 __all__ = ["METRICS", "likeness"]
@@ -86,6 +86,16 @@ def _chance(tables: Tables, name: str, sources: ClipSources) -> float:
     return _mean((looks @ wanted.T)[strangers])
 
 
+def _reasons(table: FeatureTable, name: str) -> list[str]:
+    """(N,) why a video has no value: nothing is seen in it, or in the picture beside it."""
+    part, own = name.removesuffix("_identity"), table.reasons(name)
+    pictures = table.ragged.get(f"kept/{name}_picture", (np.empty(0),) * len(table))
+    return [
+        stated or ("" if picture.size else f"no {part} is seen in its reference picture")
+        for stated, picture in zip(own, pictures, strict=True)
+    ]
+
+
 def _estimate(tables: Tables, name: str) -> Estimate:
     if name in tables.missing:
         return Estimate(reason=tables.missing[name])
@@ -96,7 +106,7 @@ def _estimate(tables: Tables, name: str) -> Estimate:
     sources = ClipSources.of(table.clip_ids, table.clip_ids, tables.protocol)
     sources.mean(estimate, column, _BOUNDS)
     if not estimate.n:
-        estimate.reason = why_no_value(table, name)
+        estimate.reason = why_none(_reasons(table, name), "video") or "no video was measured"
         return estimate
     if (count := len(table)) > estimate.n:
         estimate.cautions.append(f"{count - estimate.n} of {count} videos have no value")

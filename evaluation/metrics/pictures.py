@@ -19,7 +19,7 @@ from evaluation.metrics.estimate import ClipSources, Estimate
 from evaluation.metrics.spec import MetricSpec, Side
 from evaluation.metrics.tables import RowValues, Tables, why_none
 
-__all__ = ["Reading", "completed", "mean_of_videos", "video_column", "why_no_value"]
+__all__ = ["Reading", "completed", "mean_of_videos", "video_column"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def mean_of_videos(tables: Tables, reading: Reading, *, floor: bool = False) -> 
     table, column = tables.videos.get("prediction"), video_column(tables, "prediction", reading)
     estimate = _mean(column, reading, tables, table)
     if not estimate.n:
-        estimate.reason = why_no_value(table, reading.source)
+        estimate.reason = _why_no_value(table, reading.source)
         return estimate
     if (count := len(column.values)) > estimate.n:
         estimate.cautions.append(f"{count - estimate.n} of {count} videos have no value")
@@ -107,7 +107,7 @@ def _mean(column: RowValues, reading: Reading, tables: Tables, table: FeatureTab
     return estimate
 
 
-def why_no_value(table: FeatureTable | None, name: str) -> str:
+def _why_no_value(table: FeatureTable | None, name: str) -> str:
     """The most frequent reason, and how many videos share it."""
     stated = table.reasons(name) if table is not None else ()
     return why_none(stated, "video") or "no video was measured"

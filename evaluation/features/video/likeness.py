@@ -11,7 +11,7 @@ Legend: S seconds, D numbers of a network, J joints.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,7 @@ _FIVE_POINTS = {
 """Px of a crop of 112 px, as in the reference code of ArcFace."""
 _FIVE_POINTS_PX = 112.0
 _SEEN = 0.3
+_LARGEST_PX = 1024
 _BODY_PADDING = 1.25
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
@@ -67,28 +68,43 @@ class LookNetwork:
 
         self._session = open_onnx(path, device, "identity")
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        shape = list(inputs[0].shape)
-        fixed = len(shape) == 4 and all(isinstance(side, int) and side > 0 for side in shape[2:])
-        if len(inputs) != 1 or not fixed or shape[1] != 3 or len(outputs[0].shape) != 2:
+        shapes = [list(end.shape) for end in (*inputs, *outputs)]
+        if len(inputs) != 1 or not outputs or not _takes_pictures(shapes[0]) or len(shapes[1]) != 2:
             raise WeightsError(
-                f"{path}: expected one input (N, 3, height, width) of fixed size and an output (N, D), "
-                f"got {shape} -> {outputs[0].shape}"
+                f"{path}: expected one input (N, 3, height, width) of fixed size, at most {_LARGEST_PX} px, and an "
+                f"output (N, D), got {' and '.join(map(str, shapes[: len(inputs)]))} -> {shapes[len(inputs) :]}"
             )
         self._name = inputs[0].name
-        self.size = (int(shape[3]), int(shape[2]))
+        self.size = (int(shapes[0][3]), int(shapes[0][2]))
+        self._try(path)
 
-    def __call__(self, crop: npt.NDArray[np.float32]) -> Floats:
-        """(D,) of unit length, of a crop (H, W, 3) as the network wants it.
+    def _try(self, path: Path) -> None:
+        """Look at one picture of noise.
 
         Raises:
-            WeightsError: it gives what has no direction.
+            WeightsError: it cannot, or sees nothing.
         """
+        noise = np.random.default_rng(0).uniform(-1, 1, (self.size[1], self.size[0], 3)).astype(np.float32)
+        try:
+            seen = self(noise)
+        except Exception as error:  # onnxruntime's errors share no public base class
+            said = " ".join(str(error).split())[:200]
+            raise WeightsError(f"{path}: cannot look at one float32 picture: {said}") from error
+        if seen is None:
+            raise WeightsError(f"{path}: gives numbers without a direction (zeros, or none at all)")
+
+    def __call__(self, crop: npt.NDArray[np.float32]) -> Floats | None:
+        """(D,) of unit length, of a crop (H, W, 3) as the network wants it; ``None`` where it sees nothing."""
         found = self._session.run(None, {self._name: np.ascontiguousarray(crop.transpose(2, 0, 1))[None]})[0]
         numbers = np.asarray(found[0], np.float64)
         length = float(np.linalg.norm(numbers))
-        if not np.isfinite(length) or length == 0:
-            raise WeightsError("the identity network gives numbers without a direction")
-        return np.asarray(numbers / length)
+        return np.asarray(numbers / length) if np.isfinite(length) and length > 0 else None
+
+
+def _takes_pictures(shape: Sequence[Any]) -> bool:
+    """Whether (N, 3, H, W) is such a shape, of a size that is fixed and that crops have."""
+    fixed = len(shape) == 4 and all(isinstance(side, int) and 0 < side <= _LARGEST_PX for side in shape[2:])
+    return fixed and shape[1] == 3
 
 
 def face_map(points: Mapping[str, npt.NDArray[np.floating[Any]]], rule: IdentityRule) -> Floats | None:

@@ -5,12 +5,13 @@ import pytest
 from onnx import TensorProto, helper
 
 from evaluation.features.store import read_run
-from evaluation.features.video.likeness import face_map
+from evaluation.features.video.likeness import LookNetwork, face_map
 from evaluation.options import Options
 from evaluation.protocol import IdentityRule, load_protocol
 from evaluation.scoring import FEATURES_FILE, rescore, score, write_scored
 from leaderboard.entries import read_entries
 from leaderboard.feature_bounds import impossible_features
+from madata.errors import WeightsError
 from madata.pose.base import Detections, Poses
 from madata.skeletons import skeleton
 from madata.video.thumbnails import encode_png
@@ -70,19 +71,21 @@ def dancer(head, clothes, away=False):
     return frame
 
 
-def write_colour_network(path, size):
-    """(N, 3, H, W) -> (N, 3): the mean of each channel."""
-    shape = ["n", 3, *size]
+def write_colour_network(path, size, *, shape=None, factor=1.0):
+    """(N, 3, H, W) -> (N, 3): the mean of each channel, times ``factor``."""
+    shape = shape or ["n", 3, *size]
     nodes = [
         helper.make_node("GlobalAveragePool", ["picture"], ["mean"]),
-        helper.make_node("Flatten", ["mean"], ["look"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("Mul", ["flat", "factor"], ["look"]),
     ]
     ends = [
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)]
-        for name, dims in (("picture", shape), ("look", ["n", 3]))
+        for name, dims in (("picture", shape), ("look", [shape[0], shape[1]]))
     ]
+    scale = helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])
     model = helper.make_model(
-        helper.make_graph(nodes, "colour", *ends), opset_imports=[helper.make_opsetid("", 13)]
+        helper.make_graph(nodes, "colour", *ends, [scale]), opset_imports=[helper.make_opsetid("", 13)]
     )
     model.ir_version = 8
     path.parent.mkdir(exist_ok=True)
@@ -103,12 +106,12 @@ def scored(tmp_path, weights, monkeypatch):
     monkeypatch.setenv("MADANCE_WEIGHTS", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nothing"))
 
-    def run(name, frame_of, reference="videos", folder=weights):
+    def run(name, frame_of, reference="videos", folder=weights, first=itself):
         real, made = tmp_path / f"real-{reference}", tmp_path / f"{name}-clips"
         for place in (real, made):
             place.mkdir(exist_ok=True)
-        for number, colour in enumerate(COLOURS):
-            still = dancer(colour, colour)
+        for number in range(len(COLOURS)):
+            still = first(number, 0.0)
             if reference == "videos":
                 write_video(real / f"c{number}.mp4", [still] * (FPS * SECONDS), FPS)
             else:
@@ -181,6 +184,14 @@ def test_a_face_that_is_turned_away_is_none_and_nobody_is_nobody(scored):
     assert "no face is seen in 4 seconds" in gone.metric("face_identity").reason
 
 
+def test_a_picture_without_a_face_is_the_reason_too(scored):
+    def black(number, time_s):
+        return np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+
+    metric = scored("itself", itself, "pictures", first=black).metric("face_identity")
+    assert metric.value is None and metric.reason == "no face is seen in its reference picture"
+
+
 def test_without_networks_there_is_a_reason_and_a_command_and_no_number(scored, tmp_path):
     result = scored("itself", itself, folder=tmp_path / "empty")
     for part in ("face", "body"):
@@ -210,6 +221,23 @@ def test_results_of_two_networks_are_never_ranked_together(scored, tmp_path, wei
     first, second = read_entries([tmp_path / "first", tmp_path / "second"])
     assert first.conditions != second.conditions
     assert any("identity-face" in line for line in first.conditions.lines())
+
+
+@pytest.mark.parametrize(
+    ("shape", "factor", "says"),
+    [
+        (["n", 3, 200_000, 200_000], 1, "at most 1024 px"),
+        (["n", 1, 32, 32], 1, "expected one input"),
+        ([4, 3, 32, 32], 1, "cannot look at one float32 picture"),
+        (["n", 3, 32, 32], 0, "without a direction"),
+    ],
+)
+def test_a_network_is_tried_before_the_first_video(tmp_path, shape, factor, says):
+    path = tmp_path / "identity" / "face.onnx"
+    write_colour_network(path, shape[2:], shape=shape, factor=factor)
+    with pytest.raises(WeightsError, match=says) as refused:
+        LookNetwork(path, "cpu")
+    assert str(path) in str(refused.value)
 
 
 @pytest.mark.parametrize(
