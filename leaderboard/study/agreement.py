@@ -6,6 +6,7 @@ Legend: V votes, S systems.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -86,6 +87,7 @@ class Agreement(ClosedModel):
         votes: decided votes it rests on.
         of_systems: Kendall's tau between the orders of systems by the metric and by people; ``None`` for fewer than
             three.
+        systems_interval: 95 % of it, raters and clips drawn anew; of other systems it says nothing.
     """
 
     metric: str
@@ -94,6 +96,18 @@ class Agreement(ClosedModel):
     interval: tuple[float, float] | None
     votes: int
     of_systems: float | None
+    systems_interval: tuple[float, float] | None
+
+    @property
+    def follows(self) -> Literal["with", "against", "open"]:
+        """Whether it goes with people or against them: by the votes on clips, or by systems where clips have no value.
+
+        ``open`` where the interval holds what a coin would do.
+        """
+        ends, coin = (self.interval, 0.5) if self.of_clips is not None else (self.systems_interval, 0.0)
+        if ends is None or ends[0] <= coin <= ends[1]:
+            return "open"
+        return "with" if ends[0] > coin else "against"
 
 
 def metric_agreement(
@@ -104,6 +118,7 @@ def metric_agreement(
     values: Mapping[int, Mapping[str, float]],
     of_system: Mapping[int, float],
     share: Floats,
+    drawn: Floats,
     rng: np.random.Generator,
     *,
     resamples: int = 400,
@@ -115,6 +130,7 @@ def metric_agreement(
         values: system -> clip -> value, larger is better; may be empty.
         of_system: system -> value of the set, larger is better.
         share: (S,) preference of the systems.
+        drawn: (B, S) the same, or what orders them alike, with raters and clips drawn anew.
     """
     nan = float("nan")
     ours = np.array(
@@ -131,10 +147,12 @@ def metric_agreement(
         found = float(right[usable].mean())
         interval = _interval(right[usable], votes.of(usable), rng, resamples)
     known = sorted(of_system)
-    tau = None
-    if len(known) > 2:
-        tau = float(stats.kendalltau([of_system[one] for one in known], share[known]).statistic)
-        tau = None if np.isnan(tau) else tau
+    tau, reach = None, None
+    orders = _signs(np.array([of_system[one] for one in known], np.float64))
+    if len(known) > 2 and orders.any():
+        tau, *taus = _taus(orders, np.vstack([share[known], drawn[:, known]])).tolist()
+        low, high = np.quantile(taus, [0.025, 0.975])
+        reach = float(low), float(high)
     return Agreement(
         metric=metric,
         protocol=protocol,
@@ -142,7 +160,22 @@ def metric_agreement(
         interval=interval,
         votes=int(usable.sum()),
         of_systems=tau,
+        systems_interval=reach,
     )
+
+
+def _signs(values: Floats) -> Floats:
+    """(..., P) which of every two of (..., S) values is the larger: 1, -1, or 0 where they are alike."""
+    first, second = np.triu_indices(values.shape[-1], 1)
+    signs: Floats = np.sign(values[..., first] - values[..., second])
+    return signs
+
+
+def _taus(order: Floats, values: Floats) -> Floats:
+    """(B,) Kendall's tau-b of an order, as (P,) signs, with those of (B, S) values; 0 where these are all alike."""
+    signs = _signs(values)
+    resolved = np.sqrt(np.count_nonzero(order) * np.count_nonzero(signs, axis=-1).astype(np.float64))
+    return np.asarray(np.divide(signs @ order, resolved, out=np.zeros(len(values)), where=resolved > 0))
 
 
 def _interval(

@@ -84,7 +84,7 @@ def read_answers(paths: Sequence[Path], study: Study, key_sha256: str) -> list[t
     """The files of ``paths`` (files, or folders of them), in order of their names.
 
     Raises:
-        MadanceError: there is none; one is not of this study (all that are not are named).
+        MadanceError: there is none; the page of this study cannot have saved one (all such are named).
     """
     files: list[Path] = []
     for path in paths:
@@ -92,7 +92,6 @@ def read_answers(paths: Sequence[Path], study: Study, key_sha256: str) -> list[t
     if not files:
         raise MadanceError("there are no answers: give the files that the page saved, or a folder of them")
     read, wrong = [], []
-    trials, questions = study.by_id, {question.name for question in study.questions}
     for path in files:
         try:
             if path.stat().st_size > _MOST_BYTES:
@@ -103,26 +102,43 @@ def read_answers(paths: Sequence[Path], study: Study, key_sha256: str) -> list[t
             continue
         if one.study != key_sha256:
             wrong.append(f"{path}: answers to another study")
-        elif strange := [a for a in one.answers if a.trial not in trials or a.question not in questions]:
-            wrong.append(f"{path}: answers a trial or question that is not in the study: {strange[0].trial}")
+        elif fault := _impossible(one, study):
+            wrong.append(f"{path}: {fault}")
         else:
             read.append((path, one))
     if wrong:
-        raise MadanceError("\n".join(wrong))
+        raise MadanceError(
+            "\n".join([*wrong, "leave these files out of ANSWERS: the page did not save them"])
+        )
     return read
 
 
+def _impossible(one: Answers, study: Study) -> str | None:
+    """What the page of this study cannot have saved, in words; ``None`` for answers that it can."""
+    if one.booklet >= len(study.booklets):
+        return f"answers booklet {one.booklet}, and the study has {len(study.booklets)}"
+    trials, questions = set(study.booklets[one.booklet]), {question.name for question in study.questions}
+    given = Counter((answer.trial, answer.question) for answer in one.answers)
+    for (trial, question), times in given.items():
+        if trial not in trials or question not in questions:
+            return f"answers a trial or question that is not in booklet {one.booklet}: {trial} {question}"
+        if times > 1:
+            return f"answers {trial} {question} {times} times"
+    return None
+
+
 def check_raters(files: Sequence[tuple[Path, Answers]], study: Study) -> list[RaterCheck]:
-    """What spoils a study, looked for in every file."""
+    """What spoils a study, looked for in every file; of what a rater saved several times the fullest counts."""
     seen: Counter[str] = Counter()
-    checks = []
-    for path, one in files:
+    checks: dict[int, RaterCheck] = {}
+    for place in sorted(range(len(files)), key=lambda place: -len(files[place][1].answers)):
+        path, one = files[place]
         content = repr(sorted((a.trial, a.question, a.choice, a.ms) for a in one.answers))
         double = bool(seen[one.rater] or seen[content])
         seen[one.rater] += 1
         seen[content] += len(one.answers) >= LEAST_ANSWERS
-        checks.append(_checked(path, one, study, double))
-    return checks
+        checks[place] = _checked(path, one, study, double)
+    return [checks[place] for place in range(len(files))]
 
 
 def _checked(path: Path, one: Answers, study: Study, double: bool) -> RaterCheck:

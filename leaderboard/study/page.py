@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import secrets
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -31,7 +32,7 @@ from madata.video.frames import read_frames
 from madata.video.probe import probe
 from madata.video.write import write_video
 
-__all__ = ["CONSENT", "StudyOptions", "make_study"]
+__all__ = ["CONSENT", "StudyOptions", "make_study", "page_data"]
 
 CONSENT = (
     "Your answers are used to compare ways of making dance videos and may be published. Nothing about you is recorded: "
@@ -41,6 +42,9 @@ _LOUDNESS_DB = -20.0
 _RATE_HZ = 44100
 _LONGEST_SIDE = 640
 _MOST_FPS = 60.0
+_LEAST_S = 1.0
+_SILENCE = 1e-6
+_NO_SOUND = "has no sound, and a study is of dance to music"
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,12 @@ def make_study(
     )
     trials, booklets = _trials(made, systems, chosen, seed)
     shape = _Shape.of([videos[name][clip] for name in systems for clip in chosen], options.seconds)
-    media = _write_media(trials, videos, out / "page" / "media", shape, options.on_step)
+    folder = out / "page" / "media"
+    try:
+        media = _write_media(trials, videos, folder, shape, options.on_step)
+    except BaseException:  # a study without its key is none, and would be in the way of the next
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        raise
     study = Study(
         schema=SCHEMA,
         title=options.title,
@@ -199,6 +208,14 @@ class _Shape:
     def of(cls, paths: Sequence[Path], most_s: float) -> _Shape:
         """The commonest shape of the videos, no larger than needed, and the length of the shortest."""
         found = [probe(path) for path in paths]
+        for one in found:
+            if one.audio is None:
+                raise MadanceError(f"{one.path}: {_NO_SOUND}")
+            if one.duration_s is not None and one.duration_s < _LEAST_S:
+                raise MadanceError(
+                    f"{one.path}: lasts {one.duration_s:.2f} s, and all clips are cut to the length of the shortest: "
+                    f"a study wants {_LEAST_S:g} s at least, leave this clip out"
+                )
         ratios = sorted(one.size[0] / one.size[1] for one in found)
         ratio = ratios[len(ratios) // 2]
         long = min(_LONGEST_SIDE, max(max(one.size) for one in found))
@@ -230,43 +247,51 @@ def _write_media(
 
 def _copy(source: Path, target: Path, shape: _Shape, frozen: bool) -> None:
     info = probe(source)
-    if info.audio is None:
-        raise MadanceError(f"{source}: has no sound, and a study is of dance to music")
     fps = min(info.fps, _MOST_FPS)
     frames = read_frames(source, fps, max(1, math.floor(shape.seconds * fps)), size=shape.size, fit="pad")
     sound = read_audio(source, rate_hz=_RATE_HZ, start_s=info.start_s, end_s=info.start_s + shape.seconds)
     shown = repeat(frames[0], len(frames)) if frozen else frames
-    write_video(target, iter(shown), fps, audio=_equally_loud(sound), settings=EncodeSettings())
+    try:
+        louder = _equally_loud(sound)
+    except ValueError as error:
+        raise MadanceError(f"{source}: {error}") from None
+    write_video(target, iter(shown), fps, audio=louder, settings=EncodeSettings())
 
 
 def _equally_loud(sound: Music) -> Music:
-    """At one level where it sounds (loudest half of the tenths of seconds), never clipped."""
+    """At one level where it sounds (loudest half of the tenths of seconds), never clipped.
+
+    Raises:
+        ValueError: it is silent, and would tell its system from the others.
+    """
     wave = np.asarray(sound.waveform, np.float64)
     length = max(1, sound.rate_hz // 10)
     power = np.array(
         [np.mean(part**2) for part in np.array_split(wave, max(1, len(wave) // length)) if len(part)]
     )
     level = float(np.sqrt(np.sort(power)[len(power) // 2 :].mean())) if len(power) else 0.0
-    if level <= 1e-6:
-        return sound
+    if level <= _SILENCE:
+        raise ValueError(_NO_SOUND)
     gain = min(10 ** (_LOUDNESS_DB / 20) / level, 0.98 / float(np.abs(wave).max()))
     louder: npt.NDArray[np.float32] = (wave * gain).astype(np.float32)
     return Music(louder, sound.rate_hz)
 
 
+def page_data(study: Study, key_sha256: str) -> str:
+    """What the page knows of its study, as it stands in it; which system is which it does not know."""
+    data = {
+        "study": key_sha256,
+        "questions": [question.model_dump() for question in study.questions],
+        "trials": {trial.id: [trial.left, trial.right] for trial in study.trials},
+        "booklets": study.booklets,
+        "post": study.post_url,
+    }
+    return json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+
+
 def _page(study: Study, key_sha256: str) -> str:
     from markupsafe import Markup
 
-    data = json.dumps(
-        {
-            "study": key_sha256,
-            "questions": [question.model_dump() for question in study.questions],
-            "trials": {trial.id: [trial.left, trial.right] for trial in study.trials},
-            "booklets": study.booklets,
-            "post": study.post_url,
-        },
-        separators=(",", ":"),
-    )
     texts = {name: template_text(name) for name in ("study.css", "study.js")}
     count = len(study.booklets[0])
     sources = {"media_src": "'self' file:"} | ({"connect_src": study.post_url} if study.post_url else {})
@@ -277,7 +302,7 @@ def _page(study: Study, key_sha256: str) -> str:
             title=study.title,
             css=Markup(texts["study.css"]),
             js=Markup(texts["study.js"]),
-            data=Markup(data.replace("<", "\\u003c")),
+            data=Markup(page_data(study, key_sha256)),
             policy=page_policy(texts["study.js"], texts["study.css"], **sources),
             consent=study.consent,
             questions=study.questions,

@@ -155,6 +155,7 @@ class Preferences:
         better: (S, S) how sure it is that row is preferred to column, 0..1.
         needed: votes in all that would tell the first two apart with 80 % power, ``None`` where they are apart.
         votes: V.
+        drawn: (B, S) log strengths with raters and clips drawn anew at once.
     """
 
     share: Floats
@@ -164,6 +165,7 @@ class Preferences:
     better: Floats
     needed: int | None
     votes: int
+    drawn: Floats
 
 
 def preferences(votes: Votes, rng: np.random.Generator, *, resamples: int = 400) -> Preferences:
@@ -198,6 +200,7 @@ def preferences(votes: Votes, rng: np.random.Generator, *, resamples: int = 400)
         better=better,
         needed=_needed(strengths, deviation, len(votes), freedom),
         votes=len(votes),
+        drawn=_drawn_at_once(votes, (raters[1], clips[1]), rng, resamples),
     )
 
 
@@ -209,6 +212,16 @@ def _drawn(votes: Votes, groups: tuple[Ints, ...], rng: np.random.Generator, res
         weights = rng.exponential(size=(resamples, int(group.max()) + 1))
         ways.append(fit_strengths(*votes.counts(weights[:, group]))[0])
     return ways
+
+
+def _drawn_at_once(
+    votes: Votes, groups: tuple[Ints, ...], rng: np.random.Generator, resamples: int
+) -> Floats:
+    """Strengths (B, S) with the members of all groupings drawn anew: a vote weighs what its rater and clip do."""
+    weights = np.ones((resamples, len(votes)))
+    for group in groups:
+        weights *= rng.exponential(size=(resamples, int(group.max()) + 1))[:, group]
+    return fit_strengths(*votes.counts(weights))[0]
 
 
 def two_way_variance(ways: Sequence[Floats]) -> Floats:

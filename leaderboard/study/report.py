@@ -38,13 +38,12 @@ def _question(question: QuestionReport) -> list[str]:
     if question.metrics:
         lines += [
             "",
-            "| metric | protocol | agrees with votes | 95 % | votes | tau of systems |",
-            "|---|---|---|---|---|---|",
+            "| metric | protocol | agrees with votes | 95 % | votes | tau of systems | 95 % |",
+            "|---|---|---|---|---|---|---|",
         ]
         lines += [
-            f"| {one.metric} | {one.protocol} | {_share(one.of_clips)} | "
-            f"{'-' if one.interval is None else f'{one.interval[0]:.1%} .. {one.interval[1]:.1%}'} | {one.votes} | "
-            f"{'-' if one.of_systems is None else f'{one.of_systems:.2f}'} |"
+            f"| {one.metric} | {one.protocol} | {_share(one.of_clips)} | {_ends(one.interval, '.1%')} | {one.votes} | "
+            f"{'-' if one.of_systems is None else f'{one.of_systems:.2f}'} | {_ends(one.systems_interval, '.2f')} |"
             for one in sorted(question.metrics, key=lambda one: -(one.of_clips or 0.0))
         ]
         lines += [
@@ -77,3 +76,7 @@ def _remarks(question: QuestionReport) -> list[str]:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
+
+
+def _ends(interval: tuple[float, float] | None, style: str) -> str:
+    return "-" if interval is None else " .. ".join(format(end, style) for end in interval)

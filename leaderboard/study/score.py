@@ -15,7 +15,7 @@ from leaderboard.layout import known_column
 from leaderboard.study.agreement import Agreement, intransitivity, krippendorff_alpha, metric_agreement
 from leaderboard.study.answers import Answers, RaterCheck, check_raters, read_answers
 from leaderboard.study.design import Study, read_study
-from leaderboard.study.preferences import Votes, preferences
+from leaderboard.study.preferences import Preferences, Votes, preferences
 from leaderboard.ties import clip_scores
 from madata.config import ClosedModel, validated
 from madata.files import read_json, sha256_file
@@ -157,7 +157,7 @@ def _question(
         )
         for at, system in enumerate(study.systems)
     ]
-    agreements = _agreements(study, name, votes, found.share, entries, rng)
+    agreements = _agreements(study, votes, found, entries, rng)
     return QuestionReport(
         **report
         | {
@@ -195,9 +195,8 @@ def _votes(study: Study, question: str, answers: Sequence[Answers]) -> Votes:
 
 def _agreements(
     study: Study,
-    question: str,
     votes: Votes,
-    share: np.ndarray,
+    people: Preferences,
     entries: Sequence[BoardEntry],
     rng: np.random.Generator,
 ) -> list[Agreement]:
@@ -225,7 +224,9 @@ def _agreements(
             }
             if len(sets) < 2:
                 continue
-            one = metric_agreement(metric, protocol, votes, study.clips, values, sets, share, rng)
+            one = metric_agreement(
+                metric, protocol, votes, study.clips, values, sets, people.share, people.drawn, rng
+            )
             if one.of_clips is not None or one.of_systems is not None:
                 found.append(one)
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 from leaderboard.entries import BoardEntry
 from leaderboard.study.design import read_study
+from leaderboard.study.page import page_data
 from leaderboard.study.score import read_votes, score_study
 from madata.errors import MadanceError
 from madata.files import sha256_file
@@ -23,7 +24,7 @@ def verify_study(folder: Path) -> int:
     """Number of videos, all of them those of the key.
 
     Raises:
-        StudyChangedError: one is missing or another (all are named), or the page is of another key.
+        StudyChangedError: one is missing or another (all are named), or the page is of another key or of other trials.
         MadanceError: there is no such study.
     """
     study = read_study(folder)
@@ -35,8 +36,10 @@ def verify_study(folder: Path) -> int:
         if (media / name).is_file() and sha256_file(media / name) != digest
     ]
     page = folder / "page" / "index.html"
-    if not page.is_file() or sha256_file(folder / "study.json") not in page.read_text("utf-8"):
-        wrong.append("page/index.html is missing, or of another key")
+    if not page.is_file():
+        wrong.append("page/index.html is missing")
+    elif page_data(study, sha256_file(folder / "study.json")) not in page.read_text("utf-8", "replace"):
+        wrong.append("page/index.html is of another key, or shows other trials than it says")
     if wrong:
         raise StudyChangedError(f"{folder}: {'; '.join(wrong)}")
     return len(study.media)

@@ -55,6 +55,7 @@ function draw() {
   $("#progress").value = state.at;
   $("#count").textContent = `${state.at + 1} of ${trials.length}`;
   $("#back").disabled = state.at === 0;
+  $("#early").hidden = state.at === 0;
   enable();
 }
 
@@ -153,7 +154,7 @@ function finish() {
     .then((reply) => { $("#sent").textContent = reply.ok ? "Your answers were sent." : "Your answers could not be sent: please save them."; })
     .catch(() => { $("#sent").textContent = "Your answers could not be sent: please save them."; });
 }
-$("#save").addEventListener("click", save);
+for (const one of ["#save", "#stop"]) $(one).addEventListener("click", save);
 
 $("#tone").addEventListener("click", () => {
   const context = new AudioContext(), tone = context.createOscillator(), gain = context.createGain();

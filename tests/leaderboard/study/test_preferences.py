@@ -122,19 +122,23 @@ def test_a_metric_that_follows_people_is_told_from_a_coin_and_from_its_opposite(
     good = {at: dict.fromkeys(clips, strength) for at, strength in enumerate(population.strengths)}
     coin = {at: {clip: float(rng.random()) for clip in clips} for at in range(3)}
     sets = dict(enumerate(population.strengths))
-    share = np.array([0.3, 0.5, 0.7])
+    against = {at: -value for at, value in sets.items()}
+    people = preferences(votes, np.random.default_rng(2), resamples=100)
+    shown = people.share, people.drawn
     of = {
         name: metric_agreement(
-            name, "p", votes, clips, values, sets, share, np.random.default_rng(1), resamples=100
+            name, "p", votes, clips, values, sets, *shown, np.random.default_rng(1), resamples=100
         )
         for name, values in (("good", good), ("coin", coin))
     }
     turned = {at: {clip: -value for clip, value in values.items()} for at, values in good.items()}
     bad = metric_agreement(
-        "bad", "p", votes, clips, turned, sets, -share, np.random.default_rng(1), resamples=100
+        "bad", "p", votes, clips, turned, against, *shown, np.random.default_rng(1), resamples=100
     )
     assert of["good"].interval[0] > 0.5
     assert of["good"].of_systems == 1
     assert of["coin"].interval[0] < 0.5 < of["coin"].interval[1]
     assert bad.of_clips == pytest.approx(1 - of["good"].of_clips)
     assert bad.of_systems == -1
+    assert of["good"].systems_interval[0] > 0 > bad.systems_interval[1]
+    assert [one.follows for one in (of["good"], of["coin"], bad)] == ["with", "open", "against"]

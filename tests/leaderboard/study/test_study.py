@@ -51,9 +51,9 @@ def test_the_same_seed_makes_the_same_and_another_another():
     assert made(1) != made(2)
 
 
-def write_clip(path, seed, *, size=(32, 48), loud=0.3, sound=True):
+def write_clip(path, seed, *, size=(32, 48), loud=0.3, sound=True, frames=14):
     rng = np.random.default_rng(seed)
-    frames = rng.integers(0, 255, (14, 1, 1, 3), np.uint8) + np.zeros((14, size[1], size[0], 3), np.uint8)
+    frames = rng.integers(0, 255, (frames, 1, 1, 3), np.uint8) + np.zeros((1, size[1], size[0], 3), np.uint8)
     wave = loud * np.sin(np.arange(16_000 * 2) * (0.1 + 0.01 * seed))
     write_video(path, frames, 12.0, audio=Music(wave.astype(np.float32), 16_000) if sound else None)
 
@@ -102,25 +102,33 @@ def test_a_changed_video_and_a_page_of_another_key_are_named(study, tmp_path):
     with pytest.raises(MadanceError, match=f"{video.name} is another file"):
         verify_study(copy)
     video.unlink()
-    (copy / "page" / "index.html").write_text("another")
-    with pytest.raises(MadanceError, match=r"is missing; page/index\.html"):
+    page = copy / "page" / "index.html"
+    first = read_study(copy).trials[0]
+    shown = page.read_text()
+    page.write_text(shown.replace(f'"{first.left}","{first.right}"', f'"{first.right}","{first.left}"', 1))
+    assert page.read_text() != shown
+    with pytest.raises(MadanceError, match=r"is missing; page/index\.html .* other trials"):
         verify_study(copy)
 
 
 def test_what_cannot_be_made_is_said_before_anything_is_written(videos, tmp_path):
-    silent = tmp_path / "silent.mp4"
+    silent, mute, short = (tmp_path / f"{name}.mp4" for name in ("silent", "mute", "short"))
     write_clip(silent, 1, sound=False)
+    write_clip(mute, 1, loud=0.0)
+    write_clip(short, 1, frames=6)
     cases = [
         ({"alpha": videos["alpha"]}, StudyOptions(), "two systems"),
         ({"alpha": {"x": silent}, "beta": {"y": silent}}, StudyOptions(), "no clip is there of all"),
         (videos, StudyOptions(preset="motoin"), "did you mean 'motion'"),
         (videos, StudyOptions(post_url="http://x.org; script-src *"), "begins with https"),
-        ({"alpha": {"x": silent}, "beta": {"x": silent}}, StudyOptions(), "has no sound"),
+        ({"alpha": {"x": silent}, "beta": {"x": silent}}, StudyOptions(), "silent.mp4: has no sound"),
+        ({"alpha": {"x": mute}, "beta": {"x": mute}}, StudyOptions(), "mute.mp4: has no sound"),
+        ({"alpha": {"x": short}, "beta": {"x": short}}, StudyOptions(), r"short.mp4: lasts 0\.50 s"),
     ]
     for chosen, options, message in cases:
         with pytest.raises(MadanceError, match=message):
             make_study(chosen, tmp_path / "out", options)
-        assert not (tmp_path / "out" / "study.json").exists()
+        assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "study.json").write_text("{}")
     with pytest.raises(MadanceError, match="not empty"):
@@ -206,7 +214,19 @@ def test_a_rater_who_sends_twice_counts_once(study, folder):
     write_json(folder / "r00-again.json", content)
     write_json(folder / "zz-other-name.json", {**content, "rater": "f" * 32})
     report = score_study(study, [folder])
-    assert sorted(rater.file for rater in report.raters if rater.faults) == ["r00.json", "zz-other-name.json"]
+    doubles = sorted(rater.file for rater in report.raters if rater.faults)
+    assert doubles in (["r00.json", "zz-other-name.json"], ["r00-again.json", "zz-other-name.json"])
+    assert sum(not rater.faults for rater in report.raters) == 12
+
+
+def test_of_a_rater_who_saved_in_the_middle_and_at_the_end_the_end_counts(study, folder):
+    content = json.loads((folder / "r00.json").read_text())
+    middle = content | {"complete": False, "answers": content["answers"][:20]}
+    write_json(folder / "r00-earlier.json", middle)
+    report = score_study(study, [folder])
+    assert [rater.file for rater in report.raters if rater.faults] == ["r00-earlier.json"]
+    (folder / "r00.json").unlink()
+    assert not any(rater.faults for rater in score_study(study, [folder]).raters)
 
 
 def test_votes_are_counted_for_the_system_that_was_shown(study, folder):
@@ -239,10 +259,9 @@ STRANGE = {"trial": "x", "question": "motion", "choice": "left", "ms": 1, "playe
         ({"study": "0" * 64}, "another study"),
         ({"consent": False}, "consent"),
         ({"rater": "<script>"}, "rater"),
-        (
-            {"answers": [{"trial": "x", "question": "motion", "choice": "left", "ms": 1, "played_ms": 1}]},
-            "not in the study",
-        ),
+        ({"answers": [STRANGE]}, "not in booklet 0: x motion"),
+        ({"answers": [STRANGE | {"trial": "t00000"}] * 2}, "t00000 motion 2 times"),
+        ({"booklet": 999}, "booklet 999, and the study has 8"),
         ({"name": "Ada"}, "name"),
     ],
 )
