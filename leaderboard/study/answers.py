@@ -98,7 +98,7 @@ def read_answers(paths: Sequence[Path], study: Study, key_sha256: str) -> list[t
                 raise MadanceError(f"{path}: larger than {_MOST_BYTES >> 20} MiB; it is no file of answers")
             one = validated(Answers, read_json(path), where=str(path), noun="field")
         except (OSError, MadanceError) as error:
-            wrong.append(str(error))
+            wrong.append(f"{path}: {error.strerror}" if isinstance(error, OSError) else str(error))
             continue
         if one.study != key_sha256:
             wrong.append(f"{path}: answers to another study")
@@ -108,7 +108,7 @@ def read_answers(paths: Sequence[Path], study: Study, key_sha256: str) -> list[t
             read.append((path, one))
     if wrong:
         raise MadanceError(
-            "\n".join([*wrong, "leave these files out of ANSWERS: the page did not save them"])
+            "\n".join([*wrong, "leave such files out of ANSWERS: the page of this study did not save them"])
         )
     return read
 

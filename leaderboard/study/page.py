@@ -174,7 +174,7 @@ def _trials(
         for kind, clip, left, right in booklet:
             shown = [FROZEN if side < 0 else systems[side] for side in (left, right)]
             moving = next(name for name in shown if name != FROZEN)
-            names = [_name(seed, name, clips[clip], moving) for name in shown]
+            names = [_name(seed, clips[clip], moving if name == FROZEN else name, name) for name in shown]
             number = f"t{len(trials):05d}"
             trials.append(
                 Trial(
@@ -192,9 +192,13 @@ def _trials(
     return trials, booklets
 
 
-def _name(seed: int, system: str, clip: str, moving: str) -> str:
-    """A file name that says nothing: no system, no clip, no order."""
-    return hashlib.sha256(json.dumps([seed, system, clip, moving]).encode()).hexdigest()[:20] + ".mp4"
+def _name(seed: int, clip: str, system: str, shown: str) -> str:
+    """A file name that says nothing: no system, no clip, no order; one video has one name in all trials.
+
+    Args:
+        shown: the system again, or ``frozen`` for its held picture.
+    """
+    return hashlib.sha256(json.dumps([seed, clip, system, shown]).encode()).hexdigest()[:20] + ".mp4"
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,7 @@ def test_a_rater_who_sends_twice_counts_once(study, folder):
     write_json(folder / "r00-again.json", content)
     write_json(folder / "zz-other-name.json", {**content, "rater": "f" * 32})
     report = score_study(study, [folder])
+    assert all(rater.agrees[1] == len(report.questions) for rater in report.raters), "the trial shown again"
     doubles = sorted(rater.file for rater in report.raters if rater.faults)
     assert doubles in (["r00.json", "zz-other-name.json"], ["r00-again.json", "zz-other-name.json"])
     assert sum(not rater.faults for rater in report.raters) == 12
