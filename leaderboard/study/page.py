@@ -113,12 +113,7 @@ def make_study(
     )
     trials, booklets = _trials(made, systems, chosen, seed)
     shape = _Shape.of([videos[name][clip] for name in systems for clip in chosen], options.seconds)
-    folder = out / "page" / "media"
-    try:
-        media = _write_media(trials, videos, folder, shape, options.on_step)
-    except BaseException:  # a study without its key is none, and would be in the way of the next
-        shutil.rmtree(folder.parent, ignore_errors=True)
-        raise
+    media = _write_media(trials, videos, out / "page" / "media", shape, options.on_step)
     study = Study(
         schema=SCHEMA,
         title=options.title,
@@ -243,9 +238,13 @@ def _write_media(
         for name, system in sides:
             source = videos[moving if system == FROZEN else system][trial.clip]
             wanted[name] = (source, system == FROZEN)
-    for done, (name, (source, frozen)) in enumerate(sorted(wanted.items()), 1):
-        _copy(source, folder / name, shape, frozen)
-        on_step(done, len(wanted))
+    try:
+        for done, (name, (source, frozen)) in enumerate(sorted(wanted.items()), 1):
+            _copy(source, folder / name, shape, frozen)
+            on_step(done, len(wanted))
+    except BaseException:  # a study without its key is none, and would be in the way of the next
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        raise
     return {name: sha256_file(folder / name) for name in sorted(wanted)}
 
 
