@@ -20,13 +20,14 @@ without these two, those of ``madance weights`` are taken.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from baselines.hallo2.settings import BEFORE, Hallo2Settings
 from baselines.sd15.system import Dtype, LoadedPainter, WindowedSystem
 from evaluation.systems import Card, Request, system
-from mace_dance.appearance.preflight import TrainedOn
+from mace_dance.appearance.preflight import TrainedOn, deviations
 from madata.errors import ConfigError, MadanceError, MediaError
 from madata.files import read_npz
 from madata.video.stills import read_still
@@ -44,6 +45,10 @@ Region = Literal["body", "face"]
 
 _FPS = 25
 _HELD_FRAMES = 2
+_KNOWS_FACES = (
+    "region: body, the released weights were trained on faces (--set region=face, or --set weights=FOLDER of "
+    "madance train hallo2)"
+)
 
 
 @system(
@@ -133,6 +138,13 @@ class Hallo2Body(WindowedSystem):
         for mask in (self._mask, self._lips_mask):
             if mask is not None:
                 find_mask(mask, request.clip_id)
+
+    def preflight(self, request: Request) -> list[str]:
+        """See :class:`baselines.sd15.system.WindowedSystem`; weights trained on bodies saw whole people."""
+        if self._region == "face":
+            return super().preflight(request)
+        found = deviations(replace(self.trained, face_share=None, whole_body=True), request, self.drawing)
+        return found if self._given is not None else [_KNOWS_FACES, *found]
 
     def controls(self, request: Request) -> tuple[Image, Sequence[Image]]:
         """The picture; it follows no frames."""

@@ -145,16 +145,19 @@ def test_a_face_that_its_control_cannot_show_is_named(judged):
         AppearanceExpert, size, 15.0, person=turned, options={"face": "none"}))  # fmt: skip
 
 
-def test_hallo_knows_faces_that_fill_the_picture(judged):
+def test_hallo_knows_faces_unless_its_weights_were_trained_on_bodies(judged):
     size = (512, 512)
-    whole = judged(Hallo2Body, size, 25.0)
-    assert [
-        line
-        for line in whole
-        if line.startswith("picture: the face fills 10% of the height, it was trained on 50%")
-    ]
+    faces, own = {"region": "face"}, {"weights": "runs/hallo2/model"}
+    (line,) = judged(Hallo2Body, size, 25.0, options=faces)
+    assert line.startswith("picture: the face fills 10% of the height, it was trained on 50%")
     near = figure(size, scale=6.0, down=-0.3)
-    assert judged(Hallo2Body, size, 25.0, person=near) == []
+    assert judged(Hallo2Body, size, 25.0, person=near, options=faces) == []
+    assert judged(Hallo2Body, size, 25.0, options=own) == []
+    (line,) = judged(Hallo2Body, size, 25.0)
+    assert line.startswith("region: body, the released weights were trained on faces (--set region=face")
+    assert any(
+        "feet cannot be seen" in told for told in judged(Hallo2Body, size, 25.0, person=near, options=own)
+    )
 
 
 def test_without_weights_the_picture_is_said_not_to_be_judged(judged):
