@@ -128,13 +128,9 @@ class Hallo2Body(WindowedSystem):
         super().check_request(request)
         width, height = request.size
         if width != height or width % 64:
-            raise MadanceError(
-                f"{self.name}: makes squares of multiples of 64, not {width}x{height}: --size 512x512"
-            )
+            raise MadanceError(f"it makes squares of multiples of 64, not {width}x{height}: --size 512x512")
         if request.fps != _FPS:
-            raise MadanceError(
-                f"{self.name}: makes {_FPS} frames a second, not {request.fps:g}: --fps {_FPS}"
-            )
+            raise MadanceError(f"it makes {_FPS} frames a second, not {request.fps:g}: --fps {_FPS}")
         for mask in (self._mask, self._lips_mask):
             if mask is not None:
                 find_mask(mask, request.clip_id)

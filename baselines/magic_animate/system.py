@@ -100,7 +100,7 @@ class MagicAnimate(WindowedSystem):
         super().check_request(request)
         width, height = request.size
         if width != height:
-            raise MadanceError(f"{self.name}: makes squares, not {width}x{height}: --size 512x512")
+            raise MadanceError(f"it makes squares, not {width}x{height}: --size 512x512")
         if self._densepose is not None:
             check_by_time(self._video_of(request), request.num_frames, request.fps, _DENSEPOSE)
         elif request.pose is not None and request.motion is None:

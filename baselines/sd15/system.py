@@ -119,7 +119,7 @@ class WindowedSystem(ABC):
             if length % _LATENT_PX:
                 lower = max(length // _LATENT_PX, 1) * _LATENT_PX
                 raise MadanceError(
-                    f"{self.name}: {side} must be a multiple of {_LATENT_PX}, not {length}; the nearest are {lower} "
+                    f"{side} must be a multiple of {_LATENT_PX}, not {length}; the nearest are {lower} "
                     f"and {lower + _LATENT_PX} (--size)"
                 )
 
@@ -135,7 +135,7 @@ class WindowedSystem(ABC):
         model = self.load(self.folder(), getattr(torch, self._dtype_on(device)))
         if self.settings.window > model.longest:
             raise ConfigError(
-                f"{self.name}: window is {self.settings.window} frames, its network was trained for {model.longest} "
+                f"window is {self.settings.window} frames, its network was trained for {model.longest} "
                 f"at most: --set window={model.longest}"
             )
         networks = model.painter.networks()

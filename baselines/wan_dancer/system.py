@@ -187,7 +187,7 @@ class WanDancer:
 
     def _checked(self, request: Request) -> DancerSettings:
         if round(request.fps * 1000) != _FPS * 1000:
-            raise ConfigError(f"{_NAME}: draws {_FPS} frames a second, not {request.fps:g}: leave --fps out")
+            raise ConfigError(f"it draws {_FPS} frames a second, not {request.fps:g}: leave --fps out")
         return self._settings_of(request.size, request.num_frames)
 
     def _settings_of(self, size: tuple[int, int], frames: int) -> DancerSettings:

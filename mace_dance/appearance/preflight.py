@@ -92,7 +92,10 @@ def deviations(trained: TrainedOn, request: Request, options: ControlOptions) ->
         is_motion = request.motion is not None
         if person is not None or not options.aligned(is_motion=is_motion):
             aligned = person if options.aligned(is_motion=is_motion) else None
-            found += _of_pose(points_of_request(request, aligned, options.style))
+            try:
+                found += _of_pose(points_of_request(request, aligned, options.style))
+            except MadanceError as error:
+                found.append(f"pose: {error}")
     return found
 
 

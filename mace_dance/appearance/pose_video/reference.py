@@ -90,7 +90,7 @@ class ReferencePose:
         if count > 1 and people == "one":
             raise MadanceError(
                 f"{count} people were found in the {width}x{height} reference picture: crop it to one person, "
-                "or take the largest (people='largest')"
+                "or, of a system that has this option, take the largest (--set people=largest)"
             )
         keypoints = Keypoints2D(seen.xy[[row]], seen.score[[row]], backend.skeleton, 1.0, (width, height))
         return cls.from_keypoints(keypoints)
