@@ -165,12 +165,14 @@ class BlockEstimate:
 
 
 _ROUNDING = 1e-12
-"""Of the size of the values, and of 1: systems that differ by less are one, computed in another order."""
+_STORED = 1e-6
+"""Systems that differ by less than the one, or by this share of their value, are one: computed in another order, or
+stored in another file of float32."""
 
 
 def _alike(value: float, others: Floats, apart: Floats) -> npt.NDArray[np.bool_]:
     """(...,) whether a value and its shifts are those of others (..., G apart), but for rounding."""
-    rounding = _ROUNDING * np.maximum(1.0, np.maximum(abs(value), np.abs(others)))
+    rounding = np.maximum(_ROUNDING, _STORED * np.maximum(abs(value), np.abs(others)))
     furthest = np.abs(np.nan_to_num(apart)).max(axis=-1, initial=0.0)
     return np.asarray((np.abs(value - others) <= rounding) & (furthest <= rounding))
 

@@ -19,6 +19,10 @@ __all__ = ["Agreement", "intransitivity", "krippendorff_alpha", "metric_agreemen
 
 Floats = npt.NDArray[np.float64]
 
+_SIGNIFICANT = 0.05
+_SHUFFLES = 1999
+_ROUNDING = 1e-9
+
 
 def krippendorff_alpha(votes: Votes) -> float:
     """Agreement of raters on the same pair of videos: 1 all alike, 0 as by chance.
@@ -88,6 +92,8 @@ class Agreement(ClosedModel):
         of_systems: Kendall's tau between the orders of systems by the metric and by people; ``None`` for fewer than
             three.
         systems_interval: 95 % of it, raters and clips drawn anew; of other systems it says nothing.
+        systems_p: of so large a tau where the metric has nothing to do with people: so few systems have an order in
+            common by chance.
     """
 
     metric: str
@@ -97,15 +103,17 @@ class Agreement(ClosedModel):
     votes: int
     of_systems: float | None
     systems_interval: tuple[float, float] | None
+    systems_p: float | None
 
     @property
     def follows(self) -> Literal["with", "against", "open"]:
         """Whether it goes with people or against them: by the votes on clips, or by systems where clips have no value.
 
-        ``open`` where the interval holds what a coin would do.
+        ``open`` where the interval holds what a coin would do, or so few systems would agree by chance.
         """
         ends, coin = (self.interval, 0.5) if self.of_clips is not None else (self.systems_interval, 0.0)
-        if ends is None or ends[0] <= coin <= ends[1]:
+        by_chance = self.of_clips is None and (self.systems_p is None or self.systems_p >= _SIGNIFICANT)
+        if by_chance or ends is None or ends[0] <= coin <= ends[1]:
             return "open"
         return "with" if ends[0] > coin else "against"
 
@@ -143,16 +151,21 @@ def metric_agreement(
     found, interval = None, None
     if usable.any():
         # a metric that sees no difference is right half of the time
-        right = (1 + np.sign(ours[:, 0] - ours[:, 1]) * votes.outcome) / 2
+        right = (1 + _signs(ours)[:, 0] * votes.outcome) / 2
         found = float(right[usable].mean())
         interval = _interval(right[usable], votes.of(usable), rng, resamples)
     known = sorted(of_system)
-    tau, reach = None, None
+    tau, reach, p = None, None, None
     orders = _signs(np.array([of_system[one] for one in known], np.float64))
     if len(known) > 2 and orders.any():
-        tau, *taus = _taus(orders, np.vstack([share[known], drawn[:, known]])).tolist()
-        low, high = np.quantile(taus, [0.025, 0.975])
-        reach = float(low), float(high)
+        tau = float(_taus(orders, share[None, known])[0])
+        low, high = np.quantile(_taus(orders, drawn[:, known]), [0.025, 0.975])
+        reach = (
+            min(tau, float(low)),
+            max(tau, float(high)),
+        )  # systems that people find alike are never drawn so
+        shuffled = _taus(orders, rng.permuted(np.tile(share[known], (_SHUFFLES, 1)), axis=1))
+        p = float((1 + (np.abs(shuffled) >= abs(tau) - 1e-9).sum()) / (1 + _SHUFFLES))
     return Agreement(
         metric=metric,
         protocol=protocol,
@@ -161,14 +174,16 @@ def metric_agreement(
         votes=int(usable.sum()),
         of_systems=tau,
         systems_interval=reach,
+        systems_p=p,
     )
 
 
 def _signs(values: Floats) -> Floats:
     """(..., P) which of every two of (..., S) values is the larger: 1, -1, or 0 where they are alike."""
     first, second = np.triu_indices(values.shape[-1], 1)
-    signs: Floats = np.sign(values[..., first] - values[..., second])
-    return signs
+    one, other = values[..., first], values[..., second]
+    alike = np.abs(one - other) <= _ROUNDING * np.maximum(np.abs(one), np.abs(other))
+    return np.where(alike, 0.0, np.sign(one - other))
 
 
 def _taus(order: Floats, values: Floats) -> Floats:
@@ -181,7 +196,11 @@ def _taus(order: Floats, values: Floats) -> Floats:
 def _interval(
     right: Floats, votes: Votes, rng: np.random.Generator, resamples: int
 ) -> tuple[float, float] | None:
-    """Of a share of votes, by raters and clips; ``None`` with fewer than two of either."""
+    """Of a share of votes, by raters and clips; ``None`` with fewer than two of either.
+
+    Where all votes say the same, their spread says nothing of those that were not seen: it reaches as far as the share
+    of raters or clips that say otherwise may be (Clopper & Pearson 1934).
+    """
     groups = [np.unique(one, return_inverse=True)[1] for one in (votes.rater, votes.clip)]
     if min(int(group.max()) for group in groups) < 1:
         return None
@@ -194,4 +213,7 @@ def _interval(
     freedom = min(int(group.max()) for group in groups[:2])
     reach = float(stats.t.ppf(0.975, freedom)) * variance**0.5
     centre = float(right.mean())
+    if np.ptp(right) == 0:
+        unseen = float(stats.beta.ppf(0.975, 1, freedom + 1))
+        return centre - unseen * centre, centre + unseen * (1 - centre)
     return max(0.0, centre - reach), min(1.0, centre + reach)

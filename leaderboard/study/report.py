@@ -38,17 +38,19 @@ def _question(question: QuestionReport) -> list[str]:
     if question.metrics:
         lines += [
             "",
-            "| metric | protocol | agrees with votes | 95 % | votes | tau of systems | 95 % |",
-            "|---|---|---|---|---|---|---|",
+            "| metric | protocol | agrees with votes | 95 % | votes | tau of systems | 95 % | p |",
+            "|---|---|---|---|---|---|---|---|",
         ]
         lines += [
             f"| {one.metric} | {one.protocol} | {_share(one.of_clips)} | {_ends(one.interval, '.1%')} | {one.votes} | "
-            f"{'-' if one.of_systems is None else f'{one.of_systems:.2f}'} | {_ends(one.systems_interval, '.2f')} |"
+            f"{'-' if one.of_systems is None else f'{one.of_systems:.2f}'} | {_ends(one.systems_interval, '.2f')} | "
+            f"{'-' if one.systems_p is None else f'{one.systems_p:.2g}'} |"
             for one in sorted(question.metrics, key=lambda one: -(one.of_clips or 0.0))
         ]
         lines += [
             "",
-            "50 % is what a coin agrees; a metric whose interval holds 50 % is not shown to follow people.",
+            "50 % is what a coin agrees; a metric whose interval holds 50 % is not shown to follow people. p: how "
+            "often so few systems stand in so like an order by chance.",
         ]
     return lines
 

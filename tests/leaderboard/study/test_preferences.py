@@ -141,4 +141,7 @@ def test_a_metric_that_follows_people_is_told_from_a_coin_and_from_its_opposite(
     assert bad.of_clips == pytest.approx(1 - of["good"].of_clips)
     assert bad.of_systems == -1
     assert of["good"].systems_interval[0] > 0 > bad.systems_interval[1]
+    assert of["good"].systems_p > 0.05, "three systems stand in one order by chance"
+    alone = metric_agreement("set", "p", votes, clips, {}, sets, *shown, np.random.default_rng(1))
+    assert alone.of_clips is None and alone.follows == "open"
     assert [one.follows for one in (of["good"], of["coin"], bad)] == ["with", "open", "against"]
