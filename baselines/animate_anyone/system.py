@@ -76,15 +76,20 @@ class AnimateAnyone(WindowedSystem):
         super().__init__(weights, dtype, **settings)
         self._controls = ControlOptions(style, align, "none", people, pose_backend)
 
+    def files(self, folder: Path) -> tuple[Path, ...]:
+        """See :class:`baselines.sd15.system.WindowedSystem`."""
+        from baselines.animate_anyone.network import FILES
+
+        return (*(folder / name for name in FILES), *_beside(folder))
+
     def load(self, folder: Path, dtype: torch.dtype) -> LoadedPainter:
         """See :class:`baselines.sd15.system.WindowedSystem`."""
         from baselines.animate_anyone.network import PUBLISHED, AnimateAnyonePainter, load_animate_anyone
-        from baselines.sd15.load import find_part, label_of_folder, load_clip_vision, load_vae
+        from baselines.sd15.load import label_of_folder, load_clip_vision, load_vae
         from baselines.sd15.schedule import ZERO_SNR
 
         unet, reference, guider, sizes = load_animate_anyone(folder, dtype)
-        vae = find_part(folder, "sd-vae-ft-mse", "sd-vae-ft-mse")
-        clip = find_part(folder, "image_encoder", "sd-image-encoder")
+        vae, clip = _beside(folder)
         painter = AnimateAnyonePainter(
             unet, load_vae(vae, dtype), ZERO_SNR, reference, guider, load_clip_vision(clip, dtype)
         )
@@ -113,3 +118,12 @@ class AnimateAnyone(WindowedSystem):
         show_poses(workplace(request), made.poses, request.fps)
         width, height = request.size
         return letterbox(made.picture, height, width), made.poses
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    """The autoencoder, and CLIP."""
+    from baselines.sd15.load import find_part
+
+    return find_part(folder, "sd-vae-ft-mse", "sd-vae-ft-mse"), find_part(
+        folder, "image_encoder", "sd-image-encoder"
+    )

@@ -103,18 +103,26 @@ class Hallo2Body(WindowedSystem):
         self._lips_mask = _existing("lips_mask", lips_mask)
         self._face = None if face is None else Path(face).expanduser()
 
+    def files(self, folder: Path) -> tuple[Path, ...]:
+        """See :class:`baselines.sd15.system.WindowedSystem`."""
+        from baselines.sd15.load import find_part
+
+        inside = folder / "hallo2" / "net.pth"  # as the release's repository has it
+        return (
+            inside if inside.is_file() else folder / "net.pth",
+            find_part(folder, "sd-vae-ft-mse", "sd-vae-ft-mse"),
+            find_part(folder, "wav2vec2-base-960h", "wav2vec2-base-960h"),
+        )
+
     def load(self, folder: Path, dtype: torch.dtype) -> LoadedPainter:
         """See :class:`baselines.sd15.system.WindowedSystem`."""
         from baselines.hallo2.driver import Hallo2Painter
         from baselines.hallo2.network import PUBLISHED, hallo2_networks, split_parts
         from baselines.hallo2.sound import load_wav2vec
-        from baselines.sd15.load import find_part, label_of_folder, load_vae
+        from baselines.sd15.load import label_of_folder, load_vae
         from mace_dance.appearance.tensors import read_pth
 
-        inside = folder / "hallo2" / "net.pth"  # as the release's repository has it
-        net = inside if inside.is_file() else folder / "net.pth"
-        vae = find_part(folder, "sd-vae-ft-mse", "sd-vae-ft-mse")
-        wav2vec = find_part(folder, "wav2vec2-base-960h", "wav2vec2-base-960h")
+        net, vae, wav2vec = self.files(folder)
         hallo = hallo2_networks(split_parts(read_pth(net), net), net, dtype)
         painter = Hallo2Painter(hallo, load_vae(vae, dtype), load_wav2vec(wav2vec))
         label = label_of_folder(folder, published=hallo.sizes == PUBLISHED)

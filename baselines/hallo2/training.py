@@ -300,8 +300,9 @@ class Hallo2Task:
             for path in (*beside, self._base / MARKER):
                 if path.is_file():
                     copy_file(path, folder / path.relative_to(self._base))
-            with atomic_path(folder / "net.pth") as path:
-                torch.save(tensors, path)
+            # through a stream: an archive of torch bears the name of its file, another for each file in the making
+            with atomic_path(folder / "net.pth") as path, path.open("wb") as stream:
+                torch.save(tensors, stream)
 
 
 def trained_modules(hallo: Hallo2Networks, parts: Sequence[Part]) -> Iterator[nn.Module]:

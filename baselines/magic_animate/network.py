@@ -43,6 +43,7 @@ from madata.errors import WeightsError
 
 __all__ = [
     "ENCODER",
+    "PARTS",
     "PUBLISHED",
     "LastLook",
     "MagicAnimatePainter",
@@ -60,6 +61,9 @@ PUBLISHED = replace(SD15, motion_frames=24)
 
 ENCODER = SD15
 """The released appearance encoder."""
+
+PARTS = ("appearance_encoder", "densepose_controlnet", "temporal_attention/temporal_attention.ckpt")
+"""Of the release."""
 
 _NOISE_FRAMES = 16
 """Noise is drawn for so many frames and repeated; a clip is filled up to a multiple of them."""
@@ -238,11 +242,9 @@ def load_magic_animate(folder: Path, unet: Path, dtype: torch.dtype) -> tuple[An
     Raises:
         WeightsError: a file is missing, damaged, or of another network.
     """
-    motion = _motion_modules(folder / "temporal_attention" / "temporal_attention.ckpt")
-    denoiser = {**tensors_of_folder(unet)[0], **motion}
-    encoder, controlnet = (
-        tensors_of_folder(folder / part)[0] for part in ("appearance_encoder", "densepose_controlnet")
-    )
+    *parts, motion = (folder / part for part in PARTS)
+    denoiser = {**tensors_of_folder(unet)[0], **_motion_modules(motion)}
+    encoder, controlnet = (tensors_of_folder(part)[0] for part in parts)
     return magic_animate_networks(denoiser, encoder, controlnet, folder, dtype)
 
 
@@ -258,6 +260,11 @@ def _motion_modules(path: Path) -> dict[str, Tensor]:
     return {name: value for name, value in named.items() if ".motion_modules." in name}
 
 
+def _awake(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A new ControlNet adds nothing: it ends in zeros, which training moves."""
+    return {name: value if value.any() else torch.randn_like(value) / 4 for name, value in tensors.items()}
+
+
 def make_tiny_magic_animate(folder: Path, seed: int = 0) -> None:
     """Write random weights in the layout of the release."""
     from safetensors.torch import save_file
@@ -271,7 +278,7 @@ def make_tiny_magic_animate(folder: Path, seed: int = 0) -> None:
         for name, tensors in (
             ("stable-diffusion-v1-5/unet", plain),
             ("appearance_encoder", appearance_encoder(sizes).state_dict()),
-            ("densepose_controlnet", densepose_controlnet(sizes, (8, 8, 8, 8)).state_dict()),
+            ("densepose_controlnet", _awake(densepose_controlnet(sizes, (8, 8, 8, 8)).state_dict())),
         ):
             (made / name).mkdir(parents=True)
             save_file(tensors, made / name / "diffusion_pytorch_model.safetensors")

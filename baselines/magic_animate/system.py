@@ -80,14 +80,20 @@ class MagicAnimate(WindowedSystem):
         if self._densepose is not None and not self._densepose.exists():
             raise ConfigError(f"densepose: {densepose}: no such file or folder")
 
+    def files(self, folder: Path) -> tuple[Path, ...]:
+        """See :class:`baselines.sd15.system.WindowedSystem`."""
+        from baselines.magic_animate.network import PARTS
+
+        base, vae = _beside(folder)
+        return (*(folder / part for part in PARTS), base / "unet", base / "text_encoder", vae)
+
     def load(self, folder: Path, dtype: torch.dtype) -> LoadedPainter:
         """See :class:`baselines.sd15.system.WindowedSystem`."""
         from baselines.magic_animate.network import PUBLISHED, MagicAnimatePainter, load_magic_animate
-        from baselines.sd15.load import find_part, label_of_folder, load_clip_text, load_vae
+        from baselines.sd15.load import label_of_folder, load_clip_text, load_vae
         from baselines.sd15.schedule import EPSILON
 
-        base = find_part(folder, "stable-diffusion-v1-5", "stable-diffusion-1-5")
-        vae = find_part(folder, "sd-vae-ft-mse", "sd-vae-ft-mse")
+        base, vae = _beside(folder)
         unet, encoder, controlnet, sizes = load_magic_animate(folder, base / "unet", dtype)
         text = load_clip_text(base / "text_encoder", dtype)
         painter = MagicAnimatePainter(unet, load_vae(vae, dtype), EPSILON, encoder, controlnet, text)
@@ -156,3 +162,12 @@ class MagicAnimate(WindowedSystem):
         if not found:
             raise MadanceError(f"{given}: holds no video {request.clip_id}.mp4 of DensePose")
         return found[0]
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    """Stable Diffusion 1.5, and the autoencoder."""
+    from baselines.sd15.load import find_part
+
+    return find_part(folder, "stable-diffusion-v1-5", "stable-diffusion-1-5"), find_part(
+        folder, "sd-vae-ft-mse", "sd-vae-ft-mse"
+    )

@@ -94,6 +94,14 @@ class WindowedSystem(ABC):
         self.loaded: Loaded | None = None
 
     @abstractmethod
+    def files(self, folder: Path) -> tuple[Path, ...]:
+        """What :meth:`load` reads: files and folders, in ``folder`` and beside it.
+
+        Raises:
+            WeightsError: a part is neither there nor known to ``madance weights``; the message holds the command.
+        """
+
+    @abstractmethod
     def load(self, folder: Path, dtype: torch.dtype) -> LoadedPainter:
         """The networks of a folder, on the CPU.
 
@@ -156,6 +164,11 @@ class WindowedSystem(ABC):
 
         self.check_request(request)
         folder, settings, frames = self.folder(), self.settings, request.num_frames
+        for path in self.files(folder):
+            if not path.exists():
+                raise WeightsError(
+                    f"{path}: no such file or folder; madance weights list --for {self.name} tells what belongs there"
+                )
         width, height = request.size
         there = workplace(request) / "video"
         spent = sum(path.stat().st_size for path in there.rglob("*") if path.is_file())

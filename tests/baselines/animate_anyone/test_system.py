@@ -118,6 +118,9 @@ def test_damaged_and_missing_parts_are_named(tiny, tmp_path):
     (copy / "pose_guider.pth").write_bytes(b"not tensors")
     with pytest.raises(WeightsError, match=r"pose_guider.pth: refused or not readable"):
         AnimateAnyone(str(copy), **SMALL).setup("cpu")
+    (copy / "pose_guider.pth").unlink()
+    with pytest.raises(WeightsError, match=r"pose_guider.pth: no such file or folder; madance weights list"):
+        AnimateAnyone(str(copy), **SMALL).plan(request_of(tmp_path), "cpu")
     shutil.copy(tiny / "pose_guider.pth", copy)
     shutil.rmtree(copy / "sd-vae-ft-mse")
     with pytest.raises(WeightsError, match="madance weights fetch stable-diffusion"):
@@ -127,6 +130,7 @@ def test_damaged_and_missing_parts_are_named(tiny, tmp_path):
 def test_memory_is_counted_for_the_published_networks(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("mace_dance.appearance.memory.free_memory", lambda device="cuda": 10_000_000_000)
     (tmp_path / "published").mkdir()
+    monkeypatch.setattr(AnimateAnyone, "files", lambda self, folder: ())
     plan = lambda folder, **options: AnimateAnyone(str(folder), align=False, **options).plan(  # noqa: E731
         request_of(tmp_path, frames=60, size=(512, 784)), "cuda"
     )[-1]

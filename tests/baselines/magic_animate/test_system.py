@@ -52,6 +52,8 @@ def test_a_motion_is_followed_and_a_given_densepose_video_as_well(animator, tiny
     picture, controls = given.controls(asked)
     assert (picture.shape, len(controls), controls[0].shape) == ((32, 32, 3), 5, (32, 32, 3))
     assert abs(int(controls[0].mean()) - 200) < 6
+    given._model = animator._model
+    assert not np.array_equal(np.stack(list(given.generate(replace(asked, keep=None)))), np.stack(frames))
     write_video(
         tmp_path / "poses" / "clip.mp4",
         animator.controls(request_of(tmp_path, frames=5, size=(128, 128)))[1],
