@@ -23,6 +23,7 @@ from leaderboard.entries import BoardEntry
 from leaderboard.exchange.elsewhere import ElsewhereRow
 from leaderboard.figures import MOST_DRAWN, course_plot, interval_plot, pareto_plot, points_of
 from leaderboard.layout import BoardColumn
+from leaderboard.panel_faults import panel_faults
 from leaderboard.paper import TASKS, paper_table
 from leaderboard.recheck import Fault, checked_level
 from leaderboard.remembered import remembered
@@ -258,6 +259,7 @@ def _task(board: Board) -> dict[str, Any]:
         ),
         "rows": sum(len(section.rows) for section in table.sections),
         "notes": _notes(table),
+        "faults": [fault for section in measured for fault in panel_faults(section, table.columns)],
         "figures": [_figures(section, table) for section in measured],
     }
 

@@ -14,6 +14,7 @@ from evaluation.scoring import score, write_scored
 from leaderboard.board import build_board
 from leaderboard.entries import read_entries
 from leaderboard.layout import columns_of
+from leaderboard.panel_faults import panel_faults
 from leaderboard.paper import TASKS
 from madata.files import write_json, write_npz
 from tests.evaluation.dancers import dance, write_motion_set
@@ -151,6 +152,28 @@ def test_the_truth_is_a_row_beside_the_system_and_never_ranked(scored):
     board = build_board("video", read_entries([scored["ma-bodies2d"]]), extra=True)
     (section,) = [section for section in board.table.sections if not section.reported]
     assert {row.name: row.kind for row in section.rows} == {"ground-truth": "ground-truth", "mine": "system"}
+
+
+def test_a_bad_body_and_a_dance_at_chance_are_named_at_first_sight(scored):
+    def named(protocol):
+        task = load_protocol(protocol).task
+        table = build_board(task, read_entries([scored[protocol]]), extra=True).table
+        (section,) = [section for section in table.sections if not section.reported]
+        return {
+            (one.system, one.panel): {column.metric for column in one.columns}
+            for one in panel_faults(section, table.columns)
+        }
+
+    bodies = named("ma-bodies2d")
+    assert set(bodies) == {("mine", "Body")}, "the truth is not judged"
+    assert {"jerk", "acceleration"} <= bodies["mine", "Body"]
+    assert "missing_limbs" not in bodies["mine", "Body"], "what is as in real dance"
+    found = named("ma-rhythm2d")
+    z = read_result(scored["ma-rhythm2d"] / "mine" / "result.json")
+    low = {
+        one.name for one in z.metrics if one.name.endswith("_z") and one.value is not None and one.value < 2
+    }
+    assert found.get(("mine", "Rhythm"), set()) == low
 
 
 def test_the_noise_floor_of_a_mean_is_how_far_parts_of_the_reference_lie_apart(scored):
