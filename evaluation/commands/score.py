@@ -413,12 +413,17 @@ def _rescore(features: Path, chosen: str | None, *, as_json: bool) -> int:
 
 
 def _different(stated: Mapping[str, Metric], found: Sequence[Metric], older: Set[str]) -> list[str]:
-    """Names of the metrics that do not come out as stated; intervals of an older method are no difference."""
+    """Names of the metrics that do not come out as stated.
+
+    Intervals of an older method are no difference, nor is a reason in other words.
+    """
     from evaluation.result import as_far_as_comparable
 
     names = []
     for metric in found:
         said = stated.get(metric.name)
         again = as_far_as_comparable(metric, said) if said is not None and metric.name in older else metric
+        if said is not None and said.value is None and again.value is None:
+            again = again.model_copy(update={"reason": said.reason})
         names += [] if said == again else [metric.name]
     return names
