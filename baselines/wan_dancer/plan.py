@@ -175,5 +175,11 @@ def upstream_parts(total: int, slots: int, pictures: int) -> list[DancePart]:
 
 
 def music_span(start: int, slots: int, samples: int, rate_hz: int) -> tuple[int, int]:
-    """First sample, and the one after the last, of the music under a segment that starts at frame ``start``."""
-    return start * rate_hz // _FPS, min((start + slots) * rate_hz // _FPS, samples)
+    """First sample, and the one after the last, of the music under a segment that starts at frame ``start``.
+
+    Example:
+        >>> music_span(0, 17, 34_000, 30_000), music_span(34, 17, 33_500, 30_000)
+        ((0, 17000), (33500, 33500))
+    """
+    begin, end = (min(frame * rate_hz // _FPS, samples) for frame in (start, start + slots))
+    return begin, end
