@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from glob import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,6 +21,9 @@ from torch import Tensor
 from madata.errors import MadanceError
 from madata.formats import is_a
 from madata.types import FloatArray
+
+if TYPE_CHECKING:
+    from madata.video.geometry import Fit
 
 __all__ = ["face_regions", "find_face", "find_mask", "level_masks", "read_mask", "region_of"]
 
@@ -151,24 +155,33 @@ def find_mask(given: Path, clip_id: str) -> Path:
     return found[0]
 
 
-def read_mask(path: Path, size: tuple[int, int]) -> FloatArray:
+def read_mask(path: Path, size: tuple[int, int], fit: Fit = "pad") -> FloatArray:
     """(H, W) 0..1 of a picture that is white where something moves, or of all frames of a video together.
+
+    Args:
+        size: (width, height) px of the clip.
+        fit: how a mask of another shape is brought to it, as the picture below it is.
 
     Raises:
         MediaError: the file cannot be read.
         MadanceError: it is white nowhere.
     """
     from madata.video import Decoder
+    from madata.video.geometry import frame_clip
     from madata.video.stills import read_still
 
     if not is_a(path, "video"):
-        shown = cv2.resize(read_still(path), size, interpolation=cv2.INTER_AREA)
+        still = read_still(path)
+        framing = frame_clip((still.shape[1], still.shape[0]), size=size, fit=fit)
+        shown = framing.place(cv2.resize(still, framing.scaled, interpolation=cv2.INTER_AREA))
         union = np.asarray(shown.mean(-1) / 255, np.float32)
     else:
         union = np.zeros((size[1], size[0]), np.float32)
         with Decoder(path) as decoder:
+            framing = frame_clip(decoder.info.size, size=size, fit=fit)
             for frame in decoder:
-                np.maximum(union, frame.scaled(size, "gray").astype(np.float32) / 255, out=union)
+                shown = framing.place(frame.scaled(framing.scaled, "gray"))
+                np.maximum(union, shown.astype(np.float32) / 255, out=union)
     if union.max() < _SHOWN:
         raise MadanceError(f"{path}: is white nowhere: paint what the sound moves white, the rest black")
     return union

@@ -190,7 +190,9 @@ class Hallo2Body(WindowedSystem):
         from madata.pose.segmentation import person_mask
 
         region, lips = (
-            None if given is None else region_of(read_mask(find_mask(given, request.clip_id), request.size))
+            None
+            if given is None
+            else region_of(read_mask(find_mask(given, request.clip_id), request.size, request.fit))
             for given in (self._mask, self._lips_mask)
         )
         if self._region == "face" and (region is None or lips is None) and request.image is not None:

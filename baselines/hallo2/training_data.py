@@ -111,7 +111,8 @@ class TrainingClips:
 
     def _mask(self, clip: Clip) -> FloatArray:
         if self.masks is not None:
-            return read_mask(find_mask(self.masks, clip.clip_id), (self.size, self.size))
+            size = (self.size, self.size)
+            return read_mask(find_mask(self.masks, clip.clip_id), size, "crop")  # as window_frames does
         from madata.pose.segmentation import person_mask
 
         assert clip.path is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from evaluation.generate.clips import ClipSet, DataClip
 from evaluation.generate.pictures import write_picture
@@ -89,7 +90,13 @@ class RequestMaker:
             truth=self._truth() if self.declaration.needs_truth else None,
             keep=self.keep(clip.clip_id),
             report=self.report,
+            fit=self._fit,
         )
+
+    @property
+    def _fit(self) -> Literal["pad", "crop"]:
+        """A user's own picture is shown whole, those of a data set fill the frame."""
+        return "pad" if self.data.own else "crop"
 
     def _truth(self) -> Truth:
         split, others = (tuple(clip.real for clip in clips) for clips in (self.data.clips, self.data.others))
@@ -112,7 +119,7 @@ class RequestMaker:
         source = clip.image or clip.video
         target = self.inputs / f"{clip.clip_id}.{size[0]}x{size[1]}.png"
         if source is not None and not target.is_file():
-            write_picture(source, target, size, "pad" if self.data.own else "crop")
+            write_picture(source, target, size, self._fit)
         return target
 
 

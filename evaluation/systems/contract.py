@@ -126,6 +126,8 @@ class Request:
             same request is made to the same system, so that it can go on where it was killed; ``None``: nothing
             is kept, use ``scratch``.
         report: tell what is being done and the share of the clip that is done, 0..1; for show only.
+        fit: how a picture of another shape was brought to ``size``: whole, with black beside it (``pad``), or cut off
+            evenly (``crop``); what is painted over it goes the same way.
     """
 
     clip_id: str
@@ -142,6 +144,7 @@ class Request:
     truth: Truth | None = None
     keep: Path | None = None
     report: Callable[[str, float], None] = _unheard
+    fit: Literal["pad", "crop"] = "pad"
 
     @property
     def num_frames(self) -> int:

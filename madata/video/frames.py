@@ -77,12 +77,4 @@ def read_pictures(
 
 def _framed(frame: Frame, framing: Framing) -> Frames:
     """A decoded picture scaled, and cropped or padded, into the frame (H, W, 3)."""
-    scaled = frame.scaled(framing.scaled)
-    (width, height), (left, top) = framing.out, framing.offset
-    cut = scaled[max(0, -top) : max(0, -top) + height, max(0, -left) : max(0, -left) + width]
-    if cut.shape[:2] == (height, width):
-        return np.ascontiguousarray(cut)
-    canvas = np.zeros((height, width, 3), np.uint8)
-    rows, columns = cut.shape[:2]
-    canvas[max(0, top) : max(0, top) + rows, max(0, left) : max(0, left) + columns] = cut
-    return canvas
+    return framing.place(frame.scaled(framing.scaled))

@@ -113,6 +113,17 @@ class Framing:
         placed: FloatArray = (xy * scale + (np.array(self.offset) - corner)).astype(np.float32)
         return placed
 
+    def place(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """A picture (H, W) or (H, W, 3) of size ``scaled`` in the frame of ``out``, black where it does not reach."""
+        (width, height), (left, top) = self.out, self.offset
+        cut = picture[max(0, -top) : max(0, -top) + height, max(0, -left) : max(0, -left) + width]
+        if cut.shape[:2] == (height, width):
+            return np.ascontiguousarray(cut)
+        canvas = np.zeros((height, width, *picture.shape[2:]), np.uint8)
+        rows, columns = cut.shape[:2]
+        canvas[max(0, top) : max(0, top) + rows, max(0, left) : max(0, left) + columns] = cut
+        return canvas
+
 
 def frame_clip(
     shown: Size,

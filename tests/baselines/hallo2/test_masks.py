@@ -121,6 +121,21 @@ def test_a_mask_video_counts_with_all_of_its_frames(tmp_path):
     assert (region[:, 50:] == 0).all()
 
 
+@pytest.mark.parametrize("suffix", [".png", ".mp4"])
+def test_a_mask_of_another_shape_goes_where_the_picture_below_it_goes(tmp_path, suffix):
+    painted = np.zeros((128, 64, 3), np.uint8)
+    painted[48:80, 16:48] = 255
+    path = tmp_path / f"mask{suffix}"
+    if suffix == ".png":
+        cv2.imwrite(str(path), painted)
+    else:
+        write_video(path, np.repeat(painted[None], 2, axis=0), 25)
+    for fit, (low, high) in {"pad": (24, 40), "crop": (16, 48)}.items():
+        rows, columns = np.nonzero(region_of(read_mask(path, (64, 64), fit)))
+        for found in (rows, columns):
+            assert abs(found.min() - low) <= 1 and abs(found.max() + 1 - high) <= 1
+
+
 def test_nobody_is_no_region(tmp_path):
     with pytest.raises(MadanceError, match="no person was found in the reference picture"):
         region_of(np.zeros((8, 8), np.float32))
