@@ -145,13 +145,30 @@ class MagicAnimate(WindowedSystem):
         width, height = request.size
         picture = letterbox(read_still(request.image), height, width)
         if self._densepose is not None:
-            path = self._video_of(request)
-            frames = request.num_frames
-            return picture, read_by_time(path, frames, request.fps, size=request.size, words=_DENSEPOSE)
+            return picture, self._given_frames(request)
         if request.motion is None:
             raise MadanceError(f"{request.clip_id}: {_NO_BODY}")
         motion = fit_motion(request.motion, request.fps, request.num_frames)
         return picture, DensePoseFrames(motion, request.size)
+
+    def _given_frames(self, request: Request) -> Sequence[Image]:
+        """The DensePose video by time; one of another shape goes as the picture does, on DensePose's background."""
+        import numpy as np
+
+        from baselines.magic_animate.densepose import part_colours
+        from madata.video import probe
+        from madata.video.geometry import frame_clip
+
+        path = self._video_of(request)
+        framing = frame_clip(probe(path).size, size=request.size, fit=request.fit)
+        beside = (framing.place(np.ones(framing.scaled[::-1], np.uint8)) == 0)[..., None]
+        background = part_colours()[0]
+
+        def placed(shown: Image) -> Image:
+            return np.where(beside, background, framing.place(shown))
+
+        wanted, fps = request.num_frames, request.fps
+        return read_by_time(path, wanted, fps, placed, size=framing.scaled, words=_DENSEPOSE)
 
     def _video_of(self, request: Request) -> Path:
         """The DensePose video of a clip."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.magic_animate.densepose import part_colours
 from baselines.magic_animate.network import MagicAnimatePainter, empty_text, make_tiny_magic_animate
 from baselines.magic_animate.system import MagicAnimate
 from baselines.sd15.tiny import tiny_clip_text
@@ -52,6 +53,10 @@ def test_a_motion_is_followed_and_a_given_densepose_video_as_well(animator, tiny
     picture, controls = given.controls(asked)
     assert (picture.shape, len(controls), controls[0].shape) == ((32, 32, 3), 5, (32, 32, 3))
     assert abs(int(controls[0].mean()) - 200) < 6
+    write_video(tmp_path / "poses" / "clip.mp4", np.full((8, 64, 32, 3), 200, np.uint8), 15)
+    portrait = given.controls(asked)[1][0]
+    assert (portrait[:, :7] == part_colours()[0]).all() and (portrait[:, 25:] == part_colours()[0]).all()
+    assert abs(int(portrait[:, 8:24].mean()) - 200) < 6
     given._model = animator._model
     assert not np.array_equal(np.stack(list(given.generate(replace(asked, keep=None)))), np.stack(frames))
     write_video(
