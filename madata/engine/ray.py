@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,6 +138,7 @@ def _cluster(jobs: int, address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of ours reports to nobody, unless it is wished
     local = {"num_cpus": jobs, "include_dashboard": False} if address is None else {"address": address}
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
     try:
