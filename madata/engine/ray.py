@@ -138,7 +138,9 @@ def _cluster(jobs: int, address: str | None) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster of ours reports to nobody, unless it is wished
+    os.environ.setdefault(
+        "RAY_USAGE_STATS_ENABLED", "0"
+    )  # a cluster of ours reports to nobody, unless it is wished
     local = {"num_cpus": jobs, "include_dashboard": False} if address is None else {"address": address}
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **local)
     try:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from madata.shots.jump import JUMP_ABOVE, JumpMeter, grey_of
+from madata.shots.light import LightMeter
 from madata.shots.segment import Shot, ShotSegmenter, Transition
 from madata.shots.sweep import RESIDUAL_BELOW, Sweep, SweepMeter
 from madata.shots.whip import WHIP_ABOVE, WhipMeter
@@ -61,6 +62,7 @@ class ShotDetector:
         self._jump_above = jump_above
         self._sweeps = SweepMeter(sweep_below)
         self._whips = WhipMeter(whip_above)
+        self._light = LightMeter()
         self._transition_threshold = transition_threshold
         self._waiting: list[npt.NDArray[np.uint8]] = []
         self._single = self._many_hot = np.zeros(0, np.float32)
@@ -98,9 +100,10 @@ class ShotDetector:
         grey = grey_of(thumbnail)
         self._sweeps.feed(grey)
         self._whips.feed(grey)
+        self._light.feed(thumbnail)
         self._take(*self._stream.feed(thumbnail), self._meter.feed(grey, time_s))
         # whether a cut follows a frame is known with the jump to the next one
-        known = min(self._sweeps.decided, self._whips.decided) - self._pushed
+        known = min(self._sweeps.decided, self._whips.decided, self._light.decided - 1) - self._pushed
         count = min(len(self._single), len(self._jumps) - 1, known)
         return self._push(count) if count >= _AT_A_TIME else []
 
@@ -108,6 +111,7 @@ class ShotDetector:
         """Decide all frames left; the last shot comes closed."""
         self._sweeps.close()
         self._whips.close()
+        self._light.close()
         self._take(*self._stream.close(), self._meter.close())
         return self._push(len(self._single)) + self._segmenter.close()
 
@@ -128,7 +132,7 @@ class ShotDetector:
         for place in range(count):
             following = self._pushed + place + 1
             jump = self._jumps[place + 1] if place + 1 < len(self._jumps) else 0.0
-            if jump >= self._jump_above:
+            if jump >= self._jump_above and not self._light.leads_to(following):
                 self._begins.setdefault(following, ("jump", jump))
             cuts[place] = following in self._begins
         events = self._segmenter.push(
@@ -137,6 +141,7 @@ class ShotDetector:
             self._many_hot[:count],
             cuts,
             self._take_sweeps(count),
+            self._light.take(count),
         )
         self._pushed += count
         del self._waiting[:count], self._jumps[:count]
@@ -147,7 +152,8 @@ class ShotDetector:
         """Which of the next ``count`` frames are inside a sweep or a whip."""
         for one in [one for one in self._sweeps.found if one.start < self._pushed + count]:
             self._sweeps.found.remove(one)
-            if not one.weak or self._network_agrees(one):
+            lit = any(self._light.leads_to(frame) for frame in range(one.start, one.end + 1))
+            if not lit and (not one.weak or self._network_agrees(one)):
                 self._swept.update(dict.fromkeys(range(one.start, one.end), ("wipe", one.residual)))
         for whip in [whip for whip in self._whips.found if whip.start < self._pushed + count]:
             self._whips.found.remove(whip)

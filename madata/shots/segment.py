@@ -16,10 +16,9 @@ transition. A frame is *inside* a transition when it is
 5. between the frames of a boundary of the single head (upstream leaves these out too), or one of the two
    frames at a hard cut when it is a blend of its neighbours, as converters of the frame rate leave them.
 
-Where the light flickers (strobe, coloured light that comes and goes), both heads see a transition at every flash and
-dark frames are blank: none of the rules applies there. Light flickers where within 15 frames to either side the mean
-of a colour channel steps by more than 12 grey levels at least four times, up and down in turn. A cut that the caller
-knows of (a jump, another picture size) is a boundary everywhere.
+Where the light changes (strobe, flashes, coloured lamps), both heads see a transition at every step and dark frames are
+blank: none of the rules applies there. The caller says where (:mod:`madata.shots.light`). A cut that the caller knows
+of (a jump, another picture size) is a boundary everywhere.
 
 All other frames belong to shots. Measured on 28 dissolves and fades (4 to 48 frames, through black and
 white) between 12 real and rendered clips: rule 1 alone keeps up to 3 mixture frames at an end, rules 1 to 4
@@ -54,10 +53,7 @@ _TREND = 4
 _SMALLEST_STEP = 0.25
 _BLEND_SHARE = (0.1, 0.9)
 _BLEND_RESIDUAL = 0.25
-_FLICKER_REACH = 15
-_FLICKER_LEVELS = 12.0
-_FLICKER_STEPS = 4
-LOOKAHEAD = _REACH + _SHORTEST_GAP + _TREND + _BLANK_FRAMES + _FLICKER_REACH
+LOOKAHEAD = _REACH + _SHORTEST_GAP + _TREND + _BLANK_FRAMES
 """A frame is decided when the probabilities of this many frames behind it are known."""
 HISTORY = 4 * LOOKAHEAD
 
@@ -132,7 +128,7 @@ class ShotSegmenter:
         self._first = 0
         self._pictures = np.empty((0, 0), np.float32)
         self._probabilities = np.empty((2, 0), np.float32)
-        self._lights = np.empty((0, 3), np.float32)
+        self._steady = np.empty(0, bool)
         self._cuts = np.empty(0, bool)
         self._swept = np.empty(0, bool)
         self._shots = 0
@@ -148,6 +144,7 @@ class ShotSegmenter:
         many_hot: FloatArray,
         cuts: _BoolArray | None = None,
         swept: _BoolArray | None = None,
+        steady: _BoolArray | None = None,
     ) -> list[Shot | Transition]:
         """Take the next n frames.
 
@@ -156,6 +153,7 @@ class ShotSegmenter:
             single, many_hot: (n,) probabilities.
             cuts: (n,) whether a cut is known to follow each frame.
             swept: (n,) whether it is known to be inside a wipe or push.
+            steady: (n,) whether the light is steady around it.
 
         Returns: In order, the shots that grew or ended and the transitions that ended; a shot that goes on
             comes last. Frames before ``decided`` are done with.
@@ -172,10 +170,10 @@ class ShotSegmenter:
         pictures = thumbnails.mean(axis=3, dtype=np.float32).reshape(len(thumbnails), -1)
         self._pictures = np.concatenate([self._pictures, pictures]) if len(self._pictures) else pictures
         self._probabilities = np.concatenate([self._probabilities, np.stack([single, many_hot])], axis=1)
-        self._lights = np.concatenate([self._lights, thumbnails.mean(axis=(1, 2), dtype=np.float32)])
         none = np.zeros(len(single), bool)
         self._cuts = np.concatenate([self._cuts, none if cuts is None else cuts])
         self._swept = np.concatenate([self._swept, none if swept is None else swept])
+        self._steady = np.concatenate([self._steady, ~none if steady is None else steady])
         return self._decide(self._first + len(self._pictures) - LOOKAHEAD)
 
     def close(self) -> list[Shot | Transition]:
@@ -195,7 +193,7 @@ class ShotSegmenter:
             single,
             many_hot,
             self._thresholds,
-            steady=~_flickers(self._lights),
+            steady=self._steady,
             known=self._cuts,
             swept=self._swept,
             at_start=self._first == 0,
@@ -218,8 +216,8 @@ class ShotSegmenter:
         self._first += forgotten
         self._pictures = self._pictures[forgotten:]
         self._probabilities = self._probabilities[:, forgotten:]
-        self._lights, self._cuts = self._lights[forgotten:], self._cuts[forgotten:]
-        self._swept = self._swept[forgotten:]
+        self._cuts, self._swept = self._cuts[forgotten:], self._swept[forgotten:]
+        self._steady = self._steady[forgotten:]
         return events
 
     def _grow_shot(self, frame: int) -> None:
@@ -266,7 +264,7 @@ def _label(
 
     Args:
         pictures: (n, P) grey levels.
-        steady: (n,) the light does not flicker.
+        steady: (n,) the light does not change there.
         known: (n,) a cut is known to follow the frame.
         swept: (n,) the frame is known to be inside a transition.
         at_start: the first frame is the first of its source.
@@ -305,17 +303,6 @@ def _label(
                 inside[frame] |= _is_blend(pictures, frame)
             cut[stop] = True
     return inside, cut, blank
-
-
-def _flickers(lights: FloatArray) -> _BoolArray:
-    """Where the light flickers, of the channel means (n, 3) of n frames."""
-    steps = np.diff(lights, axis=0, prepend=lights[:1])
-    largest = np.take_along_axis(steps, np.abs(steps).argmax(axis=1)[:, None], axis=1)[:, 0]
-    places = np.flatnonzero(np.abs(largest) > _FLICKER_LEVELS)
-    up = largest[places] > 0
-    turns = places[1:][up[1:] != up[:-1]]  # steps that take back the one before
-    near = np.abs(np.arange(len(lights))[:, None] - turns[None, :]) <= _FLICKER_REACH
-    return np.asarray(near.sum(axis=1) >= _FLICKER_STEPS - 1)
 
 
 def _reach(level: FloatArray, many_hot: FloatArray, barrier: _BoolArray, blank: _BoolArray, edge: int) -> int:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from madata.files import read_npz
 from madata.shots import Shot, ShotSegmenter, Transition, scenes
+from madata.shots.light import LightMeter
 
 SIZE = (27, 48, 3)
 
@@ -26,12 +27,20 @@ def video(*parts):
     return np.round(frames).astype(np.uint8)
 
 
+def steady_of(thumbnails):
+    light = LightMeter()
+    for thumbnail in thumbnails:
+        light.feed(thumbnail)
+    light.close()
+    return light.take(len(thumbnails))
+
+
 def segment(thumbnails, single, many_hot, step=50):
-    segmenter = ShotSegmenter()
+    segmenter, steady = ShotSegmenter(), steady_of(thumbnails)
     events = []
     for start in range(0, len(thumbnails), step):
         part = slice(start, start + step)
-        events += segmenter.push(thumbnails[part], single[part], many_hot[part])
+        events += segmenter.push(thumbnails[part], single[part], many_hot[part], steady=steady[part])
     events += segmenter.close()
     assert segmenter.decided == len(thumbnails)
     shots = [(e.start, e.end) for e in events if isinstance(e, Shot) and e.closed]
@@ -235,7 +244,7 @@ def test_a_known_cut_is_a_boundary_in_any_light():
         segmenter = ShotSegmenter()
         cuts = np.zeros(120, bool)
         cuts[49] = True
-        events = segmenter.push(frames, *heads(120), cuts) + segmenter.close()
+        events = segmenter.push(frames, *heads(120), cuts, steady=steady_of(frames)) + segmenter.close()
         assert [(one.start, one.end) for one in events if isinstance(one, Shot) and one.closed] == [
             (0, 50),
             (50, 120),
