@@ -23,6 +23,7 @@ from madata.curation.settings import CurationConfig, load_config, override
 from madata.curation.source import DESCRIBED, curate_source, curation_step, cut_clips
 from madata.curation.sources import Collection
 from madata.curation.target import Target, threshold_for
+from madata.dataset.folder import refuse_repeated
 from madata.dataset.removed import read_removed, write_removed
 from madata.engine import SILENT, Engine, Step, Watch, run_steps
 from madata.errors import ConfigError, MadanceError
@@ -174,6 +175,7 @@ def _rows(folder: Path, journal: Journal) -> tuple[list[dict[str, Any]], int]:
     """Rows of the table of sources, and of what has been finished since it was written; how many are not finished."""
     table = folder / "sources.parquet"
     rows = list(iterate_rows(table)) if table.exists() or not (folder / FOUND).exists() else []
+    refuse_repeated(table, "file", (row["file"] for row in rows))
     known, unfinished = {row["file"] for row in rows}, 0
     for row in iterate_rows(folder / FOUND) if (folder / FOUND).exists() else ():
         if row["file"] in known:

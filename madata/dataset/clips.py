@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from madata.dataset.folder import require_tables
+from madata.dataset.folder import refuse_repeated, require_tables
 from madata.errors import MadanceError, did_you_mean
 from madata.manifest import read_columns
 from madata.types import Clip
@@ -50,7 +50,7 @@ class ClipTable:
         """
         require_tables(folder, ["clips"])
         table = read_columns(folder / "clips.parquet", _NEEDED, _OPTIONAL).sort_by("clip_id")
-        _refuse_repeated(folder, table)
+        refuse_repeated(folder / "clips.parquet", "clip", table["clip_id"].to_pylist())
         for name in ("path", "keypoints", "music"):
             _refuse_outside(folder, table, name)
         clips = cls(folder, table)
@@ -149,16 +149,6 @@ class ClipTable:
             music=file("music"),
             sha256=row.get("sha256"),
         )
-
-
-def _refuse_repeated(folder: Path, table: pa.Table) -> None:
-    """Of rows in order of their ids."""
-    import pyarrow.compute as pc
-
-    ids = table["clip_id"].combine_chunks()
-    again = ids[1:].filter(pc.equal(ids[1:], ids[:-1]))
-    if len(again):
-        raise MadanceError(f"{folder / 'clips.parquet'}: clip {again[0].as_py()!r} has more than one row")
 
 
 def _refuse_outside(folder: Path, table: pa.Table, name: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -27,6 +27,7 @@ __all__ = [
     "is_safe_id",
     "is_safe_path",
     "read_folder",
+    "refuse_repeated",
     "require_tables",
     "write_folder",
 ]
@@ -110,30 +111,38 @@ def read_folder(folder: Path) -> FolderTables:
     return tables
 
 
+def refuse_repeated(table: Path, what: str, ids: Iterable[str]) -> None:
+    """Let no id have two rows.
+
+    Args:
+        table: file of the rows.
+        what: an id stands for: clip, source.
+        ids: of its rows.
+
+    Raises:
+        MadanceError: the first that has, by its name, and how many more have.
+    """
+    counts = Counter(ids)
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    if twice:
+        more = f", and {len(twice) - 1} more are repeated" if len(twice) > 1 else ""
+        raise MadanceError(f"{table}: {what} {twice[0]!r} has {counts[twice[0]]} rows{more}")
+
+
 def _refuse_untrusted(tables: FolderTables) -> None:
     clips, where = tables.clips, tables.folder / "clips.parquet"
     unnamed = [row for row in clips if not is_safe_id(row["clip_id"])]
     if unnamed:
         raise MadanceError(f"{where}: the clip id {unnamed[0]['clip_id']!r} is no file name")
-    counts = Counter(row["clip_id"] for row in clips)
-    twice = sorted(name for name, count in counts.items() if count > 1)
-    if twice:
-        more = f", and {len(twice) - 1} more are repeated" if len(twice) > 1 else ""
-        raise MadanceError(f"{where}: clip {twice[0]!r} has {counts[twice[0]]} rows{more}")
+    refuse_repeated(where, "clip", (row["clip_id"] for row in clips))
     for row in clips:
         outside = [row[name] for name in FILE_COLUMNS if row.get(name) and not is_safe_path(row[name])]
         if outside:
             raise MadanceError(
                 f"{where}: clip {row['clip_id']!r} names a file outside the folder: {outside[0]!r}"
             )
-    own = Counter(
-        row["source_id"] for row in tables.sources if row["source_id"] and row["status"] != "duplicate"
-    )
-    repeated = sorted(name for name, count in own.items() if count > 1)
-    if repeated:
-        raise MadanceError(
-            f"{tables.folder / 'sources.parquet'}: source {repeated[0]!r} has {own[repeated[0]]} rows"
-        )
+    own = [row["source_id"] for row in tables.sources if row["source_id"] and row["status"] != "duplicate"]
+    refuse_repeated(tables.folder / "sources.parquet", "source", own)
     strangers = sorted({str(row["source_id"]) for row in clips} - set(own))
     if strangers:
         raise MadanceError(f"{where}: source {strangers[0]!r} of a clip has no row in sources.parquet")

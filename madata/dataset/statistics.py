@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from madata.dataset.folder import require_tables
+from madata.dataset.folder import refuse_repeated, require_tables
 from madata.files import write_text
 from madata.manifest import read_columns
 from madata.text import visible_value
@@ -115,16 +115,20 @@ def describe_dataset(folder: Path) -> Statistics:
     """Count a data set folder.
 
     Raises:
-        MadanceError: a table is absent or damaged.
+        MadanceError: a table is absent or damaged, or an id has two rows.
     """
     needed = ("clip_id", "source_id", "duration_s", "width", "height", "split")
     more = ("group_id", "subset", "genre", "has_audio", "keypoints", "music")
     columns = (*more, *(one.column for one in _MEASURED))
     require_tables(folder)
     clips = read_columns(folder / "clips.parquet", needed, columns).to_pandas()
+    refuse_repeated(folder / "clips.parquet", "clip", clips["clip_id"])
     clips["genre"] = clips["genre"].fillna(UNKNOWN) if "genre" in clips else UNKNOWN
     facts = ("duration_s", "licence", "platform", "upload_date")
     sources = read_columns(folder / "sources.parquet", ("source_id", "status"), facts).to_pandas()
+    refuse_repeated(
+        folder / "sources.parquet", "source", sources.source_id[sources.status != "duplicate"].dropna()
+    )
     dropped = read_columns(
         folder / "dropped.parquet", ("stage", "reason", "start_s", "end_s"), ()
     ).to_pandas()

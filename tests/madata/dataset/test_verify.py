@@ -7,6 +7,7 @@ from madata.dataset.folder import read_folder, write_folder
 from madata.dataset.freeze import split_data_set
 from madata.dataset.recognise import read_signatures, write_duplicates, write_signatures
 from madata.dataset.split import TEST_LIST, SplitRule
+from madata.dataset.statistics import describe_dataset
 from madata.dataset.sums import write_sums
 from madata.dataset.verify import verify_data_set
 from madata.errors import MadanceError
@@ -131,8 +132,10 @@ def test_a_clip_of_two_rows_is_named_once_by_its_table_and_goes_into_no_export(d
         "clips.parquet",
         "clip 'video-00-000000' has 2 rows",
     )
-    with pytest.raises(MadanceError, match="clip 'video-00-000000' has more than one row"):
+    with pytest.raises(MadanceError, match="clip 'video-00-000000' has 2 rows"):
         ClipTable.read(data)
+    with pytest.raises(MadanceError, match="clip 'video-00-000000' has 2 rows"):
+        describe_dataset(data)
 
 
 def test_what_is_no_data_set_or_half_of_one(tmp_path, data):
