@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from madata.errors import MediaError
 from madata.limits import reading_limits
+from madata.video.whole import is_mp4
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.stream import VideoStream
 
-__all__ = ["audio_stream", "is_cut_off", "media_url", "open_media", "time_zero_s", "video_stream"]
+__all__ = ["audio_stream", "media_url", "open_media", "time_zero_s", "video_stream"]
 
 _FORMATS = (
     "mov,matroska,avi,flv,live_flv,asf,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,obu,mjpeg,ogg,mxf,rm,gif,dv,nut,yuv4mpegpipe,"
@@ -34,19 +35,6 @@ _FORMATS = (
 )
 _ARBITRARY_CLOCKS = {"mpegts", "mpeg", "mp3"}
 _PACKETS_TO_TELL_A_FILM = 2000
-_MP4_BOXES = {
-    b"ftyp",
-    b"styp",
-    b"moov",
-    b"moof",
-    b"mdat",
-    b"mfra",
-    b"sidx",
-    b"wide",
-    b"free",
-    b"skip",
-    b"uuid",
-}
 
 
 def media_url(path: Path) -> str:
@@ -120,7 +108,7 @@ def _open_error(path: Path, error: Exception) -> MediaError:
             head = stream.read(12)
     except OSError as unreadable:
         return MediaError(f"{path}: {unreadable.strerror}", reason="unreadable")
-    if head[4:8] in _MP4_BOXES:
+    if is_mp4(head):
         return MediaError(
             f"{path}: an MP4 file without a usable index (moov box), its download or recording was cut short; "
             "fetch it again",
@@ -132,28 +120,6 @@ def _open_error(path: Path, error: Exception) -> MediaError:
         else f"{path}: not a video or audio file in a known format ({error})",
         reason="not_media",
     )
-
-
-def is_cut_off(path: Path) -> bool:
-    """Whether an MP4 file ends inside one of its boxes: a fragmented one plays up to there and says nothing.
-
-    Only the heads of the boxes are read.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as stream:
-        at = 0
-        while at + 8 <= size:
-            stream.seek(at)
-            head = stream.read(16)
-            length, kind = int.from_bytes(head[:4]), head[4:8]
-            if kind not in _MP4_BOXES:
-                return False
-            if length == 1:
-                length = int.from_bytes(head[8:16])
-            if length < 8:  # 0 means: to the end of the file
-                return False
-            at += length
-    return at > size
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from madata.errors import MediaError
 from madata.types import VideoInfo
-from madata.video.container import is_cut_off, open_media, time_zero_s, video_stream
+from madata.video.container import open_media, time_zero_s, video_stream
 from madata.video.deinterlace import deinterlaced
 from madata.video.geometry import Orientation, shown_size
 from madata.video.packets import read_packets
@@ -28,6 +28,7 @@ from madata.video.pictures import Picture, PictureReader
 from madata.video.probe import declared_rate, display_orientation, stream_info
 from madata.video.scale import Scaler
 from madata.video.timeline import KeyFrame, Shown, StampRepair
+from madata.video.whole import declared
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -45,7 +46,7 @@ class DecodeReport:
         frames_decoded: frames delivered.
         frames_declared: as the container says, ``None`` where it does not.
         damaged: index ranges [start, end) of delivered frames that must not be used.
-        truncated: the file ends before its declared end.
+        truncated: the file ends before its declared end, or inside a unit of its container.
         repaired_times: frames whose stored time was missing, doubled or ran backwards.
         error: the first error met, ``None`` when there was none.
     """
@@ -149,7 +150,7 @@ class Decoder:
         self._scalers: dict[Any, Scaler] = {}
         self._info: VideoInfo | None = None
         self._container = self._open()
-        self._cut_off = is_cut_off(path)
+        self._declared = declared(path)
         self._untouched = True
         self._begin()
 
@@ -169,7 +170,7 @@ class Decoder:
         return container
 
     def _begin(self) -> None:
-        self._reader = PictureReader(self._container, self._stream, self._threads)
+        self._reader = PictureReader(self._container, self._stream, self._threads, self._declared)
         self._decoded = 0
         self._damaged: list[tuple[int, int]] = []
         self._repaired = 0
@@ -206,7 +207,7 @@ class Decoder:
             frames_decoded=self._decoded,
             frames_declared=self._stream.frames or None,
             damaged=tuple(self._damaged),
-            truncated=self._reader.broken_off_at is not None or self._cut_off,
+            truncated=self._reader.broken_off_at is not None or self._declared.cut_off,
             repaired_times=self._repaired,
             error=self._reader.error,
         )

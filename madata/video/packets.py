@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.stream import Stream
 
-__all__ = ["is_joined", "read_packets"]
+__all__ = ["is_joined", "last_s", "read_packets"]
 
 _UNREADABLE_IN_A_ROW = 16
 _RESTARTING = {"mpegts", "mpeg", "flv", "live_flv"}
@@ -95,6 +95,17 @@ def _stored_packets(
 def is_joined(container: InputContainer, stream: Stream) -> bool:
     """Whether the clock of a file starts anew: what it declares as its end is then that of one of its parts."""
     return bool(_shifts(container, stream))
+
+
+def last_s(container: InputContainer) -> float:
+    """When the last packet of any stream of an open file ends, in seconds as stored; a reading of all its packets."""
+    ends = [0.0]
+    with open_media(Path(container.name.removeprefix(_URL))) as again:
+        for packet in _stored_packets(again, list(again.streams)):
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is not None and packet.time_base:
+                ends.append(float((stamp + (packet.duration or 0)) * packet.time_base))
+    return max(ends)
 
 
 def _shifts(container: InputContainer, stream: Stream) -> Shifts:

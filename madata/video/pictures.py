@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from madata.video.packets import is_joined
+from madata.video.packets import is_joined, last_s
 from madata.video.probe import declared_end_s, declared_rate
+from madata.video.whole import Declared
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -32,6 +33,8 @@ __all__ = ["Picture", "PictureReader"]
 _LONGEST_REORDERING = 32
 _LOSSY = {"mpegts", "mpeg", "flv", "live_flv"}
 _REMEMBERED_KEYS = 8
+_TOLERANCE_S = 0.5
+"""By so much a file may end before the length that is said of all its streams together."""
 
 
 class _Sent:
@@ -83,14 +86,19 @@ class _Damage:
 class PictureReader:
     """One pass of a decoder over packets.
 
+    Args:
+        declared: what the file says about its extent.
+
     Attributes:
         packets: packets seen.
         error: the first error met.
         lost_stamps: when pictures would have been shown whose packets could not be decoded.
-        broken_off_at: once the packets have ended, the last decoding stamp if that was before the declared end.
+        broken_off_at: once the packets have ended, the last decoding stamp if the file ends early.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, threads: int) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, threads: int, declared: Declared
+    ) -> None:
         self.packets = 0
         self.error: str | None = None
         self.lost_stamps: list[int] = []
@@ -98,6 +106,7 @@ class PictureReader:
         self._container = container
         self._stream = stream
         self._threads = threads
+        self._declared = declared
         self._damage = _Damage()
         self._unsettled: dict[int, int | None] = {}
         # AVI stores when to decode only; the n-th shown picture then takes the n-th stamp
@@ -105,6 +114,7 @@ class PictureReader:
         self._last_decode_stamp: int | None = None
         self._gaps: Counter[int] = Counter()
         self._end_stamp: int | None = None
+        self._decoded_until: int | None = None
 
     def read(self, packets: Iterator[Packet[Any]]) -> Iterator[Picture]:
         """Decode ``packets`` and the pictures the decoder still holds after the last one."""
@@ -162,6 +172,7 @@ class PictureReader:
             except av.FFmpegError as error:
                 self._lose(packet, order, error)
                 continue
+            self._decoded_until = self._end_stamp if packet is not None else self._decoded_until
             for image in images:
                 yield self._receive(image)
 
@@ -224,15 +235,30 @@ class PictureReader:
         return image, sent, self._decode_stamps.popleft() if self._decode_stamps else None
 
     def _find_break(self) -> int | None:
-        declared_s = declared_end_s(self._container, self._stream)
-        if self._end_stamp is None or declared_s is None or is_joined(self._container, self._stream):
+        if self._end_stamp is None:
             return None
-        end_s = float(self._end_stamp * (self._stream.time_base or 0))
+        complete = bool(self._stream.frames) and self.packets >= self._stream.frames
+        early = self._ends_early() or (self._declared.cut_off and not complete)
+        return self._last_decode_stamp if early else None
+
+    def _ends_early(self) -> bool:
+        """Whether the last picture disappears before the file says so."""
+        if is_joined(self._container, self._stream):
+            return False
+        # packets at the end that none can decode are the empty part of a file whose download was not finished
+        sent_s, decoded_s = (
+            float((stamp or 0) * (self._stream.time_base or 0))
+            for stamp in (self._end_stamp, self._decoded_until)
+        )
         gap_s = float(1 / declared_rate(self._stream))
-        declared = self._stream.frames
-        if declared:
-            # an edit list may hide packets at the end, so that their number alone says nothing
-            short = self.packets < declared and end_s < declared_s - gap_s / 2
-        else:
-            short = end_s < declared_s - max(0.5, 2 * gap_s)
-        return self._last_decode_stamp if short else None
+        tolerance_s = max(_TOLERANCE_S, 2 * gap_s)
+        own_s, longest_s = declared_end_s(self._container, self._stream), self._declared.duration_s
+        if own_s is not None:
+            # an edit list may hide packets at the end, so that their number alone says nothing; AVI counts frames that
+            # are left out
+            lacking = self.packets < self._stream.frames and sent_s < own_s - gap_s / 2
+            if (lacking and self._container.format.name != "avi") or decoded_s < own_s - tolerance_s:
+                return True
+        if longest_s is None or decoded_s >= longest_s - tolerance_s:
+            return False
+        return last_s(self._container) < longest_s - tolerance_s

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["declared_end_s", "declared_rate", "display_orientation", "probe", "stream_info"]
 
 _PACKETS_TO_FIRST_FRAME = 300
+_STREAM_LENGTHS = {"mov", "avi", "nut", "mxf"}
+"""Formats that store the length of each stream; of others it is a guess, from the bit rate for one."""
 
 
 def probe(path: Path) -> VideoInfo:
@@ -108,19 +110,10 @@ def declared_rate(stream: VideoStream) -> Fraction:
 
 
 def declared_end_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """The stamp, in seconds, at which the last frame is declared to disappear; ``None`` if only other streams count."""
-    tick = stream.time_base or Fraction(0)
-    start_s = float((stream.start_time or 0) * tick)
-    if stream.duration is not None:
-        return start_s + float(stream.duration * tick)
-    clock = stream.metadata.get("DURATION", "").split(":")
-    if len(clock) == 3:
-        try:
-            return float(clock[0]) * 3600 + float(clock[1]) * 60 + float(clock[2])
-        except ValueError:
-            return None
-    alone_s = _container_duration_s(container) if len(container.streams) == 1 else None
-    return None if alone_s is None else start_s + alone_s
+    """The stamp, in seconds, at which the stream's own length ends; ``None`` where none is stored."""
+    if stream.duration is None or not _STREAM_LENGTHS.intersection(container.format.name.split(",")):
+        return None
+    return float(((stream.start_time or 0) + stream.duration) * (stream.time_base or Fraction(0)))
 
 
 def display_orientation(picture: VideoFrame) -> Orientation:

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from madata.video.container import is_cut_off
 from madata.video.packets import _sections
 
 
@@ -42,27 +41,3 @@ def test_sections_are_counted_by_stream():
     picture, sound = packets(0, [200, 204, 0, 4]), packets(1, [200, 202, 204, 0, 2])
     found = _sections(iter([*picture, *sound]), [0, 1])
     assert [[one.first_packet for one in found[index]] for index in (0, 1)] == [[0, 2], [0, 3]]
-
-
-def box(kind, length, said=None, wide=False):
-    size = length + 8 if said is None else said
-    head = (1).to_bytes(4) + kind + size.to_bytes(8) if wide else size.to_bytes(4) + kind
-    return head + b"\0" * (length + 8 - len(head))
-
-
-@pytest.mark.parametrize(
-    ("boxes", "cut"),
-    [
-        ([box(b"ftyp", 16), box(b"moof", 40), box(b"mdat", 100)], False),
-        ([box(b"ftyp", 16), box(b"moof", 40), box(b"mdat", 100, said=109)], True),
-        ([box(b"ftyp", 16), box(b"mdat", 100, said=108, wide=True)], False),
-        ([box(b"ftyp", 16), box(b"mdat", 100, said=5000, wide=True)], True),
-        ([box(b"ftyp", 16), box(b"mdat", 100, said=0)], False),
-        ([box(b"ftyp", 16), box(b"mdat", 10), b"\xff" * 40], False),
-        ([b"RIFF" + b"\xff" * 60], False),
-    ],
-)
-def test_a_file_that_ends_inside_a_box_is_cut_off(tmp_path, boxes, cut):
-    path = tmp_path / "a.mp4"
-    path.write_bytes(b"".join(boxes))
-    assert is_cut_off(path) is cut
