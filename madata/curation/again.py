@@ -162,7 +162,7 @@ def _sources(folder: Path, journal: Journal) -> tuple[Collection, list[Source], 
             duplicates.append((name, source_id))
         else:
             names[source_id] = name
-            seconds[source_id] = row["duration_s"] or 0.0
+            seconds[source_id] = row.get("duration_s") or 0.0  # not known of a file that did not open
             path = source_path(folder, source_id) or Path(name)
             sources.append(Source(source_id, path, row["sha256"]))
             about = {key: row[key] for key in PROVENANCE_COLUMNS if row.get(key) is not None}

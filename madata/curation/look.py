@@ -125,7 +125,8 @@ def measure_sound(track: SoundTrack, start_s: float, end_s: float) -> SoundLevel
         frames = min(FRAMES_PER_S, count - first)
         begins_s = start_s + first / FRAMES_PER_S
         part = track.read(begins_s, begins_s + frames / FRAMES_PER_S)
-        squares = (part.waveform**2).mean(axis=0)
+        heard = part.waveform - part.waveform.mean(axis=1, keepdims=True)  # an offset cannot be heard
+        squares = (heard**2).mean(axis=0)
         edges = np.linspace(0, len(squares), frames + 1).astype(int)
         sums = np.add.reduceat(squares, edges[:-1], dtype=np.float64)
         power.append((sums / np.diff(edges)).astype(np.float32))

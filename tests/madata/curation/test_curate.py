@@ -384,6 +384,23 @@ def test_an_interrupted_run_is_decided_about_as_far_as_it_came(curated, tmp_path
     ]
 
 
+def test_a_file_that_did_not_open_stays_failed_when_an_interrupted_run_is_decided_about(
+    curated, tmp_path, madance
+):
+    folder = tmp_path / "data"
+    shutil.copytree(curated[0], folder)
+    for table in folder.glob("*.parquet"):
+        table.unlink()
+    _, second = sorted(folder.glob("journal/*/*.json"))
+    entry = json.loads(second.read_text())
+    failed = {"status": "failed", "reason": "truncated", "message": "cut short", "clips": 0}
+    second.write_text(json.dumps({**entry, "source": failed, "clips": [], "dropped": [], "shots": []}))
+    run = madance("dataset", "decide", folder, "--set", "motion.static_below=0.3", "--json")
+    assert run.returncode == 1, run.stderr
+    rows = {row["source_id"]: row["status"] for row in iterate_rows(folder / "sources.parquet")}
+    assert rows[second.stem] == "failed"
+
+
 def test_clips_that_stay_are_taken_over_into_the_folders_of_parts(curated, tmp_path, madance):
     out, _ = curated
     untouched = contents(out)
