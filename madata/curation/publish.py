@@ -352,6 +352,8 @@ class _Made:
 def _made_under(out: Path) -> _Made:
     parts = {path.name: read_toml(path) for path in sorted((out / "settings").glob("*.toml"))}
     whole = out / "settings.toml"
+    if not parts and not whole.exists():  # not copied, or of other tools: the clips can be shown all the same
+        return _Made(_common_settings([]), {})
     if not parts and "renderer" in (shown := read_toml(whole)):
         return _Made(load_config(), shown, RENDER_AGAIN)
     curated = [out / "settings" / name for name, one in parts.items() if "renderer" not in one]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from madata.dataset.folder import refuse_repeated, require_tables
+from madata.dataset.folder import refuse_clip_ids, require_tables
 from madata.errors import MadanceError, did_you_mean
 from madata.manifest import read_columns
 from madata.types import Clip
@@ -50,7 +50,7 @@ class ClipTable:
         """
         require_tables(folder, ["clips"])
         table = read_columns(folder / "clips.parquet", _NEEDED, _OPTIONAL).sort_by("clip_id")
-        refuse_repeated(folder / "clips.parquet", "clip", table["clip_id"].to_pylist())
+        refuse_clip_ids(folder / "clips.parquet", table["clip_id"].to_pylist())
         for name in ("path", "keypoints", "music"):
             _refuse_outside(folder, table, name)
         clips = cls(folder, table)

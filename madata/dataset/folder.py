@@ -27,6 +27,7 @@ __all__ = [
     "is_safe_id",
     "is_safe_path",
     "read_folder",
+    "refuse_clip_ids",
     "refuse_repeated",
     "require_tables",
     "write_folder",
@@ -111,6 +112,18 @@ def read_folder(folder: Path) -> FolderTables:
     return tables
 
 
+def refuse_clip_ids(table: Path, ids: Sequence[str | None]) -> None:
+    """Let every clip have a name of its own that may be one of a file.
+
+    Raises:
+        MadanceError: the first that has not.
+    """
+    unnamed = [name for name in ids if not is_safe_id(name)]
+    if unnamed:
+        raise MadanceError(f"{table}: the clip id {unnamed[0]!r} is no file name")
+    refuse_repeated(table, "clip", [name for name in ids if name is not None])
+
+
 def refuse_repeated(table: Path, what: str, ids: Iterable[str]) -> None:
     """Let no id have two rows.
 
@@ -131,10 +144,7 @@ def refuse_repeated(table: Path, what: str, ids: Iterable[str]) -> None:
 
 def _refuse_untrusted(tables: FolderTables) -> None:
     clips, where = tables.clips, tables.folder / "clips.parquet"
-    unnamed = [row for row in clips if not is_safe_id(row["clip_id"])]
-    if unnamed:
-        raise MadanceError(f"{where}: the clip id {unnamed[0]['clip_id']!r} is no file name")
-    refuse_repeated(where, "clip", (row["clip_id"] for row in clips))
+    refuse_clip_ids(where, [row["clip_id"] for row in clips])
     for row in clips:
         outside = [row[name] for name in FILE_COLUMNS if row.get(name) and not is_safe_path(row[name])]
         if outside:

@@ -8,7 +8,7 @@ same removals do not count them twice when they are joined.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,7 @@ def remove_sources(
         for source in source_ids:
             if source not in known:
                 raise MadanceError(f"{folder}: has no source {source!r}{did_you_mean(source, sorted(known))}")
+        signatures, duplicates = read_signatures(folder), read_duplicates(folder)
         gone, today = set(source_ids), (day or datetime.date.today()).isoformat()
         before = read_removed(folder)
         new = gone - set(before)
@@ -113,7 +114,8 @@ def remove_sources(
         ]
         write_folder(tables)
         clips = {row["clip_id"] for row in leaving}
-        _forget(folder, gone, clips)
+        write_signatures(folder, [row for row in signatures if row["clip_id"] not in clips])
+        write_duplicates(folder, [row for row in duplicates if not {row["source_a"], row["source_b"]} & gone])
         forget_performers(folder, clips)
         for row in [*leaving, *thumbnails]:
             for column in FILE_COLUMNS:
@@ -130,9 +132,3 @@ def tombstone(row: Row, removed: Row) -> Row:
     """The row of a source as what is left of it once it was ``removed`` (see :func:`read_removed`)."""
     about = {"status": REMOVED, "message": None, "clips": 0, "clips_s": 0.0}
     return {**row, **dict.fromkeys(_FORGOTTEN), **about, **removed}
-
-
-def _forget(folder: Path, sources: Collection[str], clips: Collection[str]) -> None:
-    write_signatures(folder, [row for row in read_signatures(folder) if row["clip_id"] not in clips])
-    pairs = [row for row in read_duplicates(folder) if not {row["source_a"], row["source_b"]} & set(sources)]
-    write_duplicates(folder, pairs)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from madata.dataset.folder import refuse_repeated, require_tables
+from madata.dataset.folder import refuse_clip_ids, refuse_repeated, require_tables
 from madata.files import write_text
 from madata.manifest import read_columns
 from madata.text import visible_value
@@ -121,8 +121,9 @@ def describe_dataset(folder: Path) -> Statistics:
     more = ("group_id", "subset", "genre", "has_audio", "keypoints", "music")
     columns = (*more, *(one.column for one in _MEASURED))
     require_tables(folder)
-    clips = read_columns(folder / "clips.parquet", needed, columns).to_pandas()
-    refuse_repeated(folder / "clips.parquet", "clip", clips["clip_id"])
+    rows = read_columns(folder / "clips.parquet", needed, columns)
+    refuse_clip_ids(folder / "clips.parquet", rows["clip_id"].to_pylist())
+    clips = rows.to_pandas()
     clips["genre"] = clips["genre"].fillna(UNKNOWN) if "genre" in clips else UNKNOWN
     facts = ("duration_s", "licence", "platform", "upload_date")
     sources = read_columns(folder / "sources.parquet", ("source_id", "status"), facts).to_pandas()

@@ -6,6 +6,7 @@ from madata.dataset.clips import ClipTable
 from madata.dataset.folder import read_folder, write_folder
 from madata.dataset.freeze import split_data_set
 from madata.dataset.recognise import read_signatures, write_duplicates, write_signatures
+from madata.dataset.removed import remove_sources
 from madata.dataset.split import TEST_LIST, SplitRule
 from madata.dataset.statistics import describe_dataset
 from madata.dataset.sums import write_sums
@@ -154,3 +155,25 @@ def test_ten_thousand_clips_without_a_look_at_media(split):
     write_folder(tables)
     write_sums(split, tables)
     assert verify_data_set(split) == []
+
+
+def test_a_clip_without_a_name_is_refused_by_whoever_reads(data):
+    path = data / "clips.parquet"
+    rows = pq.read_table(path)
+    unnamed = [
+        {**row, "clip_id": None if number == 0 else row["clip_id"]}
+        for number, row in enumerate(rows.to_pylist())
+    ]
+    pq.write_table(pa.Table.from_pylist(unnamed, schema=rows.schema), path)
+    for read in (read_folder, ClipTable.read, describe_dataset):
+        with pytest.raises(MadanceError, match="the clip id None is no file name"):
+            read(data)
+
+
+def test_a_removal_that_cannot_be_finished_is_not_begun(split):
+    path = split / "signatures.parquet"
+    path.write_bytes(path.read_bytes()[:-50])
+    before = {file: file.read_bytes() for file in split.rglob("*") if file.is_file()}
+    with pytest.raises(MadanceError, match=r"signatures\.parquet: not a readable Parquet file"):
+        remove_sources(split, ["video-00"], reason="takedown")
+    assert {file: file.read_bytes() for file in split.rglob("*") if file.is_file()} == before
