@@ -34,6 +34,8 @@ __all__ = ["Declared", "declared", "is_mp4"]
 
 _LONGEST_HEADER = 1 << 20
 """Bytes of a header that are looked through: an index may be larger, what is looked for stands before it."""
+_MOST_UNITS = 1 << 20
+"""Boxes, elements, tags or pages that are gone through: hours of video, and seconds for a file made of empty ones."""
 _MP4_BOXES = frozenset(
     b"ftyp styp moov moof mdat mfra sidx ssix emsg prft pdin meta wide free skip uuid pnot".split()
 )
@@ -90,7 +92,9 @@ def _at(stream: BinaryIO, position: int, count: int) -> bytes:
 def _mp4(stream: BinaryIO, size: int) -> Declared:
     at = end = 0
     duration_s: float | None = None
-    while at + 8 <= size:
+    for _ in range(_MOST_UNITS):
+        if at + 8 > size:
+            break
         head = _at(stream, at, 16)
         length, kind = int.from_bytes(head[:4]), head[4:8]
         if kind not in _MP4_BOXES:
@@ -139,7 +143,9 @@ def _elements(stream: BinaryIO, size: int, at: int) -> Iterator[tuple[bytes, int
 
     Segments and what is of unknown length are entered. A head that the file ends in has more content than there is.
     """
-    while at < size:
+    for _ in range(_MOST_UNITS):
+        if at >= size:
+            return
         head = _at(stream, at, 12)
         id_length = 9 - head[0].bit_length() if head[0] else 9
         if id_length > 4:
@@ -189,7 +195,9 @@ def _avi(stream: BinaryIO, size: int) -> Declared:
     if header[:4] == b"avih":
         frame_us, frames = int.from_bytes(header[8:12], "little"), int.from_bytes(header[24:28], "little")
         duration_s = frame_us * frames / 1e6 or None
-    while at + 12 <= size:
+    for _ in range(_MOST_UNITS):
+        if at + 12 > size:
+            break
         head = _at(stream, at, 12)
         length = int.from_bytes(head[4:8], "little")
         if head[:4] != b"RIFF" or length in (0, 0xFFFFFFFF):  # a recorder fills it in when it is done
@@ -205,7 +213,9 @@ def _flv(stream: BinaryIO, size: int) -> Declared:
     about = _at(stream, at, 1 << 16)
     duration_s, said_size = (_flv_number(about, name) for name in (b"duration", b"filesize"))
     cut_off = said_size > size
-    while at < size and not cut_off:
+    for _ in range(_MOST_UNITS):
+        if at >= size or cut_off:
+            break
         head = _at(stream, at, 11)
         if head[0] & 0x1F not in _FLV_TAGS:
             break
@@ -240,13 +250,17 @@ def _asf(stream: BinaryIO, size: int) -> Declared:
 def _ogg(stream: BinaryIO, size: int) -> Declared:
     at = 0
     ended: dict[bytes, bool] = {}
-    while at < size:
+    for _ in range(_MOST_UNITS):
+        if at >= size:
+            break
         head = _at(stream, at, 27 + 255)
         if head[:4] != b"OggS"[: len(head)]:
             return Declared()
         segments = head[26] if len(head) > 26 else 0
         at += 27 + segments + sum(head[27 : 27 + segments])
         ended[head[14:18]] = bool(head[5] & 4) if len(head) > 5 else False
+    if at < size:
+        return Declared()
     return Declared(at > size or not all(ended.values()))
 
 

@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from madata.video import whole
 from madata.video.decode import Decoder
 from madata.video.whole import declared
 from tests.media_builder import Recipe, build, video_packets
@@ -134,3 +135,11 @@ def test_a_download_that_broke_off_is_told(tmp_path, suffix):
         path = tmp_path / f"part{suffix}"
         path.write_bytes(part)
         assert is_early(path)
+
+
+def test_a_file_of_countless_empty_boxes_is_given_up(tmp_path, monkeypatch):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(box(b"ftyp", 16) + 20 * box(b"free", 0) + box(b"mdat", 10, said=5000))
+    assert declared(path).cut_off
+    monkeypatch.setattr(whole, "_MOST_UNITS", 10)
+    assert not declared(path).cut_off
