@@ -23,13 +23,14 @@ import numpy.typing as npt
 
 from madata.types import FloatArray
 
-__all__ = ["JUMP_ABOVE", "REACH", "JumpMeter", "grey_of"]
+__all__ = ["FLOOR", "JUMP_ABOVE", "REACH", "JumpMeter", "grey_of"]
 
 JUMP_ABOVE = 3.0
 """Default threshold."""
 REACH = 6
 """Frames that are looked at before and behind a step."""
-_FLOOR = 0.3
+FLOOR = 0.3
+"""Grey levels added to the usual difference, so that noise in a scene that stands still is no jump."""
 _SMALLEST_CHANGE = 4.0
 """Grey levels; a smaller step is no cut, whatever its neighbours: two noises differ by a ratio too."""
 _USUAL_STEPS = 48
@@ -79,4 +80,4 @@ class JumpMeter:
         if steps[place] < _SMALLEST_CHANGE:
             return 0.0
         others = sorted([*steps[max(0, place - REACH) : place], *steps[place + 1 : place + 1 + REACH]])
-        return steps[place] / ((others[-2] if len(others) > 1 else steps[place]) + _FLOOR)
+        return steps[place] / ((others[-2] if len(others) > 1 else steps[place]) + FLOOR)

@@ -27,7 +27,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from madata.shots.jump import JUMP_ABOVE, REACH
+from madata.shots.jump import FLOOR, JUMP_ABOVE, REACH
 from madata.types import FloatArray
 
 __all__ = ["LightMeter"]
@@ -39,7 +39,6 @@ _RECURRING_REACH, _RECURRING_STEPS = 48, 3
 _ALIKE, _ALIKE_ALONE = 0.6, 0.85
 _FLASH_FRAMES = 8
 _UNLIKE, _UNIFORM_LEVELS = 0.4, 8.0
-_FLOOR = 0.3
 _NETWORK_REACH, _AMONG_OTHERS_REACH = 2, 10
 """Frames around a step in which the heads answer to it: a single one, and one of many."""
 _WASH_FRAMES, _WASH_LEVELS = 12, 6.0
@@ -195,7 +194,7 @@ class LightMeter:
 
     def _leaves_no_jump(self, step: int) -> bool:
         rest = float(np.abs(_rest(self._at(step - 1), self._at(step))).mean())
-        return rest < JUMP_ABOVE * (self._usual(step - 1, step, 1) + _FLOOR)
+        return rest < JUMP_ABOVE * (self._usual(step - 1, step, 1) + FLOOR)
 
     def _flash_of(self, step: int) -> bool:
         """Whether a flash or blackout begins or ends with a step."""
@@ -219,7 +218,7 @@ class LightMeter:
             if not _is_uniform(inner) and _alike(before, inner) < _UNLIKE:
                 return False
         gap = end - begin + 1
-        return _difference(before, behind) < JUMP_ABOVE * (self._usual(begin - 1, end, gap) + _FLOOR)
+        return _difference(before, behind) < JUMP_ABOVE * (self._usual(begin - 1, end, gap) + FLOOR)
 
     def _usual(self, before: int, behind: int, gap: int) -> float:
         """Second largest difference of pictures ``gap`` apart, up to ``before`` and from ``behind`` on."""
