@@ -44,8 +44,8 @@ class Answer(ClosedModel):
     trial: Annotated[str, Field(max_length=64)]
     question: Annotated[str, Field(max_length=64)]
     choice: Choice
-    ms: int = Field(ge=0, le=86_400_000)
-    played_ms: int = Field(ge=0, le=86_400_000)
+    ms: int = Field(ge=0, le=86_400_000, strict=True)
+    played_ms: int = Field(ge=0, le=86_400_000, strict=True)
 
 
 class Answers(ClosedModel):
@@ -54,9 +54,9 @@ class Answers(ClosedModel):
     schema_name: Literal["madance.answers/1"] = Field(default="madance.answers/1", alias="schema")
     study: str = Field(pattern=r"^[0-9a-f]{64}$")
     rater: str = Field(pattern=r"^[0-9a-f]{16,64}$")
-    booklet: int = Field(ge=0)
+    booklet: int = Field(ge=0, strict=True)
     consent: Literal[True]
-    complete: bool
+    complete: bool = Field(strict=True)
     answers: tuple[Answer, ...] = Field(max_length=100_000)
 
 

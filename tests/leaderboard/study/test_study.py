@@ -264,6 +264,10 @@ STRANGE = {"trial": "x", "question": "motion", "choice": "left", "ms": 1, "playe
         ({"answers": [STRANGE | {"trial": "t00000"}] * 2}, "t00000 motion 2 times"),
         ({"booklet": 999}, "booklet 999, and the study has 8"),
         ({"name": "Ada"}, "name"),
+        ({"booklet": "0"}, "booklet"),
+        ({"complete": "yes"}, "complete"),
+        ({"answers": [STRANGE | {"ms": True}]}, r"answers\.0\.ms"),
+        ({"answers": [STRANGE | {"played_ms": "900"}]}, r"answers\.0\.played_ms"),
     ],
 )
 def test_a_file_that_is_no_answer_is_named(study, folder, change, message):
