@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from madata.errors import MediaError
-from madata.files import atomic_path, sha256_file
+from madata.files import atomic_path
 from madata.types import FloatArray, Span
 from madata.video.audio import SoundTrack, resample_sound
 from madata.video.container import open_media, video_stream
@@ -57,7 +57,6 @@ class CutResult:
         size: (width, height) px.
         source_frames: indices of the first and the last source frame shown.
         audio: ``None`` if the source has no sound.
-        sha256: of the file.
         reason: ``None``, or ``"damaged_frames"`` / ``"ends_early"``; then nothing was written.
         error: the reason in words.
     """
@@ -68,7 +67,6 @@ class CutResult:
     size: tuple[int, int]
     source_frames: tuple[int, int]
     audio: ClipSound | None
-    sha256: str | None
     reason: str | None = None
     error: str | None = None
 
@@ -157,7 +155,7 @@ class _Job:
         self._stack: ExitStack | None = None
         self._writer: MovieWriter | None = None
         self.done = False
-        self.result = CutResult(request.target, 0, float(rate), (0, 0), (request.span.start,) * 2, None, None)
+        self.result = CutResult(request.target, 0, float(rate), (0, 0), (request.span.start,) * 2, None)
 
     @property
     def first_s(self) -> float:
@@ -175,8 +173,8 @@ class _Job:
         if sound is not None:
             waveform, clip_sound = self._read_sound(sound)
         self._stack = ExitStack()
-        self._temporary = self._stack.enter_context(atomic_path(self._request.target))
-        self._writer = MovieWriter(self._temporary, framing.out, self._rate, tags, waveform, settings)
+        temporary = self._stack.enter_context(atomic_path(self._request.target))
+        self._writer = MovieWriter(temporary, framing.out, self._rate, tags, waveform, settings)
         self.result = replace(self.result, size=framing.out, audio=clip_sound)
 
     def _read_sound(self, sound: SoundTrack) -> tuple[tuple[FloatArray, int], ClipSound]:
@@ -215,12 +213,11 @@ class _Job:
 
     def _finish(self) -> None:
         self._open_writer.close()
-        digest = sha256_file(self._temporary)
         if self._stack is not None:
             self._stack.close()
         self._stack = None
         self.done = True
-        self.result = replace(self.result, num_frames=self._next, sha256=digest)
+        self.result = replace(self.result, num_frames=self._next)
 
     def fail(self, reason: str, message: str) -> None:
         """Give this clip up; nothing is left of it."""

@@ -125,7 +125,6 @@ def test_many_random_spans_at_once_and_one_by_one_are_the_same_bytes(tmp_path):
         assert sound_error_ms(result.path, path, span.start_s) < EXACT_MS
         (alone,) = cut(path, [CutRequest(span, tmp_path / "alone" / f"{i}.mp4")])
         assert alone.path.read_bytes() == result.path.read_bytes()
-        assert alone.sha256 == result.sha256
 
 
 def test_no_frame_is_decoded_twice_and_far_spans_are_sought(tmp_path, monkeypatch):
@@ -333,7 +332,6 @@ def test_a_clip_never_contains_a_damaged_frame(tmp_path, packet):
         else:
             assert not result.path.exists()
             assert "damaged" in result.error
-            assert result.sha256 is None
     assert not list(tmp_path.glob(".tmp-*"))
 
 
