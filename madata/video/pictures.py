@@ -12,12 +12,13 @@ that breaks off, among which others may be lacking.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from madata.video.holes import with_holes
 from madata.video.packets import is_joined, last_s
 from madata.video.probe import declared_end_s, declared_rate
 from madata.video.whole import Declared
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Picture", "PictureReader"]
 
 _LONGEST_REORDERING = 32
-_LOSSY = {"mpegts", "mpeg", "flv", "live_flv"}
 _REMEMBERED_KEYS = 8
 _TOLERANCE_S = 0.5
 """By so much a file may end before the length that is said of all its streams together."""
@@ -112,7 +112,6 @@ class PictureReader:
         # AVI stores when to decode only; the n-th shown picture then takes the n-th stamp
         self._decode_stamps: deque[int] | None = None
         self._last_decode_stamp: int | None = None
-        self._gaps: Counter[int] = Counter()
         self._end_stamp: int | None = None
         self._decoded_until: int | None = None
 
@@ -158,7 +157,7 @@ class PictureReader:
         import av
 
         context = self._stream.codec_context
-        for packet in chain(packets, [None]):
+        for packet, behind_a_hole in chain(with_holes(packets, self._container.format.name), [(None, False)]):
             order = self.packets
             if packet is None:
                 self.broken_off_at = self._find_break()
@@ -166,6 +165,10 @@ class PictureReader:
                 self.packets += 1
                 if not packet.size:
                     continue
+                if behind_a_hole:
+                    self._damage.bad.append(order)
+                    if self._end_stamp is not None:
+                        self.lost_stamps.append(self._end_stamp + 1)
                 self._send(packet, order)
             try:
                 images = context.decode(packet)
@@ -188,27 +191,9 @@ class PictureReader:
         if packet.is_corrupt:
             self._damage.bad.append(order)
         if packet.dts is not None:
-            self._look_for_a_hole(packet, order)
             self._last_decode_stamp = packet.dts
             shown = packet.dts if packet.pts is None else packet.pts
             self._end_stamp = max(shown + (packet.duration or 0), self._end_stamp or shown)
-
-    def _look_for_a_hole(self, packet: Packet[Any], order: int) -> None:
-        """Broadcast formats lose packets without a trace; where frames come regularly the hole shows.
-
-        Formats with an index lose none, and a hole in one of them is a frame meant to be held.
-        """
-        if self._last_decode_stamp is None or packet.dts is None or self._container.format.name not in _LOSSY:
-            return
-        gap = packet.dts - self._last_decode_stamp
-        usual = max(self._gaps, key=self._gaps.__getitem__, default=gap)
-        longer = sum(count for other, count in self._gaps.items() if other > 1.5 * usual)
-        regular = longer <= 0.1 * self._gaps.total()
-        if gap > 1.5 * usual and regular and not packet.is_keyframe:
-            self._damage.bad.append(order)
-            if self._end_stamp is not None:
-                self.lost_stamps.append(self._end_stamp + 1)
-        self._gaps[gap] += 1
 
     def _lose(self, packet: Packet[Any] | None, order: int, error: Exception) -> None:
         """Decoding ``packet`` failed: everything from the oldest packet that may be meant is damaged."""
