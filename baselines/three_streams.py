@@ -10,11 +10,13 @@ Legend: B batch, N positions of a stream, n new ones among them, M width.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["LOWER", "STREAMS", "UPPER", "Past", "StreamAttention"]
+__all__ = ["LOWER", "STREAMS", "UPPER", "Past", "StreamAttention", "as_one_batch", "frames_of_songs"]
 
 LOWER = (0, 1, 2, 4, 5, 7, 8, 10, 11)
 UPPER = (3, 6, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23)
@@ -77,3 +79,30 @@ class StreamAttention(nn.Module):
         together = attended.reshape(len(x), self.heads, STREAMS, count, -1).permute(0, 2, 3, 1, 4).flatten(3)
         out: Tensor = self.resid_drop(self.proj(together))
         return out, (key, value)
+
+
+def as_one_batch(songs: Sequence[Tensor] | Tensor) -> Tensor:
+    """(B, N, K) songs (N', K) as one batch; shorter ones go on with their last row.
+
+    What is chosen looks back alone, so that the codes of a song do not depend on what follows it here.
+    """
+    longest = max(len(song) for song in songs)
+    return torch.stack([torch.cat([song, song[-1:].expand(longest - len(song), -1)]) for song in songs])
+
+
+def frames_of_songs(
+    decode: Callable[[Tensor, Tensor], Tensor], upper: Tensor, lower: Tensor, counts: Sequence[int]
+) -> list[Tensor]:
+    """(T', D) frames of each song, of the first codes of (B, N) ones of each half.
+
+    Args:
+        decode: (B, N) codes of each half -> (B, T, D). Frames depend on what follows them, so that only songs of one
+            length are decoded together.
+        upper, lower: codes.
+        counts: codes of each song.
+    """
+    frames: dict[int, Tensor] = {}
+    for count in set(counts):
+        alike = [number for number, own in enumerate(counts) if own == count]
+        frames |= zip(alike, decode(upper[alike, :count], lower[alike, :count]), strict=True)
+    return [frames[number] for number in range(len(counts))]

@@ -15,10 +15,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from evaluation.options import RunOptions, Sha256
-from madata.config import ClosedModel, validated
+from madata.config import ClosedModel, GrownModel, validated
 from madata.errors import MadanceError
 from madata.files import read_json, sha256_bytes, write_json
 
@@ -78,7 +78,7 @@ class Course(ClosedModel):
         return self
 
 
-class Metric(ClosedModel):
+class Metric(GrownModel):
     """One number, or the reason why there is none.
 
     Attributes:
@@ -91,6 +91,8 @@ class Metric(ClosedModel):
         caution: what a reader must know before using the number; it is shown beside it wherever it is shown.
         by_second: where in the clips it comes from, for metrics that say.
     """
+
+    _later = ("by_second",)
 
     name: str
     track: Track
@@ -109,14 +111,6 @@ class Metric(ClosedModel):
     caution: str | None = None
     version: int = Field(ge=1)
     by_second: Course | None = None
-
-    @model_serializer(mode="wrap")
-    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without seconds where none are told of, so that results that know of none keep their ids."""
-        content: dict[str, Any] = handler(self)
-        if self.by_second is None:
-            content.pop("by_second", None)
-        return content
 
     @model_validator(mode="after")
     def _consistent(self) -> Metric:
@@ -286,8 +280,14 @@ class Viewing(ClosedModel):
     networks: list[Network] = Field(default_factory=list)
 
 
-class Generation(ClosedModel):
-    """How the clips that were scored were made."""
+class Generation(GrownModel):
+    """How the clips that were scored were made.
+
+    Attributes:
+        batch: how many at once, at most; ``frames_per_s`` is that of all of them together.
+    """
+
+    _later = ("batch",)
 
     run_seed: int
     seeds_per_clip: int = Field(default=1, ge=1)
@@ -295,6 +295,7 @@ class Generation(ClosedModel):
     dtype: str
     wall_s: float = Field(ge=0)
     frames_per_s: float = Field(ge=0)
+    batch: int = Field(default=1, ge=1)
     peak_gpu_mib: float | None = Field(default=None, ge=0)
 
 
@@ -336,8 +337,10 @@ class Verification(ClosedModel):
     tool_version: str | None = None
 
 
-class Result(ClosedModel):
+class Result(GrownModel):
     """One system, one task, one protocol, one run."""
+
+    _later = ("options",)
 
     schema_name: Literal["madance.result/1"] = Field(default=SCHEMA, alias="schema")
     id: str = ""
@@ -366,14 +369,6 @@ class Result(ClosedModel):
         if self.status == "complete" and (self.dataset.missing or self.dataset.limit is not None):
             raise ValueError("a result with missing clips or a limit is not complete")
         return self
-
-    @model_serializer(mode="wrap")
-    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without options where none was chosen, so that results that know of none keep their ids."""
-        content: dict[str, Any] = handler(self)
-        if self.options == RunOptions():
-            content.pop("options", None)
-        return content
 
     def metric(self, name: str) -> Metric:
         """The entry called ``name``.

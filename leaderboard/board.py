@@ -359,15 +359,16 @@ def _ranking_group(metric: Metric, result: Result, column: BoardColumn) -> str:
 
 
 def _fps(entries: Sequence[BoardEntry], *, official: bool) -> Cell | None:
-    """Frames per second are ranked on one kind of device only."""
+    """Frames per second are ranked on one kind of device only, and among equal numbers of clips at once."""
     for entry in entries:
         made = entry.result.generation
         if made is not None:
-            device = entry.result.environment.gpu or made.device
+            how = f"{entry.result.environment.gpu or made.device}, {made.dtype}"
+            how += f", {made.batch} clips at once" if made.batch > 1 else ""
             return Cell(
                 value=made.frames_per_s,
-                group=f"{device}, {made.dtype}",
-                notes=(f"on {device}, {made.dtype}",),
+                group=how,
+                notes=(f"on {how}",),
                 unranked=None if official else "not ranked: clips are missing",
             )
     return None

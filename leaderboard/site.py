@@ -404,8 +404,9 @@ def _facts(result: Result, card: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("parameters", str(card["n_parameters"])))
     if result.generation is not None:
         made = result.generation
+        at_once = f", {made.batch} clips at once" if made.batch > 1 else ""
         facts.append(
-            ("generated", f"{made.frames_per_s:.4g} frames/s on {made.device}, seed {made.run_seed}")
+            ("generated", f"{made.frames_per_s:.4g} frames/s on {made.device}{at_once}, seed {made.run_seed}")
         )
     packages = ", ".join(f"{name} {version}" for name, version in sorted(result.environment.packages.items()))
     facts.append(

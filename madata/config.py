@@ -12,15 +12,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from madata.errors import ConfigError, MadanceError, did_you_mean, nearest
 from madata.files import as_json, parse_toml, read_json, write_json
 
 __all__ = [
     "ClosedModel",
+    "GrownModel",
     "differences",
     "merged",
     "parse_override",
@@ -39,6 +40,23 @@ class ClosedModel(BaseModel):
     """Base of everything read from a file or the command line: no unknown key, no NaN, no change afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+class GrownModel(ClosedModel):
+    """A part of a document with fields that it had not from the first; ``_later`` names them.
+
+    They are written where they say something, so that documents from before keep their content, and its hash.
+    """
+
+    _later: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        for name in self._later:
+            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
+                content.pop(name, None)
+        return content
 
 
 Model = TypeVar("Model", bound=BaseModel)

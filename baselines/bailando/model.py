@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from baselines.bailando.network import (
     MotionGptConfig,
     choreograph,
 )
-from baselines.three_streams import LOWER, UPPER
+from baselines.three_streams import LOWER, UPPER, as_one_batch, frames_of_songs
 from mace_dance.motion.checkpoint import load_strictly, read_parts, require_folder, state_of
 from mace_dance.motion.config import NetworkConfig
 from mace_dance.motion.normaliser import Normaliser
@@ -126,18 +127,22 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def dance_to(network: Bailando, music: Tensor, begin: tuple[Tensor, Tensor] | None = None) -> Tensor:
-    """(B, 8 N, 72) poses of a dance.
+def dance_to(
+    network: Bailando, songs: Sequence[Tensor] | Tensor, begin: tuple[Tensor, Tensor] | None = None
+) -> list[Tensor]:
+    """(8 N, 72) poses of the dance to each song; all are danced as one batch.
 
     Args:
         network: in ``eval`` mode.
-        music: (B, N, K) features at 7.5 frames per second; the first row is under the codes that a dance begins with.
-        begin: (B, 1) codes of each half that it begins with, by default those of the settings.
+        songs: (N, K) features at 7.5 frames per second; the first row is under the codes that a dance begins with.
+        begin: (B, 1) codes of each half that they begin with, by default those of the settings.
     """
+    music = as_one_batch(songs)
     if begin is None:
         codes = torch.tensor(network.config.begin, device=music.device)
         begin = (codes[:1].expand(len(music), 1), codes[1:].expand(len(music), 1))
-    return network.memory.decode(*choreograph(network.gpt, *begin, music[:, 1:]))
+    codes_of_each = choreograph(network.gpt, *begin, music[:, 1:])
+    return frames_of_songs(network.memory.decode, *codes_of_each, [len(song) for song in songs])
 
 
 def motion_of_poses(poses: FloatArray) -> Motion3D:

@@ -11,6 +11,7 @@ there; it was finished on the music of the test set.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,14 +72,23 @@ class BailandoSystem(PretrainedSystem["Bailando", "BailandoConfig"]):
         Raises:
             MediaError: the music cannot be read, or is shorter than the clip.
         """
+        return self.generate_many([request])[0]
+
+    def generate_many(self, requests: Sequence[Request]) -> list[Motion3D]:
+        """The dances to several songs, which share every reading of the weights.
+
+        Raises:
+            MediaError: the music of one cannot be read, or is shorter than its clip.
+        """
         import torch
 
         from baselines.bailando.model import dance_to, motion_of_poses
 
-        network = self.on_accelerator().network
-        music = torch.as_tensor(self._music(request)[None], device=self._device)
-        poses = dance_to(network, music)[0].cpu().numpy()
-        return fit_motion(motion_of_poses(poses), request.fps, request.num_frames)
+        songs = [torch.as_tensor(self._music(request), device=self._device) for request in requests]
+        return [
+            fit_motion(motion_of_poses(poses.cpu().numpy()), request.fps, request.num_frames)
+            for request, poses in zip(requests, dance_to(self.on_accelerator().network, songs), strict=True)
+        ]
 
     def _music(self, request: Request) -> FloatArray:
         """(N, 438) features at 7.5 frames per second."""

@@ -129,7 +129,8 @@ def _root_sample(network: Bailando, lesson: Lesson, batch: WindowBatch) -> Tenso
 
 def _dance_sample(network: Bailando, lesson: Lesson, batch: WindowBatch) -> Tensor:
     begin = first_codes(*network.memory.encode(poses_of_vectors(batch.motion)))
-    return _vectors(dance_to(network, _slowly(batch.music), begin)[:, FRAMES_PER_CODE:])
+    poses = torch.stack(dance_to(network, _slowly(batch.music), begin))
+    return _vectors(poses[:, FRAMES_PER_CODE:])
 
 
 def _vectors(poses: Tensor) -> Tensor:

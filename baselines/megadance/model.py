@@ -10,7 +10,7 @@ Legend: B batch, N codes, T = 8 N frames, K music features.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from baselines.megadance.pose_codes import (
     PoseCodesConfig,
     pose_vectors,
 )
+from baselines.three_streams import as_one_batch, frames_of_songs
 from mace_dance.motion.checkpoint import load_strictly, read_parts, require_folder, state_of
 from mace_dance.motion.config import GENRES, NetworkConfig
 from mace_dance.motion.normaliser import Normaliser
@@ -113,17 +114,17 @@ def _begun(network: MegaDance, music: Tensor, genre: Tensor) -> tuple[Tensor, Te
 
 
 @torch.no_grad()
-def dance_in_genre(network: MegaDance, music: Tensor, genre: Tensor) -> Tensor:
-    """(B, T, 147) poses, not normalised.
+def dance_in_genre(network: MegaDance, songs: Sequence[Tensor] | Tensor, genre: Tensor) -> list[Tensor]:
+    """(T, 147) poses of the dance to each song, not normalised; all are danced as one batch.
 
     Args:
         network: in ``eval`` mode.
-        music: (B, N, K), every eighth row of the features at 30 frames per second.
+        songs: (N, K) each, every eighth row of the features at 30 frames per second.
         genre: (B,) labels.
     """
-    upper, lower, _ = _begun(network, music, genre)
-    poses: Tensor = network.poses.decode(upper, lower) * network.pose_std + network.pose_mean
-    return poses
+    upper, lower, _ = _begun(network, as_one_batch(songs), genre)
+    frames = frames_of_songs(network.poses.decode, upper, lower, [len(song) for song in songs])
+    return [poses * network.pose_std + network.pose_mean for poses in frames]
 
 
 @torch.no_grad()

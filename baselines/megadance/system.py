@@ -10,6 +10,7 @@ the song.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from evaluation.systems import Card, Request, fit_motion, system
 from mace_dance.motion.system import genre_label, music_for
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from baselines.megadance.model import MegaDance, MegaDanceConfig
     from mace_dance.motion.pretrained import Pretrained
     from madata.types import Motion3D
@@ -78,17 +81,35 @@ class MegaDanceSystem(PretrainedSystem["MegaDance", "MegaDanceConfig"]):
         Raises:
             MediaError: the music cannot be read, or is shorter than the clip.
         """
+        return self.generate_many([request])[0]
+
+    def generate_many(self, requests: Sequence[Request]) -> list[Motion3D]:
+        """The dances to several songs, which share every reading of the weights.
+
+        Raises:
+            MediaError: the music of one cannot be read, or is shorter than its clip.
+        """
         import torch
 
-        from baselines.megadance.model import dance_in_genre, guess_genre, motion_of_pose_vectors
+        from baselines.megadance.model import dance_in_genre, motion_of_pose_vectors
+
+        network = self.on_accelerator().network
+        songs = [
+            torch.as_tensor(music_for(request, FPS, "megadance")[::_FRAMES_OF_CODE], device=self._device)
+            for request in requests
+        ]
+        genres = [self._genre_of(request, song) for request, song in zip(requests, songs, strict=True)]
+        danced = dance_in_genre(network, songs, torch.tensor(genres, device=self._device))
+        return [
+            fit_motion(motion_of_pose_vectors(poses.cpu().numpy()), request.fps, request.num_frames)
+            for request, poses in zip(requests, danced, strict=True)
+        ]
+
+    def _genre_of(self, request: Request, song: Tensor) -> int:
+        """The label that was given, or the one that is guessed from (N, K) music."""
+        from baselines.megadance.model import guess_genre
 
         model = self.on_accelerator()
-        network = model.network
-        heard = music_for(request, FPS, "megadance")[::_FRAMES_OF_CODE]
-        music = torch.as_tensor(heard, device=self._device)
         if self._genre is None:
-            genre = guess_genre(network, music)
-        else:
-            genre = genre_label(self._genre, model.info.genres, model.config.gpt.genres, request.seed)
-        poses = dance_in_genre(network, music[None], torch.tensor([genre], device=self._device))
-        return fit_motion(motion_of_pose_vectors(poses[0].cpu().numpy()), request.fps, request.num_frames)
+            return guess_genre(model.network, song)
+        return genre_label(self._genre, model.info.genres, model.config.gpt.genres, request.seed)

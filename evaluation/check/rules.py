@@ -23,7 +23,7 @@ from evaluation.generate.output import Frames, broken_rules_of_file, broken_rule
 from evaluation.generate.requests import RequestMaker
 from evaluation.generate.resources import seed_everything, timed
 from evaluation.generate.settings import Settings
-from evaluation.systems import FolderSystem, Plugin, Request, Running, Task
+from evaluation.systems import FolderSystem, Plugin, Request, Running, Task, optional_method
 from evaluation.systems.foreign import line_of
 from madata.errors import MadanceError
 from madata.files import scratch_folder, sha256_bytes
@@ -37,6 +37,8 @@ _UPRIGHT_SHARE = 0.5
 _FASTEST_M_PER_S = 12.0
 _HIGHEST_M = 4.0
 _FILES = 3
+_ROUNDING_M = 0.01
+"""ours: what the sums of a batch, added up in another order, may move a joint by."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,13 @@ class _Made:
         broken: what is wrong with it, in words.
         content: a hash of what it shows; ``None`` where there is nothing to look at.
         odd: what speaks against unit and up axis of a motion.
+        motion: itself.
     """
 
     broken: tuple[str, ...]
     content: str | None = None
     odd: tuple[Finding, ...] = ()
+    motion: Motion3D | None = None
     seconds: float = 0.0
 
 
@@ -182,6 +186,8 @@ class _Trial:
         if self._task == "motion" and seen:
             odd = [finding for made in first.values() for finding in made.odd]
             yield from odd or [Finding("body", "pass", "stands along its up axis, moves in metres")]
+        if len(seen) > 1 and optional_method(self._system, "generate_many") is not None:
+            yield self._at_once(seen, first)
         if seen:
             yield self._same("determinism", seen, first, "made again, each clip is the same")
             yield self._same("order", seen[::-1], first, "in another order, each clip is the same")
@@ -198,17 +204,21 @@ class _Trial:
         settings = Settings(seed=run_seed, size=self._size)
         return RequestMaker(self._data, self._task, self._plugin.declaration, settings, self._root / "inputs")
 
-    def _make(self, clip: DataClip, run_seed: int) -> _Made:
+    def _request(self, clip: DataClip, run_seed: int) -> Request:
         self._runs += 1
         scratch = self._root / f"scratch-{self._runs}"
         scratch.mkdir()
-        request = self._maker(run_seed).request(clip, scratch)
+        return self._maker(run_seed).request(clip, scratch)
+
+    def _judged(self, output: Any, request: Request) -> _Made:
+        return _judged_motion(output, request) if self._task == "motion" else _judged_video(output, request)
+
+    def _make(self, clip: DataClip, run_seed: int) -> _Made:
+        request = self._request(clip, run_seed)
         seed_everything(request.seed)
         try:
             output, seconds = timed(lambda: self._system.generate(request))
-            made = (
-                _judged_motion(output, request) if self._task == "motion" else _judged_video(output, request)
-            )
+            made = self._judged(output, request)
         except Exception as error:  # foreign code: the finding says what it raised
             return _Made((_words(error),))
         return replace(made, seconds=made.seconds + seconds)
@@ -227,6 +237,32 @@ class _Trial:
             )
         return Finding(rule, "pass", message)
 
+    def _at_once(self, clips: list[DataClip], first: Mapping[str, _Made]) -> Finding:
+        """Whether clips that are made at once are right, and motions those that are made one by one."""
+        requests = [self._request(clip, 0) for clip in clips]
+        try:
+            made = [
+                self._judged(output, request)
+                for output, request in zip(self._system.generate_many(requests), requests, strict=True)
+            ]
+        except Exception as error:  # foreign code: the finding says what it raised
+            return Finding("batch", "fail", _words(error))
+        if broken := [
+            f"{clip.clip_id}: {each.broken[0]}" for clip, each in zip(clips, made, strict=True) if each.broken
+        ]:
+            return Finding("batch", "fail", f"made at once, {broken[0]}")
+        far = [
+            clip.clip_id
+            for clip, each in zip(clips, made, strict=True)
+            if _apart_m(each, first[clip.clip_id]) > _ROUNDING_M
+        ]
+        if far:
+            message = f"{', '.join(far)} came out differently among others: let generate_many give what generate gives"
+            return Finding("batch", "fail", message)
+        return Finding(
+            "batch", "pass", "made at once, each clip is " + ("the same" if made[0].motion else "right")
+        )
+
     def _seeds(self, clip: DataClip, first: Mapping[str, _Made]) -> Finding:
         other = self._make(clip, 1)
         if other.content is None:
@@ -243,7 +279,16 @@ def _judged_motion(output: Any, request: Request) -> _Made:
         return _Made(broken)
     content = sha256_bytes(output.rotation.tobytes() + output.translation.tobytes())
     is_body = not {rule.reason for rule in rules} - {"fps", "frames"}
-    return _Made(broken, content, tuple(_odd(output, request.clip_id)) if is_body else ())
+    return _Made(broken, content, tuple(_odd(output, request.clip_id)) if is_body else (), output)
+
+
+def _apart_m(one: _Made, other: _Made) -> float:
+    """How far the joints of two motions are apart at most, m; 0 for videos, whose pixels are rounded twice."""
+    from madata.motion import joint_positions
+
+    if one.motion is None or other.motion is None:
+        return 0.0
+    return float(np.abs(joint_positions(one.motion) - joint_positions(other.motion)).max())
 
 
 def _judged_video(output: Any, request: Request) -> _Made:

@@ -57,6 +57,8 @@ __all__ = ["generate"]
 @limit_option("A split: only the first clips.")
 @shard_option("A split: only every N-th clip, from the I-th.")
 @click.option("--retries", type=click.IntRange(min=0), help="A split: for clips that fail [default: 1].")
+@click.option("--batch", type=click.IntRange(min=1), metavar="N",
+              help="A split: clips that a system makes at once, if it can [default: 1].")  # fmt: skip
 @click.option("--keep-parts", is_flag=True, default=None, help="A split: keep the pieces, in OUT/parts.")
 @click.pass_context
 def generate(ctx: click.Context, /, system: str, as_json: bool, **given: Any) -> None:
@@ -100,7 +102,7 @@ def generate(ctx: click.Context, /, system: str, as_json: bool, **given: Any) ->
 
 
 _ONE_CLIP = ("music", "image", "pose", "preview", "keep")
-_A_SPLIT = ("split", "limit", "shard", "retries", "keep_parts")
+_A_SPLIT = ("split", "limit", "shard", "retries", "batch", "keep_parts")
 
 
 def _one_mode(given: Mapping[str, Any]) -> None:
@@ -130,6 +132,7 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         limit=given["limit"],
         shard=given["shard"] or Shard(),
         retries=1 if given["retries"] is None else given["retries"],
+        batch=given["batch"] or 1,
         keep_parts=bool(given["keep_parts"]),
     )
 
@@ -204,6 +207,7 @@ def _show_split(summary: Mapping[str, Any], out: Path) -> None:
     click.echo(f"{summary['done']} of {summary['clips']} clips are in {out / 'clips'}")
     if summary["frames_per_s"] is not None:
         warm = "warm" if summary["warm"] else "first clip included"
+        warm += f", {summary['batch']} at once" if summary["batch"] > 1 else ""
         memory = f", peak {summary['peak_rss_mib']:.0f} MiB" if summary["peak_rss_mib"] else ""
         gpu = f", GPU {summary['peak_gpu_mib']:.0f} MiB" if summary["peak_gpu_mib"] else ""
         click.echo(f"{summary['frames_per_s']:.1f} frames/s of generation ({warm}){memory}{gpu}")

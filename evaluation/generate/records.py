@@ -41,7 +41,8 @@ class ClipEntry:
 
     Attributes:
         generate_s: time the system took, setup and writing left out; ``None`` where the process died before
-            it was noted.
+            it was noted. Of clips that were made at once each has its share.
+        batch: clips that were made at once with it, itself among them.
         warm: it was not the first clip of its process.
         peak_gpu_mib, peak_rss_mib: highest use up to the end of the clip.
         error: of the last attempt that failed.
@@ -58,6 +59,7 @@ class ClipEntry:
     frames: int | None = None
     generate_s: float | None = None
     warm: bool = False
+    batch: int = 1
     peak_gpu_mib: float | None = None
     peak_rss_mib: float | None = None
     reason: str | None = None

@@ -3,6 +3,9 @@
 Clips that were never tried come first, those that failed or died with their process after them. A clip that
 fails is recorded and tried again; the run goes on. What no clip would escape (weights absent, a full disk) stops
 it. One clip of a user's own goes the same way as a split.
+
+Clips that were never tried may be made several at once. Where that fails, each is made on its own, so that none is lost
+for another's sake.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +23,9 @@ from evaluation.generate.output import BrokenContractError, store
 from evaluation.generate.records import ClipEntry, Records
 from evaluation.generate.requests import RequestMaker
 from evaluation.generate.resources import peak_gpu_mib, peak_rss_mib, seed_everything, timed
-from evaluation.systems import Plugin, Request, Running, optional_method
+from evaluation.systems import Output, Plugin, Request, Running, optional_method
 from evaluation.systems.foreign import guarded, line_of, prints_apart
-from madata.errors import MadanceError, MediaError, MissingDependencyError, WeightsError
+from madata.errors import ConfigError, MadanceError, MediaError, MissingDependencyError, WeightsError
 from madata.files import scratch_folder, sha256_file
 
 __all__ = ["ClipRun", "Progress", "describe_system", "deviations_of", "plan_of"]
@@ -51,6 +54,15 @@ class Progress:
     generate_s: float
 
 
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """What a system gave back for a clip, the seconds it took, and how many clips it made at once in them."""
+
+    output: Output
+    seconds: float
+    batch: int = 1
+
+
 class ClipRun:
     """The clips of one process."""
 
@@ -71,7 +83,14 @@ class ClipRun:
             on_plan: told what the system says the first clip will take, before anything is loaded; what it
                 refuses then ends the run.
             on_deviations: told, before a clip is made, in what it is not what the system was trained on.
+
+        Raises:
+            ConfigError: several clips are wanted at once, and the system makes one at a time.
         """
+        if maker.settings.batch > 1 and optional_method(system, "generate_many") is None:
+            raise ConfigError(
+                f"--batch {maker.settings.batch}: {system.declaration.name} makes one clip at a time; leave --batch out"
+            )
         self._system, self._maker, self._records = system, maker, records
         self._on_progress, self._on_plan, self._on_deviations = on_progress, on_plan, on_deviations
         self._is_set_up = False
@@ -90,13 +109,21 @@ class ClipRun:
         with prints_apart(self._records.prints):
             for attempt in range(retries + 1):
                 again = []
-                for clip in waiting:
-                    error = self._once(clip)
-                    if error is not None and attempt < retries:
-                        again.append(clip)
-                    else:
-                        self._count(clip, error)
+                for group in self._groups(waiting):
+                    for clip, error in zip(group, self._once(group), strict=True):
+                        if error is not None and attempt < retries:
+                            again.append(clip)
+                        else:
+                            self._count(clip, error)
                 waiting = again
+
+    def _groups(self, clips: Sequence[DataClip]) -> Iterator[Sequence[DataClip]]:
+        """Clips that are made at once, those that were never tried first; what was tried before is alone."""
+        batch = self._maker.settings.batch
+        tried = [self._attempts(clip) > 0 for clip in clips]
+        fresh = [clip for clip, before in zip(clips, tried, strict=True) if not before]
+        yield from (fresh[first : first + batch] for first in range(0, len(fresh), batch))
+        yield from ([clip] for clip, before in zip(clips, tried, strict=True) if before)
 
     def _attempts(self, clip: DataClip) -> int:
         entry = self._records.read(clip.clip_id)
@@ -106,14 +133,23 @@ class ClipRun:
         self._done += 1
         self._on_progress(Progress(clip.clip_id, error, self._done, self._total, self._frames, self._seconds))
 
-    def _once(self, clip: DataClip) -> str | None:
-        """Make a clip that is in nobody's hands and not done; the error if it failed."""
-        with self._records.claim(clip.clip_id) as held:
-            if not held or self._settled(clip):
-                return None
-            if not self._is_set_up:  # only when there is something to do: weights may take minutes
-                self._set_up(clip)
-            return self._make(clip)
+    def _once(self, clips: Sequence[DataClip]) -> list[str | None]:
+        """Make those clips that are in nobody's hands and not done; the error of each that failed."""
+        with ExitStack() as claims:
+            free = [
+                clip
+                for clip in clips
+                if claims.enter_context(self._records.claim(clip.clip_id)) and not self._settled(clip)
+            ]
+            if free and not self._is_set_up:  # only when there is something to do: weights may take minutes
+                self._set_up(free[0])
+            entries = [self._begin(clip) for clip in free]
+            made = self._make_at_once(free, claims) if len(free) > 1 else {}
+            errors = {
+                clip.clip_id: self._make(clip, entry, made.get(clip.clip_id))
+                for clip, entry in zip(free, entries, strict=True)
+            }
+        return [errors.get(clip.clip_id) for clip in clips]
 
     def _set_up(self, clip: DataClip) -> None:
         device = self._maker.settings.device
@@ -145,8 +181,8 @@ class ClipRun:
         )
         return True
 
-    def _make(self, clip: DataClip) -> str | None:
-        """Make one clip; the error if it failed."""
+    def _begin(self, clip: DataClip) -> ClipEntry:
+        """Note that a clip is being made."""
         entry = ClipEntry(
             clip_id=clip.clip_id,
             state="started",
@@ -156,8 +192,31 @@ class ClipRun:
             warm=self._warm,
         )
         self._records.write(entry)
+        return entry
+
+    def _make_at_once(self, clips: Sequence[DataClip], scratches: ExitStack) -> dict[str, _Made]:
+        """What came of clips that were made together, by their ids; nothing where that failed."""
         try:
-            entry = self._attempt(clip, entry)
+            requests = [
+                self._maker.request(clip, scratches.enter_context(scratch_folder())) for clip in clips
+            ]
+            seed_everything(requests[0].seed)
+            outputs, seconds = timed(lambda: self._system.generate_many(requests))
+        except _FATAL:
+            raise
+        except Exception as error:  # of whatever clip: made on its own, it says so again
+            words = f"{len(clips)} clips at once: {type(error).__name__}: {error}; now each on its own"
+            print(words, flush=True)  # noqa: T201, beside what the system itself prints
+            return {}
+        return {
+            clip.clip_id: _Made(output, seconds / len(clips), len(clips))
+            for clip, output in zip(clips, outputs, strict=True)
+        }
+
+    def _make(self, clip: DataClip, entry: ClipEntry, made: _Made | None) -> str | None:
+        """Make one clip, unless it is made, and keep it; the error if it failed."""
+        try:
+            entry = self._attempt(clip, entry, made)
         except _FATAL:
             raise
         except (BrokenContractError, MediaError) as error:
@@ -175,7 +234,7 @@ class ClipRun:
         self._seconds += entry.generate_s or 0.0
         return None
 
-    def _attempt(self, clip: DataClip, entry: ClipEntry) -> ClipEntry:
+    def _attempt(self, clip: DataClip, entry: ClipEntry, made: _Made | None) -> ClipEntry:
         with scratch_folder() as scratch:
             request = self._maker.request(clip, scratch)
             _require_space(self._records.clips, request)
@@ -184,9 +243,10 @@ class ClipRun:
             deviations = deviations_of(self._system, clip, request)
             self._on_deviations(clip.clip_id, deviations)
             with _naming(clip, request):
-                output, seconds = timed(lambda: self._system.generate(request))
+                if made is None:
+                    made = _Made(*timed(lambda: self._system.generate(request)))
                 written = store(
-                    output,
+                    made.output,
                     request,
                     wanted,
                     lambda suffix: self._records.target(clip.clip_id, suffix),
@@ -199,7 +259,8 @@ class ClipRun:
             file=written.path.name,
             sha256=sha256_file(written.path),
             frames=wanted.num_frames,
-            generate_s=seconds + written.late_s,
+            generate_s=made.seconds + written.late_s,
+            batch=made.batch,
             peak_gpu_mib=peak_gpu_mib(),
             peak_rss_mib=peak_rss_mib(),
             deviations=tuple(deviations),

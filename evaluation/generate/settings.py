@@ -21,7 +21,7 @@ _SMALLEST_SIDE_PX = 16  # one macroblock of H.264; sides are even because its ch
 class Settings:
     """How clips are made; ``None`` is what the system says of itself, or what the clip says.
 
-    ``limit``, ``shard``, ``device``, ``retries`` and ``keep_parts`` do not change what a clip looks like.
+    ``limit``, ``shard``, ``device``, ``retries``, ``batch`` and ``keep_parts`` do not change what a clip looks like.
 
     Attributes:
         split: name of the split; ``None`` is ``test`` where there are splits.
@@ -32,6 +32,7 @@ class Settings:
         limit: only the first clips.
         keep_parts: keep what systems leave of each clip (:attr:`Request.keep`) in ``parts/<clip_id>``.
         retries: how often a clip that fails is tried again in this run.
+        batch: clips that are made at once, by a system that can.
 
     Raises:
         ConfigError: a number is out of range.
@@ -48,6 +49,7 @@ class Settings:
     limit: int | None = None
     shard: Shard = WHOLE
     retries: int = 1
+    batch: int = 1
     keep_parts: bool = False
 
     def __post_init__(self) -> None:

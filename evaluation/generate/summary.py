@@ -1,7 +1,8 @@
 """The totals of a run folder, from its journal alone: any number of processes, in any order.
 
 Frames per second are the paper's FPS: frames over the time the system took for them, reading, writing and setup
-left out, without the first clip of each process.
+left out, without the first clip of each process. Clips that were made at once are faster than one after the other, so
+their number stands beside it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Summary:
         failed: clip id -> error of its last attempt, or what it lacks.
         frames, generate_s: of all finished clips whose time is known.
         frames_per_s: of warm clips (``warm``), else of all; ``None`` where no time is known.
+        batch: of the clips that this is said of, how many were made at once at most.
     """
 
     clips: int
@@ -39,6 +41,7 @@ class Summary:
     generate_s: float
     frames_per_s: float | None
     warm: bool
+    batch: int
     peak_gpu_mib: float | None
     peak_rss_mib: float | None
 
@@ -67,6 +70,7 @@ def summarise(
         generate_s=sum(entry.generate_s or 0.0 for entry in timed),
         frames_per_s=_rate(warm or timed),
         warm=bool(warm),
+        batch=max((entry.batch for entry in warm or timed), default=1),
         peak_gpu_mib=_most(entry.peak_gpu_mib for entry in done),
         peak_rss_mib=_most(entry.peak_rss_mib for entry in done),
     )
@@ -119,6 +123,7 @@ def describe_run(out: Path, name: str | None = None) -> tuple[SystemRecord, Gene
         dtype="unspecified",
         wall_s=totals.generate_s,
         frames_per_s=totals.frames_per_s or 0.0,
+        batch=totals.batch,
         peak_gpu_mib=totals.peak_gpu_mib,
     )
 

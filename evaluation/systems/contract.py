@@ -11,8 +11,10 @@ and size must be those of the request. Weights load in ``setup`` only; ``generat
 the weights alone, so that neither the order of the clips nor the sharding of a run changes anything. This
 module imports nothing heavy: arrays are named in annotations only.
 
-Three methods are optional:
+Four methods are optional:
 
+* ``generate_many(requests)`` -> a list of outputs, in their order: clips as one batch (``--batch``). Each is what
+  ``generate`` makes of its request, up to the rounding of sums that a batch adds up in another order.
 * ``plan(request, device)`` -> lines of text: what the clip will take (memory, time), told without weights; it
   raises a :class:`~madata.errors.MadanceError` where the request cannot be met, before anything is spent.
 * ``preflight(request)`` -> lines of text: in what the request is not what the method was trained on; nothing is
@@ -175,7 +177,7 @@ class System(Protocol):
 
 
 def optional_method(system: System, name: str) -> Callable[..., Any] | None:
-    """``plan``, ``preflight`` or ``release`` of a system, itself or wrapped, where it has such a method."""
+    """One of the four optional methods of a system, itself or wrapped, where it has it."""
     method = getattr(getattr(system, "instance", system), name, None)
     return method if callable(method) else None
 

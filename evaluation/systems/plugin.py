@@ -9,7 +9,7 @@ Example:
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -256,3 +256,15 @@ class Running:
             # a copy: what it makes is held against what was asked, whatever it does to its request
             output: Output = self.instance.generate(copy(request))
         return output
+
+    def generate_many(self, requests: Sequence[Request]) -> list[Output]:
+        """Make several clips as one batch, by a system that can; what it raises goes on as from :meth:`generate`.
+
+        Raises:
+            ValueError: it gave back another number of clips.
+        """
+        with prints_apart(), contained():
+            outputs: list[Output] = list(self.instance.generate_many([copy(request) for request in requests]))
+        if len(outputs) != len(requests):
+            raise ValueError(f"generate_many gave {len(outputs)} clips for {len(requests)} requests")
+        return outputs

@@ -56,6 +56,36 @@ def failures(plugin, task="motion", **options):
     return [f"{f.rule}: {f.message}" for f in check_system(plugin, task, **options) if f.status == "fail"]
 
 
+def many_of(generate_many):
+    """A plug-in that makes several clips at once."""
+
+    class Made:
+        def generate(self, request):
+            return dance(request)
+
+        def generate_many(self, requests):
+            return generate_many(requests)
+
+    return Plugin(Declaration("made", ("motion",), Card()), Origin("decorator", "here"), Made)
+
+
+@pytest.mark.parametrize(
+    ("many", "message"),
+    [
+        (lambda requests: [dance(each) for each in requests], None),
+        (lambda requests: [dance(each) for each in requests][:1], "gave 1 clips for 3 requests"),
+        (lambda requests: [dance(each) for each in requests[::-1]], "test-a, test-c came out differently"),
+        (lambda requests: [dance(each, seed=each.seed + 1) for each in requests], "differently among others"),
+        (lambda requests: None, "TypeError"),
+    ],
+    ids=["the same", "one", "turned round", "others", "none"],
+)
+def test_clips_made_at_once_are_those_made_one_by_one(many, message):
+    found = verdicts(many_of(many))["batch"]
+    assert (found.status == "pass") is (message is None), found
+    assert message is None or message in found.message
+
+
 def test_a_system_that_keeps_the_contract_passes(tmp_path):
     found = verdicts(plugin_of(lambda self, request: dance(request)), out=tmp_path / "runs")
     assert {rule: finding.status for rule, finding in found.items()} == dict.fromkeys(

@@ -167,16 +167,18 @@ def test_changed_features_are_not_linked_and_said(runs):
     assert not list((runs / "site").rglob("features.npz"))
 
 
-def test_frames_per_second_are_compared_on_one_device_only(runs):
-    for name, device in (("good", "a"), ("stiff", "a"), ("alike", "b")):
-        made = Generation(run_seed=0, device=device, dtype="float32", wall_s=1, frames_per_s=len(name))
-        change(runs / name, generation=made)
+@pytest.mark.parametrize("other", [{"device": "b"}, {"batch": 8}], ids=["device", "clips at once"])
+def test_frames_per_second_are_compared_among_their_like_only(runs, other):
+    for name, differs in (("good", {}), ("stiff", {}), ("alike", other)):
+        how = {"run_seed": 0, "device": "a", "dtype": "float32", "wall_s": 1, "frames_per_s": len(name)}
+        change(runs / name, generation=Generation(**how | differs))
     board = build_board(
         "video", read_entries([runs / name for name in ("good", "stiff", "alike")]), extra=True
     )
     cells = {row.name: row.cells["fps"] for row in board.table.sections[1].rows}
     assert cells["stiff"].mark == "best"
     assert "not ranked" in cells["alike"].unranked
+    assert ("8 clips at once" in cells["alike"].notes[0]) is ("batch" in other)
 
 
 def test_a_folder_of_somebody_else_is_left_alone(runs):

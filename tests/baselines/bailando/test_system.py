@@ -45,12 +45,33 @@ def test_the_music_decides_and_comes_a_step_ahead_of_the_codes(weights):
     for value in network.gpt.parameters():
         torch.nn.init.normal_(value, std=0.5)
     music = torch.randn(1, 6, 438)
-    danced = dance_to(network, music)
-    assert danced.shape == (1, 48, 72)
+    (danced,) = dance_to(network, music)
+    assert danced.shape == (48, 72)
     under_the_first = music.clone()
     under_the_first[:, 0] += 9
-    assert torch.equal(dance_to(network, under_the_first), danced)
-    assert (dance_to(network, 9 * torch.randn(1, 6, 438)) - danced).abs().max() > 1e-4
+    assert torch.equal(dance_to(network, under_the_first)[0], danced)
+    assert (dance_to(network, 9 * torch.randn(1, 6, 438))[0] - danced).abs().max() > 1e-4
+
+
+def test_songs_of_any_length_are_danced_at_once(weights):
+    network = load_bailando(weights).network
+    torch.manual_seed(0)
+    for value in network.gpt.parameters():
+        torch.nn.init.normal_(value, std=0.5)
+    songs = [torch.randn(codes, 438) for codes in (6, 12, 1, 6)]  # 7 fill the window of the tiny network
+    for song, danced in zip(songs, dance_to(network, songs), strict=True):
+        (alone,) = dance_to(network, [song])
+        assert danced.shape == alone.shape == (8 * len(song), 72)
+        torch.testing.assert_close(danced, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_clips_at_once_are_those_made_one_by_one(ready, request_):
+    made, requests = ready(), [request_(2.0), request_(0.7), request_(1.3, name="silence")]
+    for motion, request in zip(made.generate_many(requests), requests, strict=True):
+        assert len(motion.rotation) == request.num_frames
+        np.testing.assert_allclose(
+            joint_positions(motion), joint_positions(made.generate(request)), atol=1e-4
+        )
 
 
 def test_the_root_goes_where_its_velocity_takes_it():

@@ -71,11 +71,31 @@ def test_every_eighth_row_of_the_music_is_heard(ready, request_, monkeypatch):
 def test_music_and_genre_decide(weights):
     network = loud(weights)
     music = torch.randn(1, 30, 35, generator=torch.Generator().manual_seed(1))
-    danced = dance_in_genre(network, music, torch.tensor([3]))
-    assert danced.shape == (1, 240, 147)
+    (danced,) = dance_in_genre(network, music, torch.tensor([3]))
+    assert danced.shape == (240, 147)
     for changed, genre in ((-music, 3), (music, 4)):
-        other = dance_in_genre(network, changed, torch.tensor([genre]))
+        (other,) = dance_in_genre(network, changed, torch.tensor([genre]))
         assert (other - danced).abs().max() > 1e-4
+
+
+def test_songs_of_any_length_and_genre_are_danced_at_once(weights):
+    network = loud(weights)
+    songs = [torch.randn(codes, 35) for codes in (30, 5, 1, 30)]
+    genres = torch.tensor([3, 4, 3, 7])
+    for song, genre, danced in zip(songs, genres, dance_in_genre(network, songs, genres), strict=True):
+        (alone,) = dance_in_genre(network, [song], genre[None])
+        assert danced.shape == alone.shape == (8 * len(song), 147)
+        torch.testing.assert_close(danced, alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("genre", ["Korean", None])
+def test_clips_at_once_are_those_made_one_by_one(ready, request_, genre):
+    made, requests = ready(genre=genre), [request_(2.0), request_(0.7), request_(1.3, name="silence")]
+    for motion, request in zip(made.generate_many(requests), requests, strict=True):
+        assert len(motion.rotation) == request.num_frames
+        np.testing.assert_allclose(
+            joint_positions(motion), joint_positions(made.generate(request)), atol=1e-4
+        )
 
 
 def test_the_guess_is_the_expert_that_is_surest_and_hears_one_window(weights, monkeypatch):
