@@ -7,7 +7,6 @@ Beside the weights (key ``model``) lies the configuration as an ``EasyDict``, wh
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,11 +24,19 @@ from baselines.bailando.network import (
     choreograph,
 )
 from baselines.three_streams import LOWER, UPPER, as_one_batch, frames_of_songs
-from mace_dance.motion.checkpoint import load_strictly, read_parts, require_folder, state_of
+from mace_dance.motion.checkpoint import load_strictly, read_parts, state_of
 from mace_dance.motion.config import NetworkConfig
 from mace_dance.motion.normaliser import Normaliser
-from mace_dance.motion.pretrained import CONFIG_FILE, Kind, ModelInfo, Pretrained, read_model, save_model
-from madata.errors import ConfigError, WeightsError
+from mace_dance.motion.pretrained import (
+    CONFIG_FILE,
+    Kind,
+    ModelInfo,
+    Pretrained,
+    newest_epoch,
+    read_model,
+    save_model,
+)
+from madata.errors import ConfigError
 from madata.motion import floor_height_m, motion_of_positions
 from madata.skeletons import skeleton
 from madata.types import FloatArray, Motion3D, Positions3D
@@ -50,9 +57,8 @@ FPS = 60
 CODES_PER_S = FPS / FRAMES_PER_CODE
 
 _FEATURES = 3 * (len(UPPER) + len(LOWER))
-_MEMORY = "sep_vqvae_root"
-_GPTS = ("actor_critic", "cc_motion_gpt")
-_EPOCH = re.compile(r"epoch_(\d+)\.pt")
+_MEMORY = "sep_vqvae_root/ckpt/epoch_N.pt"
+_GPTS = ("actor_critic/ckpt/epoch_N.pt", "cc_motion_gpt/ckpt/epoch_N.pt")
 _CRITIC_LAYERS = 3
 _BEGIN = (423, 12)
 """Codes of a standing pose in the authors' codebooks, with which their demo begins."""
@@ -97,9 +103,9 @@ def load_bailando(path: Path) -> Pretrained[Bailando, BailandoConfig]:
     """
     if (path / CONFIG_FILE).is_file():
         return read_model(path, BAILANDO_KIND)
-    require_folder(path, "the authors' folder experiments, or a model folder")
-    memory = _newest(path, (_MEMORY,))
-    gpt = _newest(path, _GPTS)
+    memory, gpt = (
+        newest_epoch(path, *files, whose="the authors' folder experiments") for files in ((_MEMORY,), _GPTS)
+    )
     state = _read(gpt)
     with_critic = any(name.startswith("critic_net.") for name in state)
     config = BailandoConfig(gpt=MotionGptConfig(critic_layers=_CRITIC_LAYERS if with_critic else 0))
@@ -107,19 +113,6 @@ def load_bailando(path: Path) -> Pretrained[Bailando, BailandoConfig]:
     load_strictly(network.memory, _read(memory), memory)
     load_strictly(network.gpt, state, gpt)
     return Pretrained(network.eval(), config, _as_it_is(), _info())
-
-
-def _newest(folder: Path, kinds: tuple[str, ...]) -> Path:
-    """The last epoch of the first of ``kinds`` that is there."""
-    for kind in kinds:
-        found = {int(match[1]): path for path in (folder / kind / "ckpt").glob("*.pt")
-                 if (match := _EPOCH.fullmatch(path.name))}  # fmt: skip
-        if found:
-            return found[max(found)]
-    raise WeightsError(
-        f"{folder}: neither a model folder ({CONFIG_FILE}) nor the authors' experiments: there is no "
-        f"{' or '.join(f'{kind}/ckpt/epoch_N.pt' for kind in kinds)}"
-    )
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -34,7 +34,15 @@ from baselines.fact.tf_checkpoint import read_tf_checkpoint
 from mace_dance.motion.checkpoint import load_strictly
 from mace_dance.motion.config import NetworkConfig
 from mace_dance.motion.normaliser import Normaliser
-from mace_dance.motion.pretrained import Kind, ModelInfo, Pretrained, read_model, save_model
+from mace_dance.motion.pretrained import (
+    CONFIG_FILE,
+    Kind,
+    ModelInfo,
+    Pretrained,
+    newest_epoch,
+    read_model,
+    save_model,
+)
 from madata.errors import ConfigError
 from madata.motion import with_up
 from madata.rotations import axis_angle_to_matrix, matrix_to_axis_angle
@@ -333,14 +341,17 @@ def load_fact(path: Path, config: FactConfig = FACT) -> Pretrained[Fact, FactCon
     """FACT from a model folder, or from the authors' TensorFlow checkpoint.
 
     Args:
-        path: the folder, or the checkpoint without ``.index``.
+        path: the model folder; or the checkpoint without ``.index``, or the folder it lies in, of which the newest is
+            taken.
         config: of the network in a checkpoint.
 
     Raises:
         WeightsError: it is neither, or the model of another network.
     """
     if path.is_dir():
-        return read_model(path, FACT_KIND)
+        if (path / CONFIG_FILE).is_file():
+            return read_model(path, FACT_KIND)
+        path = newest_epoch(path, "ckpt-N.index", whose="the authors' folder").with_suffix("")
     network = Fact(config)
     names = {name: checkpoint_name(name) for name in network.state_dict()}
     found = read_tf_checkpoint(path, names.values())

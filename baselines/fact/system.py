@@ -5,8 +5,8 @@ The authors start from 2 s of the real dance. Here a dance starts with the music
 network hears silence, as it does in the 2 s that it looks ahead of the song's end. So a dance is as long as asked,
 needs no truth, and goes on for as long as the music does.
 
-Weights: the option ``weights`` (the authors' TensorFlow checkpoint without ``.index``, or a model folder), else
-``fact`` below a weights folder.
+Weights: the option ``weights`` (the authors' folder, a TensorFlow checkpoint in it without ``.index``, or a model
+folder), else ``fact`` below a weights folder.
 """
 
 from __future__ import annotations

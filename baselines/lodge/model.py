@@ -14,7 +14,6 @@ Legend: N frames of music, S slices, F motion features, K music features.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +35,7 @@ from baselines.lodge.network import (
     lodge_discriminator,
 )
 from baselines.lodge.primitives import SLICES, Hints, hints_of, shared_out, window_starts
-from mace_dance.motion.checkpoint import load_strictly, read_normaliser, require_folder
+from mace_dance.motion.checkpoint import load_strictly, read_normaliser
 from mace_dance.motion.config import NetworkConfig
 from mace_dance.motion.diffusion import (
     NoiseSource,
@@ -47,7 +46,15 @@ from mace_dance.motion.diffusion import (
     seeded_noise,
 )
 from mace_dance.motion.normaliser import Normaliser
-from mace_dance.motion.pretrained import CONFIG_FILE, Kind, ModelInfo, Pretrained, read_model, save_model
+from mace_dance.motion.pretrained import (
+    CONFIG_FILE,
+    Kind,
+    ModelInfo,
+    Pretrained,
+    newest_epoch,
+    read_model,
+    save_model,
+)
 from madata.errors import ConfigError, WeightsError
 from madata.motion import encode, floor_height_m, joint_positions
 from madata.rotations import matrix_to_rot6d, rot6d_to_matrix
@@ -72,7 +79,6 @@ _LAYOUT = "lodge-139"
 
 _PREFIX, _BESIDE = "DanceDecoder.", ("dis_model.", "diffusion.")
 _COPIES = ("diffusion.model.", "diffusion.master_model.")
-_EPOCH = re.compile(r"epoch=(\d+)\.ckpt")
 _NORMALISERS = ("Normalizer.pth", "data/Normalizer.pth", "../Normalizer.pth", "../data/Normalizer.pth")
 _SOFT_STEPS = 50
 
@@ -242,8 +248,10 @@ def load_lodge(path: Path) -> Model:
     """
     if (path / CONFIG_FILE).is_file():
         return read_model(path, LODGE_KIND)
-    require_folder(path, "the authors' folder exp, or a model folder")
-    coarse, fine = (_newest(path, f"{part}_Module") for part in ("Global", "Local"))
+    coarse, fine = (
+        newest_epoch(path, f"{part}_Module/*/checkpoints/epoch=N.ckpt", whose="the authors' folder exp")
+        for part in ("Global", "Local")
+    )
     normaliser = _normaliser(path)
     config = LodgeConfig()
     network = Lodge(config)
@@ -257,21 +265,6 @@ def load_lodge(path: Path) -> Model:
         state["null_cond_embed"] = empty[:, : config.fine.frames]
     load_strictly(network.fine, state, fine)
     return Pretrained(network.eval(), config, normaliser, _info())
-
-
-def _newest(folder: Path, kind: str) -> Path:
-    """The checkpoint of the last epoch, whatever the experiment is called."""
-    found = {
-        int(match[1]): path
-        for path in sorted(folder.glob(f"{kind}/*/checkpoints/*.ckpt"))
-        if (match := _EPOCH.fullmatch(path.name))
-    }
-    if not found:
-        raise WeightsError(
-            f"{folder}: neither a model folder ({CONFIG_FILE}) nor the authors' exp folder: there is no "
-            f"{kind}/NAME/checkpoints/epoch=N.ckpt"
-        )
-    return found[max(found)]
 
 
 def _normaliser(folder: Path) -> Normaliser:

@@ -29,10 +29,18 @@ from baselines.megadance.pose_codes import (
     pose_vectors,
 )
 from baselines.three_streams import as_one_batch, frames_of_songs
-from mace_dance.motion.checkpoint import load_strictly, read_parts, require_folder, state_of
+from mace_dance.motion.checkpoint import load_strictly, read_parts, state_of
 from mace_dance.motion.config import GENRES, NetworkConfig
 from mace_dance.motion.normaliser import Normaliser
-from mace_dance.motion.pretrained import CONFIG_FILE, Kind, ModelInfo, Pretrained, read_model, save_model
+from mace_dance.motion.pretrained import (
+    CONFIG_FILE,
+    Kind,
+    ModelInfo,
+    Pretrained,
+    newest_epoch,
+    read_model,
+    save_model,
+)
 from madata.errors import ConfigError, WeightsError
 from madata.motion import floor_height_m, joint_positions, read_motion
 from madata.rotations import rot6d_to_axis_angle
@@ -155,7 +163,6 @@ def load_megadance(path: Path) -> Model:
     """
     if (path / CONFIG_FILE).is_file():
         return read_model(path, MEGADANCE_KIND)
-    require_folder(path, "the authors' folder with output and Pretrained in it, or a model folder")
     file = _newest(path)
     config = MegaDanceConfig()
     network = MegaDance(config).eval()
@@ -189,15 +196,9 @@ def load_classifier(path: Path) -> GenreClassifier:
 
 
 def _newest(folder: Path) -> Path:
-    """The file of the last epoch."""
-    found = {int(file.parts[-3]): file for file in folder.glob("output/GPT/*/Model/model.pth")
-             if file.parts[-3].isdecimal()}  # fmt: skip
-    if not found:
-        raise WeightsError(
-            f"{folder}: neither a model folder ({CONFIG_FILE}) nor the authors' folder: there is no "
-            "output/GPT/EPOCH/Model/model.pth"
-        )
-    return found[max(found)]
+    return newest_epoch(
+        folder, "output/GPT/N/Model/model.pth", whose="the authors' folder with output and Pretrained in it"
+    )
 
 
 def _fill(network: MegaDance, name: str, path: Path) -> None:

@@ -74,21 +74,30 @@ def check_in_child(
             )
         os.close(writing)
         try:
-            yield from _listen(reading, child, limit_s)
+            yield from _listen(reading, child, limit_s, small=size is not None or task == "motion")
         finally:
             os.close(reading)
             _end(child)
         yield from _printed(prints)
 
 
-def _listen(reading: int, child: subprocess.Popen[bytes], limit_s: float) -> Iterator[Finding]:
-    """The findings of the child, and how it ended if it did not come to the end of the check."""
+def _listen(
+    reading: int, child: subprocess.Popen[bytes], limit_s: float, *, small: bool
+) -> Iterator[Finding]:
+    """The findings of the child, and how it ended if it did not come to the end of the check.
+
+    Args:
+        small: no smaller videos could have been asked for.
+    """
     deadline = time.monotonic() + limit_s
     held = b""
     while True:
         left = deadline - time.monotonic()
         if left <= 0 or not select.select([reading], [], [], left)[0]:
-            yield Finding("time", "fail", f"not finished after {limit_s:.0f} s; --limit-s gives it longer")
+            smaller = "" if small else ", --size 128x192 asks for small videos"
+            yield Finding(
+                "time", "fail", f"not finished after {limit_s:.0f} s; --limit-s gives it longer{smaller}"
+            )
             return
         part = os.read(reading, 1 << 16)
         if not part:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from mace_dance.motion.config import OFFICIAL, MotionExpertConfig
@@ -30,7 +31,7 @@ __all__ = [
     "read_checkpoint",
     "read_normaliser",
     "read_parts",
-    "require_folder",
+    "refuse_not_finite",
     "state_of",
 ]
 
@@ -113,16 +114,6 @@ def read_parts(path: Path, parts: Sequence[str], boxes: Sequence[Any] = ()) -> M
     return content
 
 
-def require_folder(path: Path, what: str) -> None:
-    """Refuse a path that is no folder; ``what`` says in words what the folder should be.
-
-    Raises:
-        WeightsError: it is not there, or a file.
-    """
-    if not path.is_dir():
-        raise WeightsError(f"{path}: {f'is a file; give {what}' if path.exists() else 'no such folder'}")
-
-
 def read_normaliser(path: Path) -> Normaliser:
     """The normaliser that Lodge keeps in a file of its own, ``Normalizer.pth``.
 
@@ -167,7 +158,7 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: Path)
     """Fill every tensor of ``network``, and use every tensor of ``state``.
 
     Raises:
-        WeightsError: a tensor is missing, left over or of another shape; the message names the first.
+        WeightsError: a tensor is missing, left over, of another shape or not finite; the message names the first.
     """
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -183,7 +174,19 @@ def load_strictly(network: nn.Module, state: Mapping[str, Tensor], source: Path)
         raise WeightsError(
             f"{source}: not the weights of this {type(network).__name__}: tensors {', '.join(said)}"
         )
+    refuse_not_finite(state, source)
     network.load_state_dict(dict(state))
+
+
+def refuse_not_finite(tensors: Mapping[str, Tensor], source: Path) -> None:
+    """Refuse weights of which a number is NaN or infinity.
+
+    Raises:
+        WeightsError: one is; the message names the tensor.
+    """
+    for name, value in tensors.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise WeightsError(f"{source}: the tensor {name} holds NaN or infinity; the training diverged")
 
 
 def load_motion_expert(

@@ -13,9 +13,10 @@ Kinds of networks share the format (:class:`Kind`); official ``.pt`` files are r
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -24,7 +25,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from mace_dance.motion.checkpoint import load_motion_expert, load_strictly
+from mace_dance.motion.checkpoint import load_motion_expert, load_strictly, refuse_not_finite
 from mace_dance.motion.config import GENRES, OFFICIAL, MotionExpertConfig, NetworkConfig
 from mace_dance.motion.model import MotionExpert
 from mace_dance.motion.normaliser import Normaliser
@@ -42,6 +43,7 @@ __all__ = [
     "Pretrained",
     "check_kind",
     "load_model",
+    "newest_epoch",
     "read_model",
     "save_model",
 ]
@@ -147,7 +149,7 @@ def save_model(
     tensors = {
         name: value.detach().cpu().clone().contiguous() for name, value in network.state_dict().items()
     }
-    _refuse_not_finite(tensors, folder)
+    refuse_not_finite(tensors, folder)
     tensors[_SCALE] = torch.as_tensor(normaliser.scale).clone()
     tensors[_SHIFT] = torch.as_tensor(normaliser.shift).clone()
     description = _Description(kind=kind, network=config.model_dump(mode="json"), info=info or ModelInfo())
@@ -242,9 +244,37 @@ def load_model(
     if path.name in (CONFIG_FILE, WEIGHTS_FILE) and path.is_file():
         raise WeightsError(f"{path}: is one file of a model; give its folder {path.parent}")
     network, normaliser = load_motion_expert(path, config, which)
-    _refuse_not_finite(network.state_dict(), path)
     genres = GENRES if config.choices.genre == "on" and config.genres == len(GENRES) else ()
     return Pretrained(network, config, normaliser, ModelInfo(genres=genres))
+
+
+def newest_epoch(folder: Path, *patterns: str, whose: str) -> Path:
+    """The file of the highest epoch in a folder as a method's authors keep it.
+
+    Args:
+        folder: that was given, and is no model folder.
+        patterns: paths below it, in which ``N`` stands for the epoch and ``*`` for any name; files of the first that
+            has some count.
+        whose: what the folder should be, in words.
+
+    Raises:
+        WeightsError: it is no folder, or has no such file.
+    """
+    if not folder.is_dir():
+        said = f"is a file; give {whose}, or a model folder" if folder.exists() else "no such folder"
+        raise WeightsError(f"{folder}: {said}")
+    for pattern in patterns:
+        epoch = re.compile(re.escape(pattern).replace(r"\*", "[^/]+").replace("N", r"(\d+)"))
+        found = {
+            int(match[1]): path
+            for path in sorted(folder.glob(pattern.replace("N", "*")))
+            if (match := epoch.fullmatch(path.relative_to(folder).as_posix()))
+        }
+        if found:
+            return found[max(found)]
+    raise WeightsError(
+        f"{folder}: neither a model folder ({CONFIG_FILE}) nor {whose}: there is no {' or '.join(patterns)}"
+    )
 
 
 def _description(folder: Path) -> _Description:
@@ -268,15 +298,7 @@ def _description(folder: Path) -> _Description:
 def _tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; the model folder is not whole")
-    tensors = all_tensors(path)
-    _refuse_not_finite(tensors, path)
-    return tensors
-
-
-def _refuse_not_finite(tensors: Mapping[str, Tensor], source: Path) -> None:
-    for name, value in tensors.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise WeightsError(f"{source}: the tensor {name} holds NaN or infinity; the training diverged")
+    return all_tensors(path)
 
 
 def _normaliser(tensors: dict[str, Tensor], features: int, source: Path) -> Normaliser:

@@ -453,6 +453,7 @@ def test_a_system_that_hangs_is_ended(tmp_path):
     begin = time.monotonic()
     last = in_child(tmp_path, "Hang", limit_s=5.0)[-1]
     assert (last.rule, last.status) == ("time", "fail")
+    assert last.message.endswith("--limit-s gives it longer, --size 128x192 asks for small videos")
     assert time.monotonic() - begin < 300
 
 

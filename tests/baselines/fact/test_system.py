@@ -59,8 +59,17 @@ def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
 def test_the_checkpoint_of_the_authors_and_a_folder_are_one(weights, tmp_path):
     model = load_fact(weights)
     state = {checkpoint_name(name): value.numpy() for name, value in model.network.state_dict().items()}
-    loaded = load_fact(write_checkpoint(tmp_path / "ckpt-3", state), model.config).network.state_dict()
-    assert all(torch.equal(value, loaded[name]) for name, value in model.network.state_dict().items())
+    last = write_checkpoint(tmp_path / "ckpt-10", state)
+    broken = {name: np.full_like(value, np.nan) for name, value in state.items()}
+    write_checkpoint(tmp_path / "ckpt-9", broken)
+    for path in (last, tmp_path):
+        loaded = load_fact(path, model.config).network.state_dict()
+        assert all(torch.equal(value, loaded[name]) for name, value in model.network.state_dict().items())
+    with pytest.raises(WeightsError, match=r"ckpt-9: the tensor .* holds NaN or infinity"):
+        load_fact(tmp_path / "ckpt-9", model.config)
     with pytest.raises(WeightsError, match="of another shape"):
-        load_fact(tmp_path / "ckpt-3", model.config.model_copy(update={"feed_forward": 8}))
+        load_fact(last, model.config.model_copy(update={"feed_forward": 8}))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WeightsError, match=r"nor the authors' folder: there is no ckpt-N\.index"):
+        load_fact(tmp_path / "empty", model.config)
     assert isinstance(FACT_KIND.build(FactConfig(hidden=4, heads=2, cross_layers=1)), Fact)

@@ -182,7 +182,7 @@ def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
         MegaDanceSystem().setup("cpu")
     with pytest.raises(WeightsError, match="no such folder"):
         MegaDanceSystem(str(tmp_path / "absent")).setup("cpu")
-    with pytest.raises(WeightsError, match=r"there is no output/GPT/EPOCH/Model/model\.pth"):
+    with pytest.raises(WeightsError, match=r"there is no output/GPT/N/Model/model\.pth"):
         MegaDanceSystem(str(tmp_path)).setup("cpu")
     with pytest.raises(MadanceError, match="setup"):
         MegaDanceSystem(str(weights)).generate(request_())
