@@ -4,7 +4,8 @@
 
 Files of CMU, Bandai and Rokoko as they are published; partners of a couple stay on one side of the split. There is no
 music: its beats are those of the motion itself, which leaks the answer. Said of every stage: the loss at the begin
-(mean of five steps) and at the end, and FID_k and FID_g of held-out windows before and after it.
+(mean of five steps) and at the end, and FID_k and FID_g of held-out windows before and after it; of Lodge's global
+stage the same of its primitives.
 """
 
 import argparse
@@ -17,7 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from baselines.lodge.model import dance_primitives
+from baselines.lodge.primitives import PRIMITIVE, primitives_of_windows
+from mace_dance.motion.pretrained import ModelInfo, Pretrained
 from mace_dance.training.motion.data import prepare
+from mace_dance.training.motion.judge import judge_dances
 from mace_dance.training.motion.settings import settings_layers
 from mace_dance.training.motion.task import MotionTask, resolve_training, train_motion
 
@@ -137,6 +142,20 @@ def table_of_takes(mocap, out):
     return out
 
 
+def judged_primitives(task, prepared):
+    """FID_k and FID_g of what Lodge's global network dances to held-out music: each primitive a dance of 8 frames."""
+    samples, normaliser, held_out = task.settings.samples, prepared.normaliser, prepared.held_out
+    chosen = np.linspace(0, len(held_out) - 1, min(samples.clips, len(held_out))).round().astype(int).tolist()
+    windows = held_out.batch(chosen)
+    model = Pretrained(task.network.eval(), task.settings.model, normaliser, ModelInfo())
+    danced = dance_primitives(model, windows.music, samples.seed, samples.steps)
+    real = normaliser.unnormalise(primitives_of_windows(windows.motion, normaliser, [0] * len(chosen)))
+    ours, theirs = (each.unflatten(1, (-1, PRIMITIVE)).flatten(0, 1).numpy() for each in (danced, real))
+    music = np.zeros((len(theirs), PRIMITIVE, windows.music.shape[2]))
+    judged = judge_dances(ours, theirs, music, prepared.vector)
+    return {f"primitives_{name}": judged[name] for name in ("fid_k", "fid_g")}
+
+
 def run_stage(preset, steps, changes, mocap, out, start):
     """Losses at both ends, what held-out windows say before and after, CPU seconds; and the model's folder."""
     takes = table_of_takes(mocap, out.parent / "takes.csv")
@@ -144,9 +163,12 @@ def run_stage(preset, steps, changes, mocap, out, start):
     settings, family = resolve_training(settings_layers(preset, None, [*known, *start]))
     data = settings.data
     kind = "-".join(map(str, (data.vector, data.window_frames, data.stride_frames, data.music_layout)))
-    task = MotionTask(settings, family, prepare(mocap, out.parent / "cache" / kind, data), mocap.name)
+    prepared = prepare(mocap, out.parent / "cache" / kind, data)
+    task = MotionTask(settings, family, prepared, mocap.name)
     task.network.eval()
-    before = task.sample(0, out / "untrained")
+    beside = judged_primitives if preset == "lodge-global" else lambda task, prepared: {}
+    primitives = beside(task, prepared)
+    before = task.sample(0, out / "untrained") | primitives
     begin = time.process_time()
     done = train_motion(task, out, "cpu")
     cpu_s = time.process_time() - begin
@@ -154,8 +176,10 @@ def run_stage(preset, steps, changes, mocap, out, start):
         losses = [float(row["loss"]) for row in csv.DictReader(lines)]
     with (out / "samples.csv").open() as lines:
         after = {name: float(value or "nan") for name, value in list(csv.DictReader(lines))[-1].items()}
-    judged = {f"{name}_{when}": found[name] for name in ("fid_k", "fid_g", "div_k") for when, found in
-              (("before", before), ("after", after))}  # fmt: skip
+    after |= beside(task, prepared)
+    names = ("fid_k", "fid_g", "div_k", *primitives)
+    judged = {f"{name}_{when}": found[name] for name in names
+              for when, found in (("before", before), ("after", after))}  # fmt: skip
     parameters = sum(value.numel() for value in task.network.parameters())
     said = {"parameters": parameters, "steps": steps, "loss_first": losses[0], "loss_last": np.mean(losses[-5:]),
             **judged, "div_k_real": after["div_k_real"], "cpu_s": cpu_s}  # fmt: skip

@@ -68,6 +68,7 @@ __all__ = [
     "Lodge",
     "LodgeConfig",
     "dance_coarse_to_fine",
+    "dance_primitives",
     "joined",
     "load_lodge",
     "make_tiny_lodge",
@@ -148,19 +149,15 @@ def dance_coarse_to_fine(
     heard = torch.arange(config.fine.frames * max(slices, SLICES), device=music.device) % len(music)
     in_slices = music[heard].reshape(-1, config.fine.frames, music.shape[1])
     windows = torch.stack([in_slices[at : at + SLICES].flatten(0, 1) for at in window_starts(slices)])
-    schedule = cosine_schedule().to(music.device)
-    times = ddim_times(steps, schedule.num_times)
-    noise = _noise(windows, config.coarse, seed)
-    primitives = ddim(predictor(network.coarse, windows), noise, schedule, times)
-    proper = _proper(model.normaliser.unnormalise(primitives))
-    hints = hints_of(model.normaliser.normalise(shared_out(proper, slices)), config.fine.frames)
+    primitives = shared_out(dance_primitives(model, windows, seed, steps), slices)
+    hints = hints_of(model.normaliser.normalise(primitives), config.fine.frames)
     in_slices = in_slices[:slices]
     normalised = sample_held(
         network.fine,
         in_slices,
         hints,
         _noise(in_slices, config.fine, seed_of(seed, "slices")),
-        schedule,
+        cosine_schedule().to(music.device),
         torch.full((slices,), genre, device=music.device),
         seeded_noise([seed_of(seed, "style")], slices, NOISE_WIDTH, music.device),
         soft,
@@ -168,6 +165,23 @@ def dance_coarse_to_fine(
     )
     vectors = model.normaliser.unnormalise(normalised)
     return joined(vectors)[:frames].cpu().numpy()
+
+
+@torch.no_grad()
+def dance_primitives(model: Model, windows: Tensor, seed: int, steps: int = 50) -> Tensor:
+    """(W, 104, 139) unnormalised primitives, their rotations orthonormal: what the global network dances.
+
+    Args:
+        model: its network in ``eval`` mode, on the device of ``windows``.
+        windows: (W, 1024, K) of music.
+        seed: of the noise.
+        steps: of sampling, 50 as published.
+    """
+    network, config = model.network.coarse, model.config.coarse
+    schedule = cosine_schedule().to(windows.device)
+    times = ddim_times(steps, schedule.num_times)
+    primitives = ddim(predictor(network, windows), _noise(windows, config, seed), schedule, times)
+    return _proper(model.normaliser.unnormalise(primitives))
 
 
 def _proper(vectors: Tensor) -> Tensor:

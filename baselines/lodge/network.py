@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from baselines.dance_decoder import DanceDecoder, DecoderConfig, MusicMemory
 from baselines.genre_transformer import NOISE_WIDTH, GenreDiscriminator, GenreMapping
 from madata.motion import FEET
-from madata.rotations import forward_kinematics, rot6d_to_matrix
+from madata.rotations import forward_kinematics, global_rotations, rot6d_to_matrix
 from madata.skeletons import skeleton
 
 __all__ = [
@@ -126,11 +126,18 @@ def lodge_discriminator(config: LocalConfig, layers: int = 4) -> GenreDiscrimina
 def lodge_joints(vectors: Tensor) -> Tensor:
     """(B, T, 55, 3) joints of SMPL-X, metres, of (B, T, 139) unnormalised motion vectors; jaw and hands are at rest."""
     body = skeleton("smplx-55")
+    offsets, parents = torch.tensor(body.offsets).to(vectors), body.parents[:_BODY_JOINTS]
     turned = rot6d_to_matrix(vectors[..., ROTATIONS].reshape(*vectors.shape[:-1], _BODY_JOINTS, 6))
-    still = torch.eye(3).to(vectors).expand(*turned.shape[:2], body.num_joints - _BODY_JOINTS, 3, 3)
-    offsets = torch.tensor(body.offsets).to(vectors)
-    rotations = torch.cat([turned, still], dim=2)
-    return forward_kinematics(rotations, vectors[..., ROOT], offsets, body.parents)
+    moving = forward_kinematics(turned, vectors[..., ROOT], offsets[:_BODY_JOINTS], parents)
+    # What is at rest hangs on a joint of the body by a stiff arm: no rotation of its own to go through.
+    carriers, arms = [*range(_BODY_JOINTS)], [*torch.zeros_like(offsets[:_BODY_JOINTS])]
+    for offset, parent in zip(offsets[_BODY_JOINTS:], body.parents[_BODY_JOINTS:], strict=True):
+        carriers.append(carriers[parent])
+        arms.append(arms[parent] + offset)
+    carrier, arm = carriers[_BODY_JOINTS:], torch.stack(arms[_BODY_JOINTS:])
+    facing = global_rotations(turned, parents)[:, :, carrier]
+    still = moving[:, :, carrier] + (facing @ arm[..., None])[..., 0]
+    return torch.cat([moving, still], dim=2)
 
 
 _FLOOR_M = -1.2

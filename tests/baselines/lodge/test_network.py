@@ -26,6 +26,8 @@ from mace_dance.motion.diffusion import cosine_schedule
 from mace_dance.motion.normaliser import Normaliser
 from madata.errors import ConfigError
 from madata.motion import FEET
+from madata.rotations import forward_kinematics, rot6d_to_matrix
+from madata.skeletons import skeleton
 from tests.mace_dance.motion.golden import deviation, tensor, tensors, weights_of
 
 
@@ -132,6 +134,15 @@ def test_golden_lodge_losses(golden_file, golden_deviations):
     assert "root" in found
     with pytest.raises(ConfigError, match="2 frames at least"):
         lodge_losses(predicted[:, :1], target[:, :1], normaliser, LOCAL)
+
+
+def test_jaw_and_hands_are_carried_at_rest():
+    torch.manual_seed(0)
+    vectors, body = torch.randn(2, 3, 139), skeleton("smplx-55")
+    turned = torch.eye(3).repeat(2, 3, 55, 1, 1)
+    turned[:, :, :22] = rot6d_to_matrix(vectors[..., ROTATIONS].reshape(2, 3, 22, 6))
+    whole = forward_kinematics(turned, vectors[..., ROOT], torch.tensor(body.offsets), body.parents)
+    torch.testing.assert_close(lodge_joints(vectors), whole)
 
 
 def test_feet_are_scored_by_the_published_bounds():
