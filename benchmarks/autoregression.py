@@ -3,11 +3,12 @@
     python benchmarks/autoregression.py [--codes 40] [--songs 1] [--frames 3] [--windows 2] [--only NAME]
 
 Random weights, one thread, CPU seconds. MEGADance has two experts of sixteen: a song passes one. Several songs (of
-Bailando and MEGADance) are danced one after the other by the published loop, as a batch by ours. Beside each ratio
-stands the arithmetic limit: the multiplications of the published loop over those that cannot be spared, because a
-window that slides under absolute positions, or in which a scan begins anew, changes all of its keys and values. Where a
-step is one position, it waits for the weights rather than for multiplications: ``weights_s`` is what it takes to
-multiply one vector a stream by each matrix of the network, step by step, and nothing else.
+Bailando and MEGADance) are danced one after the other by the published loop, as a batch by ours; ``one_by_one_s`` is
+ours without the batch. Beside each ratio stands the arithmetic limit: the multiplications of the published loop over
+those that cannot be spared, because a window that slides under absolute positions, or in which a scan begins anew,
+changes all of its keys and values. Where a step is one position, it waits for the weights rather than for
+multiplications: ``weights_s`` is what it takes to multiply one vector a stream by each matrix of the network, step by
+step, and nothing else.
 """
 
 import argparse
@@ -79,14 +80,16 @@ def bailando(codes, songs):
     alone = partial(published_gpt, network)
     plain_s, plain = timed(lambda: song_after_song(alone, begin, begin, music))
     ours_s, ours = timed(lambda: choreograph(network, begin, begin, music))
+    alone = partial(choreograph, network)
+    one_by_one_s = timed(lambda: song_after_song(alone, begin, begin, music))[0] if songs > 1 else ours_s
     layers, longest = config.base_layers + config.head_layers, config.context - 1
     published = sum(min(step + 1, longest) * layers for step in range(codes))
     needed = sum(layers if step < longest else longest * (layers - 1) + 1 for step in range(codes))
     same = all(torch.equal(*pair) for pair in zip(plain, ours, strict=True))
     matrices = [each for each in network.modules() if isinstance(each, torch.nn.Linear)]
-    return {"codes": codes, "songs": songs, "published_s": plain_s, "ours_s": ours_s, "ratio": plain_s / ours_s,
-            "limit": published / needed, "weights_s": reading_weights(matrices, min(codes, longest)),
-            "same_codes": same}  # fmt: skip
+    return {"codes": codes, "songs": songs, "published_s": plain_s, "ours_s": ours_s, "one_by_one_s": one_by_one_s,
+            "ratio": plain_s / ours_s, "limit": published / needed,
+            "weights_s": reading_weights(matrices, min(codes, longest)), "same_codes": same}  # fmt: skip
 
 
 def fact(frames):
@@ -124,6 +127,10 @@ def megadance(codes, songs):
     alone = partial(published_genre_gpt, network)
     plain_s, plain = timed(lambda: song_after_song(alone, begin, begin, music, genre))
     ours_s, ours = timed(lambda: choose_codes(network, begin, begin, music, genre)[:2])
+    alone = partial(choose_codes, network)
+    one_by_one_s = (
+        timed(lambda: song_after_song(alone, begin, begin, music, genre))[0] if songs > 1 else ours_s
+    )
     mamba, rest, keys = 4 + 2 + 0.25, 4 + 8, 2
     blocks, output = 2 * config.layers, config.output * (config.width + config.codes) / config.width**2
     published = needed = 0.0
@@ -137,9 +144,9 @@ def megadance(codes, songs):
     expert = "genre_swab.0."  # a song passes one of the two
     matrices = [each for name, each in network.named_modules() if isinstance(each, torch.nn.Linear)
                 and expert not in name]  # fmt: skip
-    return {"codes": codes, "songs": songs, "published_s": plain_s, "ours_s": ours_s, "ratio": plain_s / ours_s,
-            "limit": published / needed, "weights_s": reading_weights(matrices, min(codes - 1, config.window)),
-            "same_codes": same}  # fmt: skip
+    return {"codes": codes, "songs": songs, "published_s": plain_s, "ours_s": ours_s, "one_by_one_s": one_by_one_s,
+            "ratio": plain_s / ours_s, "limit": published / needed,
+            "weights_s": reading_weights(matrices, min(codes - 1, config.window)), "same_codes": same}  # fmt: skip
 
 
 def published_mnet(network, seed, music, noise, genre):
