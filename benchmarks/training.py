@@ -1,4 +1,4 @@
-"""Every motion method on a folder of motion capture, reduced, about a minute each: does training help?
+"""Every motion method on a folder of motion capture, reduced, minutes each: does training help?
 
     python -m benchmarks.training MOCAP OUT [--only NAME] [--set SECTION.KEY=VALUE]
 
@@ -65,11 +65,11 @@ MNET = (
 BAILANDO = (
     "data.window_frames=160",
     "data.stride_frames=16",
-    "model.memory.codes=64",
+    "model.memory.codes=256",
+    "model.gpt.codes=256",
     "model.memory.code_width=64",
     "model.memory.width=128",
     "model.memory.depth=1",
-    "model.gpt.codes=64",
     "model.gpt.width=48",
     "model.gpt.heads=4",
     "model.gpt.base_layers=2",
@@ -107,9 +107,9 @@ RUNS = {
     "fact": (("fact", 300, FACT),),
     "mnet": (("mnet", 500, MNET),),
     "bailando": (
-        ("bailando-codebook", 350, (*BAILANDO, "loop.learning_rate=1e-3")),
-        ("bailando-root", 60, (*BAILANDO, "loop.learning_rate=2e-3")),
-        ("bailando-gpt", 400, (*BAILANDO, *BY_HEART)),
+        ("bailando-codebook", 1200, (*BAILANDO, "loop.learning_rate=2e-3")),
+        ("bailando-root", 400, (*BAILANDO, "loop.learning_rate=2e-3")),
+        ("bailando-gpt", 1200, (*BAILANDO, *BY_HEART)),
         ("bailando-actor-critic", 10, (*BAILANDO, "model.gpt.critic_layers=1", "loop.learning_rate=1e-4")),
     ),
     "lodge": (
