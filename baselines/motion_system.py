@@ -7,21 +7,23 @@ A method says its ``name`` (of the system and of its weights), its ``card`` and 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from evaluation.systems import Card, Loaded
 from mace_dance.motion.system import loaded_from
 from madata.devices import on_device
-from madata.errors import ConfigError, MadanceError, WeightsError
+from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from mace_dance.motion.config import NetworkConfig
     from mace_dance.motion.pretrained import Pretrained
+    from madata.types import Motion3D
 
-__all__ = ["PretrainedSystem", "require_music_width"]
+__all__ = ["PretrainedSystem", "read_seed_motion", "require_music_width"]
 
 Network = TypeVar("Network", bound="nn.Module")
 Config = TypeVar("Config", bound="NetworkConfig")
@@ -78,18 +80,32 @@ class PretrainedSystem(ABC, Generic[Network, Config]):
         return find_weights(self.name) if self._given is None else Path(self._given).expanduser()
 
     def found(self) -> Path:
-        """The weights, which are there and, where they are a model folder, of this method; for ``plan``.
+        """The weights: a model folder that says it is of this method, or every file of the authors; for ``plan``.
 
         Raises:
-            WeightsError: they are not.
+            WeightsError: they are neither.
         """
-        from mace_dance.motion.pretrained import check_kind
+        from mace_dance.motion.pretrained import CONFIG_FILE, check_kind
 
         path = self.find()
-        if not path.exists() and not path.with_name(f"{path.name}.index").is_file():
-            raise WeightsError(f"{path}: no such checkpoint or model folder")
-        check_kind(path, self.name)
+        if (path / CONFIG_FILE).is_file():
+            check_kind(path, self.name)
+        else:
+            self.require_files(path)
         return path
+
+    def require_files(self, path: Path) -> None:
+        """Refuse a path that is no model folder where it lacks a file of the authors; without reading them.
+
+        Of a method that says nothing else it is one file.
+
+        Raises:
+            WeightsError: one is not there; the message names it.
+        """
+        if path.is_dir():
+            raise WeightsError(f"{path}: is no model folder, it has no config.json")
+        if not path.exists():
+            raise WeightsError(f"{path}: no such checkpoint or model folder")
 
     def on_accelerator(self) -> Pretrained[Network, Config]:
         """The model, its network on the device; for ``generate``.
@@ -106,6 +122,30 @@ class PretrainedSystem(ABC, Generic[Network, Config]):
         """Leave the accelerator until the next clip."""
         if self._model is not None:
             self._model.network.to("cpu")
+
+
+def read_seed_motion(path: Path, frames: int, fps: float) -> Motion3D:
+    """The last ``frames`` of a motion file, at ``fps``: what is danced before the music.
+
+    A file ends with its last frame: 2 s at 30 per second are 119 frames at 60. What its own rate leaves open is held.
+
+    Raises:
+        MediaError: it cannot be read, or is too short.
+    """
+    import numpy as np
+
+    from madata.motion import read_motion, resample
+
+    given = read_motion(path)
+    motion = resample(given, fps)
+    lacking = frames - len(motion.rotation)
+    if lacking >= max(1.0, fps / given.fps):
+        raise MediaError(
+            f"{path}: lasts {len(given.rotation) / given.fps:.2f} s, a seed motion {frames / fps:.2f} s",
+            reason="too_short",
+        )
+    rows = np.maximum(np.arange(-lacking, frames - lacking), 0)
+    return replace(motion, rotation=motion.rotation[rows], translation=motion.translation[rows])
 
 
 def require_music_width(path: Path, found: int, computed: int) -> None:

@@ -47,6 +47,7 @@ __all__ = [
     "FPS",
     "Bailando",
     "BailandoConfig",
+    "bailando_files",
     "dance_to",
     "load_bailando",
     "make_tiny_bailando",
@@ -95,6 +96,18 @@ class Bailando(nn.Module):
 BAILANDO_KIND: Kind[Bailando, BailandoConfig] = Kind("bailando", BailandoConfig, Bailando)
 
 
+def bailando_files(folder: Path) -> tuple[Path, Path]:
+    """Checkpoints of the codebooks and of the GPT in the authors' ``experiments`` folder.
+
+    Raises:
+        WeightsError: one is not there.
+    """
+    memory, gpt = (
+        newest_epoch(folder, *files, whose="the authors' folder experiments") for files in ((_MEMORY,), _GPTS)
+    )
+    return memory, gpt
+
+
 def load_bailando(path: Path) -> Pretrained[Bailando, BailandoConfig]:
     """Bailando from a model folder, or from the authors' ``experiments`` folder.
 
@@ -103,9 +116,7 @@ def load_bailando(path: Path) -> Pretrained[Bailando, BailandoConfig]:
     """
     if (path / CONFIG_FILE).is_file():
         return read_model(path, BAILANDO_KIND)
-    memory, gpt = (
-        newest_epoch(path, *files, whose="the authors' folder experiments") for files in ((_MEMORY,), _GPTS)
-    )
+    memory, gpt = bailando_files(path)
     state = _read(gpt)
     with_critic = any(name.startswith("critic_net.") for name in state)
     config = BailandoConfig(gpt=MotionGptConfig(critic_layers=_CRITIC_LAYERS if with_critic else 0))

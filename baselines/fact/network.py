@@ -56,6 +56,7 @@ __all__ = [
     "FactConfig",
     "checkpoint_name",
     "continue_dance",
+    "fact_checkpoint",
     "fact_loss",
     "load_fact",
     "make_tiny_fact",
@@ -337,6 +338,17 @@ def checkpoint_name(name: str) -> str:
 FACT_KIND: Kind[Fact, FactConfig] = Kind("fact", FactConfig, Fact)
 
 
+def fact_checkpoint(path: Path) -> Path:
+    """The checkpoint without ``.index`` that a path names, or the newest one in a folder of the authors.
+
+    Raises:
+        WeightsError: the folder holds none.
+    """
+    if not path.is_dir():
+        return path
+    return newest_epoch(path, "ckpt-N.index", whose="the authors' folder").with_suffix("")
+
+
 def load_fact(path: Path, config: FactConfig = FACT) -> Pretrained[Fact, FactConfig]:
     """FACT from a model folder, or from the authors' TensorFlow checkpoint.
 
@@ -348,10 +360,9 @@ def load_fact(path: Path, config: FactConfig = FACT) -> Pretrained[Fact, FactCon
     Raises:
         WeightsError: it is neither, or the model of another network.
     """
-    if path.is_dir():
-        if (path / CONFIG_FILE).is_file():
-            return read_model(path, FACT_KIND)
-        path = newest_epoch(path, "ckpt-N.index", whose="the authors' folder").with_suffix("")
+    if (path / CONFIG_FILE).is_file():
+        return read_model(path, FACT_KIND)
+    path = fact_checkpoint(path)
     network = Fact(config)
     names = {name: checkpoint_name(name) for name in network.state_dict()}
     found = read_tf_checkpoint(path, names.values())

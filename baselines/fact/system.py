@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.motion_system import PretrainedSystem, require_music_width
+from baselines.motion_system import PretrainedSystem, read_seed_motion, require_music_width
 from evaluation.systems import Card, Request, fit_motion, system
 from mace_dance.motion.system import music_for
-from madata.errors import MediaError
 
 if TYPE_CHECKING:
     from baselines.fact.network import Fact, FactConfig
@@ -64,12 +63,21 @@ class FactSystem(PretrainedSystem["Fact", "FactConfig"]):
         self._seed(model.config.seed_frames)
         return model
 
+    def require_files(self, path: Path) -> None:
+        """See :meth:`PretrainedSystem.require_files`."""
+        from baselines.fact.network import fact_checkpoint
+        from baselines.fact.tf_checkpoint import index_of
+
+        index_of(fact_checkpoint(path))
+
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many frames.
 
         Raises:
             WeightsError: there are no weights.
+            MediaError: the seed motion cannot be read.
         """
+        self._seed(1)
         return [f"weights {self.found()}", f"{round(request.duration_s * 60)} frames, one pass each"]
 
     def generate(self, request: Request) -> Motion3D:
@@ -101,14 +109,7 @@ class FactSystem(PretrainedSystem["Fact", "FactConfig"]):
     def _seed(self, frames: int) -> FloatArray:
         """(S, 225) of what is danced before the music."""
         from baselines.fact.network import FPS, rest_seed, vectors_of_motion
-        from madata.motion import read_motion, resample
 
         if self._seed_motion is None:
             return rest_seed(frames)
-        vectors = vectors_of_motion(resample(read_motion(self._seed_motion), FPS))
-        if len(vectors) < frames:
-            raise MediaError(
-                f"{self._seed_motion}: lasts {len(vectors) / FPS:.2f} s, a seed motion {frames / FPS:.2f} s",
-                reason="too_short",
-            )
-        return vectors[-frames:]
+        return vectors_of_motion(read_seed_motion(self._seed_motion, frames, FPS))

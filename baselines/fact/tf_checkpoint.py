@@ -18,7 +18,7 @@ import numpy as np
 from madata.errors import WeightsError
 from madata.types import FloatArray
 
-__all__ = ["read_tf_checkpoint"]
+__all__ = ["index_of", "read_tf_checkpoint"]
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
@@ -39,9 +39,7 @@ def read_tf_checkpoint(prefix: Path, names: Collection[str]) -> dict[str, FloatA
     Raises:
         WeightsError: a file is absent, cut off or of another kind, or a tensor is missing or not float32.
     """
-    index = prefix.with_name(f"{prefix.name}.index")
-    if not index.is_file():
-        raise WeightsError(f"{index}: no such file; a TensorFlow checkpoint is named without its suffixes")
+    index = index_of(prefix)
     if index.stat().st_size > _LARGEST_INDEX:
         raise WeightsError(f"{index}: too large for the index of a checkpoint")
     try:
@@ -59,6 +57,18 @@ def read_tf_checkpoint(prefix: Path, names: Collection[str]) -> dict[str, FloatA
         raise WeightsError(
             f"{index}: damaged or not the index of a TensorFlow checkpoint ({error})"
         ) from error
+
+
+def index_of(prefix: Path) -> Path:
+    """The index of a checkpoint.
+
+    Raises:
+        WeightsError: it is not there.
+    """
+    index = prefix.with_name(f"{prefix.name}.index")
+    if not index.is_file():
+        raise WeightsError(f"{index}: no such file; a TensorFlow checkpoint is named without its suffixes")
+    return index
 
 
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -71,6 +71,7 @@ __all__ = [
     "dance_primitives",
     "joined",
     "load_lodge",
+    "lodge_files",
     "make_tiny_lodge",
     "sample_held",
 ]
@@ -254,6 +255,25 @@ def joined(slices: Tensor) -> Tensor:
     return out.flatten(0, 1)
 
 
+def lodge_files(folder: Path) -> tuple[Path, Path, Path]:
+    """Checkpoints of the global and of the local network, and the normaliser, in the authors' ``exp`` folder.
+
+    Raises:
+        WeightsError: one is not there.
+    """
+    coarse, fine = (
+        newest_epoch(folder, f"{part}_Module/*/checkpoints/epoch=N.ckpt", whose="the authors' folder exp")
+        for part in ("Global", "Local")
+    )
+    normaliser = next((folder / name for name in _NORMALISERS if (folder / name).is_file()), None)
+    if normaliser is None:
+        raise WeightsError(
+            f"{folder}: there is no Normalizer.pth in it or beside it; it is the file data/Normalizer.pth of the "
+            "repository li-ronghui/LODGE"
+        )
+    return coarse, fine, normaliser
+
+
 def load_lodge(path: Path) -> Model:
     """Lodge from a model folder, or from the authors' ``exp`` folder with ``Normalizer.pth`` in it or beside it.
 
@@ -262,11 +282,8 @@ def load_lodge(path: Path) -> Model:
     """
     if (path / CONFIG_FILE).is_file():
         return read_model(path, LODGE_KIND)
-    coarse, fine = (
-        newest_epoch(path, f"{part}_Module/*/checkpoints/epoch=N.ckpt", whose="the authors' folder exp")
-        for part in ("Global", "Local")
-    )
-    normaliser = _normaliser(path)
+    coarse, fine, constants = lodge_files(path)
+    normaliser = _normaliser(constants)
     config = LodgeConfig()
     network = Lodge(config)
     load_strictly(
@@ -281,13 +298,7 @@ def load_lodge(path: Path) -> Model:
     return Pretrained(network.eval(), config, normaliser, _info())
 
 
-def _normaliser(folder: Path) -> Normaliser:
-    path = next((folder / name for name in _NORMALISERS if (folder / name).is_file()), None)
-    if path is None:
-        raise WeightsError(
-            f"{folder}: there is no Normalizer.pth in it or beside it; it is the file data/Normalizer.pth of the "
-            "repository li-ronghui/LODGE"
-        )
+def _normaliser(path: Path) -> Normaliser:
     normaliser = read_normaliser(path)
     if len(normaliser.scale) != FEATURES:
         raise WeightsError(f"{path}: is for {len(normaliser.scale)} features, not {FEATURES}")

@@ -50,8 +50,8 @@ class LodgeSystem(PretrainedSystem["Lodge", "LodgeConfig"]):
             ConfigError: ``soft`` is out of range.
         """
         super().__init__(weights)
-        if not 0 <= soft <= 1:
-            raise ConfigError(f"soft is in 0..1, got {soft}")
+        if not isinstance(soft, int | float) or not 0 <= soft <= 1:
+            raise ConfigError(f"soft is in 0..1, got {soft!r}")
         self._genre, self._soft = genre, soft
 
     def load(self, path: Path) -> Pretrained[Lodge, LodgeConfig]:
@@ -67,6 +67,12 @@ class LodgeSystem(PretrainedSystem["Lodge", "LodgeConfig"]):
         require_music_width(path, model.config.coarse.music_features, 35)
         genre_label(self._genre, model.info.genres, model.config.fine.genres, seed=0)
         return model
+
+    def require_files(self, path: Path) -> None:
+        """See :meth:`PretrainedSystem.require_files`."""
+        from baselines.lodge.model import lodge_files
+
+        lodge_files(path)
 
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many slices.

@@ -56,6 +56,7 @@ __all__ = [
     "load_classifier",
     "load_megadance",
     "make_tiny_megadance",
+    "megadance_files",
     "motion_of_pose_vectors",
 ]
 
@@ -154,6 +155,20 @@ def motion_of_pose_vectors(poses: FloatArray) -> Motion3D:
     return motion
 
 
+def megadance_files(folder: Path) -> tuple[Path, Path, Path]:
+    """All networks, means and deviations in the authors' folder.
+
+    Raises:
+        WeightsError: one is not there.
+    """
+    networks = _newest(folder)
+    mean, std = (folder / "Pretrained" / f"{name}.pt" for name in ("mean", "std"))
+    for path in (mean, std):
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such file; it belongs to the authors' folder")
+    return networks, mean, std
+
+
 def load_megadance(path: Path) -> Model:
     """MEGADance from a model folder, or from the authors' folder with ``output`` and ``Pretrained`` in it.
 
@@ -163,7 +178,7 @@ def load_megadance(path: Path) -> Model:
     """
     if (path / CONFIG_FILE).is_file():
         return read_model(path, MEGADANCE_KIND)
-    file = _newest(path)
+    file, *statistics = megadance_files(path)
     config = MegaDanceConfig()
     network = MegaDance(config).eval()
     state = state_of(file, read_parts(file, ("model",)), "model")
@@ -171,8 +186,8 @@ def load_megadance(path: Path) -> Model:
     poses = {name: value for name, value in poses.items() if not name.startswith("smpl.")}
     load_strictly(network.poses, poses, file)
     load_strictly(network.gpt, parts_of_state(state, "gpt.", ("fsq.", "cls_model."), file), file)
-    for name in ("mean", "std"):
-        _fill(network, name, path / "Pretrained" / f"{name}.pt")
+    for name, kept in zip(("mean", "std"), statistics, strict=True):
+        _fill(network, name, kept)
     first = path / "Pretrained" / "Init1.pkl"
     if first.is_file():
         motion = read_motion(first, "edge")  # by its fields; the numbers are taken as they are, y up

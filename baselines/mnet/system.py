@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.motion_system import PretrainedSystem, require_music_width
+from baselines.motion_system import PretrainedSystem, read_seed_motion, require_music_width
 from evaluation.systems import Card, Request, fit_motion, system
 from mace_dance.motion.system import genre_label
 from madata.errors import MadanceError, MediaError
@@ -80,7 +80,9 @@ class MnetSystem(PretrainedSystem["Mnet", "MnetConfig"]):
 
         Raises:
             WeightsError: there are no weights.
+            MediaError: the seed motion cannot be read.
         """
+        self._seed(1)
         windows = -(-max(1, round(request.duration_s * FPS)) // 30)
         return [f"weights {self.found()}", f"{windows} windows, 30 frames each"]
 
@@ -93,13 +95,13 @@ class MnetSystem(PretrainedSystem["Mnet", "MnetConfig"]):
         import torch
 
         from baselines.genre_transformer import NOISE_WIDTH
-        from baselines.mnet.network import dance_in_steps
+        from baselines.mnet.network import GENRES, dance_in_steps
         from madata.motion import decode
 
         model = self.on_accelerator()
         config = model.config
         wanted = self._genre
-        if wanted is None:
+        if wanted is None and model.info.genres in (GENRES, _CODES):  # a network may know others
             wanted = aist_genre(request.clip_id, "" if request.music is None else request.music.stem)
         genre = genre_label(wanted, model.info.genres, config.genres, request.seed)
         noise = torch.randn(1, NOISE_WIDTH, generator=torch.Generator().manual_seed(request.seed))
@@ -144,17 +146,11 @@ class MnetSystem(PretrainedSystem["Mnet", "MnetConfig"]):
 
     def _seed(self, frames: int) -> FloatArray:
         """(S, 75) of what is danced before the music."""
-        from madata.motion import encode, read_motion, resample
+        from madata.motion import encode
 
         if self._seed_motion is None:
             return np.zeros((frames, 75), np.float32)
-        vectors = encode(resample(read_motion(self._seed_motion), FPS), "mnet-75")
-        if len(vectors) < frames:
-            raise MediaError(
-                f"{self._seed_motion}: lasts {len(vectors) / FPS:.2f} s, a seed motion {frames / FPS:.2f} s",
-                reason="too_short",
-            )
-        return vectors[-frames:]
+        return encode(read_seed_motion(self._seed_motion, frames, FPS), "mnet-75")
 
 
 def aist_genre(*names: str) -> int | None:

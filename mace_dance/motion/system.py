@@ -309,6 +309,8 @@ def genre_label(wanted: str | int | None, names: Sequence[str], count: int, seed
     count = len(names) or count
     if wanted is None:
         return int(np.random.default_rng(seed).integers(count))
+    if isinstance(wanted, bool) or not isinstance(wanted, int | str):
+        raise ConfigError(f"a genre is a name or a label, not {wanted!r}")
     if isinstance(wanted, int):
         if not 0 <= wanted < count:
             raise ConfigError(f"genre labels of this model are 0 .. {count - 1}, not {wanted}")

@@ -120,7 +120,7 @@ def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     with pytest.raises(WeightsError, match="bailando"):
         BailandoSystem().setup("cpu")
-    with pytest.raises(WeightsError, match="no such checkpoint or model folder"):
+    with pytest.raises(WeightsError, match="no such folder"):
         BailandoSystem(str(tmp_path / "absent")).plan(request_(), "cpu")
     with pytest.raises(MadanceError, match="setup"):
         BailandoSystem(str(weights)).generate(request_())

@@ -163,6 +163,8 @@ def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
         ready(genre="Jaz")
     with pytest.raises(ConfigError, match=r"soft is in 0\.\.1"):
         LodgeSystem(soft=2.0)
+    with pytest.raises(ConfigError, match=r"soft is in 0\.\.1, got 'all'"):
+        LodgeSystem(soft="all")
     with pytest.raises(MediaError, match=r"9\.00 s are asked for"):
         ready().generate(request_(9.0))
     (tmp_path / "file.ckpt").touch()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.mnet.network import Mnet, MnetConfig, load_mnet, make_tiny_mnet
+from baselines.mnet.network import GENRES, Mnet, MnetConfig, load_mnet, make_tiny_mnet
 from baselines.mnet.system import MnetSystem
 from evaluation.systems import find
 from mace_dance.motion.normaliser import Normaliser
@@ -45,6 +45,17 @@ def test_genre_seed_and_what_was_danced_before_matter(ready, request_, tmp_path)
     write_motion(tmp_path / "short.npz", make_dance(0.5, fps=60, seed=2).motion)
     with pytest.raises(MediaError, match=r"short\.npz: lasts 0\.50 s, a seed motion 1\.00 s"):
         ready(seed_motion=str(tmp_path / "short.npz"))
+
+
+def test_names_of_aist_say_nothing_to_a_network_of_other_genres(weights, request_, tmp_path):
+    for genres, same in ((tuple("abcdefghij"), True), (GENRES, False)):
+        model = load_mnet(weights)
+        info = model.info.model_copy(update={"genres": genres})
+        save_model(tmp_path / "model", model.network, model.config, model.normaliser, info, "mnet")
+        made = MnetSystem(str(tmp_path / "model"))
+        made.setup("cpu")
+        first, second = (made.generate(request_(clip=f"g{code}_sBM")).rotation for code in ("BR", "JB"))
+        assert np.array_equal(first, second) == same
 
 
 def test_the_network_hears_a_second_of_silence_the_song_and_silence(ready, request_, monkeypatch):
