@@ -7,6 +7,7 @@ A method says its ``name`` (of the system and of its weights), its ``card`` and 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
@@ -67,7 +68,7 @@ class PretrainedSystem(ABC, Generic[Network, Config]):
         model = self.load(path)
         on_device(model.network, device)
         self._device, self._model = device, model
-        self.loaded = loaded_from(path, self.card, model.network, model.info)
+        self.loaded = loaded_from(self.files(path), self.card, model.network, model.info)
 
     def find(self) -> Path:
         """Where the weights should be; for a checkpoint of several files, their name without suffixes.
@@ -80,24 +81,30 @@ class PretrainedSystem(ABC, Generic[Network, Config]):
         return find_weights(self.name) if self._given is None else Path(self._given).expanduser()
 
     def found(self) -> Path:
-        """The weights: a model folder that says it is of this method, or every file of the authors; for ``plan``.
+        """Where the weights are: a model folder of this method, or every file of the authors; for ``plan``.
 
         Raises:
             WeightsError: they are neither.
         """
-        from mace_dance.motion.pretrained import CONFIG_FILE, check_kind
+        from mace_dance.motion.pretrained import check_kind
 
         path = self.find()
-        if (path / CONFIG_FILE).is_file():
-            check_kind(path, self.name)
-        else:
-            self.require_files(path)
+        self.files(path)
+        check_kind(path, self.name)
         return path
 
-    def require_files(self, path: Path) -> None:
-        """Refuse a path that is no model folder where it lacks a file of the authors; without reading them.
+    def files(self, path: Path) -> Sequence[Path]:
+        """What ``load`` reads of a path: the path itself where it is a model folder, else the files of the authors.
 
-        Of a method that says nothing else it is one file.
+        Raises:
+            WeightsError: one is not there; the message names it.
+        """
+        from mace_dance.motion.pretrained import CONFIG_FILE
+
+        return [path] if (path / CONFIG_FILE).is_file() else self.authors_files(path)
+
+    def authors_files(self, path: Path) -> Sequence[Path]:
+        """The files of the authors; of a method that says nothing else it is one.
 
         Raises:
             WeightsError: one is not there; the message names it.
@@ -106,6 +113,7 @@ class PretrainedSystem(ABC, Generic[Network, Config]):
             raise WeightsError(f"{path}: is no model folder, it has no config.json")
         if not path.exists():
             raise WeightsError(f"{path}: no such checkpoint or model folder")
+        return [path]
 
     def on_accelerator(self) -> Pretrained[Network, Config]:
         """The model, its network on the device; for ``generate``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +42,19 @@ def open_torch(path: Path, *, device: str = "cpu", mapped: bool = False, boxes: 
         with torch.serialization.safe_globals(list(boxes)):
             return torch.load(path, map_location=device, weights_only=True, mmap=mapped and is_archive)
     except Exception as error:  # a damaged or hostile pickle may raise anything
-        raise WeightsError(f"{path}: refused or not readable as tensors ({first_line(error)})") from error
+        raise WeightsError(f"{path}: refused or not readable as tensors ({_reason(error)})") from error
+
+
+_FORBIDDEN = re.compile(r"GLOBAL ([\w.]+)")
+_TORCH_SAYS = "WeightsUnpickler error: "
+
+
+def _reason(error: Exception) -> str:
+    """What was refused, without torch's advice to read the file in a way that runs what is in it."""
+    said = str(error)
+    if wanted := _FORBIDDEN.search(said):
+        return f"it wants to make or call {wanted[1]}"
+    return first_line(ValueError(said.rpartition(_TORCH_SAYS)[2]))
 
 
 def _is_honest_archive(path: Path) -> bool:

@@ -58,11 +58,11 @@ class BailandoSystem(PretrainedSystem["Bailando", "BailandoConfig"]):
         require_music_width(path, model.config.gpt.music_features, 438)
         return model
 
-    def require_files(self, path: Path) -> None:
-        """See :meth:`PretrainedSystem.require_files`."""
+    def authors_files(self, path: Path) -> Sequence[Path]:
+        """See :meth:`PretrainedSystem.authors_files`."""
         from baselines.bailando.model import bailando_files
 
-        bailando_files(path)
+        return bailando_files(path)
 
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many codes.

@@ -11,6 +11,7 @@ folder), else ``fact`` below a weights folder.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,12 +64,12 @@ class FactSystem(PretrainedSystem["Fact", "FactConfig"]):
         self._seed(model.config.seed_frames)
         return model
 
-    def require_files(self, path: Path) -> None:
-        """See :meth:`PretrainedSystem.require_files`."""
+    def authors_files(self, path: Path) -> Sequence[Path]:
+        """See :meth:`PretrainedSystem.authors_files`."""
         from baselines.fact.network import fact_checkpoint
-        from baselines.fact.tf_checkpoint import index_of
+        from baselines.fact.tf_checkpoint import checkpoint_files
 
-        index_of(fact_checkpoint(path))
+        return checkpoint_files(fact_checkpoint(path))
 
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many frames.

@@ -9,6 +9,7 @@ length is compared with the size of its file before it is used.
 
 from __future__ import annotations
 
+import glob
 import struct
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from madata.errors import WeightsError
 from madata.types import FloatArray
 
-__all__ = ["index_of", "read_tf_checkpoint"]
+__all__ = ["checkpoint_files", "read_tf_checkpoint"]
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
@@ -39,7 +40,7 @@ def read_tf_checkpoint(prefix: Path, names: Collection[str]) -> dict[str, FloatA
     Raises:
         WeightsError: a file is absent, cut off or of another kind, or a tensor is missing or not float32.
     """
-    index = index_of(prefix)
+    index = checkpoint_files(prefix)[0]
     if index.stat().st_size > _LARGEST_INDEX:
         raise WeightsError(f"{index}: too large for the index of a checkpoint")
     try:
@@ -59,16 +60,16 @@ def read_tf_checkpoint(prefix: Path, names: Collection[str]) -> dict[str, FloatA
         ) from error
 
 
-def index_of(prefix: Path) -> Path:
-    """The index of a checkpoint.
+def checkpoint_files(prefix: Path) -> list[Path]:
+    """The index of a checkpoint, and what is there of its data.
 
     Raises:
-        WeightsError: it is not there.
+        WeightsError: there is no index.
     """
     index = prefix.with_name(f"{prefix.name}.index")
     if not index.is_file():
         raise WeightsError(f"{index}: no such file; a TensorFlow checkpoint is named without its suffixes")
-    return index
+    return [index, *sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*"))]
 
 
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -10,6 +10,7 @@ hold for).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,11 +69,11 @@ class LodgeSystem(PretrainedSystem["Lodge", "LodgeConfig"]):
         genre_label(self._genre, model.info.genres, model.config.fine.genres, seed=0)
         return model
 
-    def require_files(self, path: Path) -> None:
-        """See :meth:`PretrainedSystem.require_files`."""
+    def authors_files(self, path: Path) -> Sequence[Path]:
+        """See :meth:`PretrainedSystem.authors_files`."""
         from baselines.lodge.model import lodge_files
 
-        lodge_files(path)
+        return lodge_files(path)
 
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many slices.

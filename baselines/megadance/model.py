@@ -155,8 +155,8 @@ def motion_of_pose_vectors(poses: FloatArray) -> Motion3D:
     return motion
 
 
-def megadance_files(folder: Path) -> tuple[Path, Path, Path]:
-    """All networks, means and deviations in the authors' folder.
+def megadance_files(folder: Path) -> list[Path]:
+    """All networks, means and deviations in the authors' folder, and the dance to begin with where it is there.
 
     Raises:
         WeightsError: one is not there.
@@ -166,7 +166,8 @@ def megadance_files(folder: Path) -> tuple[Path, Path, Path]:
     for path in (mean, std):
         if not path.is_file():
             raise WeightsError(f"{path}: no such file; it belongs to the authors' folder")
-    return networks, mean, std
+    first = folder / "Pretrained" / "Init1.pkl"
+    return [networks, mean, std, *([first] if first.is_file() else [])]
 
 
 def load_megadance(path: Path) -> Model:
@@ -178,7 +179,7 @@ def load_megadance(path: Path) -> Model:
     """
     if (path / CONFIG_FILE).is_file():
         return read_model(path, MEGADANCE_KIND)
-    file, *statistics = megadance_files(path)
+    file, mean, std, *first = megadance_files(path)
     config = MegaDanceConfig()
     network = MegaDance(config).eval()
     state = state_of(file, read_parts(file, ("model",)), "model")
@@ -186,11 +187,10 @@ def load_megadance(path: Path) -> Model:
     poses = {name: value for name, value in poses.items() if not name.startswith("smpl.")}
     load_strictly(network.poses, poses, file)
     load_strictly(network.gpt, parts_of_state(state, "gpt.", ("fsq.", "cls_model."), file), file)
-    for name, kept in zip(("mean", "std"), statistics, strict=True):
-        _fill(network, name, kept)
-    first = path / "Pretrained" / "Init1.pkl"
-    if first.is_file():
-        motion = read_motion(first, "edge")  # by its fields; the numbers are taken as they are, y up
+    _fill(network, "mean", mean)
+    _fill(network, "std", std)
+    if first:
+        motion = read_motion(first[0], "edge")  # by its fields; the numbers are taken as they are, y up
         network.begin_with(torch.from_numpy(motion.rotation), torch.from_numpy(motion.translation))
     else:
         network.begin_with(torch.zeros(_STILL_FRAMES, _JOINTS, 3), torch.zeros(_STILL_FRAMES, 3))

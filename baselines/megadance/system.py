@@ -65,11 +65,11 @@ class MegaDanceSystem(PretrainedSystem["MegaDance", "MegaDanceConfig"]):
         genre_label(self._genre, model.info.genres, model.config.gpt.genres, seed=0)
         return model
 
-    def require_files(self, path: Path) -> None:
-        """See :meth:`PretrainedSystem.require_files`."""
+    def authors_files(self, path: Path) -> Sequence[Path]:
+        """See :meth:`PretrainedSystem.authors_files`."""
         from baselines.megadance.model import megadance_files
 
-        megadance_files(path)
+        return megadance_files(path)
 
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many codes.

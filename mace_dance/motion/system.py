@@ -124,7 +124,7 @@ class MotionExpertSystem:
         on_device(model.network, device)
         self._device, self._model = device, model
         embedded = TINY_LABEL if path == EMBEDDED else None
-        self.loaded = loaded_from(path, CARD, model.network, model.info, embedded)
+        self.loaded = loaded_from([path], CARD, model.network, model.info, embedded)
 
     def plan(self, request: Request, device: str) -> list[str]:
         """Which weights, how many frames in how many passes.
@@ -258,12 +258,12 @@ class BiMambaToTransformer(MotionExpertSystem):
 
 
 def loaded_from(
-    path: Path, card: Card, network: nn.Module, info: ModelInfo, label: str | None = None
+    files: Sequence[Path], card: Card, network: nn.Module, info: ModelInfo, label: str | None = None
 ) -> Loaded:
     """What a system says of the model it has loaded.
 
     Args:
-        path: a model folder, which says what it was trained on, or the authors' file, for which the card stands.
+        files: a model folder, which says what it was trained on, or the authors' files, for which the card stands.
         card: of the method.
         label: where ``info`` has none.
     """
@@ -271,10 +271,10 @@ def loaded_from(
     own = replace(
         card,
         n_parameters=sum(parameter.numel() for parameter in network.parameters()),
-        training_data=info.training_data if path.is_dir() else card.training_data,
+        training_data=info.training_data if files[0].is_dir() else card.training_data,
         notes=None if label is None else f"{label}: not the paper's model",
     )
-    return Loaded(label, own, (path,))
+    return Loaded(label, own, tuple(files))
 
 
 def _genre_label(

@@ -1,11 +1,13 @@
 """FACT as a system, on a tiny random network."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from baselines.fact import network
 from baselines.fact.network import FACT_KIND, Fact, FactConfig, checkpoint_name, load_fact, make_tiny_fact
 from baselines.fact.system import FactSystem
 from evaluation.systems import find
@@ -56,7 +58,7 @@ def test_refusals(ready, weights, request_, tmp_path, monkeypatch):
         ready().generate(request_(duration_s=3.0))
 
 
-def test_the_checkpoint_of_the_authors_and_a_folder_are_one(weights, tmp_path):
+def test_the_checkpoint_of_the_authors_and_a_folder_are_one(weights, tmp_path, monkeypatch):
     model = load_fact(weights)
     state = {checkpoint_name(name): value.numpy() for name, value in model.network.state_dict().items()}
     last = write_checkpoint(tmp_path / "ckpt-10", state)
@@ -65,6 +67,11 @@ def test_the_checkpoint_of_the_authors_and_a_folder_are_one(weights, tmp_path):
     for path in (last, tmp_path):
         loaded = load_fact(path, model.config).network.state_dict()
         assert all(torch.equal(value, loaded[name]) for name, value in model.network.state_dict().items())
+        monkeypatch.setattr(network, "load_fact", partial(load_fact, config=model.config))
+        made = FactSystem(str(path))
+        made.setup("cpu")
+        assert [each.name for each in made.loaded.weights] == ["ckpt-10.index", "ckpt-10.data-00000-of-00001"]
+        assert made.loaded.card.training_data == ("aist++:train",)
     with pytest.raises(WeightsError, match=r"ckpt-9: the tensor .* holds NaN or infinity"):
         load_fact(tmp_path / "ckpt-9", model.config)
     with pytest.raises(WeightsError, match="of another shape"):
