@@ -123,7 +123,7 @@ def load_bailando(path: Path) -> Pretrained[Bailando, BailandoConfig]:
     network = Bailando(config)
     load_strictly(network.memory, _read(memory), memory)
     load_strictly(network.gpt, state, gpt)
-    return Pretrained(network.eval(), config, _as_it_is(), _info())
+    return Pretrained(network.eval(), config, Normaliser.unused(config.features), _info())
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -178,7 +178,9 @@ def make_tiny_bailando(folder: Path, seed: int = 0) -> None:
         velocity: nn.Conv1d = network.memory.vqvae_down.decoders_root[0].out  # type: ignore[assignment]
         nn.init.zeros_(velocity.weight)
         velocity.bias = nn.Parameter(torch.tensor([0.002, 0.0, 0.0]))
-    save_model(folder, network, config, _as_it_is(), _info("tiny-random"), BAILANDO_KIND.name)
+    save_model(
+        folder, network, config, Normaliser.unused(config.features), _info("tiny-random"), BAILANDO_KIND.name
+    )
 
 
 def _rest() -> FloatArray:
@@ -189,11 +191,6 @@ def _rest() -> FloatArray:
         if parent >= 0:
             points[joint] = points[parent] + np.asarray(body.offsets)[joint]
     return points
-
-
-def _as_it_is() -> Normaliser:
-    """Poses are taken as they are."""
-    return Normaliser(np.ones(_FEATURES, np.float32), np.zeros(_FEATURES, np.float32))
 
 
 def _info(label: str | None = None) -> ModelInfo:

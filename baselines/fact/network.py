@@ -367,7 +367,7 @@ def load_fact(path: Path, config: FactConfig = FACT) -> Pretrained[Fact, FactCon
     names = {name: checkpoint_name(name) for name in network.state_dict()}
     found = read_tf_checkpoint(path, names.values())
     load_strictly(network, {name: torch.from_numpy(found[stored]) for name, stored in names.items()}, path)
-    return Pretrained(network.eval(), config, _as_it_is(config), _info())
+    return Pretrained(network.eval(), config, Normaliser.unused(config.features), _info())
 
 
 def make_tiny_fact(folder: Path, seed: int = 0) -> None:
@@ -382,12 +382,9 @@ def make_tiny_fact(folder: Path, seed: int = 0) -> None:
         out = network.cross_modal_layer.out
         nn.init.normal_(out.kernel, std=0.005)
         out.bias = nn.Parameter(torch.from_numpy(rest_seed(1)[0]))
-    save_model(folder, network, config, _as_it_is(config), _info("tiny-random"), FACT_KIND.name)
-
-
-def _as_it_is(config: FactConfig) -> Normaliser:
-    """FACT takes motion vectors as they are."""
-    return Normaliser(np.ones(config.features, np.float32), np.zeros(config.features, np.float32))
+    save_model(
+        folder, network, config, Normaliser.unused(config.features), _info("tiny-random"), FACT_KIND.name
+    )
 
 
 def _info(label: str | None = None) -> ModelInfo:

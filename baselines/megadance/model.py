@@ -22,7 +22,7 @@ from baselines.lightning import parts_of_state
 from baselines.megadance.classifier import GenreClassifier
 from baselines.megadance.network import GenreGpt, GenreGptConfig, choose_codes
 from baselines.megadance.pose_codes import (
-    FRAMES_OF_CODE,
+    FRAMES_PER_CODE,
     POSE_WIDTH,
     PoseCodes,
     PoseCodesConfig,
@@ -103,7 +103,7 @@ class MegaDance(nn.Module):
 
     def begin_with(self, rotation: Tensor, translation: Tensor) -> None:
         """Take the codes to begin with from the first frames of an SMPL motion, (T, 24, 3) and (T, 3), y up."""
-        frames = len(rotation) // FRAMES_OF_CODE * FRAMES_OF_CODE
+        frames = len(rotation) // FRAMES_PER_CODE * FRAMES_PER_CODE
         poses = (pose_vectors(rotation, translation)[:frames] - self.pose_mean) / self.pose_std
         with torch.no_grad():
             codes = self.poses.encode(poses[None])
@@ -194,7 +194,7 @@ def load_megadance(path: Path) -> Model:
         network.begin_with(torch.from_numpy(motion.rotation), torch.from_numpy(motion.translation))
     else:
         network.begin_with(torch.zeros(_STILL_FRAMES, _JOINTS, 3), torch.zeros(_STILL_FRAMES, 3))
-    return Pretrained(network, config, _as_it_is(), _info())
+    return Pretrained(network, config, Normaliser.unused(config.features), _info())
 
 
 def load_classifier(path: Path) -> GenreClassifier:
@@ -244,12 +244,9 @@ def make_tiny_megadance(folder: Path, seed: int = 0) -> None:
         network.pose_mean.copy_(pose_vectors(torch.zeros(2, _JOINTS, 3), torch.zeros(2, 3))[0])
         network.pose_std.fill_(0.1)
         network.pose_std[:_ROOT] = 0.002
-    save_model(folder, network, config, _as_it_is(), _info("tiny-random"), MEGADANCE_KIND.name)
-
-
-def _as_it_is() -> Normaliser:
-    """The network normalises by itself."""
-    return Normaliser(np.ones(POSE_WIDTH, np.float32), np.zeros(POSE_WIDTH, np.float32))
+    save_model(
+        folder, network, config, Normaliser.unused(config.features), _info("tiny-random"), MEGADANCE_KIND.name
+    )
 
 
 def _info(label: str | None = None) -> ModelInfo:

@@ -30,7 +30,7 @@ from madata.errors import ConfigError
 from madata.rotations import euler_to_matrix, matrix_to_rot6d
 
 __all__ = [
-    "FRAMES_OF_CODE",
+    "FRAMES_PER_CODE",
     "POSE_WIDTH",
     "PoseCodes",
     "PoseCodesConfig",
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 _LEVELS_OF_RATE = 3
-FRAMES_OF_CODE = 2**_LEVELS_OF_RATE
+FRAMES_PER_CODE = 2**_LEVELS_OF_RATE
 _ROOT = 3
 POSE_WIDTH = _ROOT + 6 * (len(UPPER) + len(LOWER))
 _EPSILON = 1e-3
@@ -189,9 +189,9 @@ def halves_of(poses: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         ConfigError: the shape is another, or T no multiple of 8.
     """
-    if poses.ndim != 3 or poses.shape[2] != POSE_WIDTH or poses.shape[1] % FRAMES_OF_CODE:
+    if poses.ndim != 3 or poses.shape[2] != POSE_WIDTH or poses.shape[1] % FRAMES_PER_CODE:
         raise ConfigError(
-            f"poses are (B, T, {POSE_WIDTH}), T a multiple of {FRAMES_OF_CODE}, got {tuple(poses.shape)}"
+            f"poses are (B, T, {POSE_WIDTH}), T a multiple of {FRAMES_PER_CODE}, got {tuple(poses.shape)}"
         )
     joints = poses[..., _ROOT:].reshape(*poses.shape[:2], -1, 6)
     lower = torch.cat([poses[..., :_ROOT], joints[:, :, LOWER].flatten(2)], dim=-1)

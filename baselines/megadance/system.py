@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["MegaDanceSystem"]
 
 FPS = 30
-_FRAMES_OF_CODE = 8
+_FRAMES_PER_CODE = 8
 
 CARD = Card(
     paper="MEGADance",
@@ -77,7 +77,7 @@ class MegaDanceSystem(PretrainedSystem["MegaDance", "MegaDanceConfig"]):
         Raises:
             WeightsError: there are no weights.
         """
-        codes = -(-max(1, round(request.duration_s * FPS)) // _FRAMES_OF_CODE)
+        codes = -(-max(1, round(request.duration_s * FPS)) // _FRAMES_PER_CODE)
         genre = "a guessed genre" if self._genre is None else f"genre {self._genre}"
         return [f"weights {self.found()}", f"{codes} codes of 8 frames for each half of the body, {genre}"]
 
@@ -101,7 +101,7 @@ class MegaDanceSystem(PretrainedSystem["MegaDance", "MegaDanceConfig"]):
 
         network = self.on_accelerator().network
         songs = [
-            torch.as_tensor(music_for(request, FPS, "megadance")[::_FRAMES_OF_CODE], device=self._device)
+            torch.as_tensor(music_for(request, FPS, "megadance")[::_FRAMES_PER_CODE], device=self._device)
             for request in requests
         ]
         genres = [self._genre_of(request, song) for request, song in zip(requests, songs, strict=True)]

@@ -40,7 +40,7 @@ from baselines.megadance.model import (
     motion_of_pose_vectors,
 )
 from baselines.megadance.network import choose_codes, genre_gpt_loss
-from baselines.megadance.pose_codes import FRAMES_OF_CODE, halves_of
+from baselines.megadance.pose_codes import FRAMES_PER_CODE, halves_of
 from mace_dance.training.motion.data import WindowBatch
 from mace_dance.training.motion.family import Lesson, MotionFamily
 from madata.errors import MediaError
@@ -86,7 +86,7 @@ def _normalised(network: MegaDance, batch: WindowBatch) -> Tensor:
 
 def _slow_music(network: MegaDance, music: Tensor) -> Tensor:
     """(B, T, K) -> (B, N, K), every eighth row, normalised."""
-    slow: Tensor = (music[:, ::FRAMES_OF_CODE] - network.music_mean) / network.music_std
+    slow: Tensor = (music[:, ::FRAMES_PER_CODE] - network.music_mean) / network.music_std
     return slow
 
 
@@ -145,7 +145,7 @@ def _codes_sample(network: MegaDance, lesson: Lesson, batch: WindowBatch) -> Ten
 def _gpt_sample(network: MegaDance, lesson: Lesson, batch: WindowBatch) -> Tensor:
     upper, lower = first_codes(*network.poses.encode(_normalised(network, batch)))
     upper, lower, _ = choose_codes(network.gpt, upper, lower, _slow_music(network, batch.music), batch.genre)
-    return _vectors(network, network.poses.decode(upper, lower)[:, FRAMES_OF_CODE:])
+    return _vectors(network, network.poses.decode(upper, lower)[:, FRAMES_PER_CODE:])
 
 
 def _read(network: GenreReader, batch: WindowBatch) -> Tensor:
@@ -188,11 +188,11 @@ def _with_begin(network: MegaDance, config: MegaDanceConfig, windows: WindowBatc
 
 
 def _coded(config: MegaDanceConfig, frames: int) -> str | None:
-    return whole_codes_problem(frames, FRAMES_OF_CODE)
+    return whole_codes_problem(frames, FRAMES_PER_CODE)
 
 
 def _in_context(config: MegaDanceConfig, frames: int) -> str | None:
-    return context_problem(frames, FRAMES_OF_CODE, fewest_codes=2, context=config.gpt.context)
+    return context_problem(frames, FRAMES_PER_CODE, fewest_codes=2, context=config.gpt.context)
 
 
 _stage = partial(
@@ -219,7 +219,7 @@ gpt: MotionFamily[MegaDance, MegaDanceConfig] = _stage(
     loss=_gpt_loss,
     sample=_gpt_sample,
     window_problem=_in_context,
-    given=lambda config: FRAMES_OF_CODE,
+    given=lambda config: FRAMES_PER_CODE,
     trains=lambda network: [network.gpt],
     begins_with="megadance-codes",
 )

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -290,7 +289,7 @@ def load_mnet(path: Path, config: MnetConfig = MNET) -> Pretrained[Mnet, MnetCon
     network = Mnet(config)
     state = parts_of_state(read_lightning(path), "gen.", ("dis.", "compute_loss."), path)
     load_strictly(network, state, path)
-    return Pretrained(network.eval(), config, _as_it_is(config), _info())
+    return Pretrained(network.eval(), config, Normaliser.unused(config.features), _info())
 
 
 def make_tiny_mnet(folder: Path, seed: int = 0) -> None:
@@ -302,12 +301,9 @@ def make_tiny_mnet(folder: Path, seed: int = 0) -> None:
         # Untrained it sways about the rest pose.
         nn.init.normal_(network.mlp_l.weight, std=0.02)
         network.mlp_l.bias = nn.Parameter(to_rot6d(torch.zeros(1, 3 * _JOINTS + 3))[0])
-    save_model(folder, network, config, _as_it_is(config), _info("tiny-random"), MNET_KIND.name)
-
-
-def _as_it_is(config: MnetConfig) -> Normaliser:
-    """MNET takes motion vectors as they are."""
-    return Normaliser(np.ones(config.features, np.float32), np.zeros(config.features, np.float32))
+    save_model(
+        folder, network, config, Normaliser.unused(config.features), _info("tiny-random"), MNET_KIND.name
+    )
 
 
 def _info(label: str | None = None) -> ModelInfo:

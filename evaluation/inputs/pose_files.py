@@ -118,7 +118,7 @@ def convert_track(track: JointTrack, target: str) -> JointTrack:
         absent = [name for name, there in zip(skeleton(target).joints, found, strict=True) if not there]
         message = (
             f"skeleton {track.skeleton!r} has no {', '.join(absent)}, which {target!r} needs "
-            f"(madance convert FILES OUT --to npz --skeleton {target} puts the rotations on it)"
+            f"(madance convert IN OUT --to npz --skeleton {target} puts the rotations on it)"
         )
         raise MediaError(message, reason="wrong_skeleton")
     points = take_points(track.points, columns)

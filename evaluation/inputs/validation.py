@@ -47,7 +47,7 @@ def fps_fault(track: JointTrack, rule: ClipRule, reference_fps: float | None) ->
     """What is wrong with the frame rate, if anything; 1 % is allowed (23.976 passes for 24)."""
     wanted = reference_fps if rule.fps == "reference" else None if rule.fps == "any" else rule.fps
     if track.fps is None:
-        return ("no_fps", "gives no frame rate (madance convert FILES OUT --fps 30 says it)")
+        return ("no_fps", "gives no frame rate (madance convert IN OUT --fps 30 says it)")
     if isinstance(wanted, float) and abs(track.fps / wanted - 1) > FPS_TOLERANCE:
         return ("wrong_fps", f"{track.fps:g} frames per second, expected {wanted:g}")
     return None

@@ -57,6 +57,11 @@ class Normaliser:
         scale = (2 / np.where(constant, np.float32(1), spread)).astype(np.float32)
         return cls(scale, -1 - low * scale)
 
+    @classmethod
+    def unused(cls, features: int) -> Normaliser:
+        """Of a network that takes motion vectors as they are: a model folder has one, and nothing asks it."""
+        return cls(np.ones(features, np.float32), np.zeros(features, np.float32))
+
     def normalise(self, motion: Array) -> Array:
         """(..., F) -> (..., F) in -1..1; the argument is left as it is."""
         scale, shift = self._like(motion)

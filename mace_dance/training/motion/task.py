@@ -242,7 +242,7 @@ class MotionTask:
             provenance=self._provenance(step),
         )
         features = self.settings.model.features
-        normaliser = self._prepared.normaliser if self._family.normalised else _as_it_is(features)
+        normaliser = self._prepared.normaliser if self._family.normalised else Normaliser.unused(features)
         windows = self._prepared.train.batch(self._first_windows(), self._family.normalised)
         with torch.no_grad():
             config = self._family.finish(
@@ -321,11 +321,6 @@ def _begin(network: nn.Module, settings: MotionTraining[Any], family: MotionFami
                 f"{settings.start}: {name} is {has}, this network has {tuple(value.shape)}: "
                 "give the settings model.* of that run"
             )
-
-
-def _as_it_is(features: int) -> Normaliser:
-    """For a network that takes motion as it is."""
-    return Normaliser(np.ones(features, np.float32), np.zeros(features, np.float32))
 
 
 def _check_fit(
