@@ -42,12 +42,11 @@ from baselines.code_training import (
     vectors_of_poses,
     whole_codes_problem,
 )
-from baselines.fact.network import vectors_of_motion
 from mace_dance.training.motion.data import WindowBatch
 from mace_dance.training.motion.data.music_rows import MusicRows
 from mace_dance.training.motion.family import Lesson, MotionFamily
 from madata.errors import ConfigError, MediaError
-from madata.motion import layout
+from madata.motion import encode, layout
 from madata.rotations import forward_kinematics
 from madata.skeletons import skeleton
 
@@ -137,7 +136,7 @@ def _vectors(poses: Tensor) -> Tensor:
     """(B, T, 225) motion vectors."""
     return vectors_of_poses(
         poses,
-        lambda each: vectors_of_motion(motion_of_poses(each)),
+        lambda each: encode(motion_of_poses(each), _VECTOR),
         layout(_VECTOR).width,
         (MediaError, ConfigError, ValueError),
     )

@@ -13,7 +13,7 @@ position with every step. The music does not depend on the dance, though, so tha
 the last layer only the frame that is kept is computed.
 
 Tensors bear names and shapes (kernels are (in, out)) of the authors' TensorFlow model, :func:`checkpoint_name` says
-what its checkpoint calls them. Motion is 225 numbers at 60 frames per second, y up: 6 zeros, root in metres, 24
+what its checkpoint calls them. Motion is ``fact-225`` at 60 frames per second, y up: 6 zeros, root in metres, 24
 rotation matrices row by row; music the 35 features of :func:`madata.music.music_features` at 60 frames per second.
 
 Legend: B batch, T frames, S frames of seed, A frames of music, F motion features, K music features, M width.
@@ -44,14 +44,13 @@ from mace_dance.motion.pretrained import (
     save_model,
 )
 from madata.errors import ConfigError
-from madata.motion import with_up
-from madata.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from madata.types import FloatArray, Motion3D
+from madata.types import FloatArray
 
 __all__ = [
     "FACT",
     "FACT_KIND",
     "FPS",
+    "LAYOUT",
     "Fact",
     "FactConfig",
     "checkpoint_name",
@@ -60,12 +59,11 @@ __all__ = [
     "fact_loss",
     "load_fact",
     "make_tiny_fact",
-    "motion_of_vectors",
     "rest_seed",
-    "vectors_of_motion",
 ]
 
 FPS = 60
+LAYOUT = "fact-225"
 _JOINTS = 24
 _ROOT = slice(6, 9)
 _EPSILON = 1e-5
@@ -282,36 +280,6 @@ def fact_loss(predicted: Tensor, target: Tensor) -> Tensor:
     return F.mse_loss(predicted[:, : target.shape[1]], target)
 
 
-def motion_of_vectors(vectors: FloatArray) -> Motion3D:
-    """(T, 225) motion vectors as a motion; matrices become the nearest rotations."""
-    matrices = vectors[:, _ROOT.stop :].reshape(len(vectors), _JOINTS, 3, 3).astype(np.float64)
-    left, _, right = np.linalg.svd(matrices)
-    flip = np.ones(left.shape[:-1])
-    flip[..., -1] = np.linalg.det(left @ right)
-    rotation = matrix_to_axis_angle((left * flip[..., None, :]) @ right)
-    return Motion3D(
-        np.ascontiguousarray(rotation, np.float32),
-        np.ascontiguousarray(vectors[:, _ROOT], np.float32),
-        float(FPS),
-        up="y",
-        skeleton="smpl-24",
-    )
-
-
-def vectors_of_motion(motion: Motion3D) -> FloatArray:
-    """(T, 225) motion vectors of a motion of 60 frames per second.
-
-    Raises:
-        ConfigError: it has another rate.
-    """
-    if round(motion.fps) != FPS:
-        raise ConfigError(f"FACT's motion has {FPS} frames per second, this one {motion.fps:g}")
-    upright = with_up(motion, "y")
-    matrices = axis_angle_to_matrix(upright.rotation).reshape(len(upright.rotation), -1)
-    zeros = np.zeros((len(matrices), _ROOT.start), np.float32)
-    return np.concatenate([zeros, upright.translation, matrices], axis=1).astype(np.float32)
-
-
 def rest_seed(frames: int) -> FloatArray:
     """(``frames``, 225) of a dancer who stands still in the rest pose: a seed for music without a dance before it."""
     one = np.concatenate([np.zeros(_ROOT.stop), np.tile(np.eye(3).ravel(), _JOINTS)])
@@ -388,4 +356,4 @@ def make_tiny_fact(folder: Path, seed: int = 0) -> None:
 
 
 def _info(label: str | None = None) -> ModelInfo:
-    return ModelInfo(label=label, fps=FPS, layout="fact-225")
+    return ModelInfo(label=label, fps=FPS, layout=LAYOUT)

@@ -89,7 +89,8 @@ class FactSystem(PretrainedSystem["Fact", "FactConfig"]):
         """
         import torch
 
-        from baselines.fact.network import FPS, continue_dance, motion_of_vectors
+        from baselines.fact.network import FPS, LAYOUT, continue_dance
+        from madata.motion import decode
 
         model = self.on_accelerator()
         network, config = model.network, model.config
@@ -105,12 +106,15 @@ class FactSystem(PretrainedSystem["Fact", "FactConfig"]):
             torch.as_tensor(music[None], device=self._device),
             steps,
         )
-        return fit_motion(motion_of_vectors(vectors[0].cpu().numpy()), request.fps, request.num_frames)
+        source = f"the dance to {request.clip_id}"
+        motion = decode(vectors[0].cpu().numpy(), LAYOUT, FPS, source=source)
+        return fit_motion(motion, request.fps, request.num_frames)
 
     def _seed(self, frames: int) -> FloatArray:
         """(S, 225) of what is danced before the music."""
-        from baselines.fact.network import FPS, rest_seed, vectors_of_motion
+        from baselines.fact.network import FPS, LAYOUT, rest_seed
+        from madata.motion import encode
 
         if self._seed_motion is None:
             return rest_seed(frames)
-        return vectors_of_motion(read_seed_motion(self._seed_motion, frames, FPS))
+        return encode(read_seed_motion(self._seed_motion, frames, FPS), LAYOUT)

@@ -15,15 +15,15 @@ from torch.nn import functional as F
 
 from baselines.fact.network import (
     FACT_KIND,
+    LAYOUT,
     Fact,
     FactConfig,
     continue_dance,
     fact_loss,
-    motion_of_vectors,
-    vectors_of_motion,
 )
 from mace_dance.training.motion.data import WindowBatch, frames_from
 from mace_dance.training.motion.family import Lesson, MotionFamily
+from madata.motion import decode, encode
 
 __all__ = ["fact"]
 
@@ -56,7 +56,7 @@ def _sample(network: Fact, lesson: Lesson, batch: WindowBatch) -> Tensor:
     silence = max(0, wanted + config.music_frames - 1 - batch.music.shape[1])
     danced = continue_dance(network, seed, F.pad(batch.music, (0, 0, 0, silence)), wanted)
     # The network's matrices are none of rotations; what is judged is what its motion would be.
-    vectors = [vectors_of_motion(motion_of_vectors(each)) for each in danced.cpu().numpy()]
+    vectors = [encode(decode(each, LAYOUT), LAYOUT) for each in danced.cpu().numpy()]
     return torch.from_numpy(np.stack(vectors))
 
 
@@ -73,7 +73,7 @@ fact: MotionFamily[Fact, FactConfig] = MotionFamily(
     sample=_sample,
     music_width=lambda config: config.music_features,
     window_problem=_window_problem,
-    vector="fact-225",
+    vector=LAYOUT,
     normalised=False,
     given=lambda config: config.seed_frames,
 )

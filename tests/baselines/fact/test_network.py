@@ -13,13 +13,8 @@ from baselines.fact.network import (
     checkpoint_name,
     continue_dance,
     fact_loss,
-    motion_of_vectors,
-    rest_seed,
-    vectors_of_motion,
 )
 from madata.errors import ConfigError
-from madata.motion import with_up
-from madata.synthetic.dance import make_dance
 from tests.mace_dance.motion.golden import deviation, tensor, tensors, weights_of
 
 SMALL = FactConfig(
@@ -94,24 +89,6 @@ def test_one_frame_is_the_first_of_all_and_becomes_the_seed():
         first = made(seed, music[:, :6])[:, :1]
         second = made(torch.cat([seed[:, 1:], first], 1), music[:, 1:7])[:, :1]
     torch.testing.assert_close(danced[:, :2], torch.cat([first, second], 1), rtol=1e-5, atol=1e-6)
-
-
-def test_motion_there_and_back():
-    motion = make_dance(3.0, fps=60, seed=1).motion
-    back = motion_of_vectors(vectors_of_motion(motion))
-    upright = with_up(motion, "y")
-    np.testing.assert_allclose(back.rotation, upright.rotation, atol=1e-4)
-    np.testing.assert_allclose(back.translation, upright.translation, atol=1e-6)
-    assert (back.fps, back.up) == (60.0, "y")
-
-
-def test_what_is_no_rotation_becomes_the_nearest_one():
-    vectors = rest_seed(2)
-    vectors[:, 9:] *= 1.5
-    vectors[1, 9] = -0.2  # a reflection
-    motion = motion_of_vectors(vectors)
-    assert np.isfinite(motion.rotation).all()
-    np.testing.assert_allclose(motion.rotation[0], 0, atol=1e-6)
 
 
 def test_wrong_windows_are_refused():

@@ -12,7 +12,7 @@ from baselines.fact.network import FACT_KIND, Fact, FactConfig, checkpoint_name,
 from baselines.fact.system import FactSystem
 from evaluation.systems import find
 from madata.errors import MadanceError, MediaError, WeightsError
-from madata.motion import joint_positions, write_motion
+from madata.motion import joint_positions, with_skeleton, write_motion
 from madata.synthetic.dance import make_dance
 from tests.baselines.conftest import Tried
 from tests.baselines.fact.test_tf_checkpoint import write_checkpoint
@@ -35,6 +35,8 @@ def test_what_was_danced_before_matters(ready, request_, tmp_path):
     still = ready().generate(request_())
     going = ready(seed_motion=str(tmp_path / "before.npz")).generate(request_())
     assert np.abs(still.rotation - going.rotation).max() > 1e-6
+    write_motion(tmp_path / "handless.npz", with_skeleton(make_dance(3.0, fps=30, seed=2).motion, "smplx-22"))
+    assert len(ready(seed_motion=str(tmp_path / "handless.npz")).generate(request_()).rotation) == 6
     write_motion(tmp_path / "short.npz", make_dance(1.0, fps=60, seed=2).motion)
     with pytest.raises(MediaError, match=r"short\.npz: lasts 1\.00 s, a seed motion 2\.00 s"):
         ready(seed_motion=str(tmp_path / "short.npz"))

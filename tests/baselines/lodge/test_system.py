@@ -17,8 +17,10 @@ from baselines.lodge.model import (
     load_lodge,
     make_tiny_lodge,
 )
+from baselines.lodge.primitives import hints_of
 from baselines.lodge.system import LodgeSystem
 from evaluation.systems import find
+from mace_dance.motion.diffusion import cosine_schedule
 from madata.errors import ConfigError, MadanceError, MediaError, WeightsError
 from madata.motion import joint_positions
 from tests.baselines.conftest import Tried
@@ -85,6 +87,18 @@ def test_hints_are_rotations_in_the_numbers_of_the_network(weights, few_steps, m
     plain_hints = model.normaliser.unnormalise(held[0].value)[:, [0, 30, 160, -1], 7:]
     lengths = plain_hints.reshape(-1, 3).norm(dim=-1)
     torch.testing.assert_close(lengths, torch.ones_like(lengths), rtol=0, atol=1e-4)
+
+
+def test_hints_inside_a_slice_hold_for_their_share_of_sampling(weights, monkeypatch):
+    """As published a step of 50 is meant, and the diffusion time compared."""
+    monkeypatch.setattr(module, "ddim", lambda *_, after_step: after_step)
+    hints = hints_of(torch.ones(1, 24, 139))
+    for soft, last in ((1.0, 0), (0.3, 35), (0.0, 50)):
+        network = load_lodge(weights).network.fine
+        hold = module.sample_held(network, torch.zeros(1, 256, 35), hints, None, cosine_schedule(), soft=soft)
+        inside = [hold(torch.zeros(1, 256, 139), time)[0, 30, 7].item() for time in (last, last + 1)]
+        assert inside == [0.0, 1.0]
+        assert hold(torch.zeros(1, 256, 139), last)[0, [0, 3, -4, -1], 7].tolist() == [1.0] * 4
 
 
 def test_each_slice_goes_on_where_the_one_before_ended():

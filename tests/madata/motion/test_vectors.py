@@ -79,6 +79,10 @@ def test_matrices_come_back_as_the_nearest_rotations(dancer):
     noisy = values + 0.02 * np.random.default_rng(0).normal(size=values.shape).astype(np.float32)
     back = decode(noisy, "fact-225")
     assert np.abs(back.rotation - motion.rotation).max() < 0.1
+    stretched = decode(np.concatenate([values[:, :9], 1.5 * values[:, 9:]], axis=1), "fact-225")
+    np.testing.assert_allclose(stretched.rotation, decode(values, "fact-225").rotation, atol=1e-4)
+    mirrored = decode(np.concatenate([values[:, :9], -values[:, 9:]], axis=1), "fact-225")  # reflections
+    assert np.isfinite(mirrored.rotation).all() and np.linalg.norm(mirrored.rotation, axis=-1).max() < 3.15
 
 
 @pytest.mark.golden
