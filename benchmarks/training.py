@@ -90,13 +90,17 @@ MEGADANCE = (
     # At twice this rate the quantiser saturates in its first steps: 4 of 4375 codes are left, and nothing moves.
     "loop.learning_rate=1e-3",
 )
+WIDE = ("latent=256", "feed_forward=512", "heads=4", "layers=1", "dropout=0")
+"""Lodge's: a local network of width 64 makes dances far from real ones even of real primitives."""
 LODGE = (
-    *(f"model.{part}.{each}" for part in ("coarse", "fine") for each in DECODER),
+    *(f"model.{part}.{each}" for part in ("coarse", "fine") for each in WIDE),
     "model.fine.frames=64",
+    "model.fine.genres=3",
     "model.coarse.frames=256",
     "model.critic_layers=1",
     "samples.clips=24",
     *DIFFUSION,
+    "loop.learning_rate=2e-3",
 )
 BY_HEART = ("model.gpt.dropout=0", "loop.learning_rate=3e-3", "loop.clip_norm=1")
 """A GPT in a minute. With MEGADance's dropout of 0.4, one of this width knows a third of the codes by then."""
@@ -113,9 +117,13 @@ RUNS = {
         ("bailando-actor-critic", 10, (*BAILANDO, "model.gpt.critic_layers=1", "loop.learning_rate=1e-4")),
     ),
     "lodge": (
-        ("lodge-local", 250, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
-        ("lodge-fine-tuning", 40, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
-        ("lodge-global", 480, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
+        ("lodge-local", 600, (*LODGE, "data.window_frames=64", "data.stride_frames=8")),
+        (
+            "lodge-fine-tuning",
+            40,
+            (*LODGE, "data.window_frames=64", "data.stride_frames=8", "loop.learning_rate=4e-4"),
+        ),
+        ("lodge-global", 500, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
     ),
     "megadance": (
         ("megadance-codes", 700, MEGADANCE),
