@@ -6,8 +6,8 @@ network hears silence, as it does in the half second that it looks ahead of the 
 asked and needs no truth.
 
 Options: ``weights`` (the authors' ``last.ckpt``, or a model folder; else ``mnet`` below a weights folder),
-``seed_motion`` and ``genre`` (name or label). Where no genre is given, names of AIST++ say theirs
-(``gBR_...`` of a clip, ``mBR0`` of its music); it is drawn from the clip's seed where they do not.
+``seed_motion`` and ``genre`` (name or label). Where no genre is given, names of AIST++ say theirs to a network that
+knows these ten (``gBR_...`` of a clip, ``mBR0`` of its music); it is drawn from the clip's seed where they do not.
 """
 
 from __future__ import annotations
