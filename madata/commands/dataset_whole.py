@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from madata.commands.options import PATH, jobs_option, json_option, out_option
+from madata.commands.options import PATH, is_quiet, jobs_option, json_option, out_option
+from madata.commands.progress import Progress
 from madata.text import visible
 
 __all__ = ["features", "health", "label", "merge", "rebuild", "release", "remove", "split", "verify"]
@@ -60,7 +61,8 @@ def split(
 
     ties = tuple(name.strip() for name in by.split(",") if name.strip())
     values = {"clips": clips, "seconds": seconds, "by": ties, "val_share": val_share}
-    summary = split_data_set(folder, validated(SplitRule, values), jobs=jobs)
+    with Progress(quiet=is_quiet()) as progress:
+        summary = split_data_set(folder, validated(SplitRule, values), jobs=jobs, watch=progress)
     publish_changed(folder)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
@@ -93,7 +95,8 @@ def verify(ctx: click.Context, folder: Path, full: bool, as_json: bool) -> None:
     from madata.dataset.split import read_test_list
     from madata.dataset.verify import verify_data_set
 
-    findings = verify_data_set(folder, full=full)
+    with Progress(quiet=is_quiet()) as progress:
+        findings = verify_data_set(folder, full=full, watch=progress)
     if as_json:
         click.echo(json.dumps([asdict(one) for one in findings], indent=1))
     else:
@@ -129,7 +132,8 @@ def merge(folders: tuple[Path, ...], out: Path, jobs: int, as_json: bool) -> Non
     from madata.curation.publish import publish_joined
     from madata.dataset.merge import merge_data_sets
 
-    summary = merge_data_sets(folders, out, jobs=jobs)
+    with Progress(quiet=is_quiet()) as progress:
+        summary = merge_data_sets(folders, out, jobs=jobs, watch=progress)
     publish_joined(out, near_duplicates=summary.near_duplicates, splits=summary.splits, advice=summary.advice)
     if as_json:
         click.echo(json.dumps(asdict(summary), indent=1))
@@ -230,7 +234,8 @@ def rebuild(ctx: click.Context, folder: Path, videos: Path, out: Path, jobs: int
 
     from madata.dataset.release import rebuild as run_rebuild
 
-    made = run_rebuild(folder, videos, out, jobs=jobs)
+    with Progress(quiet=is_quiet()) as progress:
+        made = run_rebuild(folder, videos, out, jobs=jobs, watch=progress)
     if as_json:
         click.echo(json.dumps(asdict(made), indent=1))
     else:
@@ -255,7 +260,8 @@ def features(ctx: click.Context, folder: Path, jobs: int) -> None:
     """
     from madata.dataset.music_features import add_music_features
 
-    count, failed = add_music_features(folder, jobs=jobs)
+    with Progress(quiet=is_quiet()) as progress:
+        count, failed = add_music_features(folder, jobs=jobs, watch=progress)
     for clip, why in list(failed.items())[:_MOST_FINDINGS]:
         click.echo(f"  {visible(clip)}: {visible(why)}")
     click.echo(f"{count} clips with music features in {folder / 'features' / 'music'}")
@@ -271,13 +277,22 @@ def features(ctx: click.Context, folder: Path, jobs: int) -> None:
     metavar="WHAT",
     help="A CSV file, a folder of FineDance's label_json, or the name of an installed labeller.",
 )
-def label(folder: Path, given: str) -> None:
+@click.option("--again", is_flag=True, help="Ask a labeller also about clips that it has labelled.")
+@click.pass_context
+def label(ctx: click.Context, folder: Path, given: str, again: bool) -> None:
     """Fill genre and caption of the clips of FOLDER.
 
     A CSV file has a column clip_id, source_id or file, and genre, caption or both. A labeller is a function of a clip,
-    offered by the entry-point group madance.labels.
+    offered by the entry-point group madance.labels; the same command goes on where it was interrupted. Exit code 1
+    means that it failed at some clips.
     """
     from madata.dataset.labels import label_clips
 
-    for name, count in label_clips(folder, given).items():
-        click.echo(f"{count} clips with a {name}")
+    with Progress(quiet=is_quiet()) as progress:
+        done = label_clips(folder, given, again=again, watch=progress)
+    for clip, why in list(done.failed.items())[:_MOST_FINDINGS]:
+        click.echo(f"  {visible(clip)}: {visible(why)}")
+    if len(done.failed) > _MOST_FINDINGS:
+        click.echo(f"  and {len(done.failed) - _MOST_FINDINGS} more")
+    click.echo(f"{done.genre} clips with a genre\n{done.caption} clips with a caption")
+    ctx.exit(1 if done.failed else 0)

@@ -98,7 +98,7 @@ def decide_again(
         work_through(outcomes, len(pending), found, publisher, watch)
         # last of all: until here the folder is one of the old settings, and the same command goes on
         write_text(out / "settings.toml", to_toml(config))
-        summary = publisher.finish(jobs=jobs)
+        summary = publisher.finish(jobs=jobs, watch=watch)
         journal.remove_others()
         return summary
 

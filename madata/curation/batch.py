@@ -71,7 +71,7 @@ def curate(
         publisher.note_found()
         outcomes = engine(steps, pending, jobs=jobs, on_progress=watch.advance)
         work_through(outcomes, len(pending), found, publisher, watch)
-        return publisher.finish(jobs=jobs)
+        return publisher.finish(jobs=jobs, watch=watch)
 
 
 def _name_absent(absent: Set[str], watch: Watch) -> None:

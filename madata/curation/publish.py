@@ -25,6 +25,7 @@ from madata.dataset.folder import REMOVED
 from madata.dataset.performers import write_performers
 from madata.dataset.placed import place_clips
 from madata.dataset.removed import read_removed
+from madata.engine import SILENT, Watch
 from madata.errors import ConfigError
 from madata.files import read_json, read_toml, write_json
 from madata.manifest import (
@@ -140,11 +141,12 @@ class Publisher:
         if time.monotonic() >= self._due_s:
             self.publish()
 
-    def publish(self, *, place_with: int | None = None) -> CurationSummary:
+    def publish(self, *, place_with: int | None = None, watch: Watch = SILENT) -> CurationSummary:
         """Write everything; what is not finished is counted as pending.
 
         Args:
             place_with: worker processes that look for duplicates, after which splits are given; ``None`` gives none.
+            watch: is told how far that is.
         """
         began_s = time.monotonic()
         out, measured, totals = self._out, measured_columns(self._config), _Totals()
@@ -175,7 +177,7 @@ class Publisher:
             self._found, self._config, pending=self._pending(totals), settings=self._settings.hash
         )
         if place_with is not None:
-            summary = self._place(summary, place_with)
+            summary = self._place(summary, place_with, watch)
         write_json(out / "summary.json", asdict(summary))
         _write_sheet(out)
         shown = self._settings.model_dump(mode="json")
@@ -191,13 +193,15 @@ class Publisher:
         self._due_s = time.monotonic() + max(_LEAST_PAUSE_S, took_s / _SHARE)
         return summary
 
-    def finish(self, *, jobs: int) -> CurationSummary:
+    def finish(self, *, jobs: int, watch: Watch = SILENT) -> CurationSummary:
         """Publish for the last time: duplicates are found, and groups and splits are given."""
-        return self.publish(place_with=jobs)
+        return self.publish(place_with=jobs, watch=watch)
 
-    def _place(self, summary: CurationSummary, jobs: int) -> CurationSummary:
+    def _place(self, summary: CurationSummary, jobs: int, watch: Watch) -> CurationSummary:
         output = self._config.output
-        placed = place_clips(self._out, val_share=output.val_share, test_share=output.test_share, jobs=jobs)
+        placed = place_clips(
+            self._out, val_share=output.val_share, test_share=output.test_share, jobs=jobs, watch=watch
+        )
         return replace(
             summary, near_duplicates=placed.near_duplicates, splits=placed.splits, advice=placed.advice
         )

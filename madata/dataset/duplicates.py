@@ -13,14 +13,18 @@ Legend: N clips, W windows, D sequences, T samples at 20 Hz.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from madata.dataset.signatures import MIRROR, MOTION_COLUMNS, RATE_HZ, Signature
+from madata.engine import SILENT, Watch, threads
 from madata.types import FloatArray
 
 __all__ = ["LEAST_SCORE", "Recognised", "find_duplicates", "same_from_the_start"]
@@ -75,26 +79,36 @@ def find_duplicates(
     *,
     least_score: float = LEAST_SCORE,
     neighbours: int = _NEIGHBOURS,
-    on_progress: Callable[[int], object] = lambda count: None,
+    jobs: int = 1,
+    watch: Watch = SILENT,
 ) -> list[dict[str, Any]]:
     """Rows of ``duplicates.parquet``: pairs of clips of different sources that show the same, in order of their ids.
 
     Args:
         neighbours: candidates of each clip.
-        on_progress: is called with the number of clips that have been compared.
+        jobs: threads, which share what is compared.
+        watch: is told how many clips have their candidates, then how many have been compared with them.
     """
     ordered = sorted(clips, key=lambda clip: clip.clip_id)
     filled = [_filled(clip.signature.motion) for clip in ordered]
     there = [number for number, rows in enumerate(filled) if rows is not None]
     ordered, motions = [ordered[i] for i in there], [rows for rows in filled if rows is not None]
     prepared = [_prepared(rows[:, _TOLD_BY]) for rows in motions]
+
+    def compared(pair: tuple[int, list[int]]) -> list[_Match | None]:
+        first, others = pair
+        return _closely(motions[first], [prepared[other] for other in others])
+
     found = []
-    for first, others in _candidates(motions, [clip.source_id for clip in ordered], neighbours):
-        matches = _closely(motions[first], [prepared[other] for other in others])
-        for other, match in zip(others, matches, strict=True):
-            if match is not None and match.score >= least_score:
-                found.append(_row(ordered[first], ordered[other], match))
-        on_progress(1)
+    with threads(jobs) as pool, threadpool_limits(1, "blas"):
+        pairs = _candidates(motions, [clip.source_id for clip in ordered], neighbours, pool, watch)
+        for number, ((first, others), matches) in enumerate(
+            zip(pairs, pool.map(compared, pairs), strict=True), start=1
+        ):
+            for other, match in zip(others, matches, strict=True):
+                if match is not None and match.score >= least_score:
+                    found.append(_row(ordered[first], ordered[other], match))
+            watch.files("duplicates, compared", number, len(pairs))
     return sorted(found, key=lambda row: (row["clip_a"], row["clip_b"]))
 
 
@@ -137,23 +151,23 @@ def _without_mean(rows: Array, reach: int) -> Array:
 
 
 def _candidates(
-    motions: Sequence[Array], sources: Sequence[str], neighbours: int
-) -> Iterator[tuple[int, list[int]]]:
+    motions: Sequence[Array], sources: Sequence[str], neighbours: int, pool: Executor, watch: Watch
+) -> list[tuple[int, list[int]]]:
     """Each clip with the later ones that are worth a close look; every pair comes once."""
     if len(motions) < 2:
-        return
+        return []
     as_is, mirrored, starts = _embedded(motions)
     code = {name: number for number, name in enumerate(sorted(set(sources)))}
     source = np.array([code[name] for name in sources])
     pairs: list[set[int]] = [set() for _ in motions]
-    for first in range(0, len(motions), _BLOCK):
-        near = _nearest(first, as_is, mirrored, starts, source, neighbours)
+    search = partial(_nearest, as_is=as_is, mirrored=mirrored, starts=starts, source=source, count=neighbours)
+    blocks = range(0, len(motions), _BLOCK)
+    for first, near in zip(blocks, pool.map(search, blocks), strict=True):
         for number, others in enumerate(near, first):
             for other in others:
                 pairs[min(number, other)].add(max(number, other))
-    for number, later in enumerate(pairs):
-        if later:
-            yield number, sorted(later)
+        watch.files("duplicates, candidates", min(first + _BLOCK, len(motions)), len(motions))
+    return [(number, sorted(later)) for number, later in enumerate(pairs) if later]
 
 
 def _nearest(

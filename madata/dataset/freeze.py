@@ -7,7 +7,7 @@ nothing else. A call that was interrupted goes on: a test clip that is there is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from madata.dataset.split import (
     write_assignment,
 )
 from madata.dataset.sums import write_sums
+from madata.engine import SILENT, Watch
 from madata.errors import ConfigError, MadanceError
 from madata.files import read_npz, write_npz
 from madata.types import Span
@@ -53,9 +54,7 @@ class SplitSummary:
     fewer: str | None
 
 
-def split_data_set(
-    folder: Path, rule: SplitRule, *, jobs: int = 1, on_clip: Callable[[int], object] = lambda count: None
-) -> SplitSummary:
+def split_data_set(folder: Path, rule: SplitRule, *, jobs: int = 1, watch: Watch = SILENT) -> SplitSummary:
     """Split the data set ``folder``: find duplicates, join groups, freeze the test list or go by the frozen one.
 
     Raises:
@@ -68,7 +67,7 @@ def split_data_set(
             raise MadanceError(f"{folder}: holds no clip; see dropped.parquet for why")
         before = read_assignment(folder)
         frozen = set(before.test or ()) if before else set()
-        duplicates = recognise(folder, tables.clips, jobs=jobs, as_known=frozen, on_progress=on_clip)
+        duplicates = recognise(folder, tables.clips, jobs=jobs, as_known=frozen, watch=watch)
         if before is not None and before.rule != rule:
             raise ConfigError(
                 f"{folder}: the test was frozen with other options ({before.rule}): go on without them, or make "

@@ -2,13 +2,15 @@
 
 A model is one function, offered by the entry-point group ``madance.labels``: it takes a :class:`madata.types.Clip` and
 returns ``genre``, ``caption`` or both. What was said is kept in ``labels.json``, so that tables that are
-made again have it too; a later label replaces an earlier one.
+made again have it too; a later label replaces an earlier one. A model is asked about each clip once, whatever becomes
+of the call; a clip at which it fails is named, and asked about again by the next one.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -16,61 +18,89 @@ from typing import Any
 from madata.dataset.clips import ClipTable
 from madata.dataset.folder import Row, hold_data_set, read_folder, write_folder
 from madata.dataset.sums import SUMS, write_sums
+from madata.engine import SILENT, Watch
 from madata.errors import ConfigError, MadanceError, did_you_mean
 from madata.files import read_json, write_json
 from madata.formats import stem_of
 from madata.types import Clip
 
-__all__ = ["LABELS", "Labeller", "label_clips", "read_labels"]
+__all__ = ["LABELS", "Labelled", "Labeller", "label_clips", "read_labels"]
 
 Labeller = Callable[[Clip], Mapping[str, Any]]
 GROUP = "madance.labels"
 LABELS = "labels.json"
 _SAID = ("genre", "caption")
+_ASKED = "labeller"
+"""What ``labels.json`` says besides: which model has been asked about a clip."""
 _LONGEST = 2000
+_LEAST_KEPT, _KEPT_SHARE = 100, 0.1
+"""Clips after which ``labels.json`` is written again: the whole of it, so that small steps would add up."""
 
 
-def label_clips(folder: Path, given: str) -> dict[str, int]:
-    """Label the clips of ``folder``; how many have each label now.
+@dataclass(frozen=True)
+class Labelled:
+    """How many clips have a genre and a caption now, and clip id -> why a model has not labelled it."""
+
+    genre: int
+    caption: int
+    failed: dict[str, str]
+
+
+def label_clips(folder: Path, given: str, *, again: bool = False, watch: Watch = SILENT) -> Labelled:
+    """Label the clips of ``folder``.
 
     Args:
         given: a CSV file with a column ``clip_id``, ``source_id`` or ``file`` and any of ``genre`` and ``caption``; a
             folder of FineDance's ``label_json``; or the name of a labeller.
+        again: ask a labeller also about clips that it has labelled.
+        watch: is told about how many clips a labeller has been asked.
 
     Raises:
         ConfigError: there is no such file, folder or labeller.
-        MadanceError: a file cannot be read, or a labeller fails.
+        MadanceError: a file cannot be read.
     """
-    path = Path(given)
+    path, failed = Path(given), dict[str, str]()
     with hold_data_set(folder):
-        tables = read_folder(folder)
+        tables, known = read_folder(folder), _read(folder)
         if path.is_dir():
-            said, source = _of_keys(tables.clips, tables.sources, dict(_finedance(path))), "finedance"
+            said = _of_keys(tables.clips, tables.sources, dict(_finedance(path)))
+            _take(known, said, "finedance")
         elif path.is_file():
-            said, source = _of_keys(tables.clips, tables.sources, dict(_list(path))), "list"
+            _take(known, _of_keys(tables.clips, tables.sources, dict(_list(path))), "list")
         else:
-            said, source = _of_model(folder, given), given
-        known = read_labels(folder)
-        for clip, labels in said.items():
-            more = {"genre_source": source} if "genre" in labels else {}
-            known[clip] = {**known.get(clip, {}), **labels, **more}
+            failed = _ask(folder, given, known, again, watch)
         write_json(folder / LABELS, known)
-        tables.clips = [{**row, **known.get(row["clip_id"], {})} for row in tables.clips]
+        labels = read_labels(folder)
+        tables.clips = [{**row, **labels.get(row["clip_id"], {})} for row in tables.clips]
         write_folder(tables)
         if (folder / SUMS).exists():
             write_sums(folder, tables)
-    return {name: sum(bool(row[name]) for row in tables.clips) for name in _SAID}
+    genre, caption = (sum(bool(row[name]) for row in tables.clips) for name in _SAID)
+    return Labelled(genre, caption, failed)
+
+
+def _take(known: dict[str, Row], said: Mapping[str, Row], source: str) -> None:
+    """Put labels beside those that are known, or in their place."""
+    for clip, labels in said.items():
+        more = {"genre_source": source} if "genre" in labels else {}
+        known[clip] = {**known.get(clip, {}), **labels, **more}
 
 
 def read_labels(folder: Path) -> dict[str, Row]:
     """Clip id -> columns that labels fill; empty where nothing was labelled."""
+    known = _read(folder)
+    return {clip: {name: row[name] for name in row if name != _ASKED} for clip, row in known.items()}
+
+
+def _read(folder: Path) -> dict[str, Row]:
+    """Clip id -> labels, and which model was asked."""
     path = folder / LABELS
     if not path.exists():
         return {}
     content = read_json(path)
     if not isinstance(content, dict) or not all(isinstance(row, dict) for row in content.values()):
         raise MadanceError(f"{path}: no labels: bring the file back, or remove it and label again")
-    columns = (*_SAID, "genre_source")
+    columns = (*_SAID, "genre_source", _ASKED)
     return {
         clip: {name: _text(row[name]) for name in columns if row.get(name)} for clip, row in content.items()
     }
@@ -124,22 +154,34 @@ def _of_keys(clips: list[Row], sources: list[Row], known: Mapping[str, Row]) -> 
     return found
 
 
-def _of_model(folder: Path, name: str) -> dict[str, Row]:
+def _ask(folder: Path, name: str, known: dict[str, Row], again: bool, watch: Watch) -> dict[str, str]:
+    """Ask a model about clips and keep what it says; clip id -> why there is no answer."""
     offered = {point.name: point for point in entry_points(group=GROUP)}
     if name not in offered:
         raise ConfigError(
             f"{name}: no such file or folder, and no labeller of that name{did_you_mean(name, offered)}"
         )
-    labeller: Labeller = offered[name].load()
-    found = {}
-    for clip in ClipTable.read(folder):
-        try:
-            said = labeller(clip)
-        except Exception as error:  # a stranger's code: whatever it raises is told with the clip
-            raise MadanceError(
-                f"labeller {name!r}: {clip.clip_id}: {type(error).__name__}: {error}"
-            ) from error
-        labels = {key: _text(said[key]) for key in _SAID if said.get(key)}
-        if labels:
-            found[clip.clip_id] = labels
-    return found
+    try:
+        labeller: Labeller = offered[name].load()
+    except Exception as error:  # a stranger's module: whatever it raises on import
+        raise MadanceError(f"labeller {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
+    clips = [
+        clip for clip in ClipTable.read(folder) if again or known.get(clip.clip_id, {}).get(_ASKED) != name
+    ]
+    failed, kept = {}, 0
+    try:
+        for number, clip in enumerate(clips, start=1):
+            try:
+                said = labeller(clip)
+                labels = {key: _text(said[key]) for key in _SAID if said.get(key)}
+            except Exception as error:  # a stranger's code: whatever it raises is told with the clip
+                failed[clip.clip_id] = f"labeller {name!r}: {type(error).__name__}: {error}"
+            else:
+                _take(known, {clip.clip_id: {**labels, _ASKED: name}}, name)
+            watch.files("labels", number, len(clips))
+            if number - kept > max(_LEAST_KEPT, _KEPT_SHARE * len(known)):
+                write_json(folder / LABELS, known)
+                kept = number
+    finally:
+        write_json(folder / LABELS, known)
+    return failed

@@ -9,7 +9,7 @@ two folders with different frozen tests cannot be joined.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from madata.dataset.placed import place_clips
 from madata.dataset.recognise import read_signatures, write_signatures
 from madata.dataset.removed import write_removed
 from madata.dataset.split import Assignment, SplitRule, read_assignment, write_assignment
+from madata.engine import SILENT, Watch
 from madata.errors import ConfigError, MadanceError
 from madata.files import hold_folder, link_or_copy, read_json, read_toml, sha256_file, write_json
 from madata.manifest import SHOT_COLUMNS, read_rows, table_columns, write_table
@@ -48,7 +49,7 @@ def merge_data_sets(
     out: Path,
     *,
     jobs: int = 1,
-    on_clip: Callable[[int], object] = lambda count: None,
+    watch: Watch = SILENT,
 ) -> MergeSummary:
     """Join ``folders`` into the new data set ``out``; files become hard links where that is possible.
 
@@ -70,11 +71,13 @@ def merge_data_sets(
         measured = {name: column for part in parts for name, column in sorted(part.measured.items())}
         merged = FolderTables(out, sources, clips, dropped, dict(sorted(measured.items())))
         frozen = _frozen(folders)
+        taken, total = 0, sum(len(part.clips) for part in parts)
         for part in parts:
             for row in part.clips:
                 for name in filter(None, map(row.get, FILE_COLUMNS)):
                     _link(part.folder / name, out / name)
-                on_clip(1)
+                taken += 1
+                watch.files("clips", taken, total)
             for row in part.dropped:
                 if row["thumbnail"]:
                     _link(part.folder / row["thumbnail"], out / row["thumbnail"])
@@ -90,7 +93,7 @@ def merge_data_sets(
         _note_absent(folders, out, kept)
         write_folder(merged)
         share = SplitRule().val_share
-        placed = place_clips(out, val_share=share, test_share=share, jobs=jobs)
+        placed = place_clips(out, val_share=share, test_share=share, jobs=jobs, watch=watch)
     seconds = float(sum(row["duration_s"] or 0.0 for row in clips))
     return MergeSummary(
         len(folders),

@@ -17,7 +17,7 @@ import numpy as np
 
 from madata.dataset.folder import Row, hold_data_set, read_folder, write_folder
 from madata.dataset.sums import SUMS, write_sums
-from madata.engine import run
+from madata.engine import SILENT, Watch, run
 from madata.errors import MadanceError, MediaError
 from madata.files import read_npz, write_npz
 
@@ -31,9 +31,7 @@ def features_path(clip_id: str) -> Path:
     return Path("features") / "music" / f"{clip_id}.npz"
 
 
-def add_music_features(
-    folder: Path, *, jobs: int = 1, on_clip: Callable[[int], object] = lambda count: None
-) -> tuple[int, dict[str, str]]:
+def add_music_features(folder: Path, *, jobs: int = 1, watch: Watch = SILENT) -> tuple[int, dict[str, str]]:
     """Measure the music of every clip of ``folder`` that has sound; how many have features, and why others have none.
 
     Raises:
@@ -44,13 +42,13 @@ def add_music_features(
         tables = read_folder(folder)
         heard = [row for row in tables.clips if row["has_audio"]]
         missing = [row for row in heard if not _is_there(folder, row)]
-        for outcome in run(partial(_measure, folder=folder), missing, jobs=jobs):
+        for number, outcome in enumerate(run(partial(_measure, folder=folder), missing, jobs=jobs), start=1):
             if outcome.fatal:
                 raise MadanceError(outcome.error or "a worker failed")
             why = outcome.value or outcome.error
             if why:
                 failed[outcome.item["clip_id"]] = why
-            on_clip(1)
+            watch.files("music", number, len(missing))
         tables.clips = [{**row, **music_columns(folder, row)} for row in tables.clips]
         write_folder(tables)
         if (folder / SUMS).exists():

@@ -26,6 +26,7 @@ from madata.dataset.split import (
     read_assignment,
     write_assignment,
 )
+from madata.engine import SILENT, Watch
 from madata.manifest import SOURCE_COLUMNS, TableWriter, clip_columns, iterate_rows, read_rows, table_columns
 
 __all__ = ["Placed", "place_clips"]
@@ -50,7 +51,9 @@ class Placed:
     advice: str
 
 
-def place_clips(folder: Path, *, val_share: float, test_share: float, jobs: int = 1) -> Placed:
+def place_clips(
+    folder: Path, *, val_share: float, test_share: float, jobs: int = 1, watch: Watch = SILENT
+) -> Placed:
     """Find duplicates and write groups and splits into the tables of ``folder``.
 
     Args:
@@ -69,7 +72,7 @@ def place_clips(folder: Path, *, val_share: float, test_share: float, jobs: int 
     ]
     before = read_assignment(folder)
     frozen = set(before.test or ()) if before else set()
-    duplicates = recognise(folder, clips, jobs=jobs, as_known=frozen)
+    duplicates = recognise(folder, clips, jobs=jobs, as_known=frozen, watch=watch)
     recognise_songs(folder, clips)
     songs = [(row["source_id"], row["music_id"]) for row in clips if row["music_id"]]
     ties = ties_between(sources, duplicates, songs, before.rule.by if before else SplitRule().by)

@@ -17,7 +17,7 @@ from madata.dataset.duplicates import Recognised, find_duplicates
 from madata.dataset.folder import Row
 from madata.dataset.signatures import MOTION_COLUMNS, RATE_HZ, SOUND_BANDS, Signature, signature_of
 from madata.dataset.songs import Fingerprints, find_songs
-from madata.engine import run
+from madata.engine import SILENT, Watch, run
 from madata.errors import MadanceError, MediaError
 from madata.files import sha256_bytes, sha256_file
 from madata.manifest import DUPLICATE_COLUMNS, SIGNATURE_COLUMNS, read_rows, write_table
@@ -37,6 +37,9 @@ __all__ = [
 SIGNATURES = "signatures.parquet"
 DUPLICATES = "duplicates.parquet"
 
+_LEAST_KEPT, _KEPT_SHARE = 100, 0.1
+"""New signatures after which the table is written again: the whole of it, so that small steps would add up."""
+
 
 def recognise(
     folder: Path,
@@ -44,11 +47,12 @@ def recognise(
     *,
     jobs: int = 1,
     as_known: Collection[str] = (),
-    on_progress: Callable[[int], object] = lambda count: None,
+    watch: Watch = SILENT,
 ) -> list[Row]:
     """Measure the signatures that are missing, find the duplicates, write both tables; the rows of the duplicates.
 
-    A clip whose file is not here keeps the signature that the table has of it; without one it is passed over.
+    A clip whose file is not here keeps the signature that the table has of it; without one it is passed over. What has
+    been measured is kept whenever there is a tenth more of it, and where the work is interrupted.
 
     Args:
         clips: rows with ``clip_id``, ``source_id``, ``path``, ``sha256``.
@@ -56,21 +60,32 @@ def recognise(
     """
     known = {row["clip_id"]: row for row in read_signatures(folder)}
     missing = [row for row in clips if _is_missing(folder, row, known, as_known)]
-    for outcome in run(partial(_measure, folder=folder), missing, jobs=jobs):
-        if outcome.fatal:
-            raise MadanceError(outcome.error or "a worker failed")
-        if outcome.value is not None:
-            known[outcome.item["clip_id"]] = outcome.value
-        on_progress(1)
-    ordered = sorted(clips, key=lambda row: str(row["clip_id"]))
-    rows = [known[row["clip_id"]] for row in ordered if row["clip_id"] in known]
-    write_signatures(folder, rows)
-    found = _found(folder, _recognised(rows, clips))
+    ids = {row["clip_id"] for row in clips}
+
+    def keep() -> list[Row]:
+        rows = [row for name, row in sorted(known.items()) if name in ids]
+        write_signatures(folder, rows)
+        return rows
+
+    kept = 0
+    try:
+        for number, outcome in enumerate(run(partial(_measure, folder=folder), missing, jobs=jobs), start=1):
+            if outcome.fatal:
+                raise MadanceError(outcome.error or "a worker failed")
+            if outcome.value is not None:
+                known[outcome.item["clip_id"]] = outcome.value
+            watch.files("signatures", number, len(missing))
+            if number - kept > max(_LEAST_KEPT, _KEPT_SHARE * len(known)):
+                keep()
+                kept = number
+    finally:
+        rows = keep()
+    found = _found(folder, _recognised(rows, clips), jobs, watch)
     write_duplicates(folder, found)
     return found
 
 
-def _found(folder: Path, clips: Sequence[Recognised]) -> list[Row]:
+def _found(folder: Path, clips: Sequence[Recognised], jobs: int, watch: Watch) -> list[Row]:
     """The duplicates among the signatures of a folder; a search is remembered by all that decides it.
 
     It is the dearest step at the end of a run, and most runs again bring nothing new.
@@ -82,7 +97,7 @@ def _found(folder: Path, clips: Sequence[Recognised]) -> list[Row]:
     if record.is_file():
         with contextlib.suppress(MadanceError):  # a damaged record is made again
             return read_rows(record, DUPLICATE_COLUMNS)
-    found = find_duplicates(clips)
+    found = find_duplicates(clips, jobs=jobs, watch=watch)
     with contextlib.suppress(MadanceError, OSError):  # a cache that cannot be written is no reason to stop
         record.parent.mkdir(parents=True, exist_ok=True)
         write_table(record, found, DUPLICATE_COLUMNS)

@@ -22,7 +22,7 @@ from madata.dataset.recognise import DUPLICATES, SIGNATURES, read_signatures, si
 from madata.dataset.removed import data_version
 from madata.dataset.signatures import signature_of
 from madata.dataset.sums import write_sums
-from madata.engine import run
+from madata.engine import SILENT, Watch, run
 from madata.errors import ConfigError, MadanceError, MediaError
 from madata.files import copy_file, hold_folder, read_json, sha256_file, write_json
 from madata.formats import files_in, stem_of
@@ -89,7 +89,7 @@ def rebuild(
     out: Path,
     *,
     jobs: int = 1,
-    on_source: Callable[[int], object] = lambda count: None,
+    watch: Watch = SILENT,
 ) -> Rebuilt:
     """Cut the clips of a release again from the ``videos`` of a user, into the data set ``out``.
 
@@ -113,7 +113,7 @@ def rebuild(
     with hold_folder(out):
         items = [(found[source], rows) for source, rows in sorted(by_source.items()) if source in found]
         work = partial(_rebuild_source, out=out, signatures=signatures)
-        for outcome in run(work, items, jobs=jobs):
+        for number, outcome in enumerate(run(work, items, jobs=jobs), start=1):
             if outcome.fatal:
                 raise MadanceError(outcome.error or "a worker failed")
             if outcome.value is None:
@@ -121,7 +121,7 @@ def rebuild(
             else:
                 kept += outcome.value[0]
                 wrong |= outcome.value[1]
-            on_source(1)
+            watch.files("sources", number, len(items))
         why = {
             row["clip_id"]: "its video is not there" for row in tables.clips if row["source_id"] in missing
         }

@@ -8,7 +8,7 @@ trained on: a source, a group, a performance, an uploader, pictures, a file. Cli
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from madata.dataset.groups import DEFAULT_TIES, ties_between
 from madata.dataset.recognise import SIGNATURES, read_duplicates, read_signatures
 from madata.dataset.split import TEST_LIST, Assignment, read_assignment
 from madata.dataset.sums import SUMS, read_sums
-from madata.engine import threads
+from madata.engine import SILENT, Watch, threads
 from madata.errors import MadanceError
 from madata.files import sha256_file
 from madata.manifest import SPLITS
@@ -39,14 +39,12 @@ class Breach:
     message: str
 
 
-def verify_data_set(
-    folder: Path, *, full: bool = False, on_file: Callable[[int], object] = lambda size: None
-) -> list[Breach]:
+def verify_data_set(folder: Path, *, full: bool = False, watch: Watch = SILENT) -> list[Breach]:
     """Everything that is wrong with the data set ``folder``.
 
     Args:
         full: read every clip and compare its hash, too.
-        on_file: is called with the bytes of every file that was hashed.
+        watch: is told how many files have been hashed.
 
     Raises:
         MadanceError: ``folder`` is no data set at all.
@@ -61,7 +59,7 @@ def verify_data_set(
     found = [
         *_of_rows(tables),
         *([] if released else _of_files(tables)),
-        *_of_sums(folder, tables, full, on_file),
+        *_of_sums(folder, tables, full, watch),
     ]
     try:
         frozen = read_assignment(folder)
@@ -114,9 +112,7 @@ def _of_files(tables: FolderTables) -> Iterator[Breach]:
                     yield Breach("changed", str(row[column]), f"is {size} bytes, expected {row['bytes']}")
 
 
-def _of_sums(
-    folder: Path, tables: FolderTables, full: bool, on_file: Callable[[int], object]
-) -> Iterator[Breach]:
+def _of_sums(folder: Path, tables: FolderTables, full: bool, watch: Watch) -> Iterator[Breach]:
     try:
         sums = read_sums(folder)
     except MadanceError as error:
@@ -132,9 +128,9 @@ def _of_sums(
         else {name: digest for name, digest in sums.items() if "/" not in name or name.startswith("splits/")}
     )
     with threads() as pool:
-        for name, digest, now in pool.map(
-            lambda item: (*item, _hash(folder / item[0], on_file)), wanted.items()
-        ):
+        hashed = pool.map(lambda name: _hash(folder / name), wanted)
+        for number, ((name, digest), now) in enumerate(zip(wanted.items(), hashed, strict=True), start=1):
+            watch.files("hashed", number, len(wanted))
             if now is None:
                 if name not in media:  # those are told of already
                     yield Breach("missing", name, "no such file: copy it again")
@@ -142,13 +138,11 @@ def _of_sums(
                 yield Breach("changed", name, f"has other bytes than {SUMS} says: copy it again")
 
 
-def _hash(path: Path, on_file: Callable[[int], object]) -> str | None:
+def _hash(path: Path) -> str | None:
     try:
-        digest = sha256_file(path)
-        on_file(path.stat().st_size)
+        return sha256_file(path)
     except OSError:
         return None
-    return digest
 
 
 def _of_list(tables: FolderTables, frozen: Assignment, absent: Collection[str]) -> Iterator[Breach]:

@@ -104,7 +104,7 @@ def render_motions(
             watch.files("motions", number, len(pending))
             if number < len(pending):
                 publisher.refresh()
-        return _summary(out, publisher.finish(jobs=jobs), motions, settings)
+        return _summary(out, publisher.finish(jobs=jobs, watch=watch), motions, settings)
 
 
 def _settle(out: Path, settings: RenderSettings) -> None:

@@ -1,4 +1,7 @@
+from types import SimpleNamespace
+
 import numpy as np
+import pytest
 
 from madata.dataset import recognise as module
 from madata.dataset.duplicates import Recognised, find_duplicates, same_from_the_start
@@ -47,6 +50,11 @@ def test_a_copy_is_found_and_how_it_lies():
     assert abs(faster["rate"] - 1.04) < 0.011 and abs(faster["shift_s"] - 0.5) < 0.1
     assert mirrored["mirrored"] and abs(mirrored["rate"] - 0.97) < 0.011
     assert find_duplicates(clips[::-1]) == rows, "the order of the clips changes nothing"
+    told = []
+    watch = SimpleNamespace(files=lambda *said: told.append(said))
+    assert find_duplicates(clips, jobs=3, watch=watch) == rows, "nor does how many look"
+    assert ("duplicates, candidates", len(clips), len(clips)) in told
+    assert told[-1][0] == "duplicates, compared" and told[-1][1] == told[-1][2] > 0
 
 
 def test_clips_of_one_source_and_clips_in_which_nothing_moves_are_no_duplicates():
@@ -125,7 +133,7 @@ def test_what_has_been_searched_is_not_searched_again_until_something_is_new(tmp
     monkeypatch.setenv("MADANCE_CACHE", str(tmp_path / "cache"))
     searched = []
     monkeypatch.setattr(
-        module, "find_duplicates", lambda clips: searched.append(len(clips)) or find_duplicates(clips)
+        module, "find_duplicates", lambda clips, **how: searched.append(len(clips)) or find_duplicates(clips)
     )
     rows = noise(3)[:70]
     names = ("a", "b", "c")
@@ -143,3 +151,28 @@ def test_what_has_been_searched_is_not_searched_again_until_something_is_new(tmp
     assert found(*names) == first == read_duplicates(tmp_path) and searched == [3]
     assert found(*names, source="one film") == [] and searched == [3, 3], "another tie to sources"
     assert len(found("a", "b")) == 1 and searched == [3, 3, 2]
+
+
+def test_signatures_that_are_measured_stay_when_the_work_is_interrupted(tmp_path, monkeypatch):
+    clips = [
+        {"clip_id": name, "source_id": name, "path": f"{name}.mp4", "sha256": "0" * 64} for name in "abc"
+    ]
+    for row in clips:
+        (tmp_path / row["path"]).touch()
+    asked = []
+
+    def interrupted(work, rows, *, jobs):
+        asked.append([row["clip_id"] for row in rows])
+        for row in rows[:2]:
+            value = signature_row(
+                row["clip_id"], clip(row["clip_id"], noise(3)[:70]).signature, row["sha256"]
+            )
+            value["song"] = b"\0" * 4
+            yield SimpleNamespace(item=row, value=value, fatal=False, error=None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "run", interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            recognise(tmp_path, clips)
+    assert asked == [["a", "b", "c"], ["c"]]
