@@ -71,16 +71,7 @@ def merge_data_sets(
         measured = {name: column for part in parts for name, column in sorted(part.measured.items())}
         merged = FolderTables(out, sources, clips, dropped, dict(sorted(measured.items())))
         frozen = _frozen(folders)
-        taken, total = 0, sum(len(part.clips) for part in parts)
-        for part in parts:
-            for row in part.clips:
-                for name in filter(None, map(row.get, FILE_COLUMNS)):
-                    _link(part.folder / name, out / name)
-                taken += 1
-                watch.files("clips", taken, total)
-            for row in part.dropped:
-                if row["thumbnail"]:
-                    _link(part.folder / row["thumbnail"], out / row["thumbnail"])
+        _link_files(parts, out, watch)
         signatures = {row["clip_id"]: row for folder in folders for row in read_signatures(folder)}
         kept = {row["clip_id"] for row in clips}
         write_signatures(out, [row for name, row in signatures.items() if name in kept])
@@ -248,6 +239,20 @@ def _take_measurements(parts: Sequence[FolderTables], out: Path) -> None:
             for path in sorted(part.folder.glob(pattern)):
                 if path.stem not in removed:
                     _link(path, out / path.relative_to(part.folder))
+
+
+def _link_files(parts: Sequence[FolderTables], out: Path, watch: Watch) -> None:
+    """Every file of every clip, and the pictures of what was dropped."""
+    taken, total = 0, sum(len(part.clips) for part in parts)
+    for part in parts:
+        for row in part.clips:
+            for name in filter(None, map(row.get, FILE_COLUMNS)):
+                _link(part.folder / name, out / name)
+            taken += 1
+            watch.files("clips", taken, total)
+        for row in part.dropped:
+            if row["thumbnail"]:
+                _link(part.folder / row["thumbnail"], out / row["thumbnail"])
 
 
 def _link(source: Path, target: Path) -> None:
