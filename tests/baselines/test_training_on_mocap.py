@@ -5,13 +5,15 @@ import pytest
 from benchmarks.training import run_method
 
 BESIDE_UNTRAINED = {
-    "megadance-gpt": ("fid_k",),
-    "bailando-gpt": ("fid_k", "fid_g"),
-    "lodge-global": ("primitives_fid_k", "primitives_fid_g"),
+    "megadance-gpt": (1.0, ("fid_k", "fid_g")),
+    "bailando-gpt": (0.7, ("fid_k", "fid_g")),
+    "lodge-global": (0.7, ("primitives_fid_k", "primitives_fid_g")),
 }
-"""Distances in which a network is asked to be nearer than an untrained one before or after others that are trained.
+"""Distances in which a network is asked to be nearer than an untrained one before or after others that are trained, and
+below which share of its own.
 
-A GPT that nothing has trained jumps between codes; Lodge's global network trembles.
+A GPT that nothing has trained jumps between codes; Lodge's global network trembles. What comes back through MEGADance's
+codes of real dances is itself not much nearer than the jumps between them are.
 """
 
 
@@ -27,6 +29,6 @@ def test_training_on_motion_capture_helps(name, motion_dir, tmp_path):
     for distance in ("fid_k", "fid_g"):
         assert judged[-1][f"{distance}_after"] < 0.7 * judged[0][f"{distance}_before"]
     for preset in stages.keys() & BESIDE_UNTRAINED:
-        for distance in BESIDE_UNTRAINED[preset]:
-            stage = stages[preset]
-            assert stage[f"{distance}_after"] < 0.7 * stage[f"{distance}_before"], (preset, distance)
+        stage, (share, distances) = stages[preset], BESIDE_UNTRAINED[preset]
+        for distance in distances:
+            assert stage[f"{distance}_after"] < share * stage[f"{distance}_before"], (preset, distance)
