@@ -85,11 +85,11 @@ def contained() -> Iterator[None]:
         os.chdir(folder)
 
 
-def guarded(name: str, what: str, call: Callable[..., Any], *args: Any, **options: Any) -> Any:
+def guarded(name: str, what: str, call: Callable[..., Any], *args: Any) -> Any:
     """Call foreign code; any failure, an exit included, becomes a :class:`MadanceError` that names the system."""
     try:
         with prints_apart(), contained():
-            return call(*args, **options)
+            return call(*args)
     except MadanceError as error:
         raise MadanceError(f"{name}: {error}") from error
     except ModuleNotFoundError as error:

@@ -9,11 +9,13 @@ Example:
 from __future__ import annotations
 
 import inspect
+import types
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from evaluation.systems.contract import Card, Output, Request, Task, tasks_of
 from evaluation.systems.foreign import contained, guarded, prints_apart
@@ -179,7 +181,9 @@ class Plugin:
                 )
             return Running(self.declaration, _Function(self.target))
         self._refuse_options(options)
-        return Running(self.declaration, guarded(self.name, "its constructor", self.target, **options))
+        return Running(
+            self.declaration, guarded(self.name, "its constructor", partial(self.target, **options))
+        )
 
     def _refuse_options(self, options: Mapping[str, Any]) -> None:
         """Compare options with the signature, in the words of the command line."""
@@ -202,6 +206,40 @@ class Plugin:
         for name, each in named.items():
             if each.default is each.empty and name not in options:
                 raise MadanceError(f"{self.name}: needs --set {name}=VALUE; {known}")
+        for name, wanted in _plain_types(self.target).items():
+            if name in options and not _is_of(options[name], wanted):
+                expected = " or ".join(_IN_WORDS[each] for each in wanted)
+                raise MadanceError(f"{self.name}: --set {name}: expected {expected}, got {options[name]!r}")
+
+
+_IN_WORDS = {
+    str: "text (in quotes, where it looks like something else)",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "nothing",
+}
+
+
+def _plain_types(target: Callable[..., Any]) -> dict[str, tuple[type, ...]]:
+    """Types of the parameters that take nothing but text, numbers and truth values, where annotations say so."""
+    try:
+        hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    except (NameError, TypeError, AttributeError):  # of names that only a type checker sees
+        return {}
+    found = {}
+    for name, hint in hints.items():
+        parts = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+        if name != "return" and all(part in tuple(_IN_WORDS) for part in parts):
+            found[name] = parts
+    return found
+
+
+def _is_of(value: Any, wanted: tuple[type, ...]) -> bool:
+    """Whether a value is of the types as the command line writes them; others, such as a path, are let pass."""
+    if type(value) is int and float in wanted:
+        return True
+    return type(value) in wanted or not isinstance(value, bool | int | float | str | list | dict)
 
 
 class _Function:

@@ -302,6 +302,36 @@ def test_an_installed_system_is_made_with_options(site):
         plugin.make({"stpes": 3})
 
 
+TYPED = """
+from __future__ import annotations
+from pathlib import Path
+class Typed:
+    task = "motion"
+    def __init__(self, steps: int = 3, share: float = 0.5, name: str | int | None = None, at: Path | None = None,
+                 flag: bool = False, sizes: list[int] = (), **more): self.given = (steps, share, name, at, flag)
+    def setup(self, device): pass
+    def generate(self, request): pass
+"""
+
+
+def test_options_are_of_the_types_that_the_constructor_names(tmp_path):
+    (tmp_path / "typed.py").write_text(TYPED)
+    plugin = find(f"{tmp_path / 'typed.py'}:Typed")
+    given = {"steps": 4, "share": 1, "name": 5, "at": 7, "flag": True, "sizes": "any", "others": "any"}
+    assert plugin.make(given).instance.given == (4, 1, 5, 7, True)
+    assert plugin.make({"share": 0.25, "name": None}).instance.given[1:3] == (0.25, None)
+    for name, value, expected in (
+        ("steps", 1.5, "a whole number, got 1.5"),
+        ("steps", True, "a whole number, got True"),
+        ("share", "all", "a number, got 'all'"),
+        ("name", 1.5, r"text \(in quotes, .*\) or a whole number or nothing, got 1.5"),
+        ("name", [1], r".* or nothing, got \[1\]"),
+        ("flag", 1, "true or false, got 1"),
+    ):
+        with pytest.raises(MadanceError, match=f"--set {name}: expected {expected}"):
+            plugin.make({name: value})
+
+
 def test_a_function_becomes_a_system(tmp_path):
     @system("still-test", task="motion", card=Card(notes="n"))
     def still(request):
