@@ -107,7 +107,7 @@ def made(tmp_path_factory):
             motion = make_dance(5.5, fps=20, seed=seed + number).motion
             write_motion(folder / name / f"m{number}.npz", motion)
     make_sources(folder / "videos", 5)
-    make_folder(folder / "small", (15, 15, 12))
+    make_folder(folder / "small", (30, 30, 26))  # a study wants a second of each
     write_wav(folder / "song.wav", make_music(4.0, tempo_bpm=110, seed=1).music)
     (folder / "system.py").write_text(SYSTEM)
     return prepare

@@ -34,14 +34,18 @@ after_s, asked, spent = float(sys.argv.pop(1)), int(sys.argv.pop(1)), sys.argv.p
 def say(number=0, frame=None):
     os.kill(os.getpid(), asked)
 
+def used_s():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
 def tell():
     signal.setitimer(signal.ITIMER_PROF, 0)  # what follows is the interpreter's end, which has no handlers any more
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    open(spent, "w").write(str(used.ru_utime + used.ru_stime))
+    open(spent, "w").write(str(used_s() - began_s))
 
 atexit.register(tell)
 from madata.cli import main
 signal.signal(signal.SIGPROF, say)
+began_s = used_s()
 signal.setitimer(signal.ITIMER_PROF, after_s)
 main()
 """
@@ -99,7 +103,7 @@ def prepare(verb, made):
         ("/released", "split"),
         ("/scores", "site"),
     ):
-        if "{made}" + word in VERBS[verb]:
+        if "{made}" + word in VERBS[verb] or (word == "/data" and verb in IN_PLACE):
             made(needed)
     for name, command in MADE.items():
         if "{made}/" + name not in VERBS[verb] or (folder / name).exists():
@@ -123,7 +127,7 @@ def prepare(verb, made):
 
 
 def run(verb, folder, place, after_s=0.0, asked=signal.SIGTERM):
-    """Exit code, what was said on standard error, and the processor's time it took."""
+    """Exit code, what was said on standard error, and the processor's time it took, start aside."""
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     if verb in IN_PLACE:
