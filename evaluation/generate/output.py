@@ -19,7 +19,7 @@ import numpy.typing as npt
 from evaluation.generate.requests import WantedClip
 from evaluation.systems import Request, fit_motion
 from evaluation.systems.foreign import contained
-from madata.errors import MadanceError, MediaError
+from madata.errors import ConfigError, MadanceError, MediaError
 from madata.files import copy_file
 from madata.formats import is_a
 from madata.types import Motion3D, Music
@@ -282,7 +282,14 @@ def _store_motion(output: Any, request: Request, wanted: WantedClip, path: Path)
     motion: Motion3D = output
     if (motion.fps, len(motion.rotation)) != (wanted.fps, wanted.num_frames):
         motion = fit_motion(motion, wanted.fps, wanted.num_frames)
-    write_motion(path, motion)
+    try:
+        write_motion(path, motion)
+    except ConfigError as error:  # a format that cannot say it: which body a system has is known by now only
+        beside = path.with_suffix(".npz")
+        if beside.exists():
+            raise
+        write_motion(beside, motion)
+        raise ConfigError(f"{error}; this dance is in {beside}") from error
     return Written(path, 0.0)
 
 

@@ -29,6 +29,7 @@ SYSTEMS = """
 import numpy as np
 from evaluation.systems import Card, system
 from madata.errors import MadanceError
+from madata.motion import with_skeleton
 from madata.synthetic.dance import make_dance
 
 @system("dancer", task="motion", fps=60.0)
@@ -38,6 +39,11 @@ class Dancer:
 
     def generate(self, request):
         return make_dance(request.duration_s, fps=request.fps, style=self.style, seed=request.seed).motion
+
+@system("own-body", task="motion")
+class OwnBody(Dancer):
+    def generate(self, request):
+        return with_skeleton(super().generate(request), "smplx-22")
 
 @system("painter", task="animation", fps=15.0, size=(64, 96))
 class Painter:
@@ -129,6 +135,17 @@ def test_a_pickle_at_the_rate_its_readers_take(place, tmp_path):
     assert theirs["full_pose"].shape == (69, 24, 3)
     whole = make_dance(2.3, fps=60.0).motion
     np.testing.assert_allclose(read_motion(out).translation[:, 0], whole.translation[::2, 0], atol=1e-6)
+
+
+def test_a_dance_that_a_pickle_cannot_hold_is_not_lost(place, tmp_path):
+    said = str(run(place, "OwnBody", tmp_path / "dance.pkl").exception)
+    assert "a .pkl holds SMPL's mean body, not smplx-22" in said
+    assert f"this dance is in {tmp_path / 'dance.npz'}" in said
+    kept = (tmp_path / "dance.npz").read_bytes()
+    assert len(read_motion(tmp_path / "dance.npz").rotation) == 69
+    (tmp_path / "dance.npz").write_bytes(b"mine")
+    assert "this dance" not in str(run(place, "OwnBody", tmp_path / "dance.pkl").exception)
+    assert (tmp_path / "dance.npz").read_bytes() == b"mine" != kept
 
 
 def test_a_video_on_the_music_with_its_pieces_kept(place, tmp_path):
