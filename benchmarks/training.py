@@ -126,7 +126,7 @@ RUNS = {
         ("lodge-global", 500, (*LODGE, "data.window_frames=256", "data.stride_frames=16")),
     ),
     "megadance": (
-        ("megadance-codes", 700, MEGADANCE),
+        ("megadance-codes", 1100, MEGADANCE),
         ("megadance-gpt", 200, (*MEGADANCE, *BY_HEART)),
     ),
 }

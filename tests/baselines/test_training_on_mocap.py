@@ -12,8 +12,7 @@ BESIDE_UNTRAINED = {
 """Distances in which a network is asked to be nearer than an untrained one before or after others that are trained, and
 below which share of its own.
 
-A GPT that nothing has trained jumps between codes; Lodge's global network trembles. What comes back through MEGADance's
-codes of real dances is itself not much nearer than the jumps between them are.
+A GPT that nothing has trained jumps between codes; Lodge's global network trembles.
 """
 
 
