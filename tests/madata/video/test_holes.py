@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from madata.video.decode import Decoder
-from madata.video.holes import with_holes
+from madata.video.holes import _rounded, with_holes
 from tests.media_builder import Recipe, build
 
 
@@ -39,6 +39,16 @@ def test_what_is_lost_among_regular_frames_is_found(lost):
     assert kept[found].tolist() == [place + 1 for place in lost if place + 1 not in lost]
     assert holes(stamps, container="matroska,webm") == []
     assert holes(stamps, keys=found) == []
+
+
+def test_steps_of_any_length_are_few_lengths_within_a_hundredth():
+    steps = [
+        *range(3000),
+        *(2**power + offset for power in range(12, 34) for offset in range(0, 2**power, 2 ** (power - 11))),
+    ]
+    assert all(step - step / 100 <= _rounded(step) <= step for step in steps)
+    assert all(abs(_rounded(-step) + step) <= step / 100 for step in steps)
+    assert len(set(map(_rounded, steps))) < 34 * 128
 
 
 def test_packets_without_a_stamp_or_content_are_passed_on():
