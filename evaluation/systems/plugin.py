@@ -225,7 +225,9 @@ def _plain_types(target: Callable[..., Any]) -> dict[str, tuple[type, ...]]:
     """Types of the parameters that take nothing but text, numbers and truth values, where annotations say so."""
     try:
         hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
-    except (NameError, TypeError, AttributeError):  # of names that only a type checker sees
+    except (
+        Exception
+    ):  # names that only a type checker sees, words: evaluating a stranger's annotation may raise anything
         return {}
     found = {}
     for name, hint in hints.items():

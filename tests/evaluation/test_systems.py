@@ -332,6 +332,12 @@ def test_options_are_of_the_types_that_the_constructor_names(tmp_path):
             plugin.make({name: value})
 
 
+@pytest.mark.parametrize("words", ["path to a file", "1/0", "OnlyWhileTyping"])
+def test_an_annotation_that_is_no_type_holds_nobody_up(tmp_path, words):
+    (tmp_path / "said.py").write_text(TYPED.replace("steps: int", f"steps: {words!r}"))
+    assert find(f"{tmp_path / 'said.py'}:Typed").make({"steps": "any"}).instance.given[0] == "any"
+
+
 def test_a_function_becomes_a_system(tmp_path):
     @system("still-test", task="motion", card=Card(notes="n"))
     def still(request):
