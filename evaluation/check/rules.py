@@ -7,6 +7,7 @@ on chance; ``warn`` is for what may be meant.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tempfile
 import time
@@ -283,12 +284,17 @@ def _judged_motion(output: Any, request: Request) -> _Made:
 
 
 def _apart_m(one: _Made, other: _Made) -> float:
-    """How far the joints of two motions are apart at most, m; 0 for videos, whose pixels are rounded twice."""
+    """How far the joints of two motions are apart at most, m.
+
+    0 for videos, whose pixels are rounded twice, and where one is broken, which is told of elsewhere.
+    """
     from madata.motion import joint_positions
 
-    if one.motion is None or other.motion is None:
+    if one.motion is None or other.motion is None or one.broken or other.broken:
         return 0.0
-    return float(np.abs(joint_positions(one.motion) - joint_positions(other.motion)).max())
+    here, there = joint_positions(one.motion), joint_positions(other.motion)
+    # each may be right by itself, of a skeleton of its own
+    return float(np.abs(here - there).max()) if here.shape == there.shape else math.inf
 
 
 def _judged_video(output: Any, request: Request) -> _Made:

@@ -28,7 +28,7 @@ from evaluation.systems.foreign import guarded, line_of, prints_apart
 from madata.errors import ConfigError, MadanceError, MediaError, MissingDependencyError, WeightsError
 from madata.files import scratch_folder, sha256_file
 
-__all__ = ["ClipRun", "Progress", "describe_system", "deviations_of", "plan_of"]
+__all__ = ["ClipRun", "Progress", "describe_system", "deviations_of", "plan_of", "require_batch"]
 
 _FATAL = (MissingDependencyError, WeightsError)
 # bytes per pixel that a finished clip takes at most; a system judges the room for its own pieces
@@ -82,15 +82,9 @@ class ClipRun:
             on_progress: told after each clip.
             on_plan: told what the system says the first clip will take, before anything is loaded; what it
                 refuses then ends the run.
-            on_deviations: told, before a clip is made, in what it is not what the system was trained on.
-
-        Raises:
-            ConfigError: several clips are wanted at once, and the system makes one at a time.
+            on_deviations: told, before a clip is made or its batch is kept, in what it is not what the system was
+                trained on.
         """
-        if maker.settings.batch > 1 and optional_method(system, "generate_many") is None:
-            raise ConfigError(
-                f"--batch {maker.settings.batch}: {system.declaration.name} makes one clip at a time; leave --batch out"
-            )
         self._system, self._maker, self._records = system, maker, records
         self._on_progress, self._on_plan, self._on_deviations = on_progress, on_plan, on_deviations
         self._is_set_up = False
@@ -200,6 +194,8 @@ class ClipRun:
             requests = [
                 self._maker.request(clip, scratches.enter_context(scratch_folder())) for clip in clips
             ]
+            for request in requests:
+                _require_space(self._records.clips, request)
             seed_everything(requests[0].seed)
             outputs, seconds = timed(lambda: self._system.generate_many(requests))
         except _FATAL:
@@ -264,6 +260,18 @@ class ClipRun:
             peak_gpu_mib=peak_gpu_mib(),
             peak_rss_mib=peak_rss_mib(),
             deviations=tuple(deviations),
+        )
+
+
+def require_batch(system: Running, batch: int) -> None:
+    """Refuse to make several clips at once by a system that makes one at a time.
+
+    Raises:
+        ConfigError: it does.
+    """
+    if batch > 1 and optional_method(system, "generate_many") is None:
+        raise ConfigError(
+            f"--batch {batch}: {system.declaration.name} makes one clip at a time; leave --batch out"
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from evaluation.generate.clips import ClipSet, DataClip, lacking, read_clips
 from evaluation.generate.records import RUN_SCHEMA, Records
 from evaluation.generate.requests import RequestMaker
-from evaluation.generate.run import ClipRun, Progress, describe_system, deviations_of, plan_of
+from evaluation.generate.run import ClipRun, Progress, describe_system, deviations_of, plan_of, require_batch
 from evaluation.generate.settings import Settings
 from evaluation.generate.summary import Summary, summarise
 from evaluation.systems import Plugin, Task, choose_task
@@ -47,6 +47,7 @@ def generate(
     settings = settings or Settings()
     task = choose_task(plugin, settings.task)
     system = plugin.make(settings.options)
+    require_batch(system, settings.batch)
     clips = read_clips(data, settings.split, task=task)
     records = Records(out)
     records.begin(_identity(plugin, clips, task, settings))
@@ -80,6 +81,7 @@ def plan_split(plugin: Plugin, data: Path, out: Path, settings: Settings) -> lis
     """
     task = choose_task(plugin, settings.task)
     system = plugin.make(settings.options)
+    require_batch(system, settings.batch)
     clips = read_clips(data, settings.split, task=task)
     records = Records(out)
     chosen = settings.shard.of(list(clips.clips)[: settings.limit])

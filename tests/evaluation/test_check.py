@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import repeat
 from pathlib import Path
 
@@ -56,12 +57,16 @@ def failures(plugin, task="motion", **options):
     return [f"{f.rule}: {f.message}" for f in check_system(plugin, task, **options) if f.status == "fail"]
 
 
-def many_of(generate_many):
+def on_smplx(motion):
+    return replace(motion, rotation=motion.rotation[:, :22], skeleton="smplx-22")
+
+
+def many_of(generate_many, generate=lambda request: dance(request)):
     """A plug-in that makes several clips at once."""
 
     class Made:
         def generate(self, request):
-            return dance(request)
+            return generate(request)
 
         def generate_many(self, requests):
             return generate_many(requests)
@@ -77,13 +82,24 @@ def many_of(generate_many):
         (lambda requests: [dance(each) for each in requests[::-1]], "test-a, test-c came out differently"),
         (lambda requests: [dance(each, seed=each.seed + 1) for each in requests], "differently among others"),
         (lambda requests: None, "TypeError"),
+        (lambda requests: [on_smplx(dance(each)) for each in requests], "differently among others"),
     ],
-    ids=["the same", "one", "turned round", "others", "none"],
+    ids=["the same", "one", "turned round", "others", "none", "another skeleton"],
 )
 def test_clips_made_at_once_are_those_made_one_by_one(many, message):
     found = verdicts(many_of(many))["batch"]
     assert (found.status == "pass") is (message is None), found
     assert message is None or message in found.message
+
+
+def test_what_is_broken_one_by_one_is_told_of_once():
+    found = verdicts(
+        many_of(
+            lambda requests: [dance(each) for each in requests],
+            lambda request: changed(dance(request), rotation=dance(request).rotation[:, :22]),
+        )
+    )
+    assert {rule for rule, finding in found.items() if finding.status == "fail"} == {"contract"}
 
 
 def test_a_system_that_keeps_the_contract_passes(tmp_path):

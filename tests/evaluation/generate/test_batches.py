@@ -1,13 +1,15 @@
 """Clips that a system makes at once: the same clips as one by one, and none is lost for another's sake."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 
-from evaluation.generate import Settings, describe_run, generate
+from evaluation.generate import Settings, describe_run, generate, plan_split, run
 from evaluation.systems import Card, Plugin
 from evaluation.systems.plugin import Declaration, Origin
-from madata.errors import ConfigError, WeightsError
+from madata.errors import ConfigError, MadanceError, WeightsError
 from madata.files import read_json
 from madata.video import write_video
 from tests.evaluation.generate.made import CLIPS, content, dance, paint, plugin_of, silence
@@ -116,6 +118,16 @@ def test_what_no_clip_escapes_ends_the_run(data, tmp_path):
     assert len(plugin.batches) == 1
 
 
+def test_nothing_is_made_for_a_full_disk(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(run.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
+    plugin = together(dances)
+    with pytest.raises(MadanceError, match="free some space"):
+        generate(plugin, data, tmp_path, Settings(batch=3))
+    assert plugin.batches == []
+
+
 def test_a_system_of_one_clip_at_a_time_says_so(data, tmp_path):
-    with pytest.raises(ConfigError, match="--batch 2: made makes one clip at a time; leave --batch out"):
-        generate(plugin_of(dance), data, tmp_path, Settings(batch=2))
+    for way in (generate, plan_split):
+        with pytest.raises(ConfigError, match="--batch 2: made makes one clip at a time; leave --batch out"):
+            way(plugin_of(dance), data, tmp_path / "run", Settings(batch=2))
+    assert not (tmp_path / "run").exists()
