@@ -163,7 +163,7 @@ def _ask(folder: Path, name: str, known: dict[str, Row], again: bool, watch: Wat
         )
     try:
         labeller: Labeller = offered[name].load()
-    except Exception as error:  # a stranger's module: whatever it raises on import
+    except (Exception, SystemExit) as error:  # a stranger's module: whatever it raises on import
         raise MadanceError(f"labeller {name!r} cannot be loaded: {type(error).__name__}: {error}") from error
     clips = [
         clip for clip in ClipTable.read(folder) if again or known.get(clip.clip_id, {}).get(_ASKED) != name
@@ -174,7 +174,8 @@ def _ask(folder: Path, name: str, known: dict[str, Row], again: bool, watch: Wat
             try:
                 said = labeller(clip)
                 labels = {key: _text(said[key]) for key in _SAID if said.get(key)}
-            except Exception as error:  # a stranger's code: whatever it raises is told with the clip
+            # a stranger's code: whatever it raises is told with the clip, also its wish to end the process
+            except (Exception, SystemExit) as error:
                 failed[clip.clip_id] = f"labeller {name!r}: {type(error).__name__}: {error}"
             else:
                 _take(known, {clip.clip_id: {**labels, _ASKED: name}}, name)

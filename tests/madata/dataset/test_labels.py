@@ -57,16 +57,17 @@ def test_a_model_of_ones_own(data, offer):
     assert {row["caption"] for row in read_folder(data).clips} == {"another"}
 
 
-def test_a_clip_at_which_a_model_fails_costs_itself_alone(data, offer):
+@pytest.mark.parametrize("error", [ZeroDivisionError("no frame"), SystemExit("no frame")])
+def test_a_clip_at_which_a_model_fails_costs_itself_alone(data, offer, error):
     def labeller(clip):
         if clip.source_id == "video-00":
-            raise ZeroDivisionError("no frame")
+            raise error
         return {"genre": "tap dance"}
 
     offer(labeller)
     failing = [row["clip_id"] for row in read_folder(data).clips if row["source_id"] == "video-00"]
     assert label_clips(data, "mine").failed == dict.fromkeys(
-        failing, "labeller 'mine': ZeroDivisionError: no frame"
+        failing, f"labeller 'mine': {type(error).__name__}: no frame"
     )
     assert {genre for source, genre in genres(data).items() if source != "video-00"} == {
         ("tap dance", "mine")
