@@ -64,12 +64,15 @@ def checkpoint_files(prefix: Path) -> list[Path]:
     """The index of a checkpoint, and what is there of its data.
 
     Raises:
-        WeightsError: there is no index.
+        WeightsError: there is no index, or nothing but it.
     """
     index = prefix.with_name(f"{prefix.name}.index")
     if not index.is_file():
         raise WeightsError(f"{index}: no such file; a TensorFlow checkpoint is named without its suffixes")
-    return [index, *sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*"))]
+    data = sorted(prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*"))
+    if not data:
+        raise WeightsError(f"{prefix}.data-00000-of-00001: no such file; an index alone holds no weights")
+    return [index, *data]
 
 
 def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from baselines.fact.network import Fact, FactConfig, checkpoint_name
-from baselines.fact.tf_checkpoint import read_tf_checkpoint
+from baselines.fact.tf_checkpoint import checkpoint_files, read_tf_checkpoint
 from madata.errors import WeightsError
 
 MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
@@ -109,6 +109,9 @@ def test_what_is_absent_cut_off_or_of_another_kind_is_named(tmp_path, tensors):
     data.write_bytes(data.read_bytes()[:-4])
     with pytest.raises(WeightsError, match="absent or cut off"):
         read_tf_checkpoint(prefix, tensors)
+    data.unlink()
+    with pytest.raises(WeightsError, match=r"ckpt\.data-00000-of-00001: no such file"):
+        checkpoint_files(prefix)
     write_checkpoint(prefix, tensors, kind=2)
     with pytest.raises(WeightsError, match="not one piece of float32"):
         read_tf_checkpoint(prefix, tensors)
