@@ -9,7 +9,7 @@ of the call; a clip at which it fails is named, and asked about again by the nex
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -24,7 +24,7 @@ from madata.files import read_json, write_json
 from madata.formats import stem_of
 from madata.types import Clip
 
-__all__ = ["LABELS", "Labelled", "Labeller", "label_clips", "read_labels"]
+__all__ = ["LABELS", "Labelled", "Labeller", "join_labels", "label_clips", "read_labels"]
 
 Labeller = Callable[[Clip], Mapping[str, Any]]
 GROUP = "madance.labels"
@@ -90,6 +90,15 @@ def read_labels(folder: Path) -> dict[str, Row]:
     """Clip id -> columns that labels fill; empty where nothing was labelled."""
     known = _read(folder)
     return {clip: {name: row[name] for name in row if name != _ASKED} for clip, row in known.items()}
+
+
+def join_labels(folders: Sequence[Path], out: Path, clips: Set[str]) -> None:
+    """Write what is known of ``clips`` in several folders into ``out``; of a clip in two of them the first says it."""
+    known = {
+        clip: row for folder in reversed(folders) for clip, row in _read(folder).items() if clip in clips
+    }
+    if known:
+        write_json(out / LABELS, dict(sorted(known.items())))
 
 
 def _read(folder: Path) -> dict[str, Row]:

@@ -17,6 +17,7 @@ from typing import Any
 from madata.config import differences
 from madata.dataset.absent import read_absent, write_absent
 from madata.dataset.folder import FILE_COLUMNS, REMOVED, FolderTables, Row, read_folder, write_folder
+from madata.dataset.labels import join_labels
 from madata.dataset.placed import place_clips
 from madata.dataset.recognise import read_signatures, write_signatures
 from madata.dataset.removed import write_removed
@@ -78,6 +79,9 @@ def merge_data_sets(
         _more_tables(folders, out)
         _write_settings(folders, out)
         _take_measurements(parts, out)
+        # without its labels a folder that is decided about again would lose them, and a model be asked again; what
+        # the whole was labelled with since says it first
+        join_labels([out, *(part.folder for part in sorted(parts, key=_identity))], out, kept)
         if frozen is not None:
             write_assignment(out, frozen)
         write_removed(out, folders)

@@ -8,6 +8,7 @@ from madata.curation.publish import publish_changed, publish_joined
 from madata.dataset.absent import read_absent, write_absent
 from madata.dataset.folder import is_safe_id, is_safe_path, read_folder, write_folder
 from madata.dataset.freeze import split_data_set
+from madata.dataset.labels import label_clips, read_labels
 from madata.dataset.merge import merge_data_sets
 from madata.dataset.placed import place_clips
 from madata.dataset.removed import data_version, remove_sources
@@ -50,6 +51,26 @@ def test_parts_are_joined_in_any_order_to_the_same_bytes(halves, tmp_path, made)
     assert (summary.clips, summary.repeated) == (len(read_folder(made).clips), 3)
     split_data_set(tmp_path / "first", RULE)
     assert verify_data_set(tmp_path / "first", full=True) == []
+
+
+def test_labels_go_along_in_any_order_of_the_parts(halves, tmp_path):
+    for number, half in enumerate(halves):
+        (tmp_path / "list.csv").write_text(
+            f"source_id,genre\nvideo-01,jig {number}\nvideo-04,reel {number}\nvideo-07,waltz\n"
+        )
+        label_clips(half, str(tmp_path / "list.csv"))
+    merge_data_sets(halves, tmp_path / "first")
+    merge_data_sets(halves[::-1], tmp_path / "second")
+    assert files_of(tmp_path / "first") == files_of(tmp_path / "second")
+    place_clips(tmp_path / "first", val_share=0.0, test_share=0.1)
+    genre = {row["source_id"]: row["genre"] for row in read_folder(tmp_path / "first").clips}
+    labels = {row["genre"] for row in read_labels(tmp_path / "first").values()}
+    assert (genre["video-01"], genre["video-07"]) == ("jig 0", "waltz")
+    assert labels == {"jig 0", genre["video-04"], "waltz"} and genre["video-04"].startswith("reel")
+    (tmp_path / "list.csv").write_text("source_id,genre\nvideo-01,hop\n")
+    label_clips(tmp_path / "second", str(tmp_path / "list.csv"))
+    merge_data_sets(halves, tmp_path / "second")
+    assert {row["genre"] for row in read_labels(tmp_path / "second").values()} == labels - {"jig 0"} | {"hop"}
 
 
 def joined(parts, out):
