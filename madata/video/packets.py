@@ -8,6 +8,7 @@ same time, so that the two stay together. Formats with an index of their own are
 
 from __future__ import annotations
 
+import bisect
 import functools
 import itertools
 from collections.abc import Callable, Iterator
@@ -57,9 +58,10 @@ def read_packets(
         stream: one of its streams.
         on_error: told of each unreadable stretch.
     """
-    shifts = _shifts(container, stream)
+    shifts = ((0, Fraction(0)), *_shifts(container, stream))
+    firsts = [first for first, _ in shifts]
     for number, packet in enumerate(_stored_packets(container, [stream], on_error)):
-        shift_s = next((shift_s for first, shift_s in reversed(shifts) if number >= first), Fraction(0))
+        _, shift_s = shifts[bisect.bisect_right(firsts, number) - 1]
         if shift_s and stream.time_base:
             ticks = round(shift_s / stream.time_base)
             packet.pts = None if packet.pts is None else packet.pts + ticks

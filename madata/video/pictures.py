@@ -12,6 +12,7 @@ that breaks off, among which others may be lacking.
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -64,10 +65,17 @@ class Picture:
 
 @dataclass
 class _Damage:
-    """Which pictures are damaged, in terms of decoding order; see the module's text."""
+    """Which pictures are damaged, in terms of decoding order; see the module's text.
+
+    Attributes:
+        bad: packets that are damaged, sorted: a hostile file has as many as it has packets.
+    """
 
     bad: list[int] = field(default_factory=list)
     keys: deque[tuple[int, int | None]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED_KEYS))
+
+    def mark_bad(self, order: int) -> None:
+        bisect.insort(self.bad, order)
 
     def mark_clean_key(self, order: int, stamp: int | None) -> None:
         self.keys.append((order, stamp))
@@ -80,7 +88,8 @@ class _Damage:
             leads = stamp is not None and key_stamp is not None and stamp < key_stamp
             if key_order <= order and not leads:
                 since = max(since, key_order)
-        return any(since <= bad <= order for bad in self.bad)
+        at = bisect.bisect_left(self.bad, since)
+        return at < len(self.bad) and self.bad[at] <= order
 
 
 class PictureReader:
@@ -136,7 +145,7 @@ class PictureReader:
 
     def _is_settled(self, order: int) -> bool:
         """Whether it is known what became of every packet before ``order``."""
-        return min(self._unsettled, default=order) >= order
+        return next(iter(self._unsettled), order) >= order
 
     def _settle(self, shown: int, stamp: int | None) -> None:
         """Packet ``shown`` gave its picture; what should have come before it will not come any more."""
@@ -151,7 +160,7 @@ class PictureReader:
             del self._unsettled[order]
             if self._threads > 1:
                 # with frame threads PyAV may swallow the error of a packet
-                self._damage.bad.append(order)
+                self._damage.mark_bad(order)
 
     def _decode(self, packets: Iterator[Packet[Any]]) -> Iterator[tuple[VideoFrame, _Sent, int | None]]:
         import av
@@ -166,7 +175,7 @@ class PictureReader:
                 if not packet.size:
                     continue
                 if behind_a_hole:
-                    self._damage.bad.append(order)
+                    self._damage.mark_bad(order)
                     if self._end_stamp is not None:
                         self.lost_stamps.append(self._end_stamp + 1)
                 self._send(packet, order)
@@ -189,7 +198,7 @@ class PictureReader:
             if self._decode_stamps is not None and packet.dts is not None:
                 self._decode_stamps.append(packet.dts)
         if packet.is_corrupt:
-            self._damage.bad.append(order)
+            self._damage.mark_bad(order)
         if packet.dts is not None:
             self._last_decode_stamp = packet.dts
             shown = packet.dts if packet.pts is None else packet.pts
@@ -198,7 +207,7 @@ class PictureReader:
     def _lose(self, packet: Packet[Any] | None, order: int, error: Exception) -> None:
         """Decoding ``packet`` failed: everything from the oldest packet that may be meant is damaged."""
         self.note(error)
-        self._damage.bad.append(max(min(self._unsettled, default=order), order - self._threads + 1))
+        self._damage.mark_bad(max(next(iter(self._unsettled), order), order - self._threads + 1))
         self._unsettled.pop(order, None)
         if self._decode_stamps:
             self._decode_stamps.pop()
@@ -212,7 +221,7 @@ class PictureReader:
         if not isinstance(sent, _Sent):
             sent = _Sent(self.packets, image.pts, False)
         if image.is_corrupt:
-            self._damage.bad.append(sent.order)
+            self._damage.mark_bad(sent.order)
         elif (sent.key or image.key_frame) and image.pict_type == PictureType.I:
             self._damage.mark_clean_key(sent.order, sent.stamp)
         if self._decode_stamps is None:
