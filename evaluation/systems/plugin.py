@@ -227,7 +227,7 @@ def _plain_types(target: Callable[..., Any]) -> dict[str, tuple[type, ...]]:
         hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
     except (
         Exception
-    ):  # names that only a type checker sees, words: evaluating a stranger's annotation may raise anything
+    ):  # a stranger's annotation: a name that only a type checker sees, words, whatever it raises
         return {}
     found = {}
     for name, hint in hints.items():

@@ -6,6 +6,7 @@ Which frames are damaged is decided in :mod:`madata.video.pictures`, what their 
 
 from __future__ import annotations
 
+import bisect
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -237,7 +238,9 @@ class Decoder:
     def _deliver(self, picture: Picture, shown: Shown) -> Frame:
         index = self._decoded
         broken_off_at = self._reader.broken_off_at
-        over_a_hole = any(shown.start < lost < shown.end for lost in self._reader.lost_stamps)
+        lost = self._reader.lost_stamps
+        next_lost = bisect.bisect_right(lost, shown.start)
+        over_a_hole = next_lost < len(lost) and lost[next_lost] < shown.end
         at_the_break = broken_off_at is not None and shown.end > broken_off_at
         damaged = picture.damaged or over_a_hole or at_the_break
         self._decoded += 1

@@ -101,7 +101,7 @@ class PictureReader:
     Attributes:
         packets: packets seen.
         error: the first error met.
-        lost_stamps: when pictures would have been shown whose packets could not be decoded.
+        lost_stamps: when pictures would have been shown whose packets could not be decoded, in order.
         broken_off_at: once the packets have ended, the last decoding stamp if the file ends early.
     """
 
@@ -177,7 +177,7 @@ class PictureReader:
                 if behind_a_hole:
                     self._damage.mark_bad(order)
                     if self._end_stamp is not None:
-                        self.lost_stamps.append(self._end_stamp + 1)
+                        bisect.insort(self.lost_stamps, self._end_stamp + 1)
                 self._send(packet, order)
             try:
                 images = context.decode(packet)
@@ -212,7 +212,7 @@ class PictureReader:
         if self._decode_stamps:
             self._decode_stamps.pop()
         elif packet is not None and packet.pts is not None:
-            self.lost_stamps.append(packet.pts)
+            bisect.insort(self.lost_stamps, packet.pts)
 
     def _receive(self, image: VideoFrame) -> tuple[VideoFrame, _Sent, int | None]:
         from av.video.frame import PictureType
