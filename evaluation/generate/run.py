@@ -99,25 +99,28 @@ class ClipRun:
             MadanceError: the system cannot start, or something that no clip would escape.
         """
         self._total, retries = len(clips), self._maker.settings.retries
-        waiting = sorted(clips, key=self._attempts)
+        groups = self._groups(clips)
         with prints_apart(self._records.prints):
             for attempt in range(retries + 1):
                 again = []
-                for group in self._groups(waiting):
+                for group in groups:
                     for clip, error in zip(group, self._once(group), strict=True):
                         if error is not None and attempt < retries:
                             again.append(clip)
                         else:
                             self._count(clip, error)
-                waiting = again
+                groups = [[clip] for clip in again]
 
-    def _groups(self, clips: Sequence[DataClip]) -> Iterator[Sequence[DataClip]]:
+    def _groups(self, clips: Sequence[DataClip]) -> list[list[DataClip]]:
         """Clips that are made at once, those that were never tried first; what was tried before is alone."""
         batch = self._maker.settings.batch
-        tried = [self._attempts(clip) > 0 for clip in clips]
-        fresh = [clip for clip, before in zip(clips, tried, strict=True) if not before]
-        yield from (fresh[first : first + batch] for first in range(0, len(fresh), batch))
-        yield from ([clip] for clip, before in zip(clips, tried, strict=True) if before)
+        attempts = {clip.clip_id: self._attempts(clip) for clip in clips}
+        ordered = sorted(clips, key=lambda clip: attempts[clip.clip_id])
+        fresh = sum(count == 0 for count in attempts.values())
+        return [
+            *(ordered[first : min(first + batch, fresh)] for first in range(0, fresh, batch)),
+            *([clip] for clip in ordered[fresh:]),
+        ]
 
     def _attempts(self, clip: DataClip) -> int:
         entry = self._records.read(clip.clip_id)

@@ -20,7 +20,7 @@ from madata.dataset.folder import Row, hold_data_set, read_folder, write_folder
 from madata.dataset.sums import SUMS, write_sums
 from madata.engine import SILENT, Watch
 from madata.errors import ConfigError, MadanceError, did_you_mean
-from madata.files import read_json, write_json
+from madata.files import kept_on_the_way, read_json, write_json
 from madata.formats import stem_of
 from madata.types import Clip
 
@@ -33,8 +33,6 @@ _SAID = ("genre", "caption")
 _ASKED = "labeller"
 """What ``labels.json`` says besides: which model has been asked about a clip."""
 _LONGEST = 2000
-_LEAST_KEPT, _KEPT_SHARE = 100, 0.1
-"""Clips after which ``labels.json`` is written again: the whole of it, so that small steps would add up."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +60,13 @@ def label_clips(folder: Path, given: str, *, again: bool = False, watch: Watch =
     path, failed = Path(given), dict[str, str]()
     with hold_data_set(folder):
         tables, known = read_folder(folder), _read(folder)
-        if path.is_dir():
-            said = _of_keys(tables.clips, tables.sources, dict(_finedance(path)))
-            _take(known, said, "finedance")
-        elif path.is_file():
-            _take(known, _of_keys(tables.clips, tables.sources, dict(_list(path))), "list")
+        if path.is_dir() or path.is_file():
+            said, source = (_finedance(path), "finedance") if path.is_dir() else (_list(path), "list")
+            _take(known, _of_keys(tables.clips, tables.sources, dict(said)), source)
+            write_json(folder / LABELS, known)
         else:
             failed = _ask(folder, given, known, again, watch)
-        write_json(folder / LABELS, known)
-        labels = read_labels(folder)
+        labels = _columns(known)
         tables.clips = [{**row, **labels.get(row["clip_id"], {})} for row in tables.clips]
         write_folder(tables)
         if (folder / SUMS).exists():
@@ -88,7 +84,10 @@ def _take(known: dict[str, Row], said: Mapping[str, Row], source: str) -> None:
 
 def read_labels(folder: Path) -> dict[str, Row]:
     """Clip id -> columns that labels fill; empty where nothing was labelled."""
-    known = _read(folder)
+    return _columns(_read(folder))
+
+
+def _columns(known: Mapping[str, Row]) -> dict[str, Row]:
     return {clip: {name: row[name] for name in row if name != _ASKED} for clip, row in known.items()}
 
 
@@ -177,8 +176,8 @@ def _ask(folder: Path, name: str, known: dict[str, Row], again: bool, watch: Wat
     clips = [
         clip for clip in ClipTable.read(folder) if again or known.get(clip.clip_id, {}).get(_ASKED) != name
     ]
-    failed, kept = {}, 0
-    try:
+    failed = {}
+    with kept_on_the_way(lambda: write_json(folder / LABELS, known)) as note:
         for number, clip in enumerate(clips, start=1):
             try:
                 said = labeller(clip)
@@ -189,9 +188,5 @@ def _ask(folder: Path, name: str, known: dict[str, Row], again: bool, watch: Wat
             else:
                 _take(known, {clip.clip_id: {**labels, _ASKED: name}}, name)
             watch.files("labels", number, len(clips))
-            if number - kept > max(_LEAST_KEPT, _KEPT_SHARE * len(known)):
-                write_json(folder / LABELS, known)
-                kept = number
-    finally:
-        write_json(folder / LABELS, known)
+            note(len(known))
     return failed

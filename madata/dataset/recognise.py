@@ -19,7 +19,7 @@ from madata.dataset.signatures import MOTION_COLUMNS, RATE_HZ, SOUND_BANDS, Sign
 from madata.dataset.songs import Fingerprints, find_songs
 from madata.engine import SILENT, Watch, run
 from madata.errors import MadanceError, MediaError
-from madata.files import sha256_bytes, sha256_file
+from madata.files import kept_on_the_way, sha256_bytes, sha256_file
 from madata.manifest import DUPLICATE_COLUMNS, SIGNATURE_COLUMNS, read_rows, write_table
 
 __all__ = [
@@ -36,9 +36,6 @@ __all__ = [
 
 SIGNATURES = "signatures.parquet"
 DUPLICATES = "duplicates.parquet"
-
-_LEAST_KEPT, _KEPT_SHARE = 100, 0.1
-"""New signatures after which the table is written again: the whole of it, so that small steps would add up."""
 
 
 def recognise(
@@ -62,25 +59,18 @@ def recognise(
     missing = [row for row in clips if _is_missing(folder, row, known, as_known)]
     ids = {row["clip_id"] for row in clips}
 
-    def keep() -> list[Row]:
-        rows = [row for name, row in sorted(known.items()) if name in ids]
-        write_signatures(folder, rows)
-        return rows
+    def rows() -> list[Row]:
+        return [row for name, row in sorted(known.items()) if name in ids]
 
-    kept = 0
-    try:
+    with kept_on_the_way(lambda: write_signatures(folder, rows())) as note:
         for number, outcome in enumerate(run(partial(_measure, folder=folder), missing, jobs=jobs), start=1):
             if outcome.fatal:
                 raise MadanceError(outcome.error or "a worker failed")
             if outcome.value is not None:
                 known[outcome.item["clip_id"]] = outcome.value
             watch.files("signatures", number, len(missing))
-            if number - kept > max(_LEAST_KEPT, _KEPT_SHARE * len(known)):
-                keep()
-                kept = number
-    finally:
-        rows = keep()
-    found = _found(folder, _recognised(rows, clips), jobs, watch)
+            note(len(known))
+    found = _found(folder, _recognised(rows(), clips), jobs, watch)
     write_duplicates(folder, found)
     return found
 

@@ -13,6 +13,7 @@ from madata.files.documents import (
     read_yaml,
 )
 from madata.files.hashes import sha256_bytes, sha256_file
+from madata.files.kept import kept_on_the_way
 from madata.files.pickled import read_npy_or_pickle, read_pickle, read_torch, write_pickle
 from madata.files.places import (
     LOCK,
@@ -43,6 +44,7 @@ __all__ = [
     "hold_file",
     "hold_folder",
     "holder",
+    "kept_on_the_way",
     "link_or_copy",
     "npy_header",
     "npz_bytes",
